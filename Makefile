@@ -1,0 +1,44 @@
+# Needs git, make and Python 3.11. Everything else is installed into .venv.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: help setup demo test test-fast lint dashboard repro clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
+
+setup: $(VENV)/.ready ## install everything, at the versions of constraints.txt
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup ## the whole loop on a generated cohort: two versions, a drift report, real MRI
+	$(BIN)/cordrift demo
+
+test: setup ## every test, the long ones too
+	$(BIN)/python -m pytest -q
+
+test-fast: setup ## the tests of seconds
+	$(BIN)/python -m pytest -q -m 'not slow'
+
+lint: setup ## formatting, lint, types, workflows
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+dashboard: setup ## MLflow: this checkout's store, or the demo's when there is no other
+	$(BIN)/cordrift dashboard
+
+repro: setup ## the pipeline on this checkout's params.yaml
+	$(BIN)/dvc repro
+
+clean: ## delete the demo, scratch folders and caches; keeps .venv, data and the MLflow store
+	rm -rf .demo .monitor data/scratch .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

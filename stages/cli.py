@@ -1,0 +1,54 @@
+"""The command ``cordrift``: the stages and the commands around them, by one name each."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from stages.core.errors import did_you_mean, run
+
+STAGES = ("fetch", "prepare", "train", "package", "segment", "measure", "history", "compare", "report", "register")
+#: Commands that are no stage, with what they do.
+COMMANDS = {
+    "demo": "the whole loop on a generated cohort (what `make demo` runs)",
+    "profile": "make a file of params/ the params of this workspace",
+    "phantom": "generate the cohort and publish it as a DataLad dataset",
+    "pin": "write the commit that a dataset's tag points to into the registry",
+    "monitor": "the monitoring half alone: a bundle on a profile's test datasets",
+    "dashboard": "open MLflow on this workspace's store",
+    "store": "mend a local MLflow store after its folder was moved",
+}
+
+
+def usage() -> str:
+    """Return the list of commands."""
+    lines = [f"  {name:<10} {what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: cordrift COMMAND [...]   (`cordrift COMMAND --help` for its options)",
+            "",
+            *lines,
+            "",
+            f"Stages, run by `dvc repro` in order: {', '.join(STAGES)}",
+        ]
+    )
+
+
+def main() -> None:
+    """Hand over to the module of the command."""
+    if len(sys.argv) < 2 or sys.argv[1] in {"-h", "--help"}:
+        print(usage())
+        sys.exit(0 if len(sys.argv) > 1 else 2)
+    name = sys.argv[1]
+    if name not in (*STAGES, *COMMANDS):
+        print(
+            f"cordrift: there is no command {name!r}{did_you_mean(name, (*STAGES, *COMMANDS))}\n\n{usage()}",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    sys.argv = [f"cordrift {name}", *sys.argv[2:]]
+    run(import_module(f"stages.{name}").main)
+
+
+if __name__ == "__main__":
+    main()

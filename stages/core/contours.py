@@ -1,0 +1,168 @@
+"""Pictures of masks on images: one column a contrast, axial above, sagittal below, cropped around the cord."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from stages.core.cohort import CLONES, Manifest, locate
+from stages.core.figures import STYLE, new_figure
+from stages.core.segmented import Segmentation, key_of
+from stages.core.volumes import Volume, read, read_on_grid
+
+PREDICTED, TRUE = "#ffb000", "#3fd0ff"
+#: How much of the image is shown around the cord, mm.
+AROUND_MM = 14.0
+Cut = Callable[[Volume], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One contrast of a participant; ``slice_index`` is the axial slice to show (None: the middle of the mask)."""
+
+    title: str
+    image: Volume
+    prediction: Volume | None
+    reference: Volume | None
+    slice_index: int | None
+
+
+def read_panels(
+    manifests: Sequence[Manifest],
+    segmentation: Segmentation,
+    measures: pd.DataFrame,
+    *,
+    dataset: str,
+    participant: str,
+    session: str,
+    contrasts: Sequence[str],
+    levels: Sequence[int],
+    clones: Path = CLONES,
+) -> list[Panel]:
+    """Read images and masks of one participant, in the order of ``contrasts``.
+
+    Parameters
+    ----------
+    measures : the table of the stage measure, which knows the slices of ``levels``; its middle one is shown
+
+    Raises
+    ------
+    CordriftError
+        A file is missing, edited or on another grid.
+    """
+    panels = []
+    cases = [(m, c) for m in manifests if m.dataset == dataset for c in m.case_list()]
+    for contrast in contrasts:
+        for manifest, case in cases:
+            if (case.participant, case.session, case.contrast) != (participant, session, contrast):
+                continue
+            path = locate(manifest, case.image, clones)
+            image = read(path)
+            predicted = segmentation.predictions[key_of(case)].binary
+            prediction = read_on_grid(predicted, image, path) if predicted else None
+            reference = read_on_grid(locate(manifest, case.mask, clones), image, path) if case.mask else None
+            mine = measures[
+                (measures["dataset"] == dataset)
+                & (measures["participant"] == participant)
+                & (measures["session"] == session)
+                & (measures["contrast"] == contrast)
+            ]
+            panels.append(Panel(contrast, image, prediction, reference, _middle(mine, levels)))
+    return panels
+
+
+def contour_figure(panels: Sequence[Panel]) -> Figure:
+    """Draw the panels: image in grey, predicted contour yellow, reference contour blue dashed, in mm.
+
+    Axial: the patient's right is on the left (radiological), the front is up. Sagittal: the front is on the left,
+    the head is up.
+    """
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure = new_figure(max(2.2, 1.9 * len(panels)), 5.4)
+        grid = figure.subplots(2, max(1, len(panels)), squeeze=False, height_ratios=[1, 1.7])
+        for column, panel in enumerate(panels):
+            centre = _centre(panel)
+            _axial(grid[0][column], panel, centre)
+            _sagittal(grid[1][column], panel, centre)
+            grid[0][column].set_title(panel.title, fontsize=11)
+            if panel.prediction is None:
+                grid[0][column].set_xlabel("no prediction", fontsize=9)
+            elif panel.reference is None:
+                grid[0][column].set_xlabel("no reference", fontsize=9)
+        lines = [Line2D([], [], color=PREDICTED, lw=2), Line2D([], [], color=TRUE, lw=2, ls="--")]
+        figure.legend(lines, ["predicted", "reference"], loc="outside lower center", ncols=2)
+    return figure
+
+
+def _middle(measures: pd.DataFrame, levels: Sequence[int]) -> int | None:
+    rows = measures[(measures["scope"] == "slice") & measures["level"].isin(list(levels))]
+    index = sorted({int(value) for value in rows["slice"]})
+    return index[len(index) // 2] if index else None
+
+
+def _centre(panel: Panel) -> tuple[int, int, int]:
+    """Voxel to cut through: the cord's centre in the slice to show."""
+    mask = next((m for m in (panel.prediction, panel.reference) if m is not None and (m.data >= 0.5).any()), None)
+    shape = panel.image.data.shape
+    if mask is None:
+        return shape[0] // 2, shape[1] // 2, shape[2] // 2 if panel.slice_index is None else panel.slice_index
+    body = mask.data >= 0.5
+    held = np.flatnonzero(body.any(axis=(0, 1)))
+    wanted = int(held[len(held) // 2]) if panel.slice_index is None else panel.slice_index
+    nearest = int(held[np.abs(held - wanted).argmin()])
+    x, y = np.argwhere(body[:, :, nearest]).mean(axis=0)
+    return round(float(x)), round(float(y)), wanted
+
+
+def _axial(axes: Axes, panel: Panel, centre: tuple[int, int, int]) -> None:
+    px, py, _ = panel.image.spacing_mm
+    k = centre[2]
+    _show(axes, panel, lambda volume: volume.data[:, :, k].T, (px, py))
+    axes.set_xlim((centre[0] * px) + AROUND_MM, (centre[0] * px) - AROUND_MM)
+    axes.set_ylim((centre[1] * py) - AROUND_MM, (centre[1] * py) + AROUND_MM)
+
+
+def _sagittal(axes: Axes, panel: Panel, centre: tuple[int, int, int]) -> None:
+    _, py, pz = panel.image.spacing_mm
+    i = centre[0]
+    _show(axes, panel, lambda volume: volume.data[i].T, (py, pz))
+    middle = centre[1] * py
+    axes.set_xlim(middle + 1.6 * AROUND_MM, middle - 1.6 * AROUND_MM)
+    axes.set_ylim(centre[2] * pz - 2.6 * AROUND_MM, centre[2] * pz + 2.6 * AROUND_MM)
+    axes.axhline(centre[2] * pz, color="white", lw=0.6, ls=":")
+
+
+def _show(axes: Axes, panel: Panel, cut: Cut, spacing_mm: tuple[float, float]) -> None:
+    """Draw one plane: first axis to the right, second up, before the axes' limits turn it."""
+    plane = cut(panel.image)
+    low, high = np.percentile(plane, [1.0, 99.5])
+    height, width = plane.shape
+    extent = (
+        -0.5 * spacing_mm[0],
+        (width - 0.5) * spacing_mm[0],
+        -0.5 * spacing_mm[1],
+        (height - 0.5) * spacing_mm[1],
+    )
+    axes.imshow(plane, cmap="gray", origin="lower", extent=extent, vmin=low, vmax=max(high, low + 1e-6), aspect="equal")
+    axes.set_facecolor("black")
+    for mask, colour, style in ((panel.reference, TRUE, "--"), (panel.prediction, PREDICTED, "-")):
+        if mask is None:
+            continue
+        body = np.pad((cut(mask) >= 0.5).astype(np.float64), 1)  # so that a contour closes at the image's border
+        if body.any():
+            x = (np.arange(width + 2) - 1) * spacing_mm[0]
+            y = (np.arange(height + 2) - 1) * spacing_mm[1]
+            axes.contour(x, y, body, levels=[0.5], colors=[colour], linestyles=[style], linewidths=1.3)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)

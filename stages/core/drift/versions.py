@@ -1,0 +1,80 @@
+"""A version of the model as the comparison sees it, and whether two versions may be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+#: Name of the ground truth where a version's digest stands.
+REFERENCE = "reference"
+#: The monitored series: predictions binarised on the native grid.
+KIND = "binary"
+CASE = ["dataset", "participant", "session", "contrast"]
+#: Flags of a range row whose mask is missing or empty: a failure of the model, not a measurement.
+FAILURES = ("failed", "empty_mask")
+
+
+@dataclass(frozen=True)
+class Series:
+    """What must agree before two versions are compared: frozen set, ruler, range; and what only differs."""
+
+    bundle: str
+    inference: str
+    ruler: str
+    frozen: str
+    range: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version with its tables ``measures`` and ``agreement`` (as the stage measure writes them).
+
+    ``label`` is how people call it (``""`` for the candidate, which the report names), ``aliases`` its aliases.
+    """
+
+    series: Series
+    label: str
+    aliases: tuple[str, ...]
+    measures: pd.DataFrame
+    agreement: pd.DataFrame
+
+
+def obstacle(candidate: Series, prior: Series) -> str:
+    """Say why a prior cannot be compared with the candidate, or return an empty string."""
+    if prior.frozen != candidate.frozen:
+        return (
+            f"It was measured on another frozen set ({prior.frozen[:12]}, here {candidate.frozen[:12]}): "
+            "other images or references."
+        )
+    if prior.ruler != candidate.ruler:
+        return (
+            f"It was measured with another ruler ({prior.ruler[:12]}, here {candidate.ruler[:12]}): "
+            "a difference may be the ruler's."
+        )
+    if prior.range != candidate.range:
+        return f"It was measured at {prior.range}, here the range is {candidate.range}."
+    return ""
+
+
+def remark(candidate: Series, prior: Series) -> str:
+    """Say what else differs between two comparable versions, or return an empty string."""
+    return "Its inference settings differ from the candidate's." if prior.inference != candidate.inference else ""
+
+
+def range_csa(measures: pd.DataFrame, source: str, range_name: str) -> pd.DataFrame:
+    """Return the CSA of every case at the monitored range, sorted; columns CASE, csa_mm2, failed.
+
+    Parameters
+    ----------
+    source : ``prediction`` or ``reference``
+    """
+    chosen = measures[
+        (measures["scope"] == "range")
+        & (measures["levels"] == range_name)
+        & (measures["source"] == source)
+        & (measures["kind"] == KIND)
+    ]
+    failed = [bool(set(str(flags).split(";")) & set(FAILURES)) for flags in chosen["flags"]]
+    table = chosen[[*CASE, "csa_mm2"]].assign(failed=failed)
+    return table.sort_values(CASE, ignore_index=True)

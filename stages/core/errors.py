@@ -1,0 +1,30 @@
+"""The one exception that users are meant to read, and the wrapper that prints it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+
+
+class CordriftError(Exception):
+    """A sentence for the user: what, which value, what was expected, where we looked, what to do.
+
+    Every error that bad input can cause is raised as this class, before anything is written, and is shown
+    without a stack trace. Anything else that escapes is a defect of cordrift.
+    """
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` when one of ``known`` is close to ``word``, else an empty string."""
+    close = get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a command's ``main``; a :class:`CordriftError` becomes one line on stderr and exit status 1."""
+    try:
+        main()
+    except CordriftError as error:
+        print(f"cordrift: {error}", file=sys.stderr)
+        sys.exit(1)

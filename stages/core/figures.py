@@ -1,0 +1,214 @@
+"""Charts of the report: each is a function of one table, and gives the same PNG for the same table.
+
+Colours: ground truth grey, priors muted, candidate dark blue (the palette is safe for colour-blind readers).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+DPI = 160
+GREY, BLUE, MARGIN = "#8a8f98", "#1f4e79", "#cfe3d4"
+PRIORS = ("#d08c3f", "#6a9f8b", "#a679a8", "#b0664f", "#7d8fc4")
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#9aa0a8",
+    "axes.labelcolor": "#2a3138",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e8eb",
+    "grid.linewidth": 0.8,
+    "xtick.color": "#444b53",
+    "ytick.color": "#444b53",
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a version is shown: its name in tables, the label that people know, its role."""
+
+    version: str
+    label: str
+    role: str
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """Render a figure; neither date nor software version goes into the file."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None}, facecolor="white")
+    return stream.getvalue()
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in inches, outside pyplot's global state."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def colours(versions: Sequence[Shown]) -> dict[str, str]:
+    """Colour of each version."""
+    fixed = {"reference": GREY, "candidate": BLUE}
+    priors = [shown.version for shown in versions if shown.role == "prior"]
+    chosen = {version: PRIORS[index % len(PRIORS)] for index, version in enumerate(reversed(priors))}
+    return {shown.version: fixed.get(shown.role) or chosen[shown.version] for shown in versions}
+
+
+def csa_std_figure(csa_std: pd.DataFrame, versions: Sequence[Shown]) -> Figure:
+    """CSA STD over contrasts by version: a violin where three or more differ, every participant, mean and n.
+
+    Parameters
+    ----------
+    csa_std : columns version, csa_std_mm2
+    """
+    with mpl.rc_context(STYLE):
+        figure = new_figure(max(5.0, 1.5 * len(versions) + 1.2), 3.8)
+        axes = figure.subplots()
+        colour = colours(versions)
+        ticks = []
+        for place, shown in enumerate(versions):
+            values = _values(csa_std[csa_std["version"] == shown.version]["csa_std_mm2"])
+            ticks.append(f"{shown.label}\nn = {len(values)}")
+            _violin(axes, place, values, colour[shown.version])
+        axes.set_xticks(range(len(versions)), ticks)
+        axes.set_xlim(-0.6, len(versions) - 0.2)
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("SD of CSA over contrasts (mm²)")
+        axes.grid(axis="x", visible=False)
+    return figure
+
+
+def csa_figure(csa: pd.DataFrame, versions: Sequence[Shown], contrasts: Sequence[str]) -> Figure:
+    """CSA per contrast: every participant a point, a bar at each version's mean.
+
+    Parameters
+    ----------
+    csa : columns version, contrast, csa_mm2
+    """
+    return _by_contrast(csa, "csa_mm2", "CSA at the range (mm²)", versions, contrasts)
+
+
+def dice_figure(agreement: pd.DataFrame, versions: Sequence[Shown], contrasts: Sequence[str]) -> Figure:
+    """Dice per contrast: every case a point, a bar at each version's mean.
+
+    Parameters
+    ----------
+    agreement : columns version, contrast, dice
+    """
+    shown = [version for version in versions if version.role != "reference"]
+    return _by_contrast(agreement, "dice", "Dice with the reference (1 = identical)", shown, contrasts)
+
+
+def bias_figure(bias: pd.DataFrame, order: Sequence[str], *, margin_mm2: float, level_percent: float) -> Figure:
+    """Bias and its interval per contrast and pooled, over the band of the margin.
+
+    Parameters
+    ----------
+    bias : columns contrast, n, bias_mm2, ci_low_mm2, ci_high_mm2; one row per name in ``order``
+    """
+    with mpl.rc_context(STYLE):
+        figure = new_figure(6.4, 0.38 * len(order) + 1.0)
+        axes = figure.subplots()
+        axes.axvspan(-margin_mm2, margin_mm2, color=MARGIN, lw=0, zorder=0)
+        axes.axvline(0, color="#6b727a", lw=1, zorder=1)
+        rows = bias.set_index("contrast").reindex(list(order))
+        for place, (name, row) in enumerate(rows.iterrows()):
+            pooled = name == order[-1]
+            if np.isfinite(row["ci_low_mm2"]):
+                axes.plot([row["ci_low_mm2"], row["ci_high_mm2"]], [place, place], color=BLUE, lw=3 if pooled else 1.8)
+            axes.plot(row["bias_mm2"], place, "D" if pooled else "o", color=BLUE, ms=8 if pooled else 6)
+        counts = [0 if pd.isna(n) else int(n) for n in rows["n"]]
+        axes.set_yticks(range(len(order)), [f"{name}  (n = {n})" for name, n in zip(order, counts, strict=True)])
+        axes.set_ylim(len(order) - 0.5, -0.5)
+        axes.set_xlabel(f"new − old (mm²), {level_percent:g} % interval; band: margin ±{margin_mm2:g} mm²")
+        reach = 1.15 * max(margin_mm2, float(np.nanmax(np.abs(_reach(rows)), initial=0.0)))
+        axes.set_xlim(-reach, reach)
+        axes.grid(axis="y", visible=False)
+    return figure
+
+
+def _reach(rows: pd.DataFrame) -> NDArray[np.float64]:
+    values = rows[["bias_mm2", "ci_low_mm2", "ci_high_mm2"]].to_numpy(dtype=np.float64)
+    return np.asarray(values[np.isfinite(values)])
+
+
+def _values(column: pd.Series[float]) -> NDArray[np.float64]:
+    return np.sort(column.dropna().to_numpy(dtype=np.float64))
+
+
+def _violin(axes: Axes, place: float, values: NDArray[np.float64], colour: str) -> None:
+    if len(values) >= 3 and np.ptp(values) > 0:
+        parts = axes.violinplot([values], positions=[place], widths=0.75, showextrema=False)
+        for body in parts["bodies"]:  # type: ignore[attr-defined]
+            body.set(facecolor=colour, alpha=0.22, edgecolor=colour)
+    axes.plot(_spread(place, len(values), 0.16), values, "o", color=colour, ms=5, mec="white", mew=0.6)
+    if len(values):
+        mean = float(values.mean())
+        axes.plot([place - 0.28, place + 0.28], [mean, mean], color=colour, lw=2.2)
+        axes.annotate(
+            f"{mean:.2f}", (place + 0.42, mean), ha="left", va="center", fontsize=10, color=colour, weight="bold"
+        )
+
+
+def _spread(place: float, n: int, half: float) -> NDArray[np.float64]:
+    """Positions beside each other for points in order of value, the same on every run."""
+    steps = np.array([0.0, -1.0, 1.0, -0.5, 0.5])
+    return place + half * steps[np.arange(n) % len(steps)]
+
+
+def _by_contrast(
+    table: pd.DataFrame, column: str, label: str, versions: Sequence[Shown], contrasts: Sequence[str]
+) -> Figure:
+    with mpl.rc_context(STYLE):
+        figure = new_figure(6.8, 3.8)
+        axes = figure.subplots()
+        colour = colours(versions)
+        width = 0.8 / max(1, len(versions))
+        for number, shown in enumerate(versions):
+            mine = table[table["version"] == shown.version]
+            for place, contrast in enumerate(contrasts):
+                values = _values(mine[mine["contrast"] == contrast][column])
+                x = place - 0.4 + width * (number + 0.5)
+                name = shown.label if place == 0 else None
+                axes.plot(
+                    _spread(x, len(values), 0.22 * width),
+                    values,
+                    "o",
+                    color=colour[shown.version],
+                    ms=4.2,
+                    alpha=0.75,
+                    mec="white",
+                    mew=0.4,
+                    label=name,
+                )
+                if len(values):
+                    axes.plot(
+                        [x - 0.4 * width, x + 0.4 * width], [values.mean()] * 2, color=colour[shown.version], lw=2
+                    )
+                else:
+                    axes.annotate("none", (x, 0.01), xycoords=("data", "axes fraction"), ha="center", fontsize=7)
+        axes.set_xticks(range(len(contrasts)), list(contrasts))
+        axes.set_xlim(-0.5, len(contrasts) - 0.5)
+        for boundary in np.arange(0.5, len(contrasts) - 1):
+            axes.axvline(boundary, color="#e6e8eb", lw=0.8)
+        axes.set_ylabel(label)
+        axes.grid(axis="x", visible=False)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=max(1, min(6, len(versions))), markerscale=1.6)
+    return figure

@@ -1,0 +1,116 @@
+"""Measure a segmented cohort: every prediction and every reference, with one ruler."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages.core.agreement import agreement
+from stages.core.cohort import CLONES, Case, Manifest, locate
+from stages.core.columns import AGREEMENT, MEASURES
+from stages.core.errors import CordriftError
+from stages.core.morphometry.ruler import ruler_id
+from stages.core.morphometry.table import failed_row, measure_volume
+from stages.core.params import Measure
+from stages.core.segmented import Segmentation, key_of, monitored_cases
+from stages.core.volumes import Volume, read, read_on_grid
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Tables ``measures`` and ``agreement``; numbers of predicted cases and of those without a mask."""
+
+    measures: pd.DataFrame
+    agreement: pd.DataFrame
+    ruler: str
+    cases: int
+    failed: int
+
+
+def measure_cohort(
+    manifests: list[Manifest],
+    segmentation: Segmentation,
+    contrasts: list[str],
+    params: Measure,
+    clones: Path = CLONES,
+) -> Measured:
+    """Measure predictions (binary and soft) against references (mask and softmask) of all monitored cases.
+
+    Raises
+    ------
+    CordriftError
+        The segmentation belongs to another set of cases; a file is missing, edited or unreadable; a mask lies on
+        another grid than its image.
+    """
+    cases = monitored_cases(manifests, contrasts, segmentation)
+    if not cases:
+        raise CordriftError(f"no case of the contrasts {', '.join(contrasts)} is in the test datasets.")
+    ruler = ruler_id(params)
+    tables: list[pd.DataFrame] = []
+    pairs: list[dict[str, Any]] = []
+    failed = 0
+    for manifest, case in cases:
+        prediction = segmentation.predictions[key_of(case)]
+        failed += prediction.binary is None
+        mine, pair = _measure_case(manifest, case, segmentation, params, clones)
+        tables += [table.assign(ruler=ruler) for table in mine]
+        pairs.append(pair)
+    measures = pd.concat(tables, ignore_index=True)[list(MEASURES)]
+    return Measured(measures, pd.DataFrame(pairs, columns=list(AGREEMENT)), ruler, len(cases), failed)
+
+
+def _measure_case(
+    manifest: Manifest, case: Case, segmentation: Segmentation, params: Measure, clones: Path
+) -> tuple[list[pd.DataFrame], dict[str, Any]]:
+    prediction = segmentation.predictions[key_of(case)]
+    image_path = locate(manifest, case.image, clones)
+    like = read(image_path)
+    discs = read_on_grid(locate(manifest, case.discs, clones), like, image_path) if case.discs else None
+    identity = {
+        "dataset": case.dataset, "participant": case.participant, "session": case.session, "contrast": case.contrast,
+    }  # fmt: skip
+    series = {"bundle": segmentation.bundle, "inference": segmentation.inference}
+    tables: list[pd.DataFrame] = []
+    csa: dict[str, float] = {}
+    masks: dict[str, Volume] = {}
+    sources: list[tuple[str, str, Path | None, str]] = [
+        ("prediction", "binary", prediction.binary, prediction.names.get("binary", "")),
+        ("prediction", "soft", prediction.soft, prediction.names.get("soft", "")),
+        ("reference", "binary", locate(manifest, case.mask, clones) if case.mask else None, case.mask or ""),
+        ("reference", "soft", locate(manifest, case.softmask, clones) if case.softmask else None, case.softmask or ""),
+    ]
+    for source, kind, path, name in sources:
+        if path is None and source == "reference":
+            continue
+        if path is None:
+            table = failed_row(params.levels)
+        else:
+            mask = read_on_grid(path, like, image_path)
+            table = _measure(mask, discs, params, path)
+            if kind == "binary":
+                masks[source] = mask
+        if kind == "binary":
+            csa[source] = float(table.loc[table["scope"] == "range", "csa_mm2"].iloc[0])
+        row = identity | {"mask": name, "source": source, "kind": kind}
+        row |= series if source == "prediction" else {"bundle": "", "inference": ""}
+        tables.append(table.assign(**row))
+    pair: dict[str, Any] = identity | series | {"csa_error_mm2": float("nan"), "flags": ""}
+    if prediction.binary is None:
+        pair["flags"] = "failed"
+    elif "reference" not in masks:
+        pair["flags"] = "no_reference"
+    else:
+        overlap = asdict(agreement(masks["prediction"], masks["reference"]))
+        pair |= overlap | {"flags": ";".join(overlap["flags"])}
+        pair["csa_error_mm2"] = abs(csa["prediction"] - csa["reference"])
+    return tables, pair
+
+
+def _measure(mask: Volume, discs: Volume | None, params: Measure, path: Path) -> pd.DataFrame:
+    try:
+        return measure_volume(mask, discs, params)
+    except CordriftError as error:
+        raise CordriftError(f"{path}: {error}") from error

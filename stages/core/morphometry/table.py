@@ -1,0 +1,140 @@
+"""The table of one mask: a row per slice, per level and for the monitored range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.core.columns import MEASURES, MEASURES_TEXT, METRICS
+from stages.core.errors import CordriftError
+from stages.core.morphometry.csa import Sections, measure_sections
+from stages.core.morphometry.levels import UNKNOWN, Discs, assign, coverage, range_name, read_discs
+from stages.core.params import Measure
+from stages.core.volumes import Volume, grid_difference
+
+#: Columns of whole numbers that may be empty.
+WHOLE = ("slice", "level", "n_slices")
+
+
+def measure_volume(mask: Volume, discs: Volume | None, params: Measure) -> pd.DataFrame:
+    """Measure one mask: rows of scope ``slice``, then ``level``, then one ``range``; columns of METRICS.
+
+    The identity columns other than ``scope`` are empty. Without cord there is only the range row, NaN and flagged
+    ``empty_mask``; without discs it is NaN and flagged ``no_levels``. A level or range is measured when its
+    coverage reaches ``params.coverage``, otherwise NaN and flagged ``level_not_covered``. Not yet measured, and
+    empty: solidity.
+
+    Parameters
+    ----------
+    mask : values in [0, 1]
+    discs : single-voxel labels on the mask's grid, or None
+
+    Raises
+    ------
+    CordriftError
+        A mask that is none, labels that are contradictory, or two grids.
+    """
+    name = range_name(params.levels)
+    sections = measure_sections(mask, stiffness_mm=params.stiffness_mm)
+    if discs is not None:
+        difference = grid_difference(mask, discs)
+        if difference:
+            raise CordriftError(f"mask and disc labels must lie on one grid, but {difference}.")
+    found = Discs({}) if discs is None else read_discs(discs)
+    n_slices = mask.data.shape[2]
+    level = assign(found, n_slices)
+    rows = _slice_rows(sections, level, found)
+    measured = [*([n] for n in sorted(set(level.tolist()) - {UNKNOWN})), params.levels]
+    for number, levels in enumerate(measured):
+        row = _aggregate(sections, levels, level, found, n_slices, mask.spacing_mm[2], params.coverage)
+        is_range = number == len(measured) - 1
+        row |= {"scope": "range", "levels": name} if is_range else {"scope": "level", "level": levels[0]}
+        if is_range and discs is None:
+            row["flags"] = "no_levels"
+        if is_range and not len(sections.index):
+            row["flags"] = "empty_mask"
+        if is_range or len(sections.index):
+            rows.append(row)
+    return as_table(rows)
+
+
+def failed_row(levels: list[int]) -> pd.DataFrame:
+    """Return the range row of a mask that could not be made: NaN and flagged ``failed``, never CSA 0."""
+    return as_table([{"scope": "range", "levels": range_name(levels), "flags": "failed"}])
+
+
+def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Bring rows to the columns of METRICS with one type a column, whatever is missing."""
+    columns: dict[str, Any] = {}
+    for name in MEASURES:
+        cells = [row.get(name) for row in rows]
+        if name in MEASURES_TEXT:
+            columns[name] = pd.array(["" if cell is None else str(cell) for cell in cells], dtype=object)
+        elif name in WHOLE:
+            columns[name] = pd.array(cells, dtype="Int64")
+        else:
+            columns[name] = np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
+    return pd.DataFrame(columns)
+
+
+def join_flags(flags: set[str]) -> str:
+    """Write flags as one sorted text, separated by semicolons."""
+    return ";".join(sorted(flags))
+
+
+def _slice_rows(sections: Sections, level: NDArray[np.int64], discs: Discs) -> list[dict[str, Any]]:
+    rows = []
+    for k, index in enumerate(sections.index.tolist()):
+        flags = sections.flags[k] | ({"discs_share_slice"} if index in discs.shared else set())
+        values = {name: float(metric[k]) for name, metric in sections.metrics.items()}
+        known = int(level[index]) if level[index] != UNKNOWN else None
+        row = {"scope": "slice", "slice": index, "z_mm": float(sections.z_mm[k]), "level": known}
+        rows.append(row | values | {"flags": join_flags(flags)})
+    return rows
+
+
+def _aggregate(
+    sections: Sections,
+    levels: list[int],
+    level: NDArray[np.int64],
+    discs: Discs,
+    n_slices: int,
+    slice_mm: float,
+    least: float,
+) -> dict[str, Any]:
+    """Mean over the slices of the levels, weighted by length; SD of CSA unweighted with ddof 1."""
+    first, last = levels[0], levels[-1]
+    member = (level[sections.index] >= first) & (level[sections.index] <= last)
+    covered = coverage(
+        discs, first, last, index=sections.index, cosine=sections.cosine, n_slices=n_slices, slice_mm=slice_mm
+    )
+    row: dict[str, Any] = {"n_slices": int(member.sum()), "coverage": covered}
+    flags: set[str] = set().union(*(f for f, inside in zip(sections.flags, member, strict=True) if inside))
+    top, bottom = discs.slices.get(first), discs.slices.get(last + 1)
+    if top is not None and bottom is not None and any(bottom <= shared <= top for shared in discs.shared):
+        flags.add("discs_share_slice")
+    if not member.any() or not covered >= least:
+        return row | {"flags": join_flags(flags | {"level_not_covered"})}
+    weights = sections.metrics["length_mm"][member]
+    for name in METRICS:
+        if name in sections.metrics:
+            row[name] = _mean(sections.metrics[name][member], weights, axial=name == "orientation_deg")
+    csa = sections.metrics["csa_mm2"][member]
+    row["csa_sd_mm2"] = float(np.std(csa, ddof=1)) if len(csa) > 1 else float("nan")
+    row["length_mm"] = float(weights.sum())
+    row["flags"] = join_flags(flags)
+    return row
+
+
+def _mean(values: NDArray[np.float64], weights: NDArray[np.float64], *, axial: bool) -> float:
+    """Weighted mean of the values that are defined; ``axial``: of directions in degrees that repeat after 180."""
+    defined = np.isfinite(values)
+    if not defined.any():
+        return float("nan")
+    if not axial:
+        return float(np.average(values[defined], weights=weights[defined]))
+    doubled = np.exp(2j * np.radians(values[defined]))
+    return float(np.degrees(np.angle(np.average(doubled, weights=weights[defined]))) / 2.0)

@@ -1,0 +1,1 @@
+"""A generated cohort: geometry in mm, contrasts by signal equations, truths known by construction."""

@@ -1,0 +1,116 @@
+"""What segment left behind: the cases of the shards that params name, and nothing else in the folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.core.cohort import Case, Manifest
+from stages.core.errors import CordriftError
+from stages.core.files import read_json
+
+Key = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What became of one case: its masks, or None and a reason when it failed.
+
+    Attributes
+    ----------
+    binary, soft : files
+    names : path of each kind inside its shard's folder, which stays when a participant moves to another shard
+    """
+
+    binary: Path | None
+    soft: Path | None
+    names: dict[str, str]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """All predictions of one bundle with one set of inference settings.
+
+    Attributes
+    ----------
+    predictions : by (dataset, participant, session, contrast)
+    ignored : names of folders in the root that params do not name (left from an earlier run)
+    """
+
+    bundle: str
+    inference: str
+    predictions: dict[Key, Prediction]
+    ignored: list[str]
+
+
+def key_of(case: Case) -> Key:
+    """Return what names a case: dataset, participant, session, contrast."""
+    return case.dataset, case.participant, case.session, case.contrast
+
+
+def read_shards(root: Path, shards: list[int]) -> Segmentation:
+    """Read the manifests of ``shards`` under ``root``; whatever else lies there is ignored and named.
+
+    Raises
+    ------
+    CordriftError
+        A shard is missing, shards come from different bundles or settings, or a case is in two of them.
+    """
+    wanted = [str(shard) for shard in shards]
+    predictions: dict[Key, Prediction] = {}
+    series: set[tuple[str, str]] = set()
+    for name in wanted:
+        folder = root / name
+        if not (folder / "manifest.json").is_file():
+            raise CordriftError(f"{folder} is missing, but params name shard {name}; run `dvc repro segment`.")
+        manifest = read_json(folder / "manifest.json")
+        series.add((str(manifest["bundle"]), str(manifest["inference"])))
+        for entry in manifest["cases"]:
+            key = (entry["dataset"], entry["participant"], entry["session"] or "", entry["contrast"])
+            if key in predictions:
+                raise CordriftError(f"case {' '.join(filter(None, key))} is in two shards under {root}.")
+            predictions[key] = _prediction(folder, entry)
+    if len(series) != 1:
+        raise CordriftError(
+            f"the shards under {root} come from {len(series)} combinations of bundle and inference settings, "
+            "expected one; run `dvc repro segment`."
+        )
+    bundle, inference = series.pop()
+    present = {path.name for path in root.iterdir() if path.is_dir()}
+    return Segmentation(bundle, inference, predictions, sorted(present - set(wanted)))
+
+
+def _prediction(folder: Path, entry: dict[str, Any]) -> Prediction:
+    if entry["status"] != "ok":
+        return Prediction(None, None, {}, str(entry["reason"] or "no reason was given"))
+    names = {kind: str(entry[kind]) for kind in ("binary", "soft") if entry[kind]}
+    paths = {kind: folder / name for kind, name in names.items()}
+    for path in paths.values():
+        if not path.is_file():
+            raise CordriftError(f"{path} is missing, but the shard's manifest names it; run `dvc repro segment`.")
+    return Prediction(paths.get("binary"), paths.get("soft"), names, "")
+
+
+def monitored_cases(
+    manifests: list[Manifest], contrasts: list[str], segmentation: Segmentation
+) -> list[tuple[Manifest, Case]]:
+    """Cases of the frozen set, sorted; every one must have been through segment, and nothing else may have been.
+
+    Raises
+    ------
+    CordriftError
+        The segmentation belongs to another set of cases.
+    """
+    cases = [(m, c) for m in manifests for c in m.case_list() if c.contrast in contrasts]
+    cases.sort(key=lambda pair: key_of(pair[1]))
+    expected, found = {key_of(case) for _, case in cases}, set(segmentation.predictions)
+    for what, keys in (
+        ("were not segmented", expected - found),
+        ("are segmented but not in the set", found - expected),
+    ):
+        if keys:
+            first = " ".join(filter(None, min(keys)))
+            raise CordriftError(f"{len(keys)} case(s) {what}, first: {first}; run `dvc repro segment`.")
+    return cases

@@ -1,0 +1,209 @@
+"""What the run of one version holds, read from the tables of the pipeline: params, metrics, note, artifacts.
+
+Metrics (an undefined one is NaN): ``csa_std_mean_mm2``, ``csa_std_sd_mm2``, ``csa_std_n`` (SD of CSA over contrasts,
+lower is better, and over how many participants), ``dice_mean``, ``dice_min``, ``dice/<contrast>`` (0 to 1, higher is
+better), ``csa_error_mean_mm2`` (absolute, lower is better), ``cases``, ``failures``, and against the champion among
+the priors ``bias_to_champion_mm2`` with ``..._ci_low_mm2``, ``..._ci_high_mm2``, ``..._n`` (new - old, 0 is best).
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages.core.errors import CordriftError
+from stages.core.files import digest_of, read_csv, read_json, sha256_of
+from stages.core.segmented import read_shards
+
+#: Output of `package`: the bundle, with its copy in the toolbox's layout.
+PACKAGE = Path("data/package")
+#: Files of `measure` that are kept with a version, and that `history` fetches.
+MEASURES = ("measures.csv", "agreement.csv", "summary.json")
+#: What a series is, besides its bundle.
+SERIES = ("inference", "ruler", "frozen")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file of a run: a copy of ``source``, or a zip of ``members`` (name in the zip -> file)."""
+
+    path: str
+    source: Path | None = None
+    members: tuple[tuple[str, Path], ...] = ()
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that it is made of."""
+        return [self.source] if self.source is not None else [path for _, path in self.members]
+
+    def digest(self) -> str:
+        """SHA-256 of the file; of a zip, over its members, so that it need not be written to be compared."""
+        if self.source is not None:
+            return sha256_of(self.source)
+        return digest_of({name: sha256_of(path) for name, path in self.members})
+
+    def file(self, scratch: Path) -> Path:
+        """Return the file to upload; a zip is written into ``scratch``: stored, sorted, without times."""
+        if self.source is not None:
+            return self.source
+        packed = scratch / self.path.rpartition("/")[2]
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+            for name, path in self.members:
+                archive.writestr(zipfile.ZipInfo(name), path.read_bytes())  # dated 1980
+        return packed
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is known of one version, ready to be registered."""
+
+    digest: str
+    label: str
+    series: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    artifacts: tuple[Artifact, ...]
+
+    @property
+    def note(self) -> str:
+        """The description shown in MLflow, as Markdown."""
+        shown = "\n".join(f"| {key} | {value:.4g} |" for key, value in sorted(self.metrics.items()))
+        series = "\n".join(f"- {key}: `{value[:12]}`" for key, value in sorted(self.series.items()))
+        return (
+            f"**{self.label}**, bundle `{self.digest[:12]}`\n\n{series}\n\n| metric | value |\n|---|---|\n{shown}\n\n"
+            "Report: artifact `report/index.html`. Tables: `measures/`, `compare/`. An undefined metric is `nan`."
+        )
+
+
+def bundle_digest(package: Path = PACKAGE) -> str:
+    """Return the digest of the packaged bundle."""
+    return str(read_json(package / "model.json")["digest"])
+
+
+def collect(label: str, shards: list[int], folds: list[int]) -> Record:
+    """Read the record of the packaged bundle from the outputs of the pipeline in the working folder.
+
+    Raises
+    ------
+    CordriftError
+        A table is missing, or they are not of this bundle (an upstream stage did not run).
+    """
+    digest = bundle_digest()
+    summary = read_json(Path("reports/measure/summary.json"))
+    if summary["bundle"] != digest:
+        raise CordriftError(
+            f"reports/measure is of the bundle {summary['bundle'][:12]}, data/package holds {digest[:12]}; "
+            "run `dvc repro`, which runs what lies between."
+        )
+    artifacts = tuple(sorted(_artifacts(shards, folds), key=lambda artifact: artifact.path))
+    files = [path for artifact in artifacts for path in artifact.files]
+    missing = [str(path) for path in files if not path.is_file()]
+    if missing:
+        raise CordriftError(f"{', '.join(missing[:3])} (of {len(missing)} files) missing; `dvc repro` makes them.")
+    return Record(
+        digest=digest,
+        label=label,
+        series={key: str(summary[key]) for key in SERIES},
+        params=_params(digest),
+        metrics=_metrics(digest, summary),
+        artifacts=artifacts,
+    )
+
+
+def _params(digest: str) -> dict[str, str]:
+    """Flatten what the bundle says of its making; of several folds the first, which shares its settings."""
+    params = {"bundle": digest, "folds": str(read_json(PACKAGE / "model.json")["folds"])}
+    provenance = PACKAGE / "provenance.json"
+    if provenance.is_file():
+        training = read_json(provenance).get("training") or {}
+        params |= training_params(training[min(training)]) if training else {}
+    return params
+
+
+def training_params(training: Mapping[str, Any]) -> dict[str, str]:
+    """Flatten the settings and the data of a ``training.json`` to params (``optimiser.name``: ``AdamW``)."""
+    kept = {"train": training.get("settings", {}), "data": training.get("data", {})}
+    return {key: str(value) for key, value in _flat("", kept) if key != "train.folds"}
+
+
+def _flat(prefix: str, value: object) -> Iterable[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from _flat(f"{prefix}.{key}" if prefix else str(key), value[key])
+    else:
+        yield prefix, value
+
+
+def _metrics(digest: str, summary: Mapping[str, Any]) -> dict[str, float]:
+    agreement = read_csv(Path("reports/measure/agreement.csv"), text=("contrast", "flags"))
+    dice, error = agreement["dice"].astype(float), agreement["csa_error_mm2"].astype(float).abs()
+    metrics = {
+        "cases": float(summary["cases"]),
+        "failures": float(summary["failed"]),
+        "dice_mean": float(dice.mean()),
+        "dice_min": float(dice.min()),
+        "csa_error_mean_mm2": float(error.mean()),
+    }
+    metrics |= {f"dice/{name}": float(values.mean()) for name, values in dice.groupby(agreement["contrast"])}
+    stds = _of(read_csv(Path("reports/compare/csa_std.csv"), text=("version",)), "version", digest)["csa_std_mm2"]
+    metrics["csa_std_mean_mm2"] = float(stds.mean())
+    metrics["csa_std_sd_mm2"] = float(stds.std(ddof=1))
+    metrics["csa_std_n"] = float(stds.count())
+    return metrics | _bias_to_champion()
+
+
+def _bias_to_champion() -> dict[str, float]:
+    priors = read_json(Path("reports/history/priors.json"))["priors"]
+    champion = next((prior["digest"] for prior in priors if "champion" in prior["aliases"]), None)
+    table = read_csv(Path("reports/compare/bias.csv"), text=("prior", "contrast"))
+    rows = _of(table[table["contrast"] == "pooled"], "prior", champion)
+    names = {"bias_mm2": "mm2", "ci_low_mm2": "ci_low_mm2", "ci_high_mm2": "ci_high_mm2", "n": "n"}
+    return {
+        f"bias_to_champion_{name}": float(rows[column].iloc[0]) if len(rows) else float("nan")
+        for column, name in names.items()
+    }
+
+
+def _of(table: pd.DataFrame, column: str, digest: str | None) -> pd.DataFrame:
+    """Rows of one version, named by its digest or the first twelve digits of it."""
+    return table[table[column].isin([digest, digest[:12]] if digest else [])]
+
+
+def _artifacts(shards: list[int], folds: list[int]) -> Iterable[Artifact]:
+    for path in _files(PACKAGE, "**/*"):
+        yield Artifact(f"bundle/{path.relative_to(PACKAGE).as_posix()}", path)
+    for name in MEASURES:
+        yield Artifact(f"measures/{name}", Path("reports/measure") / name)
+    yield Artifact("compare/drift.json", Path("reports/compare/drift.json"))
+    for path in _files(Path("reports/compare"), "*.csv"):
+        yield Artifact(f"compare/{path.name}", path)
+    yield Artifact("report/index.html", Path("reports/report/index.html"))
+    for path in _files(Path("reports/report/figures"), "*.png"):
+        yield Artifact(f"figures/{path.name}", path)
+    if Path("data/prepare/manifest.json").is_file():
+        yield Artifact("training/manifest.json", Path("data/prepare/manifest.json"))
+    for fold in folds:  # from params: the folder of a fold that is no longer trained is not part of the model
+        path = Path(f"data/train/{fold}/progress.csv")
+        if path.is_file():
+            yield Artifact(f"training/fold_{fold}/progress.csv", path)
+    yield Artifact("masks.zip", members=tuple(sorted(_masks(shards))))
+
+
+def _masks(shards: list[int]) -> Iterable[tuple[str, Path]]:
+    """Name and file of every mask and its sidecar that the manifests of ``shards`` name; no stray file is one."""
+    for prediction in read_shards(Path("reports/segment"), shards).predictions.values():
+        for kind, name in prediction.names.items():
+            path = prediction.binary if kind == "binary" else prediction.soft
+            sidecar = name.removesuffix(".nii.gz") + ".json"
+            if path is not None:
+                yield name, path
+                yield sidecar, path.with_name(sidecar.rpartition("/")[2])
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    return sorted(path for path in folder.glob(pattern) if path.is_file())

@@ -1,0 +1,132 @@
+"""Registering a version so that an interruption anywhere is made good by doing it again."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+
+from stages.core.errors import CordriftError
+from stages.core.files import digest_of, write_json
+from stages.core.store.client import INDEX, Run, Store, Version
+from stages.core.store.record import Artifact, Record
+
+#: Aliases of the first version of a model, and of each later one. (`latest` and `v2` are reserved by MLflow.)
+FIRST_ALIASES = ("champion", "anchor")
+LATER_ALIASES = ("candidate",)
+#: Value of the tag `artifacts` while they are being written.
+INCOMPLETE = "incomplete"
+
+
+def version_identity(digest: str) -> dict[str, str]:
+    """Tags by which the run of a version is found again."""
+    return {"kind": "version", "digest": digest}
+
+
+def register_version(store: Store, record: Record) -> Version:
+    """Bring MLflow to the state in which it holds ``record``; writes nothing when it does already.
+
+    The version is created after everything that it points to, so a version is always whole.
+    """
+    run = store.ensure_run(version_identity(record.digest), record.label)
+    store.ensure_params(run, record.params)
+    store.ensure_metrics(run, record.metrics)
+    _ensure_artifacts(store, run, record.artifacts)
+    tags = {"label": record.label, **record.series}
+    store.ensure_tags(run, {**tags, "mlflow.runName": record.label, "mlflow.note.content": record.note})
+    store.finish(run)
+    return _ensure_version(store, run, {"digest": record.digest, **tags})
+
+
+def _ensure_artifacts(store: Store, run: Run, artifacts: Sequence[Artifact]) -> None:
+    """Log what is missing or differs, delete what is no longer part, and say last that all is there."""
+    wanted = {artifact.path: artifact.digest() for artifact in artifacts}
+    state = digest_of(wanted)
+    before, index = run.tags.get("cordrift.artifacts"), store.read_index(run)
+    if before == state and index == wanted:
+        return
+    # After an interruption files may be newer than the index says: none of them is trusted.
+    logged = {} if before == INCOMPLETE else index
+    store.ensure_tags(run, {"artifacts": INCOMPLETE})
+    with tempfile.TemporaryDirectory() as folder:
+        for artifact in artifacts:
+            if logged.get(artifact.path) != wanted[artifact.path]:
+                store.upload(run, artifact.file(Path(folder)), artifact.path)
+        for path in sorted(set(index) - set(wanted)):
+            store.remove(run, path)
+        write_json(Path(folder) / INDEX, {"files": wanted})
+        store.upload(run, Path(folder) / INDEX, INDEX)
+    store.ensure_tags(run, {"artifacts": state})
+
+
+def _ensure_version(store: Store, run: Run, tags: Mapping[str, str]) -> Version:
+    versions = store.versions()
+    version = next((known for known in versions if known.tags.get("digest") == tags["digest"]), None)
+    if version is None:
+        number = store.create_version(run, tags)
+        versions = store.versions()
+        version = next(known for known in versions if known.number == number)
+    if version.run_id != run.run_id:
+        raise CordriftError(
+            f"Version {version.number} of {store.model} is of the bundle {tags['digest'][:12]}, but its run "
+            f"{version.run_id} is gone from MLflow at {store.location.name}. Delete that version there (page Models), "
+            "then run `dvc repro register` again."
+        )
+    store.ensure_version_tags(version, tags)
+    # Once only: an alias that a person moved afterwards stays where it was moved to.
+    if version.tags.get("aliased") != "yes":
+        first = version.number == versions[0].number
+        taken = {alias for known in versions for alias in known.aliases}
+        for alias in FIRST_ALIASES if first else LATER_ALIASES:
+            if not first or alias not in taken:
+                store.set_alias(alias, version.number)
+        store.ensure_version_tags(version, {"aliased": "yes"})
+        return next(known for known in store.versions() if known.number == version.number)
+    return version
+
+
+def log_training(
+    store: Store,
+    fold: int,
+    digest: str,
+    params: Mapping[str, str],
+    progress: Sequence[Mapping[str, float]],
+) -> None:
+    """Log the training of one fold as a run of its own, under the run of its version; best effort.
+
+    Whatever goes wrong in MLflow is one warning: the local ``progress.csv`` is the truth.
+
+    Parameters
+    ----------
+    digest : of the bundle that the fold is part of; with ``fold`` it names the run
+    progress : one row per epoch: ``epoch``, ``seconds`` (of this epoch), and any further numbers as curves
+    """
+    try:
+        _log_training(store, fold, digest, params, progress)
+    except CordriftError as error:
+        print(f"cordrift: warning: the training of fold {fold} is not in MLflow: {error}", file=sys.stderr)
+
+
+def _log_training(
+    store: Store, fold: int, digest: str, params: Mapping[str, str], progress: Sequence[Mapping[str, float]]
+) -> None:
+    ends_ms = list(accumulate(round(row["seconds"] * 1000) for row in progress))
+    run = store.ensure_run({"kind": "training", "digest": digest, "fold": str(fold)}, f"fold {fold} of {digest[:12]}")
+    parent = store.find_run(version_identity(digest))
+    if parent is not None:
+        store.ensure_tags(run, {"mlflow.parentRunId": parent.run_id})
+    store.ensure_params(run, {"fold": str(fold), **params})
+    # NaN is a curve's gap
+    points = [
+        (key, float(value), run.start_ms + end_ms, int(row["epoch"]))
+        for row, end_ms in zip(progress, ends_ms, strict=True)
+        for key, value in sorted(row.items())
+        if key not in ("epoch", "schema") and value == value
+    ]
+    state = digest_of([[key, value, step] for key, value, _, step in points])
+    if run.tags.get("cordrift.progress") != state:
+        store.log_points(run, points)
+        store.ensure_tags(run, {"progress": state})
+    store.finish(run, run.start_ms + (ends_ms[-1] if ends_ms else 0))

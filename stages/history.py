@@ -1,0 +1,36 @@
+"""Stage ``history``: the versions registered before this one, with their measures, from MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stages.core.errors import run
+from stages.core.files import whole_folder, write_json
+from stages.core.params import load_params
+from stages.core.store import priors
+from stages.core.store.client import open_store
+from stages.core.store.record import bundle_digest
+
+
+def main() -> None:
+    """Write reports/history: priors.json, and one folder of tables per prior version."""
+    params = load_params()
+    rows: list[dict[str, Any]] = []
+    with whole_folder(Path("reports/history")) as part:
+        if params.history.offline:
+            print("history.offline is true: MLflow was not asked, so there are no priors and nothing can be judged.")
+        else:
+            store = open_store(params.register.model)
+            versions, foreign = priors.select(store.versions(), bundle_digest())
+            if foreign:
+                print(f"{foreign} versions of {store.model} carry no digest (not registered by cordrift): left out.")
+            rows = [priors.fetch(store, version, part) for version in versions]
+        write_json(
+            part / "priors.json",
+            {"offline": params.history.offline, "model": params.register.model, "priors": rows},
+        )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,45 @@
+"""Stage ``measure``: cord morphometry and agreement with the reference, for every monitored case."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from stages.core.cohort import frozen_digest, read_manifest
+from stages.core.errors import run
+from stages.core.files import whole_folder, write_csv, write_json
+from stages.core.measuring import measure_cohort
+from stages.core.morphometry.levels import range_name
+from stages.core.params import load_params
+from stages.core.segmented import read_shards
+
+
+def main() -> None:
+    """Measure the shards and datasets that params name; other folders are ignored and counted."""
+    params = load_params()
+    manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in params.segment.datasets]
+    segmentation = read_shards(Path("reports/segment"), params.segment.shards)
+    if segmentation.ignored:
+        print(
+            f"measure: ignored {len(segmentation.ignored)} folder(s) that are no shard of params: "
+            f"{', '.join(segmentation.ignored)}",
+            file=sys.stderr,
+        )
+    measured = measure_cohort(manifests, segmentation, params.segment.contrasts, params.measure)
+    summary = {
+        "bundle": segmentation.bundle,
+        "inference": segmentation.inference,
+        "ruler": measured.ruler,
+        "frozen": frozen_digest(manifests),
+        "cases": measured.cases,
+        "failed": measured.failed,
+        "range": range_name(params.measure.levels),
+    }
+    with whole_folder(Path("reports/measure")) as part:
+        write_csv(part / "measures.csv", measured.measures)
+        write_csv(part / "agreement.csv", measured.agreement)
+        write_json(part / "summary.json", summary)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,56 @@
+"""Prepare training data: choose, check for leaks, split by participant, and write nnU-Net's raw layout."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from stages.core.cohort import Manifest, locate, read_manifest
+from stages.core.errors import CordriftError, run
+from stages.core.files import whole_folder, write_json
+from stages.core.params import load_params
+from stages.core.raw import PREPARATION, RawCase, write_raw
+from stages.core.registry import read_frozen
+from stages.core.trainset import check_leak, check_roles, describe, gather, make_folds
+
+FETCHED = Path("data/fetch")
+OUT = Path("data/prepare")
+
+
+def read(name: str) -> Manifest:
+    """Read the manifest of one dataset and make sure that it is of that dataset."""
+    manifest = read_manifest(FETCHED / f"{name}.json")
+    if manifest.dataset != name:
+        raise CordriftError(f"{FETCHED / name}.json is the manifest of {manifest.dataset!r}, not of {name!r}.")
+    return manifest
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    training = [read(name) for name in sorted(set(params.prepare.datasets))]
+    test = [read(name) for name in sorted(set(params.segment.datasets))]
+    known = {manifest.dataset for manifest in (*training, *test)}
+    stale = [path for path in FETCHED.glob("*.json") if path.stem not in known]
+    check_roles(training, test)
+    cases, left_out = gather(training, read_frozen(), params.prepare.contrasts)
+    check_leak(cases, test)
+    folds = make_folds(cases, folds=params.prepare.folds, seed=params.prepare.seed)
+
+    by_name = {manifest.dataset: manifest for manifest in training}
+    located = [
+        RawCase(
+            case.name,
+            locate(by_name[case.case.dataset], case.case.image),
+            locate(by_name[case.case.dataset], case.mask),
+        )
+        for case in cases
+    ]
+    with whole_folder(OUT) as part:
+        write_raw(part / "raw", located, processes=min(2, os.cpu_count() or 1))
+        write_json(part / "manifest.json", describe(training, cases, left_out, folds, PREPARATION))
+    print(f"prepare: {len(cases)} cases, {len(left_out)} left out, {len(stale)} manifests of other datasets ignored")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,43 @@
+"""Stage ``register``: the packaged bundle becomes a version in MLflow, with everything that was measured on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stages.core.errors import run
+from stages.core.files import read_csv, read_json, write_json
+from stages.core.params import load_params
+from stages.core.store.client import open_store
+from stages.core.store.record import bundle_digest, collect, training_params
+from stages.core.store.registration import log_training, register_version
+
+RECEIPT = Path("reports/register/receipt.json")
+
+
+def main() -> None:
+    """Register the version, its training runs, and write the receipt; nothing is added when all of it is there."""
+    params = load_params()
+    model, label, folds = params.register.model, params.register.label, params.train.folds
+    if params.history.offline:
+        print(f"history.offline is true: {label} was not compared with its priors, so it is not registered.")
+        write_json(RECEIPT, {"digest": bundle_digest(), "model": model, "version": None, "aliases": []})
+        return
+    record = collect(label, params.segment.shards, folds)
+    store = open_store(model)
+    version = register_version(store, record)
+    for fold in folds:
+        folder = Path(f"data/train/{fold}")
+        if folder.is_dir():  # a monitored bundle was trained elsewhere
+            settings = training_params(read_json(folder / "training.json"))
+            table = read_csv(folder / "progress.csv").drop(columns="schema")
+            progress = [{str(key): float(value) for key, value in row.items()} for row in table.to_dict("records")]
+            log_training(store, fold, record.digest, settings, progress)
+    aliases = sorted(version.aliases)
+    print(
+        f"{model} version {version.number} ({label}, bundle {record.digest[:12]}): {', '.join(aliases) or 'no alias'}"
+    )
+    write_json(RECEIPT, {"digest": record.digest, "model": model, "version": str(version.number), "aliases": aliases})
+
+
+if __name__ == "__main__":
+    run(main)

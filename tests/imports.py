@@ -1,0 +1,44 @@
+"""Which files of the package a module imports, directly or through others: read from the syntax, nothing is run."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def _file_of(module: str) -> Path | None:
+    """Return the file of a module of the package, or None where the name is no module of it."""
+    base = ROOT / module.replace(".", "/")
+    if base.with_suffix(".py").is_file():
+        return base.with_suffix(".py")
+    return base / "__init__.py" if (base / "__init__.py").is_file() else None
+
+
+def _imported(path: Path) -> set[str]:
+    """Return every name that a file imports, at any depth of nesting, as full dotted names."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports are not followed; write the full name"
+            names.add(str(node.module))
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.split(".")[0] == "stages"}
+
+
+def closure(module: str) -> set[str]:
+    """Return the files (relative to the root) that running ``module`` imports, its packages included."""
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        parts = name.split(".")
+        for length in range(1, len(parts) + 1):
+            path = _file_of(".".join(parts[:length]))
+            if path is not None and path not in found:
+                found.add(path)
+                waiting += _imported(path)
+    return {path.relative_to(ROOT).as_posix() for path in found}

@@ -1,0 +1,143 @@
+"""A workspace with the outputs of all stages before `register`, tiny and made up, and an empty MLflow store."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from stages.core.files import write_csv, write_json
+from stages.core.store.client import open_store
+
+A, B, C = "a" * 64, "b" * 64, "c" * 64
+MODEL = "cord-demo"
+REPOSITORY = Path(__file__).parents[1]
+
+
+@functools.cache
+def empty_store() -> Path:
+    """An SQLite store without any experiment: making its tables takes seconds, a copy takes none."""
+    folder = Path(tempfile.mkdtemp(prefix="cordrift-template-"))
+    open_store(MODEL, folder)
+    return folder / "mlflow.db"
+
+
+def workspace(root: Path, digest: str = A, *, label: str = "v1", report: str = "one", store: bool = True) -> Path:
+    """Write a workspace as it is after `report` of the bundle ``digest``; a store that is there is kept."""
+    root.mkdir(parents=True, exist_ok=True)
+    if store and not (root / "mlflow.db").exists():
+        shutil.copy(empty_store(), root / "mlflow.db")
+    params(root, label=label)
+    for name in ("data/package", "data/train", "data/prepare", "reports/segment", "reports/measure", "reports/compare"):
+        shutil.rmtree(root / name, ignore_errors=True)
+    training = {
+        "settings": {"epochs": 2, "optimiser": {"name": "AdamW"}},
+        "data": {"n_cases": 9, "digest": "d" * 8},
+        "fold": 0,
+    }
+    write_json(root / "data/package/model.json", {"digest": digest, "folds": [0]})
+    write_json(root / "data/package/provenance.json", {"training": {"0": training}, "code": "1234"})
+    (root / "data/package/fold_0").mkdir()
+    (root / "data/package/fold_0/weights.safetensors").write_bytes(digest.encode())
+    write_json(root / "data/train/0/training.json", training)
+    curve = {"epoch": [0, 1], "train_loss": [0.5, 0.25], "val_loss": [0.6, None], "dice": [0.1, 0.9], "seconds": [2, 3]}
+    write_csv(root / "data/train/0/progress.csv", pd.DataFrame(curve))
+    write_json(root / "data/prepare/manifest.json", {"cases": [digest]})
+    for shard in (0, 1):
+        segmented(root, shard, digest)
+    series = {"bundle": digest, "inference": "i" * 64, "ruler": "r" * 64, "frozen": "f" * 64}
+    write_json(root / "reports/measure/summary.json", {**series, "cases": 4, "failed": 1, "range": "C2-C3"})
+    write_csv(root / "reports/measure/measures.csv", pd.DataFrame({"bundle": [digest], "csa_mm2": [70.0]}))
+    agreement = {
+        "contrast": ["T1w", "T1w", "T2w", "T2w"],
+        "dice": [0.9, 0.8, 0.7, None],
+        "csa_error_mm2": [1.0, 3.0, 2.0, None],
+        "flags": ["", "", "", "failed"],
+    }
+    write_csv(root / "reports/measure/agreement.csv", pd.DataFrame(agreement))
+    std = {"version": ["reference", digest, digest, digest], "csa_std_mm2": [9.0, 1.0, 3.0, None]}
+    write_csv(root / "reports/compare/csa_std.csv", pd.DataFrame(std))
+    write_csv(root / "reports/compare/bias.csv", bias())
+    write_json(root / "reports/compare/drift.json", {"candidate": series})
+    page(root, report)
+    if not (root / "reports/history/priors.json").exists():
+        write_json(root / "reports/history/priors.json", {"offline": False, "model": MODEL, "priors": []})
+    return root
+
+
+def bias() -> pd.DataFrame:
+    """Bias to the prior A, pooled and in one contrast."""
+    rows = [[A, "T1w", 2, 9.0, 8.0, 10.0], [A, "pooled", 2, 0.5, -0.25, 1.25]]
+    return pd.DataFrame(rows, columns=["prior", "contrast", "n", "bias_mm2", "ci_low_mm2", "ci_high_mm2"])
+
+
+def params(root: Path, *, label: str = "v1", offline: bool = False) -> None:
+    """Write the demo's params with two shards and one fold."""
+    value: dict[str, Any] = yaml.safe_load((REPOSITORY / "params/demo.yaml").read_text(encoding="utf-8"))
+    value["register"] = {"model": MODEL, "label": label}
+    value["history"]["offline"] = offline
+    value["segment"]["shards"], value["train"]["folds"] = [0, 1], [0]
+    (root / "params.yaml").write_text(yaml.safe_dump(value), encoding="utf-8")
+
+
+def page(root: Path, report: str) -> None:
+    """Write a report page with one figure, named by its content."""
+    shutil.rmtree(root / "reports/report", ignore_errors=True)
+    (root / "reports/report/figures").mkdir(parents=True)
+    (root / "reports/report/index.html").write_text(f"<p>{report}</p>", encoding="utf-8")
+    (root / f"reports/report/figures/{report}.png").write_bytes(report.encode())
+
+
+def segmented(root: Path, shard: int, digest: str) -> None:
+    """Write one shard of one good case and one failed case, with a stray file that no manifest names."""
+    folder = root / f"reports/segment/{shard}"
+    stem = f"frozen/sub-{shard}/anat/sub-{shard}_T1w_label-SC_"
+    case = {"dataset": "frozen", "participant": f"sub-{shard}", "session": None, "contrast": "T1w"}
+    good = {**case, "status": "ok", "reason": "", "binary": f"{stem}seg.nii.gz", "soft": f"{stem}probseg.nii.gz"}
+    bad = {**case, "contrast": "T2w", "status": "failed", "reason": "empty", "binary": None, "soft": None}
+    for name in ("seg.nii.gz", "seg.json", "probseg.nii.gz", "probseg.json"):
+        (folder / stem).parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"{stem}{name}").write_bytes(f"{digest}{shard}{name}".encode())
+    (folder / "stray.nii.gz").write_bytes(b"left over")
+    write_json(
+        folder / "manifest.json", {"shard": shard, "bundle": digest, "inference": "i" * 64, "cases": [good, bad]}
+    )
+
+
+def contents(root: Path) -> dict[str, Any]:
+    """All that the store of a workspace holds of the model, without what every run has of its own (ids, times)."""
+    store = open_store(MODEL, root)
+    client = store.client
+    experiment = client.get_experiment_by_name(MODEL)
+    found = client.search_runs([experiment.experiment_id], run_view_type=3) if experiment else []
+    runs = sorted(
+        found, key=lambda run: (run.data.tags["cordrift.kind"] != "version", run.data.tags["cordrift.digest"])
+    )
+    named = {run.info.run_id: run.info.run_name for run in runs}
+    return {
+        "runs": {
+            f"{run.data.tags['cordrift.kind']} {run.data.tags['cordrift.digest'][0]} {number}": {
+                "tags": {key: named.get(value, value) for key, value in run.data.tags.items()},
+                "params": run.data.params,
+                "metrics": {
+                    key: [(one.step, str(one.value)) for one in client.get_metric_history(run.info.run_id, key)]
+                    for key in run.data.metrics
+                },
+                "status": (run.info.status, run.info.lifecycle_stage),
+                "files": files(Path(run.info.artifact_uri)),
+            }
+            for number, run in enumerate(runs)
+        },
+        "versions": [(one.number, named[one.run_id], one.aliases, one.tags) for one in store.versions()],
+    }
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Path and content of every file below a folder."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}

@@ -1,0 +1,232 @@
+"""The stages measure and compare on a small workspace: what is read, what is refused, what is written."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from cords import CONTRASTS, Workspace
+
+from stages import compare, measure
+from stages.core.columns import AGREEMENT, AGREEMENT_TEXT, MEASURES, MEASURES_TEXT
+from stages.core.errors import CordriftError
+from stages.core.files import read_csv, read_json, write_json
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.chdir(tmp_path)
+    made = Workspace(tmp_path, ("sub-a", "sub-b"))
+    made.segment("b" * 64, 0.1)
+    return made
+
+
+def measured() -> tuple[pd.DataFrame, pd.DataFrame]:
+    measure.main()
+    return (
+        read_csv(Path("reports/measure/measures.csv"), text=MEASURES_TEXT),
+        read_csv(Path("reports/measure/agreement.csv"), text=AGREEMENT_TEXT),
+    )
+
+
+def ranges(measures: pd.DataFrame, **chosen: str) -> pd.DataFrame:
+    rows = measures[measures["scope"] == "range"]
+    for column, value in chosen.items():
+        rows = rows[rows[column] == value]
+    return rows
+
+
+def by_source(measures: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """CSA at the range, a row a case and a column a source."""
+    rows = ranges(measures, kind=kind)
+    return rows.pivot_table(index=["participant", "contrast"], columns="source", values="csa_mm2")
+
+
+def digest_of_folder(folder: Path) -> str:
+    text = "".join(
+        f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_predictions_and_references_are_measured_with_one_ruler(workspace: Workspace) -> None:
+    measures, agreement = measured()
+    assert list(measures.columns) == ["schema", *MEASURES]
+    assert list(agreement.columns) == ["schema", *AGREEMENT]
+    assert len(ranges(measures)) == 2 * 6 * 4  # participants, contrasts, {prediction, reference} x {binary, soft}
+    soft = by_source(measures, "soft")
+    # Semi-axes 6.5 + 0.15 k and 4.5 + 0.15 k mm, predictions 0.1 mm more; 5 x 5 sub-samples of a 1 mm voxel.
+    for k, sub in enumerate(("sub-a", "sub-b")):
+        true = np.pi * (6.5 + 0.15 * k) * (4.5 + 0.15 * k)
+        grown = np.pi * (6.6 + 0.15 * k) * (4.6 + 0.15 * k)
+        assert soft.loc[sub, "reference"].to_numpy() == pytest.approx(true, rel=5e-3)
+        assert soft.loc[sub, "prediction"].to_numpy() == pytest.approx(grown, rel=5e-3)
+    reference = measures[measures["source"] == "reference"]
+    assert set(reference["bundle"]) == {""}
+    assert set(measures[measures["source"] == "prediction"]["bundle"]) == {"b" * 64}
+    assert len(set(measures["ruler"])) == 1
+    assert ranges(measures, participant="sub-a", contrast="T1w", source="prediction", kind="binary")[
+        "mask"
+    ].tolist() == ["set/sub-a/anat/sub-a_T1w_binary.nii.gz"]
+
+
+def test_agreement_is_that_of_the_monitored_series(workspace: Workspace) -> None:
+    measures, agreement = measured()
+    binary = by_source(measures, "binary")
+    error = agreement.set_index(["participant", "contrast"])["csa_error_mm2"]
+    expected = (binary["prediction"] - binary["reference"]).abs()
+    assert error.sort_index().tolist() == pytest.approx(expected.sort_index().tolist())
+    assert agreement["dice"].between(0.9, 0.999).all()
+    assert (agreement["rve_percent"] > 0).all()
+
+
+def test_the_summary_names_the_series(workspace: Workspace) -> None:
+    measures, _ = measured()
+    summary = read_json(Path("reports/measure/summary.json"))
+    assert (summary["bundle"], summary["inference"]) == ("b" * 64, "i" * 64)
+    assert (summary["cases"], summary["failed"], summary["range"]) == (12, 0, "C2-C3")
+    assert summary["ruler"] == measures["ruler"].iloc[0]
+    before = summary["frozen"]
+    workspace.no_reference = {"DWI"}
+    workspace.write_dataset()
+    measured()
+    assert read_json(Path("reports/measure/summary.json"))["frozen"] != before
+
+
+def test_a_failed_mask_is_a_failure_and_never_area_zero(workspace: Workspace) -> None:
+    workspace.segment("b" * 64, 0.1, failed=[("sub-a", "T2w")])
+    measures, agreement = measured()
+    rows = ranges(measures, participant="sub-a", contrast="T2w", source="prediction")
+    assert sorted(rows["kind"]) == ["binary", "soft"]
+    assert set(rows["flags"]) == {"failed"}
+    assert rows["csa_mm2"].isna().all()
+    case = agreement[(agreement["participant"] == "sub-a") & (agreement["contrast"] == "T2w")].iloc[0]
+    assert (case["flags"], np.isnan(case["dice"])) == ("failed", True)
+    assert read_json(Path("reports/measure/summary.json"))["failed"] == 1
+
+
+def test_a_contrast_without_reference_is_measured(workspace: Workspace) -> None:
+    workspace.no_reference = {"DWI"}
+    workspace.write_dataset()
+    measures, agreement = measured()
+    assert set(ranges(measures, contrast="DWI")["source"]) == {"prediction"}
+    assert set(agreement[agreement["contrast"] == "DWI"]["flags"]) == {"no_reference"}
+    assert agreement[agreement["contrast"] == "DWI"]["dice"].isna().all()
+    assert agreement["dice"].count() == 10
+
+
+def test_other_folders_are_ignored_and_counted(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    measure.main()
+    before = digest_of_folder(Path("reports/measure"))
+    shutil.copytree("reports/segment/1", "reports/segment/7")
+    measure.main()
+    assert "ignored 1 folder(s) that are no shard of params: 7" in capsys.readouterr().err
+    assert digest_of_folder(Path("reports/measure")) == before
+
+
+def test_a_missing_shard_is_refused(workspace: Workspace) -> None:
+    shutil.rmtree("reports/segment/1")
+    with pytest.raises(CordriftError, match="reports/segment/1 is missing"):
+        measure.main()
+    assert not Path("reports/measure").exists()
+
+
+def test_a_removed_participant_is_gone_and_a_stale_one_is_refused(workspace: Workspace) -> None:
+    manifest = read_json(Path("data/fetch/set.json"))
+    kept = [case for case in manifest["cases"] if case["participant"] == "sub-a"]
+    write_json(Path("data/fetch/set.json"), {**manifest, "cases": kept})
+    with pytest.raises(CordriftError, match=r"6 case\(s\) are segmented but not in the set, first: set sub-b"):
+        measure.main()
+    workspace.people = ("sub-a",)
+    workspace.segment("b" * 64, 0.1)
+    measures, _ = measured()
+    assert set(measures["participant"]) == {"sub-a"}
+
+
+def test_a_case_that_was_not_segmented_is_refused(workspace: Workspace) -> None:
+    record = read_json(Path("reports/segment/0/manifest.json"))
+    write_json(Path("reports/segment/0/manifest.json"), {**record, "cases": record["cases"][1:]})
+    with pytest.raises(CordriftError, match=r"1 case\(s\) were not segmented, first: set sub-a T1w"):
+        measure.main()
+
+
+def test_shards_of_two_models_are_refused(workspace: Workspace) -> None:
+    record = read_json(Path("reports/segment/0/manifest.json"))
+    write_json(Path("reports/segment/0/manifest.json"), {**record, "bundle": "c" * 64})
+    with pytest.raises(CordriftError, match="2 combinations of bundle and inference"):
+        measure.main()
+
+
+def test_a_removed_dataset_is_gone(workspace: Workspace) -> None:
+    """Its manifest may still lie in data/fetch; params decide."""
+    shutil.copy("data/fetch/set.json", "data/fetch/other.json")
+    measures, _ = measured()
+    assert set(measures["dataset"]) == {"set"}
+
+
+def test_an_edited_reference_is_refused(workspace: Workspace) -> None:
+    mask = Path("data/clones/set/sub-a/anat/sub-a_T1w_mask.nii.gz")
+    mask.write_bytes(Path("data/clones/set/sub-a/anat/sub-a_T2w_mask.nii.gz").read_bytes())
+    with pytest.raises(CordriftError, match="sub-a_T1w_mask"):
+        measure.main()
+
+
+def test_labels_that_contradict_name_the_mask(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Workspace, "SLICES", {2: 3, 3: 11, 4: 19})
+    workspace.write_dataset()
+    with pytest.raises(CordriftError, match=r"sub-a_DWI_binary\.nii\.gz: disc 3 \(slice 11\) lies above disc 2"):
+        measure.main()
+
+
+def test_the_same_input_gives_the_same_bytes(workspace: Workspace) -> None:
+    digests = set()
+    for _ in range(2):
+        measure.main()
+        compare.main()
+        digests.add(digest_of_folder(Path("reports/measure")) + digest_of_folder(Path("reports/compare")))
+    assert len(digests) == 1
+
+
+def test_two_versions_are_compared(workspace: Workspace) -> None:
+    """Version 2 measures every contrast larger; the bias is the one between the two tables."""
+    old, _ = measured()
+    keep_as_prior(workspace, "b" * 64)
+    workspace.segment("d" * 64, 0.3)
+    new, _ = measured()
+    compare.main()
+    drift = read_json(Path("reports/compare/drift.json"))
+    assert [v["version"] for v in drift["versions"]] == ["reference", "b" * 64, "d" * 64]
+    change = [
+        ranges(table, source="prediction", kind="binary").groupby("participant")["csa_mm2"].mean()
+        for table in (new, old)
+    ]
+    assert drift["priors"][0]["pooled"]["bias_mm2"] == pytest.approx(float((change[0] - change[1]).mean()))
+    assert drift["priors"][0]["pooled"]["n"] == 2
+    tables = {name: read_csv(Path(f"reports/compare/{name}.csv")) for name in ("csa_std", "csa", "bias", "quality")}
+    assert len(tables["bias"]) == 7
+    assert tables["bias"]["contrast"].tolist() == [*CONTRASTS, "pooled"]
+    assert len(tables["csa_std"]) == 3 * 2
+    assert len(tables["csa"]) == 3 * 12
+    assert len(tables["quality"]) == 2 * 7
+
+
+def test_the_candidate_is_no_prior_of_itself(workspace: Workspace) -> None:
+    measure.main()
+    keep_as_prior(workspace, "b" * 64)
+    with pytest.raises(CordriftError, match="holds the candidate itself"):
+        compare.main()
+
+
+def keep_as_prior(workspace: Workspace, digest: str, label: str = "v1") -> None:
+    """Put the tables of reports/measure where history puts those of a prior."""
+    shutil.copytree("reports/measure", f"reports/history/{digest[:12]}")
+    summary = read_json(Path("reports/measure/summary.json"))
+    entry = {key: summary[key] for key in ("bundle", "inference", "ruler", "frozen")}
+    entry |= {"digest": digest, "version": "1", "label": label, "aliases": ["champion"], "folder": digest[:12]}
+    workspace.write_priors([entry])

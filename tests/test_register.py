@@ -1,0 +1,330 @@
+"""Registration: whole after any interruption, nothing added when there is nothing new."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from store_workspace import MODEL, A, B, C, contents, files, page, params, workspace
+
+from stages import history, register
+from stages.core.errors import CordriftError
+from stages.core.files import read_json, write_json
+from stages.core.store import client, record, registration
+
+
+@pytest.fixture(autouse=True)
+def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with the bundle A, as working folder."""
+    monkeypatch.chdir(workspace(tmp_path / "lab"))
+    return tmp_path / "lab"
+
+
+class Killed(BaseException):
+    """Not an Exception: like a kill, nothing on the way may handle it."""
+
+
+class Mortal:
+    """An MLflow client that dies before its write number ``last`` (counted from 0).
+
+    Of the artifacts only three count, among them the last one: they are all written by one line.
+    """
+
+    writes = ("create_", "set_", "log_")
+    artifacts = ("weights.safetensors", "index.html", "index.json")
+
+    def __init__(self, inner: Any, last: int) -> None:
+        self.inner, self.left = inner, last
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.inner, name)
+        if not name.startswith(self.writes):
+            return found
+
+        def write(*args: Any, **kwargs: Any) -> Any:
+            if name != "log_artifact" or args[1].endswith(self.artifacts):
+                if self.left == 0:
+                    raise Killed
+                self.left -= 1
+            return found(*args, **kwargs)
+
+        return write
+
+
+def killed_at(last: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> bool:
+    """Run ``work`` with a client that dies before write ``last``; tell whether it died."""
+    opened = client.open_store
+
+    def open_mortal(model: str) -> client.Store:
+        store = opened(model)
+        store.client = Mortal(store.client, last)
+        return store
+
+    with monkeypatch.context() as patch:
+        patch.setattr(register, "open_store", open_mortal)
+        try:
+            work()
+        except Killed:
+            return True
+    return False
+
+
+def test_first_version(lab: Path) -> None:
+    register.main()
+    state = contents(lab)
+    assert [(number, aliases) for number, _, aliases, _ in state["versions"]] == [(1, ("anchor", "champion"))]
+    tags = state["versions"][0][3]
+    assert (tags["digest"], tags["label"], tags["inference"], tags["ruler"]) == (A, "v1", "i" * 64, "r" * 64)
+    version, training = state["runs"]["version a 0"], state["runs"]["training a 1"]
+    assert version["status"] == training["status"] == ("FINISHED", "active")
+    # agreement.csv: Dice .9 .8 .7; CSA STD 1 and 3 (SD sqrt 2), the reference's 9 and an undefined one left out
+    metrics = {key: float(points[-1][1]) for key, points in version["metrics"].items()}
+    expected = {"dice_mean": 0.8, "dice_min": 0.7, "dice/T1w": 0.85, "dice/T2w": 0.7, "csa_error_mean_mm2": 2.0}
+    expected |= {"csa_std_mean_mm2": 2.0, "csa_std_sd_mm2": 2**0.5, "csa_std_n": 2.0, "cases": 4.0, "failures": 1.0}
+    assert metrics == pytest.approx(expected), "no bias to a champion yet, so no such metric"
+    assert version["params"]["train.optimiser.name"] == "AdamW"
+    assert "| dice_mean | 0.8 |" in version["tags"]["mlflow.note.content"]
+    assert set(version["files"]) == {
+        "bundle/model.json",
+        "bundle/provenance.json",
+        "bundle/fold_0/weights.safetensors",
+        "measures/measures.csv",
+        "measures/agreement.csv",
+        "measures/summary.json",
+        "compare/drift.json",
+        "compare/bias.csv",
+        "compare/csa_std.csv",
+        "report/index.html",
+        "figures/one.png",
+        "training/manifest.json",
+        "training/fold_0/progress.csv",
+        "masks.zip",
+        "index.json",
+    }
+    assert training["tags"]["mlflow.parentRunId"] == "v1"
+    assert training["metrics"]["train_loss"] == [(0, "0.5"), (1, "0.25")]
+    assert training["metrics"]["val_loss"] == [(0, "0.6")], "NaN is a gap"
+    receipt = {"schema": 1, "digest": A, "model": MODEL, "version": "1", "aliases": ["anchor", "champion"]}
+    assert read_json(register.RECEIPT) == receipt
+
+
+def test_masks_are_those_of_the_manifests(lab: Path) -> None:
+    record_of = record.collect("v1", [0, 1], [0])
+    masks = next(artifact for artifact in record_of.artifacts if artifact.path == "masks.zip")
+    with zipfile.ZipFile(masks.file(lab)) as archive:
+        names = archive.namelist()
+        assert archive.read(names[0]) == (lab / "reports/segment/0" / names[0]).read_bytes()
+    assert len(names) == 8, "two shards, soft and binary, each with its sidecar; no stray file"
+    assert not any("stray" in name for name in names)
+    first = masks.file(lab).read_bytes()
+    assert masks.file(lab).read_bytes() == first
+
+
+def test_nothing_is_added_twice(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register.main()
+    before, receipt = contents(lab), register.RECEIPT.read_bytes()
+    assert not killed_at(0, monkeypatch, register.main), "the second time must not write at all"
+    assert contents(lab) == before
+    assert register.RECEIPT.read_bytes() == receipt
+
+
+def test_killed_between_any_two_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace(tmp_path / "whole"))
+    register.main()
+    whole = contents(tmp_path / "whole")
+    steps = 0
+    while True:
+        lab = tmp_path / f"killed-{steps}"
+        monkeypatch.chdir(workspace(lab))
+        if not killed_at(steps, monkeypatch, register.main):
+            break
+        register.main()
+        assert contents(lab) == whole, f"killed before write {steps}"
+        steps += 1
+    assert steps > 15, "artifacts, tags, version and aliases are steps of their own"
+
+
+def test_new_report_of_the_same_bundle_killed_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    origin = workspace(tmp_path / "lab")
+    monkeypatch.chdir(origin)
+    register.main()
+    saved = tmp_path / "saved"
+    shutil.copytree(origin, saved)
+    page(origin, "two")
+    register.main()
+    whole = contents(origin)
+    steps = 0
+    while True:
+        # Put the first state back in the same place: artifact paths are absolute. Another name for the database,
+        # since MLflow keeps connections to the old one.
+        shutil.rmtree(origin / "mlartifacts")
+        shutil.copytree(saved / "mlartifacts", origin / "mlartifacts")
+        shutil.copy(saved / "mlflow.db", origin / f"copy-{steps}.db")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///copy-{steps}.db")
+        died = killed_at(steps, monkeypatch, register.main)
+        register.main()
+        assert contents(origin) == whole, f"killed before write {steps}"
+        if not died:
+            break
+        steps += 1
+    version = whole["runs"]["version a 0"]
+    assert version["files"]["report/index.html"] == b"<p>two</p>"
+    assert "figures/two.png" in version["files"]
+    assert "figures/one.png" not in version["files"], "what is no longer part of the report is gone"
+    assert len(whole["versions"]) == 1
+    assert len(whole["runs"]) == 2
+
+
+def test_report_put_back_after_a_kill_is_written_again(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register.main()
+    before = contents(lab)
+    page(lab, "two")
+    assert killed_at(3, monkeypatch, register.main), "some files are new, the index is old"
+    page(lab, "one")
+    register.main()
+    assert contents(lab)["runs"]["version a 0"]["files"].keys() >= before["runs"]["version a 0"]["files"].keys()
+    assert contents(lab)["runs"]["version a 0"]["files"]["report/index.html"] == b"<p>one</p>"
+
+
+def test_only_changed_files_are_sent(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register.main()
+    page(lab, "two")
+    sent: list[str] = []
+    upload = client.Store.upload
+
+    def noted(self: client.Store, run: client.Run, source: Path, path: str) -> None:
+        sent.append(path)
+        upload(self, run, source, path)
+
+    monkeypatch.setattr(client.Store, "upload", noted)
+    register.main()
+    assert sent == ["figures/two.png", "report/index.html", "index.json"], "weights may be gigabytes"
+
+
+def test_lost_artifacts_are_written_again(lab: Path) -> None:
+    register.main()
+    before = contents(lab)
+    shutil.rmtree(lab / "mlartifacts")
+    register.main()
+    assert contents(lab) == before
+
+
+def test_lost_store_is_filled_again(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register.main()
+    before = contents(lab)
+    shutil.rmtree(lab / "mlartifacts")
+    monkeypatch.chdir(workspace(lab.parent / "fresh"))
+    register.main()
+    assert contents(lab.parent / "fresh") == before
+
+
+def test_changed_metric_replaces_the_larger_one(lab: Path) -> None:
+    register.main()
+    summary = read_json(lab / "reports/measure/summary.json")
+    write_json(lab / "reports/measure/summary.json", {**summary, "failed": 0})
+    register.main()
+    assert contents(lab)["runs"]["version a 0"]["metrics"]["failures"] == [(0, "1.0"), (1, "0.0")]
+    run = client.open_store(MODEL).find_run(registration.version_identity(A))
+    assert run is not None
+    assert run.metrics["failures"] == 0.0
+
+
+def test_later_version_is_candidate_with_a_bias(lab: Path) -> None:
+    register.main()
+    workspace(lab, B, label="v2")
+    history.main()
+    register.main()
+    state = contents(lab)
+    assert [version[2] for version in state["versions"]] == [("anchor", "champion"), ("candidate",)]
+    run = client.open_store(MODEL).find_run(registration.version_identity(B))
+    assert run is not None
+    assert run.metrics["bias_to_champion_mm2"] == 0.5, "the pooled row, not a contrast's"
+    assert run.metrics["bias_to_champion_ci_low_mm2"] == -0.25
+    workspace(lab, C, label="v3")
+    history.main()
+    register.main()
+    aliases = [version[2] for version in contents(lab)["versions"]]
+    assert aliases == [("anchor", "champion"), (), ("candidate",)]
+
+
+def test_alias_moved_by_a_person_stays(lab: Path) -> None:
+    register.main()
+    workspace(lab, B, label="v2")
+    register.main()
+    client.open_store(MODEL).set_alias("champion", 2)
+    workspace(lab, A)
+    register.main()
+    register.main()
+    assert [version[2] for version in contents(lab)["versions"]] == [("anchor",), ("candidate", "champion")]
+
+
+def test_label_is_a_tag_and_no_version(lab: Path) -> None:
+    register.main()
+    params(lab, label="v1.0-final")
+    register.main()
+    state = contents(lab)
+    assert [(number, name, tags["label"]) for number, name, _, tags in state["versions"]] == [
+        (1, "v1.0-final", "v1.0-final")
+    ]
+    assert len(state["runs"]) == 2
+    assert state["runs"]["version a 0"]["tags"]["mlflow.note.content"].startswith("**v1.0-final**")
+
+
+def test_offline_registers_nothing(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    params(lab, offline=True)
+    before = files(lab / "mlartifacts")
+    register.main()
+    assert "not registered" in capsys.readouterr().out
+    assert read_json(register.RECEIPT)["version"] is None
+    assert files(lab / "mlartifacts") == before
+    assert contents(lab) == {"runs": {}, "versions": []}
+
+
+def test_monitored_bundle_has_no_training(lab: Path) -> None:
+    shutil.rmtree(lab / "data/train")
+    shutil.rmtree(lab / "data/prepare")
+    register.main()
+    (run,) = contents(lab)["runs"].values()
+    assert not any(path.startswith("training/") for path in run["files"])
+
+
+def test_training_that_cannot_be_logged_is_a_warning(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def down(*_: object) -> None:
+        raise CordriftError("MLflow went away.")
+
+    monkeypatch.setattr(registration, "_log_training", down)
+    register.main()
+    assert "warning: the training of fold 0 is not in MLflow: MLflow went away." in capsys.readouterr().err
+    assert len(contents(lab)["versions"]) == 1
+
+
+def test_measures_of_another_bundle_are_refused(lab: Path) -> None:
+    write_json(lab / "data/package/model.json", {"digest": B, "folds": [0]})
+    with pytest.raises(CordriftError, match=f"is of the bundle {A[:12]}, data/package holds {B[:12]}"):
+        register.main()
+    assert contents(lab)["runs"] == {}
+
+
+def test_missing_report_is_a_sentence(lab: Path) -> None:
+    (lab / "reports/report/index.html").unlink()
+    with pytest.raises(CordriftError, match=r"reports/report/index.html .* missing"):
+        register.main()
+
+
+def test_deleted_run_is_named(lab: Path) -> None:
+    register.main()
+    store = client.open_store(MODEL)
+    store.client.delete_run(store.versions()[0].run_id)
+    with pytest.raises(CordriftError, match="mlflow runs restore"):
+        register.main()

@@ -1,0 +1,248 @@
+"""The report: what it says, what it escapes, and that it stands alone."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cords import Workspace, cord
+from test_measure import digest_of_folder, keep_as_prior
+
+from stages import compare, measure, report
+from stages.core.contours import Panel, contour_figure
+from stages.core.figures import Shown, png_bytes
+from stages.core.files import read_csv, read_json, write_json
+from stages.core.volumes import Volume
+from stages.core.wording import headline, number, shown_versions
+
+GROWN = {"T1w": 0.1, "T2w": -0.1, "T2star": 0.2, "MTon": 0.1, "MToff": 0.3, "DWI": 0.0}
+
+
+def make(root: Path, people: Sequence[str] = ("sub-a", "sub-b", "sub-c"), **second: Any) -> Workspace:
+    """A workspace with the report of v2 beside v1."""
+    workspace = Workspace(root, people)
+    workspace.segment("b" * 64, GROWN)
+    measure.main()
+    keep_as_prior(workspace, "b" * 64)
+    workspace.params["register"]["label"] = "v2"
+    workspace.write_params()
+    workspace.segment("d" * 64, 0.2, **second)
+    measure.main()
+    compare.main()
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished workspace, for tests that only look."""
+    root = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        make(root)
+        report.main()
+    return root
+
+
+def page(root: Path = Path()) -> str:
+    return (root / "reports/report/index.html").read_text(encoding="utf-8")
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", html, flags=re.S))
+
+
+def test_the_first_thing_said_is_what_moved(finished: Path) -> None:
+    pooled = read_json(finished / "reports/compare/drift.json")["priors"][0]["pooled"]
+    heading = text_of(re.search(r"<h1>(.*?)</h1>", page(finished), re.S)[1])  # type: ignore[index]
+    assert f"v2 measures the cord {pooled['bias_mm2']:.2f} mm² larger than v1 at C2-C3" in heading
+    assert f"95 % interval {pooled['ci_low_mm2']:.2f} to {pooled['ci_high_mm2']:.2f} mm²; n = 3" in heading
+    assert "outside the margin of ±0.65 mm²" in text_of(page(finished))
+
+
+def test_it_stands_alone(finished: Path) -> None:
+    """No link to a file or a server: every picture is inside, and is one of the figures beside the page."""
+    html = page(finished)
+    sources = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert len(sources) == 5
+    figures = {path.read_bytes() for path in (finished / "reports/report/figures").glob("*.png")}
+    assert {base64.b64decode(s.removeprefix("data:image/png;base64,")) for s in sources} == figures
+    assert not re.search(r"https?://|<script|@import|url\(", html)
+
+
+def test_every_figure_has_its_numbers(finished: Path) -> None:
+    folder = finished / "reports/report/figures"
+    names = {path.stem for path in folder.glob("*.png")}
+    assert names == {"bias", "csa", "csa_std", "dice", "worst"} == {path.stem for path in folder.glob("*.csv")}
+    assert len(read_csv(folder / "bias.csv")) == 7
+    assert set(read_csv(folder / "dice.csv")["version"]) == {"b" * 64, "d" * 64}
+
+
+def test_nothing_in_it_depends_on_the_day(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished)
+    before = digest_of_folder(finished / "reports/report")
+    report.main()
+    assert digest_of_folder(finished / "reports/report") == before
+    for path in (finished / "reports/report/figures").glob("*.png"):
+        assert b"tEXt" not in path.read_bytes()[:200]
+
+
+def test_provenance_is_there(finished: Path) -> None:
+    summary = read_json(finished / "reports/measure/summary.json")
+    text = text_of(page(finished))
+    for value in (summary["bundle"], summary["inference"], summary["ruler"], summary["frozen"], "±0.65 mm²", "r1"):
+        assert value in text
+
+
+def test_names_from_data_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    workspace = make(tmp_path, ("sub-<script>alert(1)<&>", "sub-=1+1"))
+    workspace.params["report"]["title"] = "<b>drift</b>"
+    workspace.write_params()
+    report.main()
+    html = page()
+    assert "<script" not in html
+    assert "<b>" not in html
+    assert "&lt;b&gt;drift&lt;/b&gt;" in html
+    assert "sub-&lt;script&gt;alert(1)&lt;&amp;&gt;" in html or "sub-=1+1" in html
+
+
+def test_a_failed_case_is_shown_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path, failed=[("sub-b", "T2star")])
+    report.main()
+    text = text_of(page())
+    assert "To look at: sub-b" in text
+    assert "1 failed contrast(s)" in text
+    assert "1 of 18" in text
+
+
+def test_all_predictions_may_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    people = ("sub-a", "sub-b")
+    make(tmp_path, people, failed=[(sub, contrast) for sub in people for contrast in GROWN])
+    report.main()
+    assert "have no participant in common" in text_of(page())
+    assert "12 of 12" in text_of(page())
+
+
+def test_the_first_version_has_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    workspace = Workspace(tmp_path, ("sub-a", "sub-b"))
+    workspace.no_reference = {"DWI"}
+    workspace.write_dataset()
+    workspace.segment("b" * 64, 0.1)
+    measure.main()
+    compare.main()
+    report.main()
+    text = text_of(page())
+    assert "v1 is the first version of this series." in text
+    assert "Bias," not in text
+    assert "no reference" in text
+
+
+def test_other_rulers_are_named_and_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path, ("sub-a",))
+    path = Path("reports/history/bbbbbbbbbbbb/summary.json")
+    write_json(path, {**read_json(path), "ruler": "0" * 64})
+    compare.main()
+    report.main()
+    text = text_of(page())
+    assert "v2 cannot be compared with any of its 1 earlier version(s)." in text
+    assert "no. It was measured with another ruler (000000000000" in text
+
+
+def test_monitored_profiles_of_this_bundle_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path, ("sub-a",))
+    for profile, bundle in (("real-cord", "d" * 64), ("older", "b" * 64)):
+        shutil.copytree("reports/measure", f"data/monitored/{profile}")
+        summary = read_json(Path("reports/measure/summary.json"))
+        write_json(Path(f"data/monitored/{profile}/summary.json"), {**summary, "bundle": bundle})
+    panel = Panel("T1w", cord((1.0, 1.0, 2.0), 9), None, None, None)
+    Path("data/monitored/real-cord/contours.png").write_bytes(png_bytes(contour_figure([panel])))
+    report.main()
+    text = text_of(page())
+    assert "Also measured on: real-cord" in text
+    assert "Also measured on: older" not in text
+    assert "1 profile(s) were monitored with another bundle" in text
+    assert len(re.findall(r"<img", page())) == 6
+
+
+# Words and pictures --------------------------------------------------------------------------------------------------
+
+
+def drift(low: float | None, high: float | None, bias: float | None = 0.2) -> dict[str, Any]:
+    pooled = {"bias_mm2": bias, "bias_percent": 0.3, "ci_low_mm2": low, "ci_high_mm2": high, "n": 6}
+    return {
+        "candidate": {"bundle": "d"}, "range": "C2-C3", "margin_mm2": 0.65, "alpha": 0.05, "min_contrasts": 4,
+        "offline": False, "against": "b", "priors": [{"digest": "b", "pooled": pooled}],
+    }  # fmt: skip
+
+
+SHOWN = [Shown("b", "v1", "prior"), Shown("d", "v2", "candidate")]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"),
+    [
+        (-0.1, 0.5, "lies inside"),
+        (-0.7, 0.5, "reaches beyond"),
+        (0.5, 0.7, "reaches beyond"),
+        (-0.65, 0.5, "reaches beyond"),
+        (0.7, 0.9, "lies outside"),
+        (-0.9, -0.7, "lies outside"),
+        (None, None, "One participant gives no interval"),
+    ],
+)
+def test_the_headline_places_the_interval(low: float | None, high: float | None, says: str) -> None:
+    assert says in headline(drift(low, high), SHOWN)[1]
+
+
+@pytest.mark.parametrize(
+    ("bias", "says"),
+    [(0.2, "0.20 mm² larger"), (-1.234, "1.23 mm² smaller"), (0.001, "the same cord area"), (None, "in common")],
+)
+def test_the_headline_has_a_direction(bias: float | None, says: str) -> None:
+    assert says in headline(drift(-0.1, 0.1, bias), SHOWN)[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.005, "1.00"), (-0.5, "−0.50"), (-0.001, "0.00"), (None, "–"), (float("nan"), "–"), (3, "3.00")],
+)
+def test_numbers_are_written_as_people_write_them(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_equal_labels_are_told_apart() -> None:
+    versions = [
+        {"version": digest * 64, "label": label, "role": role}
+        for digest, label, role in (("a", "v1", "prior"), ("b", "", "prior"), ("d", "", "candidate"))
+    ]
+    shown = shown_versions({"versions": versions}, "v1")
+    assert [item.label for item in shown] == ["v1 (aaaaaa)", "b" * 12, "v1 (dddddd)"]
+
+
+def test_contours_lie_on_the_edge_of_the_mask() -> None:
+    """The predicted contour's box is the mask's, in mm, on both views; the axial one is drawn in its slice."""
+    data = np.zeros((30, 26, 12), dtype=np.float32)
+    data[10:16, 8:12, 2:9] = 1
+    mask = Volume(data, np.diag([0.5, 0.8, 3.0, 1.0]))
+    figure = contour_figure([Panel("T2w", Volume(data * 100, mask.affine), mask, None, 4)])
+    axial, sagittal = figure.axes
+    for axes, spacing, start, stop in (
+        (axial, (0.5, 0.8), (10, 8), (15, 11)),
+        (sagittal, (0.8, 3.0), (8, 2), (11, 8)),
+    ):
+        vertices = axes.collections[0].get_paths()[0].vertices
+        edge = np.multiply([start, stop], spacing) + np.multiply([[-0.5], [0.5]], spacing)
+        assert np.array([vertices.min(axis=0), vertices.max(axis=0)]) == pytest.approx(edge)
+    assert axial.get_xlim()[0] > axial.get_xlim()[1]  # the patient's right on the left
+    assert sagittal.get_xlim()[0] > sagittal.get_xlim()[1]  # the front on the left
