@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from stages.core.files import write_json
+from stages.core.files import read_json, write_json
 from stages.core.volumes import Volume, write
 
 ROOT = Path(__file__).parents[1]
@@ -104,6 +106,13 @@ class Workspace:
         self.write_dataset()
         self.write_priors()
 
+    def copy(self, root: Path) -> Workspace:
+        """The same workspace at another place."""
+        shutil.copytree(self.root, root, dirs_exist_ok=True)
+        other = copy.deepcopy(self)
+        other.root = root
+        return other
+
     def write_params(self) -> None:
         (self.root / "params.yaml").write_text(yaml.safe_dump(self.params), encoding="utf-8")
 
@@ -176,3 +185,22 @@ class Workspace:
         start = [(a - b) // 2 for a, b in zip(data.shape, made.data.shape, strict=True)]
         data[start[0] : start[0] + made.data.shape[0], start[1] : start[1] + made.data.shape[1]] = made.data
         return Volume(data, made.affine)
+
+
+def keep_as_prior(workspace: Workspace, digest: str, label: str = "v1") -> None:
+    """Put the tables of reports/measure (of the current directory) where history puts those of a prior."""
+    shutil.copytree("reports/measure", f"reports/history/{digest[:12]}")
+    summary = read_json(Path("reports/measure/summary.json"))
+    entry = {key: summary[key] for key in ("bundle", "inference", "ruler", "frozen")}
+    entry |= {"digest": digest, "version": "1", "label": label, "aliases": ["champion"], "folder": digest[:12]}
+    workspace.write_priors([entry])
+
+
+def digest_of_folder(folder: Path) -> str:
+    """One digest for all names and contents under a folder."""
+    text = "".join(
+        f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    )
+    return hashlib.sha256(text.encode()).hexdigest()

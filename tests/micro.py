@@ -1,4 +1,4 @@
-"""A workspace small enough to run the whole pipeline in a test: the micro cohort, a tiny network, seconds of training."""
+"""A workspace small enough to run the whole pipeline in a test: micro cohort, tiny network, seconds of training."""
 
 from __future__ import annotations
 

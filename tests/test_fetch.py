@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from data_factory import ROOT, SHARED, entry, image_path, make_dataset, mask_path, workspace, write_registry
 
-from stages import fetch
+from stages import fetch, pin
 from stages.core import annex
 from stages.core.cohort import case_name, frozen_digest, locate, read_manifest
 from stages.core.errors import CordriftError
@@ -260,3 +260,16 @@ def test_frozen_digest_follows_content_not_order(registry: dict[str, dict[str, o
     path.write_text(json.dumps(value | {"files": []}))
     with pytest.raises(CordriftError, match=r"has a case with .* which is not among its files"):
         read_manifest(path)
+
+
+def test_pin_asks_the_dataset_where_its_tag_points(
+    registry: dict[str, dict[str, object]], published: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_registry(Path(), registry | {"ds": registry["ds"] | {"commit": None}})
+    pin.main(["ds"])
+    assert load_registry().datasets["ds"].commit == published[1]
+    assert "(before: none)" in capsys.readouterr().out
+    before = Path("data/datasets.yaml").read_bytes()
+    with pytest.raises(CordriftError, match="has no tag 'r9'"):
+        pin.main(["ds", "--tag", "r9"])
+    assert Path("data/datasets.yaml").read_bytes() == before

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from cords import CONTRASTS, Workspace
+from cords import CONTRASTS, Workspace, digest_of_folder, keep_as_prior
 
 from stages import compare, measure
 from stages.core.columns import AGREEMENT, AGREEMENT_TEXT, MEASURES, MEASURES_TEXT
@@ -17,12 +16,17 @@ from stages.core.errors import CordriftError
 from stages.core.files import read_csv, read_json, write_json
 
 
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.chdir(tmp_path)
-    made = Workspace(tmp_path, ("sub-a", "sub-b"))
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    made = Workspace(tmp_path_factory.mktemp("template"), ("sub-a", "sub-b"))
     made.segment("b" * 64, 0.1)
     return made
+
+
+@pytest.fixture
+def workspace(template: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.chdir(tmp_path)
+    return template.copy(tmp_path)
 
 
 def measured() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -44,15 +48,6 @@ def by_source(measures: pd.DataFrame, kind: str) -> pd.DataFrame:
     """CSA at the range, a row a case and a column a source."""
     rows = ranges(measures, kind=kind)
     return rows.pivot_table(index=["participant", "contrast"], columns="source", values="csa_mm2")
-
-
-def digest_of_folder(folder: Path) -> str:
-    text = "".join(
-        f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_predictions_and_references_are_measured_with_one_ruler(workspace: Workspace) -> None:
@@ -221,12 +216,3 @@ def test_the_candidate_is_no_prior_of_itself(workspace: Workspace) -> None:
     keep_as_prior(workspace, "b" * 64)
     with pytest.raises(CordriftError, match="holds the candidate itself"):
         compare.main()
-
-
-def keep_as_prior(workspace: Workspace, digest: str, label: str = "v1") -> None:
-    """Put the tables of reports/measure where history puts those of a prior."""
-    shutil.copytree("reports/measure", f"reports/history/{digest[:12]}")
-    summary = read_json(Path("reports/measure/summary.json"))
-    entry = {key: summary[key] for key in ("bundle", "inference", "ruler", "frozen")}
-    entry |= {"digest": digest, "version": "1", "label": label, "aliases": ["champion"], "folder": digest[:12]}
-    workspace.write_priors([entry])

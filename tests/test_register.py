@@ -147,6 +147,10 @@ def test_killed_between_any_two_steps(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.chdir(workspace(lab))
         if not killed_at(steps, monkeypatch, register.main):
             break
+        for version in client.open_store(MODEL).versions():
+            run = client.open_store(MODEL).find_run(registration.version_identity(version.tags["digest"]))
+            assert run is not None
+            assert run.status == "FINISHED", "a version is visible only when everything behind it is there"
         register.main()
         assert contents(lab) == whole, f"killed before write {steps}"
         steps += 1
@@ -188,7 +192,8 @@ def test_report_put_back_after_a_kill_is_written_again(lab: Path, monkeypatch: p
     register.main()
     before = contents(lab)
     page(lab, "two")
-    assert killed_at(3, monkeypatch, register.main), "some files are new, the index is old"
+    assert killed_at(2, monkeypatch, register.main)  # after the tag and the page, before the index
+    assert contents(lab)["runs"]["version a 0"]["files"]["report/index.html"] == b"<p>two</p>"
     page(lab, "one")
     register.main()
     assert contents(lab)["runs"]["version a 0"]["files"].keys() >= before["runs"]["version a 0"]["files"].keys()
@@ -260,11 +265,13 @@ def test_alias_moved_by_a_person_stays(lab: Path) -> None:
     register.main()
     workspace(lab, B, label="v2")
     register.main()
-    client.open_store(MODEL).set_alias("champion", 2)
-    workspace(lab, A)
-    register.main()
-    register.main()
-    assert [version[2] for version in contents(lab)["versions"]] == [("anchor",), ("candidate", "champion")]
+    store = client.open_store(MODEL)
+    store.set_alias("champion", 2)
+    store.set_alias("candidate", 1)
+    for digest in (A, B):
+        workspace(lab, digest)
+        register.main()
+    assert [version[2] for version in contents(lab)["versions"]] == [("anchor", "candidate"), ("champion",)]
 
 
 def test_label_is_a_tag_and_no_version(lab: Path) -> None:

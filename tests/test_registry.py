@@ -10,6 +10,8 @@ import yaml
 from data_factory import ROOT, entry
 
 from stages.core.errors import CordriftError
+from stages.core.phantom.cohort import frozen_participants
+from stages.core.phantom.publish import paths_of
 from stages.core.registry import Frozen, load_registry, pin, pinned, read_frozen
 from stages.core.registry import entry as find
 
@@ -28,6 +30,17 @@ def test_the_projects_own_registry_and_frozen_set_agree() -> None:
     tests = {name for name, dataset in registry.datasets.items() if dataset.role == "test"}
     assert {row.dataset for row in frozen} == tests
     assert sum(row.dataset == "spine-generic-frozen" for row in frozen) == 49
+
+
+@pytest.mark.parametrize("name", ["phantom", "phantom-frozen"])
+def test_entries_of_the_phantom_are_where_it_writes(name: str) -> None:
+    for contrast, patterns in load_registry(ROOT / "data/datasets.yaml").datasets[name].contrasts.items():
+        paths = paths_of("{sub}", contrast)
+        assert (patterns.image, patterns.mask) == (paths.image, paths.binary)
+        if name == "phantom-frozen":
+            assert (patterns.softmask, patterns.discs) == (paths.soft, paths.discs)
+    frozen = [row.participant for row in read_frozen(ROOT / "data/frozen.csv") if row.dataset == "phantom-frozen"]
+    assert frozen == sorted(frozen_participants("demo", "r1"))
 
 
 @pytest.mark.parametrize(

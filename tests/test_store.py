@@ -73,6 +73,17 @@ def test_unreachable_server_is_a_quick_sentence(
     assert files(tmp_path) == before, "nothing half-written, and no empty list of priors"
 
 
+def test_words_of_mlflow_are_told_without_the_password() -> None:
+    from mlflow.exceptions import MlflowException
+
+    place = location.Location("https://bob:secret@host", None)
+    with pytest.raises(
+        CordriftError, match="MLflow at https://host did not answer: API request to https://host/api failed"
+    ):
+        with sentences.sentences(place, "did not answer"):
+            raise MlflowException("API request to https://bob:secret@host/api failed.\nTraceback ...")
+
+
 def test_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sentences.GREETING, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with socket.socket() as deaf:  # accepts the connection, never answers

@@ -42,9 +42,13 @@ class Prepare(Block):
 
 
 class Network(Block):
-    """The network of a fixed plan: one entry of ``features`` per resolution stage."""
+    """The network of a fixed plan: one entry of ``features`` per resolution stage.
 
-    features: list[Count]
+    At least three stages: nnU-Net's deep supervision gives the coarsest output no weight, and with two stages
+    divides zero by zero (nnunetv2 2.8.1).
+    """
+
+    features: Annotated[list[Count], Field(min_length=3)]
     convolutions: Count
 
 

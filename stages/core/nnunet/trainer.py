@@ -120,6 +120,11 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
             key: self.logger.get_value(key, step=-1)
             for key in ("train_losses", "val_losses", "mean_fg_dice", "lrs", "epoch_start_timestamps")
         }
+        if not np.isfinite(latest["train_losses"]):
+            raise CordriftError(
+                f"Training diverged: the loss of epoch {self.current_epoch} is {latest['train_losses']}. "
+                f"Lower train.optimiser.learning_rate ({self.initial_lr}); the last good state is kept."
+            )
         self.on_progress(
             {
                 "epoch": float(self.current_epoch),

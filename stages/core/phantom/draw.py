@@ -12,7 +12,7 @@ def draw_anatomy(rng: np.random.Generator, *, wide: bool = False, sex: str = "F"
 
     Parameters
     ----------
-    rng : source of every random number; the number of draws does not depend on what is drawn
+    rng : source of every random number
     wide : the far wider ranges of training volumes: other canals, cords, necks than any cohort would show
     sex : "M" or "F"; men's cords are larger (doi:10.1038/s41597-021-00941-8)
     """
@@ -36,9 +36,11 @@ def draw_anatomy(rng: np.random.Generator, *, wide: bool = False, sex: str = "F"
     exponent = uniform(2.0, 2.35)
     a = np.sqrt(csa / (np.pi * ratio))
     b = a * ratio
-    gap_v = normal(2.6, 0.7, 0.7, 5.5)  # CSF in front plus behind, halved
+    gap_v = normal(3.0, 1.0, 0.6, 6.5) if wide else normal(2.6, 0.7, 0.7, 5.5)  # CSF in front plus behind, halved
     gap_u = max(normal(1.6, 0.8, -0.4, 4.5) + gap_v * 0.5, 0.6)
     room = gap_v - 0.5
+    # Lying down, the cord may rest anywhere between the front and the back of the sac.
+    shift = uniform(-0.7, 1.0) * 0.95 if wide else float(np.clip(rng.normal(0.3, 0.5), -1, 1)) * 0.6
     bulk = Bulk(
         body_rl_mm=normal(9.5, 0.9, 6.5, 13),
         body_ap_mm=normal(7.8, 0.6, 5.5, 11),
@@ -73,7 +75,7 @@ def draw_anatomy(rng: np.random.Generator, *, wide: bool = False, sex: str = "F"
         sac_rl_mm=float(a + gap_u + 0.8),
         sac_ap_mm=float(b + gap_v),
         sac_top_mm=normal(2.0, 0.7, 0.0, 4.5),
-        sac_shift_mm=(normal(0, 0.3, -0.8, 0.8), float(np.clip(rng.normal(0.3, 0.5), -1, 1) * room * 0.6)),
+        sac_shift_mm=(normal(0, 0.3, -0.8, 0.8), shift * room),
         sac_wander_mm=float(max(room, 0) * uniform(0.05, 0.4)),
         sac_phase=uniform(0, 2 * np.pi),
         sac_taper=normal(0.2, 0.1, -0.15, 0.5),

@@ -47,7 +47,7 @@ def render_synth(rng: np.random.Generator) -> SynthVolume:
     image = acquire(image, rng)
     image = np.clip(image / max(float(np.percentile(image, 99.5)), 1e-3), 0, 2) ** np.float32(rng.uniform(0.7, 1.4))
     stored = np.clip(np.rint(image * 2 * WHITE_LEVEL), 0, 32767).astype(np.int16)
-    flips = tuple(axis for axis, chance in ((0, 0.5), (1, 0.15), (2, 0.25)) if rng.uniform() < chance)
+    flips = tuple(axis for axis, chance in ((0, 0.5), (1, 0.1), (2, 0.25)) if rng.uniform() < chance)
     return SynthVolume(
         np.ascontiguousarray(np.flip(stored, flips)),
         np.ascontiguousarray(np.flip(mask, flips).astype(np.uint8)),
@@ -60,16 +60,16 @@ def draw_signals(rng: np.random.Generator) -> dict[Tissue, float]:
     if rng.uniform() < 0.5:
         contrast = CONTRASTS[str(rng.choice(sorted(CONTRASTS)))]
         signals = {t: s * float(rng.uniform(0.85, 1.15)) for t, s in contrast.signals().items()}
-        if rng.uniform() < 0.35:  # inflow and flow voids: CSF rarely obeys the equations
-            signals[Tissue.CSF] *= float(np.exp(rng.uniform(-0.7, 1.3)))
+        if rng.uniform() < 0.5:  # inflow and flow voids: CSF rarely obeys the equations
+            signals[Tissue.CSF] *= float(np.exp(rng.uniform(-0.7, 1.5)))
     else:
         signals = {t: float(rng.uniform(0, 1)) for t in Tissue}
         signals[Tissue.WHITE] = float(rng.uniform(0.15, 1))
         signals[Tissue.AIR] = float(rng.uniform(0, 0.1))
         signals[Tissue.LESION] = signals[Tissue.WHITE] * float(rng.uniform(0.7, 1.5))
         gap = signals[Tissue.CSF] - signals[Tissue.WHITE]
-        if abs(gap) < 0.12:  # an edge that nobody could see teaches nothing
-            signals[Tissue.CSF] = signals[Tissue.WHITE] + (0.12 if gap > 0 else -0.12) * float(rng.uniform(1, 2))
+        if abs(gap) < 0.2 * signals[Tissue.WHITE]:  # an edge that nobody could see teaches nothing
+            signals[Tissue.CSF] = signals[Tissue.WHITE] * (1 + (0.2 if gap > 0 else -0.2) * float(rng.uniform(1, 2)))
     signals[Tissue.GREY] = signals[Tissue.WHITE] * float(rng.uniform(0.8, 1.25))
     white = signals[Tissue.WHITE]
     return {t: max(s, 0.0) / white for t, s in signals.items()}
@@ -109,7 +109,7 @@ def _disturb(canvas: Canvas, shape: tuple[int, int, int], rng: np.random.Generat
     field = np.zeros(shape, np.float32)
     for sigma in (0.7, 2.0, 6.0):
         noise = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), sigma)
-        field += noise / noise.std() * np.float32(rng.uniform(0, 0.22))
+        field += noise / noise.std() * np.float32(rng.uniform(0, 0.18))
     blobs = np.zeros(shape, np.float32)
     for _ in range(int(rng.integers(0, 40))):
         centre = rng.uniform(0, 1, 3) * np.array(shape)

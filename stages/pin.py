@@ -1,0 +1,26 @@
+"""Write the commit that a dataset's tag points to into the registry."""
+
+from __future__ import annotations
+
+import argparse
+
+from stages.core.annex import commit_of
+from stages.core.errors import run
+from stages.core.registry import REGISTRY, entry, load_registry, pin
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Ask the dataset's address where the tag points, and pin the entry there."""
+    parser = argparse.ArgumentParser(prog="cordrift pin", description=__doc__)
+    parser.add_argument("dataset", help="entry of the registry")
+    parser.add_argument("--tag", help="another tag than the entry's")
+    options = parser.parse_args(argv)
+    dataset = entry(load_registry(), options.dataset)
+    tag = options.tag or dataset.tag
+    commit = commit_of(dataset.url, tag)
+    pin(REGISTRY, options.dataset, tag, commit)
+    print(f"{REGISTRY}: {options.dataset} is pinned to {tag}, commit {commit} (before: {dataset.commit or 'none'})")
+
+
+if __name__ == "__main__":
+    run(main)
