@@ -21,14 +21,14 @@ def main() -> None:
         if params.history.offline:
             print("history.offline is true: MLflow was not asked, so there are no priors and nothing can be judged.")
         else:
-            store = open_store(params.register.model)
+            store = open_store(params.registration.model)
             versions, foreign = priors.select(store.versions(), bundle_digest())
             if foreign:
                 print(f"{foreign} versions of {store.model} carry no digest (not registered by cordrift): left out.")
             rows = [priors.fetch(store, version, part) for version in versions]
         write_json(
             part / "priors.json",
-            {"offline": params.history.offline, "model": params.register.model, "priors": rows},
+            {"offline": params.history.offline, "model": params.registration.model, "priors": rows},
         )
 
 

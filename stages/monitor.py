@@ -46,7 +46,7 @@ def monitor(root: Path, model: Path, profile: str, label: str | None = None) -> 
     stages = [f"fetch@{name}" for name in params.segment.datasets]
     stages += [f"segment@{shard}" for shard in params.segment.shards]
     stages += ["measure", "history", "compare", "report", "register"]
-    dvc(folder, "repro", "--single-item", *stages, environment={"MLFLOW_TRACKING_URI": store})
+    dvc(folder, "repro", "--single-item", *stages, MLFLOW_TRACKING_URI=store)
     _export(folder, root / "data/monitored" / profile, params)
     print(f"monitor: bundle {digest[:12]} on {profile}: {folder / 'reports/report/index.html'}")
     return folder / "reports/report/index.html"

@@ -15,7 +15,8 @@ def main() -> None:
     """Package the folds that params name; folders of other folds are no longer part of the model."""
     folds = load_params().train.folds
     with whole_folder(Path("data/package")) as part:
-        bundle.build({fold: Path(f"data/train/{fold}") for fold in folds}, part, code_revision())
+        trained = {fold: Path(f"data/train/{fold}") for fold in folds}
+        bundle.build(trained, Path("data/prepare/manifest.json"), part, code_revision())
         toolbox.write_zip(bundle.read(part), part / "nnunet.zip")
 
 

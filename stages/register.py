@@ -17,7 +17,7 @@ RECEIPT = Path("reports/register/receipt.json")
 def main() -> None:
     """Register the version, its training runs, and write the receipt; nothing is added when all of it is there."""
     params = load_params()
-    model, label, folds = params.register.model, params.register.label, params.train.folds
+    model, label, folds = params.registration.model, params.registration.label, params.train.folds
     if params.history.offline:
         print(f"history.offline is true: {label} was not compared with its priors, so it is not registered.")
         write_json(RECEIPT, {"digest": bundle_digest(), "model": model, "version": None, "aliases": []})

@@ -261,6 +261,7 @@ def test_random_signals_leave_an_edge() -> None:
         signals = draw_signals(rng)
         assert signals[Tissue.WHITE] == 1
         assert 0.8 <= signals[Tissue.GREY] <= 1.25
+        assert abs(signals[Tissue.CSF] - 1) >= 0.2 - 1e-9
         assert min(signals.values()) >= 0
 
 

@@ -77,11 +77,9 @@ def test_words_of_mlflow_are_told_without_the_password() -> None:
     from mlflow.exceptions import MlflowException
 
     place = location.Location("https://bob:secret@host", None)
-    with pytest.raises(
-        CordriftError, match="MLflow at https://host did not answer: API request to https://host/api failed"
-    ):
-        with sentences.sentences(place, "did not answer"):
-            raise MlflowException("API request to https://bob:secret@host/api failed.\nTraceback ...")
+    told = "MLflow at https://host did not answer: API request to https://host/api failed"
+    with pytest.raises(CordriftError, match=told), sentences.sentences(place, "did not answer"):
+        raise MlflowException("API request to https://bob:secret@host/api failed.\nTraceback ...")
 
 
 def test_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

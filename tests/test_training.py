@@ -60,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``prepare``, one finished fold in ``fold`` and its ``bundle``."""
     folder = tmp_path_factory.mktemp("trained")
     train_fold(_prepared(folder / "prepare"), folder / "fold", folder / "scratch", SETTINGS, 0)
-    bundle.build({0: folder / "fold"}, folder / "bundle", "test")
+    bundle.build({0: folder / "fold"}, folder / "prepare/manifest.json", folder / "bundle", "test")
     return folder
 
 
@@ -164,7 +164,7 @@ def test_the_digest_is_that_of_the_content_alone(trained: Path, model: Path) -> 
     write_json(model / "provenance.json", {"code": "other", "training": {}})
     (model / "notes.txt").write_text("anything")
     assert bundle.read(model).digest == before
-    bundle.build({0: trained / "fold"}, model.parent / "again", "another revision")
+    bundle.build({0: trained / "fold"}, trained / "prepare/manifest.json", model.parent / "again", "another")
     assert bundle.read(model.parent / "again").digest == before
     assert bundle.read(model.parent / "again").folds.keys() == {0}
 

@@ -4,10 +4,14 @@
 
     bundle/
       fold_0/weights.safetensors   one folder per fold
+      fold_0/progress.csv          its training curves
       plans.json                   configuration, mirroring, plan (reduced to inference)
       dataset.json                 channel and labels
       model.json                   digest, folds
-      provenance.json              who, with what, from which data: beside the digest, never in it
+      training_data.json           the manifest of ``prepare``: every image by participant and content key
+      provenance.json              code, settings, library versions
+
+The digest is over weights, plans, labels; curves, training data and provenance lie beside it and never in it.
 
 Reading runs no code of the bundle: no pickle, network class and arguments whitelisted (``stages.core.nnunet.plans``).
 """
@@ -73,8 +77,8 @@ def content_digest(folds: Mapping[int, Weights], model: dict[str, Any], dataset:
     return total.hexdigest()
 
 
-def build(trained: dict[int, Path], out: Path, code_revision: str) -> str:
-    """Make a bundle in ``out`` from the folders that ``train`` wrote; returns its digest.
+def build(trained: dict[int, Path], data: Path, out: Path, code_revision: str) -> str:
+    """Make a bundle in ``out`` from the folders that ``train`` wrote and the manifest ``data``; returns its digest.
 
     Raises
     ------
@@ -92,8 +96,10 @@ def build(trained: dict[int, Path], out: Path, code_revision: str) -> str:
                 )
     for fold, folder in sorted(trained.items()):
         (out / f"fold_{fold}").mkdir(parents=True)
-        shutil.copyfile(folder / "weights.safetensors", out / f"fold_{fold}" / "weights.safetensors")
+        for name in ("weights.safetensors", "progress.csv"):
+            shutil.copyfile(folder / name, out / f"fold_{fold}" / name)
     shutil.copyfile(first / "plans.json", out / "plans.json")
+    shutil.copyfile(data, out / "training_data.json")
     dataset = json.loads((first / "dataset.json").read_text(encoding="utf-8"))
     # numTraining and the like describe the data, not the model
     write_json(out / "dataset.json", {key: dataset[key] for key in ("channel_names", "labels", "file_ending")})

@@ -157,7 +157,8 @@ class Params(Block):
     history: History
     compare: Compare
     report: Report
-    register: Register
+    # pydantic's own classes have a method `register`; the block keeps the stage's name
+    registration: Register = Field(alias="register")
 
 
 def validate(model: type[Any], value: object, source: str) -> Any:
@@ -182,7 +183,7 @@ def _keys(model: type[Any]) -> set[str]:
     """All keys that ``model`` and the models inside it know, for a suggestion."""
     keys: set[str] = set()
     for name, field in model.model_fields.items():
-        keys.add(name)
+        keys.add(field.alias or name)
         for part in (field.annotation, *getattr(field.annotation, "__args__", ())):
             if isinstance(part, type) and issubclass(part, BaseModel):
                 keys |= _keys(part)

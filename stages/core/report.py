@@ -108,7 +108,7 @@ def write_report(
     clones: Path,
 ) -> None:
     """Write ``index.html`` and ``figures/`` into ``folder``."""
-    shown = shown_versions(tables.drift, params.register.label)
+    shown = shown_versions(tables.drift, params.registration.label)
     drawings = draw(tables, shown)
     worst = _worst(tables, params, manifests, segmentation, clones)
     if worst:

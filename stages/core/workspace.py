@@ -81,7 +81,15 @@ def _relocate(registry: Any, source: Path, folder: Path) -> None:
             entry["url"] = os.path.relpath(source / entry["url"], folder)
 
 
-def dvc(folder: Path, *words: str, environment: dict[str, str] | None = None) -> None:
+def dvc_environment(**more: str) -> dict[str, str]:
+    """Return the environment for DVC and the stages it starts: this Python first, the code's revision, quiet."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    # PYTHONSAFEPATH would take the workspace's own copy of stages off the path: it is what DVC has hashed.
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}
+    return {**kept, "PATH": path, REVISION: code_revision(), "OMP_WAIT_POLICY": "PASSIVE", **more}
+
+
+def dvc(folder: Path, *words: str, **environment: str) -> None:
     """Run a DVC command in a workspace, its output shown as it comes.
 
     Raises
@@ -89,12 +97,8 @@ def dvc(folder: Path, *words: str, environment: dict[str, str] | None = None) ->
     CordriftError
         It failed; its own output said why.
     """
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    # PYTHONSAFEPATH would take the workspace's own copy of stages off the path: it is what DVC has hashed.
-    values = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}
-    values |= {"PATH": path, REVISION: code_revision(), "DVC_NO_ANALYTICS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    values |= environment or {}
-    done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=folder, env=values, check=False)
+    command = [sys.executable, "-m", "dvc", *words]
+    done = subprocess.run(command, cwd=folder, env=dvc_environment(**environment), check=False)
     if done.returncode:
         raise CordriftError(
             f"`dvc {' '.join(words)}` failed in {folder} (exit status {done.returncode}); the lines above say why. "

@@ -67,9 +67,9 @@ def draw_signals(rng: np.random.Generator) -> dict[Tissue, float]:
         signals[Tissue.WHITE] = float(rng.uniform(0.15, 1))
         signals[Tissue.AIR] = float(rng.uniform(0, 0.1))
         signals[Tissue.LESION] = signals[Tissue.WHITE] * float(rng.uniform(0.7, 1.5))
-        gap = signals[Tissue.CSF] - signals[Tissue.WHITE]
-        if abs(gap) < 0.2 * signals[Tissue.WHITE]:  # an edge that nobody could see teaches nothing
-            signals[Tissue.CSF] = signals[Tissue.WHITE] * (1 + (0.2 if gap > 0 else -0.2) * float(rng.uniform(1, 2)))
+    gap = signals[Tissue.CSF] / signals[Tissue.WHITE] - 1
+    if abs(gap) < 0.2:  # an edge that nobody could see teaches nothing
+        signals[Tissue.CSF] = signals[Tissue.WHITE] * (1 + (0.2 if gap > 0 else -0.2) * float(rng.uniform(1, 2)))
     signals[Tissue.GREY] = signals[Tissue.WHITE] * float(rng.uniform(0.8, 1.25))
     white = signals[Tissue.WHITE]
     return {t: max(s, 0.0) / white for t, s in signals.items()}

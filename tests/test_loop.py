@@ -1,0 +1,174 @@
+"""The whole pipeline on the micro cohort: two versions, a rest between them, and what is removed is gone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from micro import CONTRASTS, ROOT, grow, micro_workspace
+
+from stages.core.adoption import adopt
+from stages.core.files import read_csv, read_json, write_csv
+from stages.core.registry import FROZEN, REGISTRY, pin
+from stages.core.workspace import dvc_environment, edit_yaml
+from stages.monitor import monitor
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+REAL = ROOT.parent / "shared" / "real-cord"
+SCRATCH = re.compile(r"^(\.dvc/(tmp|cache)|mlflow\.db|data/clones|data/scratch)")
+
+
+@dataclass(frozen=True)
+class State:
+    """What one `dvc repro` left: what it printed, the files, the store's counts."""
+
+    output: str
+    files: dict[str, str]
+    store: dict[str, int]
+
+    @property
+    def ran(self) -> set[str]:
+        return set(re.findall(r"Running stage '([^']+)'", self.output))
+
+
+def _repro(folder: Path) -> State:
+    env = {key: value for key, value in dvc_environment().items() if key != "MLFLOW_TRACKING_URI"}
+    command = [sys.executable, "-m", "dvc", "repro"]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    files = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts and not SCRATCH.match(path.relative_to(folder).as_posix())
+    }
+    tables = ("experiments", "runs", "model_versions", "registered_model_aliases", "metrics", "params", "tags")
+    with sqlite3.connect(folder / "mlflow.db") as store:
+        counts = {name: int(store.execute(f"SELECT COUNT(*) FROM {name}").fetchone()[0]) for name in tables}  # noqa: S608
+    return State(done.stdout, files, counts)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("loop")
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> State:
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    micro_workspace(folder / "work", folder / "cohort")
+    return _repro(folder / "work")
+
+
+@pytest.fixture(scope="module")
+def rested(folder: Path, first: State) -> State:
+    return _repro(folder / "work")
+
+
+@pytest.fixture(scope="module")
+def second(folder: Path, rested: State) -> State:
+    grow(folder / "work", folder / "cohort")
+    return _repro(folder / "work")
+
+
+def test_the_first_version_becomes_champion_and_is_reported(folder: Path, first: State) -> None:
+    assert first.ran >= {"fetch@phantom", "prepare", "train@0", "package", "segment@0", "measure", "register"}
+    receipt = read_json(folder / "work/reports/register/receipt.json")
+    assert receipt["version"] == "1"
+    assert "champion" in receipt["aliases"]
+    assert read_json(folder / "work/reports/compare/drift.json")["priors"] == []
+    assert "v1" in (folder / "work/reports/report/index.html").read_text(encoding="utf-8")
+    assert not list((folder / "work/data/scratch").glob("train-*")), "a finished training leaves no state"
+
+
+def test_a_second_repro_runs_only_history_and_register_and_changes_nothing(first: State, rested: State) -> None:
+    assert rested.ran == {"history", "register"}
+    assert rested.files == first.files, "no file, no artifact, no tracked file"
+    assert rested.store == first.store, "no run, no version, no metric"
+
+
+def test_a_grown_dataset_retrains_and_the_second_version_is_compared_with_the_first(
+    folder: Path, rested: State, second: State
+) -> None:
+    work = folder / "work"
+    assert "train@0" in second.ran
+    assert "fetch@phantom-frozen" not in second.ran, "growing the training data does not move the frozen set"
+    receipt = read_json(work / "reports/register/receipt.json")
+    assert (receipt["version"], receipt["aliases"]) == ("2", ["candidate"])
+    assert second.store["model_versions"] == rested.store["model_versions"] + 1
+    drift = read_json(work / "reports/compare/drift.json")
+    (prior,) = drift["priors"]
+    assert prior["label"] == "v1"
+    assert prior["comparable"] is True
+    spread = read_csv(work / "reports/compare/csa_std.csv", text=("version", "participant"))
+    assert spread["version"].nunique() == 3, "two versions and the ground truth, which counts once"
+    assert not spread.duplicated(["version", "participant"]).any()
+    html = (work / "reports/report/index.html").read_text(encoding="utf-8")
+    assert "v1" in html
+    assert "v2" in html
+
+
+def test_frozen_participants_never_reach_training(folder: Path, second: State) -> None:
+    frozen = set(read_csv(folder / "work" / FROZEN)["participant"])
+    manifest = read_json(folder / "work/data/prepare/manifest.json")
+    assert frozen
+    assert not frozen & {case["participant"] for case in manifest["cases"]}
+
+
+def test_masks_are_derivatives_that_name_model_and_source(folder: Path, second: State) -> None:
+    digest = read_json(folder / "work/data/package/model.json")["digest"]
+    sidecars = sorted((folder / "work/reports/segment").rglob("*_label-SC_seg.json"))
+    assert sidecars
+    for path in sidecars:
+        value = read_json_plain(path)
+        assert value["bundle"] == digest
+        assert value["Sources"][0].startswith("bids:phantom-frozen:sub-")
+
+
+def read_json_plain(path: Path) -> dict[str, object]:
+    import json
+
+    value: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    return value
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="../shared/real-cord is not beside this checkout")
+def test_the_monitoring_half_runs_alone_on_real_images(folder: Path, second: State, monkeypatch: object) -> None:
+    work = folder / "work"
+    pin(work / REGISTRY, "real-cord", "r1", adopt(REAL, work / "data/real-cord", "r1"))
+    report = monitor(work, work / "data/package", "real-cord", "v2")
+    assert report.is_file()
+    assert not (work / ".monitor/real-cord/data/prepare").exists(), "nothing of the training half ran"
+    agreement = read_csv(work / "data/monitored/real-cord/agreement.csv", text=("contrast",))
+    assert set(agreement["contrast"]) == {"T1w", "T2w", "T2star", "MTon", "MToff", "DWI"}
+    referenced = agreement.set_index("contrast")["dice"]
+    assert referenced.drop("DWI").notna().all()
+    assert pd.isna(referenced["DWI"]), "it has no reference mask"
+
+
+def test_what_is_removed_is_gone_downstream(folder: Path, second: State) -> None:
+    """A participant leaves the frozen set and a shard is taken away; nothing after that still holds either."""
+    work = folder / "work"
+    frozen = read_csv(work / FROZEN, text=("participant", "dataset")).drop(columns="schema")
+    gone, kept = frozen["participant"].iloc[0], frozen.iloc[1:]
+    write_csv(work / FROZEN, kept)
+    edit_yaml(work / "params.yaml", lambda params: params["segment"].update(shards=[0]))
+    _repro(work)
+    held = read_json(work / "data/fetch/phantom-frozen.json")
+    assert {case["participant"] for case in held["cases"]} == set(kept["participant"])
+    measures = read_csv(work / "reports/measure/measures.csv", text=("participant", "contrast"))
+    assert set(measures["participant"]) == set(kept["participant"])
+    assert set(measures["contrast"]) == set(CONTRASTS)
+    for name in ("csa_std", "csa"):
+        table = read_csv(work / f"reports/compare/{name}.csv", text=("participant", "version"))
+        digest = read_json(work / "data/package/model.json")["digest"]
+        current = table[table["version"].isin([digest, digest[:12], "reference"])]
+        assert gone not in set(current["participant"])
+    assert gone not in {case["participant"] for case in read_json(work / "data/prepare/manifest.json")["cases"]}
