@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from stages.core.errors import run
-from stages.core.files import read_csv, read_json, write_json
+from stages.core.files import write_json
 from stages.core.params import load_params
 from stages.core.store.client import open_store
-from stages.core.store.record import bundle_digest, collect, training_params
+from stages.core.store.record import bundle_digest, collect, trainings
 from stages.core.store.registration import log_training, register_version
 
 RECEIPT = Path("reports/register/receipt.json")
@@ -17,21 +17,16 @@ RECEIPT = Path("reports/register/receipt.json")
 def main() -> None:
     """Register the version, its training runs, and write the receipt; nothing is added when all of it is there."""
     params = load_params()
-    model, label, folds = params.registration.model, params.registration.label, params.train.folds
+    model, label = params.registration.model, params.registration.label
     if params.history.offline:
         print(f"history.offline is true: {label} was not compared with its priors, so it is not registered.")
         write_json(RECEIPT, {"digest": bundle_digest(), "model": model, "version": None, "aliases": []})
         return
-    record = collect(label, params.segment.shards, folds)
+    record = collect(label, params.segment.shards)
     store = open_store(model)
     version = register_version(store, record)
-    for fold in folds:
-        folder = Path(f"data/train/{fold}")
-        if folder.is_dir():  # a monitored bundle was trained elsewhere
-            settings = training_params(read_json(folder / "training.json"))
-            table = read_csv(folder / "progress.csv").drop(columns="schema")
-            progress = [{str(key): float(value) for key, value in row.items()} for row in table.to_dict("records")]
-            log_training(store, fold, record.digest, settings, progress)
+    for fold, settings, progress in trainings():
+        log_training(store, fold, record.digest, settings, progress)
     aliases = sorted(version.aliases)
     print(
         f"{model} version {version.number} ({label}, bundle {record.digest[:12]}): {', '.join(aliases) or 'no alias'}"

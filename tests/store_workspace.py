@@ -33,7 +33,7 @@ def workspace(root: Path, digest: str = A, *, label: str = "v1", report: str = "
     if store and not (root / "mlflow.db").exists():
         shutil.copy(empty_store(), root / "mlflow.db")
     params(root, label=label)
-    for name in ("data/package", "data/train", "data/prepare", "reports/segment", "reports/measure", "reports/compare"):
+    for name in ("data/package", "reports/segment", "reports/measure", "reports/compare"):
         shutil.rmtree(root / name, ignore_errors=True)
     training = {
         "settings": {"epochs": 2, "optimiser": {"name": "AdamW"}},
@@ -44,10 +44,9 @@ def workspace(root: Path, digest: str = A, *, label: str = "v1", report: str = "
     write_json(root / "data/package/provenance.json", {"training": {"0": training}, "code": "1234"})
     (root / "data/package/fold_0").mkdir()
     (root / "data/package/fold_0/weights.safetensors").write_bytes(digest.encode())
-    write_json(root / "data/train/0/training.json", training)
     curve = {"epoch": [0, 1], "train_loss": [0.5, 0.25], "val_loss": [0.6, None], "dice": [0.1, 0.9], "seconds": [2, 3]}
-    write_csv(root / "data/train/0/progress.csv", pd.DataFrame(curve))
-    write_json(root / "data/prepare/manifest.json", {"cases": [digest]})
+    write_csv(root / "data/package/fold_0/progress.csv", pd.DataFrame(curve))
+    write_json(root / "data/package/training_data.json", {"cases": [digest]})
     for shard in (0, 1):
         segmented(root, shard, digest)
     series = {"bundle": digest, "inference": "i" * 64, "ruler": "r" * 64, "frozen": "f" * 64}

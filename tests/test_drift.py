@@ -143,12 +143,14 @@ def test_pooling_drops_and_counts_those_with_few_contrasts() -> None:
 
 
 def test_sessions_of_a_participant_count_once() -> None:
+    """sub-a moves by 1 in six contrasts, and in a second session with one contrast by 7: T1w 4, the others 1."""
     old = csa_table({"sub-a": [70.0] * 6, "sub-b": [70.0] * 6})
     new = old.assign(csa_mm2=71.0)
-    second = new[new["participant"] == "sub-a"].assign(session="ses-2", csa_mm2=74.0)
-    third = old[old["participant"] == "sub-a"].assign(session="ses-2", csa_mm2=71.0)
-    bias = pooled_bias(pair(pd.concat([new, second]), pd.concat([old, third])), 4, 0.05)
-    assert (bias.n, bias.bias_mm2) == (2, pytest.approx((2.0 + 1.0) / 2))
+    second = old[(old["participant"] == "sub-a") & (old["contrast"] == "T1w")].assign(session="ses-2")
+    pairs = pair(pd.concat([new, second.assign(csa_mm2=77.0)]), pd.concat([old, second]))
+    bias = pooled_bias(pairs, 4, 0.05)
+    assert (bias.n, bias.bias_mm2) == (2, pytest.approx((9 / 6 + 1) / 2))
+    assert bias_of_contrast(pairs, "T1w", 0.05).bias_mm2 == pytest.approx((4 + 1) / 2)
 
 
 def test_nothing_in_common_is_nan_and_not_zero() -> None:

@@ -106,6 +106,21 @@ def test_a_failed_mask_is_a_failure_and_never_area_zero(workspace: Workspace) ->
     assert read_json(Path("reports/measure/summary.json"))["failed"] == 1
 
 
+def test_an_unreadable_image_fails_one_case(workspace: Workspace) -> None:
+    """segment counts it as failed; its reference is measured all the same."""
+    workspace.segment("b" * 64, 0.1, failed=[("sub-a", "T2w")])
+    Path("data/clones/set/sub-a/anat/sub-a_T2w.nii.gz").write_bytes(b"not an image")
+    measures, _ = measured()
+    rows = ranges(measures, participant="sub-a", contrast="T2w")
+    assert rows.groupby("source")["csa_mm2"].count().to_dict() == {"prediction": 0, "reference": 2}
+
+
+def test_a_reference_on_another_grid_is_refused(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace.segment("b" * 64, 2.0)  # a larger cord, and with it a larger grid
+    with pytest.raises(CordriftError, match=r"sub-a_T1w_discs\.nii\.gz and .* must lie on one grid"):
+        measure.main()
+
+
 def test_a_contrast_without_reference_is_measured(workspace: Workspace) -> None:
     workspace.no_reference = {"DWI"}
     workspace.write_dataset()

@@ -212,6 +212,16 @@ def test_flags_name_what_is_unusual() -> None:
     assert flags_of(data) == [set(), {"components"}, {"holes"}, {"border"}, {"gap"}, {"gap"}, set()]
 
 
+@pytest.mark.parametrize("edge", [np.s_[0, 5], np.s_[-1, 5], np.s_[5, 0], np.s_[5, -1]])
+def test_each_side_of_the_image_is_a_border(edge: tuple[int, int]) -> None:
+    data = np.zeros((9, 11, 3))
+    data[2:7, 2:9] = 1
+    assert flags_of(data) == [set(), set(), set()]
+    data[(*edge, 1)] = 1
+    assert "border" in flags_of(data)[1]
+    assert flags_of(data)[0] == set()
+
+
 def test_pieces_that_touch_at_a_corner_are_one() -> None:
     data = np.zeros((8, 8, 3))
     data[2:4, 2:4] = data[4:6, 4:6] = 1

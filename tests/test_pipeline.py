@@ -66,7 +66,8 @@ def test_every_path_that_a_stage_names_is_declared(stage: str) -> None:
         for name in _literals(ROOT / module):
             if module.split("/")[1] == "core" and name in {"data/datasets.yaml", "data/frozen.csv"}:
                 continue  # defaults of arguments; the stages that use them name them themselves
-            assert any(name == path or name.startswith(path + "/") for path in declared | known), f"{module}: {name}"
+            near = [p for p in declared | known if name == p or name.startswith(p + "/") or p.startswith(name + "/")]
+            assert near, f"{module}: {name}"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -88,6 +89,43 @@ def test_params_that_a_stage_declares_exist(stage: str) -> None:
             fields = {field.alias or key: field for key, field in model.model_fields.items()}
             assert part in fields, f"{stage}: {name}"
             model = fields[part].annotation
+
+
+def _used_params(path: Path) -> set[str]:
+    """Return ``block`` or ``block.field`` for every ``params.block[.field]`` and ``load_params().block`` of a module."""
+    blocks = {key: field.alias or key for key, field in Params.model_fields.items()}
+    used: set[str] = set()
+
+    def root(node: ast.expr) -> bool:
+        called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "load_params"
+        return called or (isinstance(node, ast.Name) and node.id == "params")
+
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Attribute):
+            continue
+        if root(node.value) and node.attr in blocks:
+            used.add(blocks[node.attr])
+        inner = node.value
+        if isinstance(inner, ast.Attribute) and root(inner.value) and inner.attr in blocks:
+            used.discard(blocks[inner.attr])
+            used.add(f"{blocks[inner.attr]}.{node.attr}")
+    fields = {name.split(".")[0] for name in used if "." in name}
+    return {name for name in used if "." in name or name not in fields}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_that_a_stage_uses_are_declared(stage: str) -> None:
+    declared = {name for name in STAGES[stage].get("params", []) if isinstance(name, str)}
+    matrix = re.findall(r"\$\{([a-z.]+)\}", str(STAGES[stage].get("matrix", "")))
+    undeclared = set()
+    for module in _code(stage):
+        for name in _used_params(ROOT / module):
+            block = name.split(".")[0]
+            part = any(entry.startswith(f"{block}.") for entry in declared) and "." not in name
+            if not ({name, block} & declared or name in matrix or part):
+                undeclared.add(f"{module}: {name}")
+    # how many transfers run at once decides nothing
+    assert undeclared <= {"stages/fetch.py: fetch.jobs"}
 
 
 def test_a_declared_block_covers_what_train_is_given() -> None:

@@ -105,8 +105,8 @@ def test_first_version(lab: Path) -> None:
         "compare/csa_std.csv",
         "report/index.html",
         "figures/one.png",
-        "training/manifest.json",
-        "training/fold_0/progress.csv",
+        "bundle/training_data.json",
+        "bundle/fold_0/progress.csv",
         "masks.zip",
         "index.json",
     }
@@ -118,7 +118,7 @@ def test_first_version(lab: Path) -> None:
 
 
 def test_masks_are_those_of_the_manifests(lab: Path) -> None:
-    record_of = record.collect("v1", [0, 1], [0])
+    record_of = record.collect("v1", [0, 1])
     masks = next(artifact for artifact in record_of.artifacts if artifact.path == "masks.zip")
     with zipfile.ZipFile(masks.file(lab)) as archive:
         names = archive.namelist()
@@ -296,12 +296,13 @@ def test_offline_registers_nothing(lab: Path, capsys: pytest.CaptureFixture[str]
     assert contents(lab) == {"runs": {}, "versions": []}
 
 
-def test_monitored_bundle_has_no_training(lab: Path) -> None:
-    shutil.rmtree(lab / "data/train")
-    shutil.rmtree(lab / "data/prepare")
+def test_training_comes_with_the_bundle(lab: Path) -> None:
+    """A bundle that is monitored elsewhere brings its curves and its training data along."""
+    assert not (lab / "data/train").exists()
     register.main()
-    (run,) = contents(lab)["runs"].values()
-    assert not any(path.startswith("training/") for path in run["files"])
+    runs = contents(lab)["runs"]
+    assert any(name.startswith("training") for name in runs)
+    assert any("bundle/training_data.json" in run["files"] for run in runs.values())
 
 
 def test_training_that_cannot_be_logged_is_a_warning(

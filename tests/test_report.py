@@ -124,14 +124,15 @@ def test_names_from_data_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_failed_case_is_shown_first(workspace: Workspace) -> None:
-    workspace.segment("d" * 64, 0.2, failed=[("sub-b", "T2star")])
+    workspace.segment("d" * 64, 0.2, failed=[("sub-b", "T2star"), ("sub-b", "DWI")])
+    Path("data/clones/set/sub-b/anat/sub-b_DWI.nii.gz").write_bytes(b"not an image")
     measure.main()
     compare.main()
     report.main()
     text = text_of(page())
     assert "To look at: sub-b" in text
-    assert "1 failed contrast(s)" in text
-    assert "1 of 18" in text
+    assert "2 failed contrast(s)" in text
+    assert "2 of 18" in text
 
 
 def test_all_predictions_may_fail(workspace: Workspace) -> None:
@@ -249,6 +250,10 @@ def test_contours_lie_on_the_edge_of_the_mask() -> None:
         (axial, (0.5, 0.8), (10, 8), (15, 11)),
         (sagittal, (0.8, 3.0), (8, 2), (11, 8)),
     ):
+        size = np.array(data.shape)[[0, 1] if axes is axial else [1, 2]]
+        left, right, bottom, top = axes.images[0].get_extent()
+        assert (left, bottom) == pytest.approx(-0.5 * np.array(spacing))
+        assert (right, top) == pytest.approx((size - 0.5) * spacing)
         vertices = axes.collections[0].get_paths()[0].vertices
         edge = np.multiply([start, stop], spacing) + np.multiply([[-0.5], [0.5]], spacing)
         assert np.array([vertices.min(axis=0), vertices.max(axis=0)]) == pytest.approx(edge)

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from stages.core.cohort import CLONES, Manifest, locate
+from stages.core.errors import CordriftError
 from stages.core.figures import STYLE, new_figure
 from stages.core.segmented import Segmentation, key_of
 from stages.core.volumes import Volume, read, read_on_grid
@@ -27,10 +28,13 @@ Cut = Callable[[Volume], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Panel:
-    """One contrast of a participant; ``slice_index`` is the axial slice to show (None: the middle of the mask)."""
+    """One contrast of a participant; ``slice_index`` is the axial slice to show (None: the middle of the mask).
+
+    ``image`` is None when it could not be read, which is then why there is no prediction.
+    """
 
     title: str
-    image: Volume
+    image: Volume | None
     prediction: Volume | None
     reference: Volume | None
     slice_index: int | None
@@ -57,7 +61,7 @@ def read_panels(
     Raises
     ------
     CordriftError
-        A file is missing, edited or on another grid.
+        A file is missing, edited or on another grid; an image counts only where it was segmented.
     """
     panels = []
     cases = [(m, c) for m in manifests if m.dataset == dataset for c in m.case_list()]
@@ -65,9 +69,15 @@ def read_panels(
         for manifest, case in cases:
             if (case.participant, case.session, case.contrast) != (participant, session, contrast):
                 continue
-            path = locate(manifest, case.image, clones)
-            image = read(path)
             predicted = segmentation.predictions[key_of(case)].binary
+            try:
+                path = locate(manifest, case.image, clones)
+                image = read(path)
+            except CordriftError:
+                if predicted is not None:
+                    raise
+                panels.append(Panel(contrast, None, None, None, None))
+                continue
             prediction = read_on_grid(predicted, image, path) if predicted else None
             reference = read_on_grid(locate(manifest, case.mask, clones), image, path) if case.mask else None
             mine = measures[
@@ -90,10 +100,15 @@ def contour_figure(panels: Sequence[Panel]) -> Figure:
         figure = new_figure(max(2.2, 1.9 * len(panels)), 5.4)
         grid = figure.subplots(2, max(1, len(panels)), squeeze=False, height_ratios=[1, 1.7])
         for column, panel in enumerate(panels):
-            centre = _centre(panel)
-            _axial(grid[0][column], panel, centre)
-            _sagittal(grid[1][column], panel, centre)
             grid[0][column].set_title(panel.title, fontsize=11)
+            if panel.image is None:
+                for axes in grid[:, column]:
+                    axes.set_axis_off()
+                grid[0][column].text(0.5, 0.5, "no image", ha="center", transform=grid[0][column].transAxes)
+                continue
+            centre = _centre(panel, panel.image)
+            _axial(grid[0][column], panel, panel.image, centre)
+            _sagittal(grid[1][column], panel, panel.image, centre)
             if panel.prediction is None:
                 grid[0][column].set_xlabel("no prediction", fontsize=9)
             elif panel.reference is None:
@@ -109,10 +124,10 @@ def _middle(measures: pd.DataFrame, levels: Sequence[int]) -> int | None:
     return index[len(index) // 2] if index else None
 
 
-def _centre(panel: Panel) -> tuple[int, int, int]:
+def _centre(panel: Panel, image: Volume) -> tuple[int, int, int]:
     """Voxel to cut through: the cord's centre in the slice to show."""
     mask = next((m for m in (panel.prediction, panel.reference) if m is not None and (m.data >= 0.5).any()), None)
-    shape = panel.image.data.shape
+    shape = image.data.shape
     if mask is None:
         return shape[0] // 2, shape[1] // 2, shape[2] // 2 if panel.slice_index is None else panel.slice_index
     body = mask.data >= 0.5
@@ -123,27 +138,27 @@ def _centre(panel: Panel) -> tuple[int, int, int]:
     return round(float(x)), round(float(y)), wanted
 
 
-def _axial(axes: Axes, panel: Panel, centre: tuple[int, int, int]) -> None:
-    px, py, _ = panel.image.spacing_mm
+def _axial(axes: Axes, panel: Panel, image: Volume, centre: tuple[int, int, int]) -> None:
+    px, py, _ = image.spacing_mm
     k = centre[2]
-    _show(axes, panel, lambda volume: volume.data[:, :, k].T, (px, py))
+    _show(axes, panel, image, lambda volume: volume.data[:, :, k].T, (px, py))
     axes.set_xlim((centre[0] * px) + AROUND_MM, (centre[0] * px) - AROUND_MM)
     axes.set_ylim((centre[1] * py) - AROUND_MM, (centre[1] * py) + AROUND_MM)
 
 
-def _sagittal(axes: Axes, panel: Panel, centre: tuple[int, int, int]) -> None:
-    _, py, pz = panel.image.spacing_mm
+def _sagittal(axes: Axes, panel: Panel, image: Volume, centre: tuple[int, int, int]) -> None:
+    _, py, pz = image.spacing_mm
     i = centre[0]
-    _show(axes, panel, lambda volume: volume.data[i].T, (py, pz))
+    _show(axes, panel, image, lambda volume: volume.data[i].T, (py, pz))
     middle = centre[1] * py
     axes.set_xlim(middle + 1.6 * AROUND_MM, middle - 1.6 * AROUND_MM)
     axes.set_ylim(centre[2] * pz - 2.6 * AROUND_MM, centre[2] * pz + 2.6 * AROUND_MM)
     axes.axhline(centre[2] * pz, color="white", lw=0.6, ls=":")
 
 
-def _show(axes: Axes, panel: Panel, cut: Cut, spacing_mm: tuple[float, float]) -> None:
+def _show(axes: Axes, panel: Panel, image: Volume, cut: Cut, spacing_mm: tuple[float, float]) -> None:
     """Draw one plane: first axis to the right, second up, before the axes' limits turn it."""
-    plane = cut(panel.image)
+    plane = cut(image)
     low, high = np.percentile(plane, [1.0, 99.5])
     height, width = plane.shape
     extent = (

@@ -66,9 +66,6 @@ def _measure_case(
     manifest: Manifest, case: Case, segmentation: Segmentation, params: Measure, clones: Path
 ) -> tuple[list[pd.DataFrame], dict[str, Any]]:
     prediction = segmentation.predictions[key_of(case)]
-    image_path = locate(manifest, case.image, clones)
-    like = read(image_path)
-    discs = read_on_grid(locate(manifest, case.discs, clones), like, image_path) if case.discs else None
     identity = {
         "dataset": case.dataset, "participant": case.participant, "session": case.session, "contrast": case.contrast,
     }  # fmt: skip
@@ -82,13 +79,19 @@ def _measure_case(
         ("reference", "binary", locate(manifest, case.mask, clones) if case.mask else None, case.mask or ""),
         ("reference", "soft", locate(manifest, case.softmask, clones) if case.softmask else None, case.softmask or ""),
     ]
+    # Masks and labels must agree on one grid. The image is not asked: it may be why the prediction failed.
+    anchor = next((path for _, _, path, _ in sources if path is not None), None)
+    grid = read(anchor) if anchor else None
+    discs = None
+    if case.discs and anchor and grid:
+        discs = read_on_grid(locate(manifest, case.discs, clones), grid, anchor)
     for source, kind, path, name in sources:
         if path is None and source == "reference":
             continue
-        if path is None:
+        if path is None or anchor is None or grid is None:
             table = failed_row(params.levels)
         else:
-            mask = read_on_grid(path, like, image_path)
+            mask = grid if path == anchor else read_on_grid(path, grid, anchor)
             table = _measure(mask, discs, params, path)
             if kind == "binary":
                 masks[source] = mask

@@ -85,7 +85,7 @@ def bundle_digest(package: Path = PACKAGE) -> str:
     return str(read_json(package / "model.json")["digest"])
 
 
-def collect(label: str, shards: list[int], folds: list[int]) -> Record:
+def collect(label: str, shards: list[int]) -> Record:
     """Read the record of the packaged bundle from the outputs of the pipeline in the working folder.
 
     Raises
@@ -100,7 +100,7 @@ def collect(label: str, shards: list[int], folds: list[int]) -> Record:
             f"reports/measure is of the bundle {summary['bundle'][:12]}, data/package holds {digest[:12]}; "
             "run `dvc repro`, which runs what lies between."
         )
-    artifacts = tuple(sorted(_artifacts(shards, folds), key=lambda artifact: artifact.path))
+    artifacts = tuple(sorted(_artifacts(shards), key=lambda artifact: artifact.path))
     files = [path for artifact in artifacts for path in artifact.files]
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
@@ -123,6 +123,17 @@ def _params(digest: str) -> dict[str, str]:
         training = read_json(provenance).get("training") or {}
         params |= training_params(training[min(training)]) if training else {}
     return params
+
+
+def trainings(package: Path = PACKAGE) -> list[tuple[int, dict[str, str], list[dict[str, float]]]]:
+    """Return fold, settings and progress (one row per epoch) of every training that the bundle came from."""
+    provenance = read_json(package / "provenance.json")["training"]
+    out = []
+    for fold in read_json(package / "model.json")["folds"]:
+        table = read_csv(package / f"fold_{fold}/progress.csv").drop(columns="schema")
+        progress = [{str(key): float(value) for key, value in row.items()} for row in table.to_dict("records")]
+        out.append((int(fold), training_params(provenance[str(fold)]), progress))
+    return out
 
 
 def training_params(training: Mapping[str, Any]) -> dict[str, str]:
@@ -174,7 +185,7 @@ def _of(table: pd.DataFrame, column: str, digest: str | None) -> pd.DataFrame:
     return table[table[column].isin([digest, digest[:12]] if digest else [])]
 
 
-def _artifacts(shards: list[int], folds: list[int]) -> Iterable[Artifact]:
+def _artifacts(shards: list[int]) -> Iterable[Artifact]:
     for path in _files(PACKAGE, "**/*"):
         yield Artifact(f"bundle/{path.relative_to(PACKAGE).as_posix()}", path)
     for name in MEASURES:
@@ -185,12 +196,6 @@ def _artifacts(shards: list[int], folds: list[int]) -> Iterable[Artifact]:
     yield Artifact("report/index.html", Path("reports/report/index.html"))
     for path in _files(Path("reports/report/figures"), "*.png"):
         yield Artifact(f"figures/{path.name}", path)
-    if Path("data/prepare/manifest.json").is_file():
-        yield Artifact("training/manifest.json", Path("data/prepare/manifest.json"))
-    for fold in folds:  # from params: the folder of a fold that is no longer trained is not part of the model
-        path = Path(f"data/train/{fold}/progress.csv")
-        if path.is_file():
-            yield Artifact(f"training/fold_{fold}/progress.csv", path)
     yield Artifact("masks.zip", members=tuple(sorted(_masks(shards))))
 
 
