@@ -10,7 +10,7 @@ from stages.core.files import whole_folder, write_json
 from stages.core.params import load_params
 from stages.core.store import priors
 from stages.core.store.client import open_store
-from stages.core.store.record import bundle_digest
+from stages.core.store.packaged import bundle_digest
 
 
 def main() -> None:

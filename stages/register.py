@@ -8,7 +8,8 @@ from stages.core.errors import run
 from stages.core.files import write_json
 from stages.core.params import load_params
 from stages.core.store.client import open_store
-from stages.core.store.record import bundle_digest, collect, trainings
+from stages.core.store.packaged import bundle_digest
+from stages.core.store.record import collect, trainings
 from stages.core.store.registration import log_training, register_version
 
 RECEIPT = Path("reports/register/receipt.json")

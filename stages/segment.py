@@ -38,7 +38,7 @@ def main() -> None:
     with whole_folder(Path(f"reports/segment/{shard}")) as part:
         write_description(part, model.digest)
         for manifest, case in tqdm(work, desc=f"segment shard {shard}", unit="image"):
-            entry = {"dataset": case.dataset, "participant": case.participant}
+            entry: dict[str, object] = {"dataset": case.dataset, "participant": case.participant}
             entry |= {"session": case.session, "contrast": case.contrast, "binary": None, "soft": None}
             try:
                 image = locate(manifest, case.image)

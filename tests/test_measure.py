@@ -14,6 +14,7 @@ from stages import compare, measure
 from stages.core.columns import AGREEMENT, AGREEMENT_TEXT, MEASURES, MEASURES_TEXT
 from stages.core.errors import CordriftError
 from stages.core.files import read_csv, read_json, write_json
+from stages.core.volumes import read, write
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +116,12 @@ def test_an_unreadable_image_fails_one_case(workspace: Workspace) -> None:
     assert rows.groupby("source")["csa_mm2"].count().to_dict() == {"prediction": 0, "reference": 2}
 
 
-def test_a_reference_on_another_grid_is_refused(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace.segment("b" * 64, 2.0)  # a larger cord, and with it a larger grid
-    with pytest.raises(CordriftError, match=r"sub-a_T1w_discs\.nii\.gz and .* must lie on one grid"):
+@pytest.mark.parametrize(("moved", "named"), [("binary", "sub-a_DWI_discs"), ("soft", "sub-a_DWI_soft")])
+def test_masks_and_labels_must_share_a_grid(workspace: Workspace, moved: str, named: str) -> None:
+    path = Path(f"reports/segment/0/set/sub-a/anat/sub-a_DWI_{moved}.nii.gz")
+    mask = read(path)
+    write(path, mask.data, mask.affine + np.array([[0, 0, 0, 0.5], [0] * 4, [0] * 4, [0] * 4]))
+    with pytest.raises(CordriftError, match=rf"{named}\.nii\.gz and .* must lie on one grid, but a corner lies 0.5 mm"):
         measure.main()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from stages.core.errors import CordriftError
 from stages.core.files import read_json, sha256_of
 from stages.core.store.client import INDEX, Store, Version
-from stages.core.store.record import MEASURES, SERIES
+from stages.core.store.packaged import MEASURES, SERIES
 
 
 def select(versions: Iterable[Version], current: str) -> tuple[list[Version], int]:

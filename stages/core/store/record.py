@@ -19,13 +19,7 @@ import pandas as pd
 from stages.core.errors import CordriftError
 from stages.core.files import digest_of, read_csv, read_json, sha256_of
 from stages.core.segmented import read_shards
-
-#: Output of `package`: the bundle, with its copy in the toolbox's layout.
-PACKAGE = Path("data/package")
-#: Files of `measure` that are kept with a version, and that `history` fetches.
-MEASURES = ("measures.csv", "agreement.csv", "summary.json")
-#: What a series is, besides its bundle.
-SERIES = ("inference", "ruler", "frozen")
+from stages.core.store.packaged import MEASURES, PACKAGE, SERIES, bundle_digest
 
 
 @dataclass(frozen=True)
@@ -78,11 +72,6 @@ class Record:
             f"**{self.label}**, bundle `{self.digest[:12]}`\n\n{series}\n\n| metric | value |\n|---|---|\n{shown}\n\n"
             "Report: artifact `report/index.html`. Tables: `measures/`, `compare/`. An undefined metric is `nan`."
         )
-
-
-def bundle_digest(package: Path = PACKAGE) -> str:
-    """Return the digest of the packaged bundle."""
-    return str(read_json(package / "model.json")["digest"])
 
 
 def collect(label: str, shards: list[int]) -> Record:

@@ -1,0 +1,19 @@
+"""Which bundle lies in the workspace, and what names its series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stages.core.files import read_json
+
+#: Output of `package`: the bundle, with its copy in the toolbox's layout.
+PACKAGE = Path("data/package")
+#: Files of `measure` that are kept with a version, and that `history` fetches.
+MEASURES = ("measures.csv", "agreement.csv", "summary.json")
+#: What a series is, besides its bundle.
+SERIES = ("inference", "ruler", "frozen")
+
+
+def bundle_digest(package: Path = PACKAGE) -> str:
+    """Return the digest of the packaged bundle."""
+    return str(read_json(package / "model.json")["digest"])
