@@ -14,16 +14,20 @@ from stages.core.store import location
 
 #: Not needed to look at runs: its background jobs start more processes, and the telemetry leaves the machine.
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+#: Where `cordrift demo` works.
+DEMO = Path(".demo")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the address, then become MLflow's server; of a team server only the address is printed."""
     parser = argparse.ArgumentParser(prog="cordrift dashboard", description=__doc__)
-    parser.add_argument("--workspace", type=Path, default=Path(), help="folder with the store (default: this one)")
+    parser.add_argument("--workspace", type=Path, help="folder with the store (default: this one, else the demo's)")
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 shows it to the network, without a password")
     options = parser.parse_args(arguments)
-    place = location.find(options.workspace)
+    place = location.find(options.workspace or Path())
+    if options.workspace is None and place.database is not None and not place.database.is_file() and DEMO.is_dir():
+        place = location.find(DEMO)
     if place.database is None:
         print(f"The dashboard of the team's store is {place.name}")
         return

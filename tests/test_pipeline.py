@@ -92,7 +92,7 @@ def test_params_that_a_stage_declares_exist(stage: str) -> None:
 
 
 def _used_params(path: Path) -> set[str]:
-    """Return ``block`` or ``block.field`` for every ``params.block[.field]`` and ``load_params().block`` of a module."""
+    """Return ``block`` or ``block.field`` for every ``params.block[.field]`` and ``load_params().block``."""
     blocks = {key: field.alias or key for key, field in Params.model_fields.items()}
     used: set[str] = set()
 

@@ -77,7 +77,10 @@ class Augmentation(Block):
 
 
 class Train(Block):
-    """One training of nnU-Net v2. ``plan`` null: nnU-Net plans for itself (default network)."""
+    """One training of nnU-Net v2. ``plan`` null: nnU-Net plans for itself (default network).
+
+    One GPU a training: folds are stages of their own, so that several GPUs train several folds.
+    """
 
     configuration: Literal["2d", "3d_fullres"]
     plan: FixedPlan | None
@@ -90,7 +93,7 @@ class Train(Block):
     augmentation: Augmentation
     seed: int
     device: Literal["cpu", "cuda"]
-    gpus: Count
+    gpus: Literal[1]
     threads: Count
     workers: Annotated[int, Field(ge=0)]
     versions: dict[str, str]

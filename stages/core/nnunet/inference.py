@@ -27,7 +27,7 @@ def inference_digest(settings: Segment) -> str:
     """Name the inference settings that decide the output; part of a series."""
     return digest_of(
         {
-            "backend": "torch-float32",
+            "backend": "torch-float32-channels-last",
             "dust": DUST,
             "border": BORDER,
             **settings.model_dump(include={"step", "mirror", "threshold", "largest_component"}),
@@ -72,6 +72,8 @@ class Predictor:
             network.load_state_dict(folds[0])
         except RuntimeError as error:
             raise CordriftError(f"The weights of the bundle do not fit its network: {error}") from error
+        if len(self.configuration.patch_size) == 3:
+            network.to(memory_format=torch.channels_last_3d)
         device = torch.device(settings.device)
         self.predictor = nnUNetPredictor(
             tile_step_size=settings.step,
