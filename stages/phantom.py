@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from stages.core import annex
 from stages.core.errors import run
 from stages.core.phantom.cohort import COHORTS, last_revision
 from stages.core.phantom.publish import publish
+from stages.core.registry import REGISTRY, load_registry, pin
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -21,6 +23,21 @@ def main(argv: list[str] | None = None) -> None:
     revision = options.revision or last_revision(options.cohort)
     commit = publish(options.out, options.cohort, revision, options.jobs)
     print(f"{options.out} holds cohort {options.cohort}, revision {revision}, commit {commit}")
+    for name, tag in _pin(options.out, revision):
+        print(f"{REGISTRY}: {name} is pinned to {tag}")
+
+
+def _pin(out: Path, revision: str) -> list[tuple[str, str]]:
+    """Pin every registry entry that lies at ``out``: training data to ``revision``, the frozen set to its own tag."""
+    if not REGISTRY.is_file():
+        return []
+    pins = []
+    for name, dataset in load_registry().datasets.items():
+        if Path(dataset.url).resolve() == out.resolve():
+            tag = revision if dataset.role == "train" else dataset.tag
+            pin(REGISTRY, name, tag, annex.commit_of(str(out), tag))
+            pins.append((name, tag))
+    return pins
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from stages.core.files import whole_folder, write_json
 from stages.core.masks import write_description, write_masks
 from stages.core.nnunet.inference import Predictor, inference_digest
 from stages.core.params import load_params
+from stages.core.segmented import EMPTY
 from stages.core.shards import check_shards, shard_of
 
 
@@ -40,14 +41,14 @@ def main() -> None:
         for manifest, case in tqdm(work, desc=f"segment shard {shard}", unit="image"):
             entry: dict[str, object] = {"dataset": case.dataset, "participant": case.participant}
             entry |= {"session": case.session, "contrast": case.contrast, "binary": None, "soft": None}
+            image = locate(manifest, case.image)  # a clone that is not as fetched stops the shard
             try:
-                image = locate(manifest, case.image)
                 soft = predict(volumes.read(image)) if predict else None
             except CordriftError as error:  # one bad image is one failure, not the loss of the shard
                 done.append({**entry, "status": "failed", "reason": str(error)})
                 continue
             if soft is None or not (soft >= params.threshold).any():
-                done.append({**entry, "status": "failed", "reason": "the predicted mask is empty"})
+                done.append({**entry, "status": "failed", "reason": EMPTY})
                 continue
             paths = write_masks(part, case, image, soft, params.threshold, series)
             done.append({**entry, **paths, "status": "ok", "reason": ""})

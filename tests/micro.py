@@ -11,7 +11,8 @@ from stages.core.files import write_csv
 from stages.core.phantom.cohort import frozen_participants
 from stages.core.phantom.publish import publish
 from stages.core.registry import FROZEN, REGISTRY, pin
-from stages.core.workspace import edit_yaml, make
+from stages.core.roundtrip import edit_yaml
+from stages.core.workspace import make
 
 ROOT = Path(__file__).parents[1]
 CONTRASTS = ["T1w", "T2w", "MTon"]

@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 from micro import CONTRASTS, ROOT, grow, micro_workspace
 
-from stages.core.adoption import adopt
 from stages.core.files import read_csv, read_json, write_csv
-from stages.core.registry import FROZEN, REGISTRY, pin
-from stages.core.workspace import dvc_environment, edit_yaml
-from stages.monitor import monitor
+from stages.core.monitoring import monitor
+from stages.core.registry import FROZEN, REGISTRY
+from stages.core.roundtrip import edit_yaml
+from stages.core.workspace import dvc_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 REAL = ROOT.parent / "shared" / "real-cord"
@@ -115,6 +115,13 @@ def test_a_grown_dataset_retrains_and_the_second_version_is_compared_with_the_fi
     assert "v2" in html
 
 
+def test_it_rests_again_beside_a_prior(folder: Path, second: State) -> None:
+    again = _repro(folder / "work")
+    assert again.ran == {"history", "register"}
+    assert again.files == second.files
+    assert again.store == second.store
+
+
 def test_frozen_participants_never_reach_training(folder: Path, second: State) -> None:
     frozen = set(read_csv(folder / "work" / FROZEN)["participant"])
     manifest = read_json(folder / "work/data/prepare/manifest.json")
@@ -140,10 +147,12 @@ def read_json_plain(path: Path) -> dict[str, object]:
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="../shared/real-cord is not beside this checkout")
-def test_the_monitoring_half_runs_alone_on_real_images(folder: Path, second: State, monkeypatch: object) -> None:
+def test_the_monitoring_half_runs_alone_on_real_images(
+    folder: Path, second: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
     work = folder / "work"
-    pin(work / REGISTRY, "real-cord", "r1", adopt(REAL, work / "data/real-cord", "r1"))
-    report = monitor(work, work / "data/package", "real-cord", "v2")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    report = monitor(work, work / "data/package", "real-cord", "v2", REAL)
     assert report.is_file()
     assert not (work / ".monitor/real-cord/data/prepare").exists(), "nothing of the training half ran"
     agreement = read_csv(work / "data/monitored/real-cord/agreement.csv", text=("contrast",))
@@ -159,6 +168,8 @@ def test_what_is_removed_is_gone_downstream(folder: Path, second: State) -> None
     frozen = read_csv(work / FROZEN, text=("participant", "dataset")).drop(columns="schema")
     gone, kept = frozen["participant"].iloc[0], frozen.iloc[1:]
     write_csv(work / FROZEN, kept)
+    withdrawn = {str(gone): "withdrawn"}
+    edit_yaml(work / REGISTRY, lambda registry: registry["datasets"]["phantom"].update(exclude=withdrawn))
     edit_yaml(work / "params.yaml", lambda params: params["segment"].update(shards=[0]))
     _repro(work)
     held = read_json(work / "data/fetch/phantom-frozen.json")

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from stages.core.errors import CordriftError
 from stages.core.morphometry.csa import measure_sections
-from stages.core.morphometry.ruler import ruler_id, syntax
+from stages.core.morphometry.ruler import ruler_id
 from stages.core.morphometry.table import failed_row, measure_volume
 from stages.core.params import Measure
+from stages.core.syntax import syntax
 from stages.core.volumes import Volume, read
 
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=5.0)

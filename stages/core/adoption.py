@@ -8,7 +8,7 @@ from pathlib import Path
 from stages.core import annex
 from stages.core.children import git
 from stages.core.errors import CordriftError
-from stages.core.files import whole_folder
+from stages.core.files import sha256_of, whole_folder
 
 
 def adopt(folder: Path, out: Path, tag: str) -> str:
@@ -21,17 +21,21 @@ def adopt(folder: Path, out: Path, tag: str) -> str:
     CordriftError
         ``folder`` is no folder, or ``out`` is something else.
     """
-    if (out / ".git").exists():
-        return git(out, ["rev-list", "-n", "1", tag], f"{out} is a dataset without the tag {tag!r}").strip()
     if not folder.is_dir():
         raise CordriftError(f"{folder} is not a folder; expected one in BIDS layout.")
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    if (out / ".git").exists():
+        for path in files:
+            copy = out / path.relative_to(folder)
+            if not copy.is_file() or sha256_of(copy) != sha256_of(path):
+                raise CordriftError(f"{out} was made of other files than {folder} ({path.name}); delete it first.")
+        return git(out, ["rev-list", "-n", "1", tag], f"{out} is a dataset without the tag {tag!r}").strip()
     if out.exists():
         raise CordriftError(f"{out} exists and is no dataset; name another folder.")
     with whole_folder(out) as part:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                copy = part / path.relative_to(folder)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, copy)  # without its mode: a source that is read-only stays no obstacle
+        for path in files:
+            copy = part / path.relative_to(folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)  # without its mode: a source that is read-only stays no obstacle
         annex.create(part)
         return annex.save(part, f"Adopted from {folder.name}", tag=tag)

@@ -68,6 +68,7 @@ def content_digest(folds: Mapping[int, Weights], model: dict[str, Any], dataset:
     """Return the SHA-256 over weights in canonical order, plan and dataset JSON."""
     total = hashlib.sha256()
     for part in (model, dataset):
+        part = {key: value for key, value in part.items() if key != "schema"}  # the format's number, not the model's
         total.update(json.dumps(part, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
     for fold in sorted(folds):
         for name in sorted(folds[fold]):
@@ -130,8 +131,9 @@ def read(folder: Path) -> Bundle:
     if foreign:
         raise CordriftError(f"{folder} holds {', '.join(foreign)}: a bundle has no pickle, no code and no link in it.")
     named = read_json(folder / "model.json")
-    if not isinstance(named.get("folds"), list) or not all(isinstance(fold, int) for fold in named["folds"]):
-        raise CordriftError(f"{folder / 'model.json'}: 'folds' must be a list of fold numbers.")
+    listed = named.get("folds")
+    if not isinstance(listed, list) or not listed or not all(isinstance(fold, int) for fold in listed):
+        raise CordriftError(f"{folder / 'model.json'}: 'folds' must be a list of fold numbers, not {listed!r}.")
     model, dataset = _model_and_dataset(folder)
     folds = {fold: _weights(folder / f"fold_{fold}" / "weights.safetensors") for fold in named["folds"]}
     digest = content_digest(folds, model, dataset)

@@ -15,7 +15,7 @@ from stages.core.errors import CordriftError
 from stages.core.morphometry.ruler import ruler_id
 from stages.core.morphometry.table import failed_row, measure_volume
 from stages.core.params import Measure
-from stages.core.segmented import Segmentation, key_of, monitored_cases
+from stages.core.segmented import EMPTY, Segmentation, key_of, monitored_cases
 from stages.core.volumes import Volume, read, read_on_grid
 
 
@@ -101,7 +101,11 @@ def _measure_case(
         row |= series if source == "prediction" else {"bundle": "", "inference": ""}
         tables.append(table.assign(**row))
     pair: dict[str, Any] = identity | series | {"csa_error_mm2": float("nan"), "flags": ""}
-    if prediction.binary is None:
+    if prediction.binary is None and prediction.reason == EMPTY and "reference" in masks:
+        # One of two masks is empty: no overlap at all, and not "unknown".
+        nothing = Volume(masks["reference"].data * 0, masks["reference"].affine)
+        pair |= asdict(agreement(nothing, masks["reference"])) | {"flags": "failed;prediction_empty"}
+    elif prediction.binary is None:
         pair["flags"] = "failed"
     elif "reference" not in masks:
         pair["flags"] = "no_reference"

@@ -70,16 +70,20 @@ class Optimiser(Block):
 
 
 class Augmentation(Block):
-    """What the trainer adds to nnU-Net's own augmentation."""
+    """What the trainer changes in nnU-Net's own augmentation.
 
-    mirror: bool
+    ``mirror_axes``: along which of z, y, x (0, 1, 2) images are mirrored, and may be at inference; a cord is
+    symmetric from left to right. ``contrast_remap``: probability of a random intensity curve.
+    """
+
+    mirror_axes: list[Annotated[int, Field(ge=0, le=2)]]
     contrast_remap: Annotated[float, Field(ge=0, le=1)]
 
 
 class Train(Block):
     """One training of nnU-Net v2. ``plan`` null: nnU-Net plans for itself (default network).
 
-    One GPU a training: folds are stages of their own, so that several GPUs train several folds.
+    One GPU a training; folds are stages of their own, and DVC runs them in turn.
     """
 
     configuration: Literal["2d", "3d_fullres"]

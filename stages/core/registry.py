@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from yaml import safe_load
 
 from stages.core.errors import CordriftError, did_you_mean
-from stages.core.files import SCHEMA, read_csv, whole_file
+from stages.core.files import SCHEMA, read_csv
 from stages.core.params import Block, Name, load_yaml, validate
+from stages.core.roundtrip import edit_yaml
 
 REGISTRY = Path("data/datasets.yaml")
 FROZEN = Path("data/frozen.csv")
@@ -121,25 +118,11 @@ def pin(path: Path, dataset: str, tag: str, commit: str) -> None:
         The registry is missing or faulty, has no such entry, or would be faulty with this pin. It is not changed.
     """
     entry(load_registry(path), dataset, path)
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    try:
-        value: Any = yaml.load(path.read_text(encoding="utf-8"))
-    except YAMLError as error:
-        raise CordriftError(f"{path} is not valid YAML: {error}.") from error
-    value["datasets"][dataset]["tag"] = tag
-    value["datasets"][dataset]["commit"] = commit
-    # ruamel would write the nulls of other entries as empty values.
-    yaml.representer.add_representer(
-        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    text = StringIO()
-    yaml.dump(value, text)
-    _registry(safe_load(text.getvalue()), path)
-    with whole_file(path) as part:
-        part.write_text(text.getvalue(), encoding="utf-8")
+
+    def change(registry: Any) -> None:
+        registry["datasets"][dataset].update(tag=tag, commit=commit)
+
+    edit_yaml(path, change, load_registry)
 
 
 def read_frozen(path: Path = FROZEN) -> list[Frozen]:

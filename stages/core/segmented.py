@@ -11,6 +11,8 @@ from stages.core.errors import CordriftError
 from stages.core.files import read_json
 
 Key = tuple[str, str, str, str]
+#: Why a case failed whose image was good: nothing of it was taken for cord.
+EMPTY = "the predicted mask is empty"
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from stages.core.errors import CordriftError
 from stages.core.files import whole_file
 from stages.core.provenance import REVISION, code_revision
+from stages.core.roundtrip import edit_yaml
 
 #: What a workspace needs of the checkout that it is made from. Outputs, caches and stores are not among it.
-COPIED = ("dvc.yaml", ".dvcignore", "params", "stages", "data/datasets.yaml", "data/frozen.csv", "data/monitored")
+COPIED = ("dvc.yaml", ".dvcignore", "params", "stages", "data/datasets.yaml", "data/frozen.csv")
 #: DVC in a scratch workspace: no git there, and no call home.
 DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
 
@@ -57,21 +56,6 @@ def profile_file(root: Path, profile: str) -> Path:
     if profile not in known:
         raise CordriftError(f"There is no profile {profile!r} in {root / 'params'}; there are {', '.join(known)}.")
     return known[profile]
-
-
-def edit_yaml(path: Path, change: Any) -> None:
-    """Apply ``change`` to the content of a YAML file in place, comments kept; written whole or not at all."""
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.representer.add_representer(
-        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    value = yaml.load(path.read_text(encoding="utf-8"))
-    change(value)
-    with whole_file(path) as part, part.open("w", encoding="utf-8") as stream:
-        yaml.dump(value, stream)
 
 
 def _relocate(registry: Any, source: Path, folder: Path) -> None:

@@ -27,7 +27,8 @@ def inference_digest(settings: Segment) -> str:
     """Name the inference settings that decide the output; part of a series."""
     return digest_of(
         {
-            "backend": "torch-float32-channels-last",
+            # nnU-Net computes in half precision on a GPU: another series
+            "backend": f"torch-{settings.device}-channels-last",
             "dust": DUST,
             "border": BORDER,
             **settings.model_dump(include={"step", "mirror", "threshold", "largest_component"}),
@@ -75,15 +76,16 @@ class Predictor:
         if len(self.configuration.patch_size) == 3:
             network.to(memory_format=torch.channels_last_3d)
         device = torch.device(settings.device)
-        self.predictor = nnUNetPredictor(
-            tile_step_size=settings.step,
-            use_gaussian=True,
-            use_mirroring=settings.mirror and bundle.mirroring is not None,
-            perform_everything_on_device=settings.device == "cuda",
-            device=device,
-            verbose=False,
-            allow_tqdm=False,
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # it remarks on every device that is no GPU
+            self.predictor = nnUNetPredictor(
+                tile_step_size=settings.step,
+                use_gaussian=True,
+                use_mirroring=settings.mirror and bundle.mirroring is not None,
+                perform_everything_on_device=settings.device == "cuda",
+                device=device,
+                verbose=False,
+                allow_tqdm=False,
+            )
         self.predictor.manual_initialization(
             network.to(device), self.plans, self.configuration, folds, bundle.dataset, "CordTrainer", bundle.mirroring
         )
@@ -140,7 +142,7 @@ def _keep_largest(logits: NDArray[np.float32]) -> NDArray[np.float32]:
         sizes = np.bincount(components.ravel())
         sizes[0] = 0
         keep = components == int(sizes.argmax())
-    keep = ndimage.binary_dilation(keep, iterations=BORDER)
+    keep = ndimage.binary_dilation(keep, iterations=BORDER) & (keep | ~inside)  # no piece of another component
     out = logits.copy()
     out[0][~keep] = 20.0
     out[1][~keep] = -20.0

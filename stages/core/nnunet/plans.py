@@ -6,6 +6,7 @@ every name is checked against a whitelist and every size against a bound before 
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -18,8 +19,8 @@ Size = Annotated[int, Field(ge=1, le=1024)]
 Spacing = Annotated[float, Field(gt=0, le=100)]
 Resampler = Literal["resample_torch_fornnunet", "resample_data_or_seg_to_shape", "resample_torch_simple"]
 
-#: No network of a bundle may hold more values than this (nnU-Net's largest preset has about 0.2e9).
-MOST_WEIGHTS = 1_000_000_000
+#: No network of a bundle may hold more values than this, counted roughly (nnU-Net's presets have 0.03e9 to 0.2e9).
+MOST_WEIGHTS = 3_000_000_000
 
 
 class ArchKwargs(Block):
@@ -49,9 +50,11 @@ class ArchKwargs(Block):
         if (self.n_conv_per_stage is None) == (self.n_blocks_per_stage is None):
             raise ValueError("exactly one of n_conv_per_stage and n_blocks_per_stage must be given")
         blocks = self.n_conv_per_stage or self.n_blocks_per_stage or []
-        weights = sum(2 * n * 343 * f * f for n, f in zip(blocks, self.features_per_stage, strict=False))
-        if weights > 100 * MOST_WEIGHTS:
-            raise ValueError("the network is larger than any that nnU-Net plans")
+        # encoder and decoder, two convolutions a block at most
+        kernels = [math.prod(kernel) for kernel in self.kernel_sizes]
+        weights = sum(4 * n * k * f * f for n, k, f in zip(blocks, kernels, self.features_per_stage, strict=False))
+        if weights > MOST_WEIGHTS:
+            raise ValueError(f"the network has about {weights} weights, more than any that nnU-Net plans")
         return self
 
     def given(self) -> dict[str, Any]:

@@ -96,11 +96,10 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
         return optimiser, PolyLRScheduler(optimiser, self.initial_lr, self.num_epochs)
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, Any, Any, Any]:  # noqa: N802
-        """Drop mirroring where the settings say so, in training and in what inference may use."""
-        rotation, dummy_2d, initial_patch, mirror = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
-        if not self.settings.augmentation.mirror:
-            mirror = None
-            self.inference_allowed_mirroring_axes = None
+        """Mirror along the axes of the settings only, in training and in what inference may use."""
+        rotation, dummy_2d, initial_patch, _ = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        mirror = tuple(self.settings.augmentation.mirror_axes) or None
+        self.inference_allowed_mirroring_axes = mirror
         return rotation, dummy_2d, initial_patch, mirror
 
     def get_training_transforms(self, *args: Any, **kwargs: Any) -> Any:

@@ -19,6 +19,7 @@ from stages.core.errors import CordriftError
 from stages.core.files import digest_of, read_json, whole_file, whole_folder, write_json
 from stages.core.nnunet.plans import fixed_plans
 from stages.core.params import Train
+from stages.core.syntax import syntax_of
 
 DATASET = "Dataset001_cord"
 PLANS = "nnUNetPlans"
@@ -40,13 +41,20 @@ def check_versions(expected: dict[str, str]) -> None:
 
 def state_digest(data_digest: str, settings: Train, fold: int) -> str:
     """Name a training by all that decides it; another digest starts from nothing."""
-    return digest_of({"data": data_digest, "fold": fold, "train": settings.model_dump(exclude={"folds", "save_every"})})
+    train = settings.model_dump(exclude={"folds", "save_every"})
+    return digest_of({"data": data_digest, "fold": fold, "train": train, "code": _code()})
 
 
 def preprocessed_digest(data_digest: str, settings: Train) -> str:
     """Name the preprocessed data, which all folds share."""
     plan = None if settings.plan is None else settings.plan.model_dump()
-    return digest_of({"data": data_digest, "plan": plan, "configuration": settings.configuration})
+    which = {"plan": plan, "configuration": settings.configuration, "versions": settings.versions}
+    return digest_of({"data": data_digest, **which, "code": _code()})
+
+
+def _code() -> dict[str, str]:
+    """Syntax of the training code: state that other code left is never gone on with."""
+    return syntax_of(Path(__file__).parent, ("plans.py", "trainer.py", "training.py"))
 
 
 @contextlib.contextmanager

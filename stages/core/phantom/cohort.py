@@ -41,7 +41,7 @@ class Cohort:
 COHORTS: dict[str, Cohort] = {
     "demo": Cohort({
         "r1": Revision(6, SIX, 10, THREE),
-        "r2": Revision(6, SIX, 18, SIX, 60),
+        "r2": Revision(6, SIX, 18, SIX, 100),
     }),
     "micro": Cohort({
         "r1": Revision(2, ("T1w", "T2w", "MTon"), 3, ("T1w", "T2w")),

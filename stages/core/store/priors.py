@@ -55,7 +55,8 @@ def fetch(store: Store, version: Version, folder: Path) -> dict[str, Any]:
         "digest": digest,
         "version": str(version.number),
         "label": version.tags.get("label", ""),
-        "aliases": list(version.aliases),
+        # `candidate` moves with every registration: with it, a prior's row would change and nothing would rest
+        "aliases": sorted({"champion", "anchor"} & set(version.aliases)),
         "bundle": summary["bundle"],
         **{key: summary[key] for key in SERIES},
         "folder": digest[:12],

@@ -1,0 +1,94 @@
+"""The monitoring half of the pipeline, alone, for one bundle and one profile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from stages.core import bundle, toolbox
+from stages.core.adoption import adopt
+from stages.core.cohort import CLONES, read_manifest
+from stages.core.contours import contour_figure, read_panels
+from stages.core.errors import CordriftError
+from stages.core.figures import png_bytes
+from stages.core.files import read_csv, whole_folder
+from stages.core.params import Params, load_params
+from stages.core.registry import REGISTRY, entry, load_registry, pin
+from stages.core.roundtrip import edit_yaml
+from stages.core.segmented import read_shards
+from stages.core.workspace import dvc, make
+
+TABLES = ("measures.csv", "agreement.csv", "summary.json")
+
+
+def monitor(root: Path, model: Path, profile: str, label: str | None = None, plain: Path | None = None) -> Path:
+    """Segment, measure, compare, report and register a bundle on a profile's test datasets.
+
+    Runs in a scratch workspace of its own, ``.monitor/<profile>``, whose MLflow store is that of ``root``; then
+    leaves tables and pictures in ``data/monitored/<profile>`` of ``root``. Returns the report's path.
+
+    Parameters
+    ----------
+    label : the version's name in reports; by default the first digits of the bundle's digest
+    plain : a plain BIDS folder, of which the profile's one test dataset is made in the scratch workspace
+
+    Raises
+    ------
+    CordriftError
+        ``model`` is no bundle or was tampered with, or a stage fails.
+    """
+    verified = bundle.read(model)
+    folder = root / ".monitor" / profile
+    make(root, folder, profile)
+    edit_yaml(folder / "params.yaml", lambda params: params["register"].update(label=label or verified.digest[:8]))
+    params = load_params(folder / "params.yaml")
+    if plain is not None:
+        _adopt(folder, plain, params.segment.datasets)
+    with whole_folder(folder / "data/package") as part:
+        # The digest does not cover the toolbox's zip, and there are pickles in it: a foreign one is made anew.
+        shutil.copytree(model, part, dirs_exist_ok=True, ignore=shutil.ignore_patterns("nnunet.zip"))
+        toolbox.write_zip(verified, part / "nnunet.zip")
+    store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow.db').resolve()}"
+    # An explicit list: what is not downstream of segment (the frozen fetch, history) would else be left out.
+    stages = [f"fetch@{name}" for name in params.segment.datasets]
+    stages += [f"segment@{shard}" for shard in params.segment.shards]
+    stages += ["measure", "history", "compare", "report", "register"]
+    dvc(folder, "repro", "--single-item", *stages, MLFLOW_TRACKING_URI=store)
+    _export(folder, root / "data/monitored" / profile, params)
+    print(f"monitor: bundle {verified.digest[:12]} on {profile}: {folder / 'reports/report/index.html'}")
+    return folder / "reports/report/index.html"
+
+
+def _export(folder: Path, out: Path, params: Params) -> None:
+    """Leave the tables, and one picture per participant, where the calling workspace's report finds them."""
+    manifests = [read_manifest(folder / f"data/fetch/{name}.json") for name in params.segment.datasets]
+    segmentation = read_shards(folder / "reports/segment", params.segment.shards)
+    measures = read_csv(folder / "reports/measure/measures.csv", text=("dataset", "participant", "session", "contrast"))
+    people = sorted({(case.dataset, case.participant, case.session) for m in manifests for case in m.case_list()})
+    with whole_folder(out) as part:
+        for name in TABLES:
+            shutil.copyfile(folder / "reports/measure" / name, part / name)
+        for dataset, participant, session in people[:12]:  # a report is looked through, not archived
+            panels = read_panels(
+                manifests,
+                segmentation,
+                measures,
+                dataset=dataset,
+                participant=participant,
+                session=session,
+                contrasts=params.segment.contrasts,
+                levels=params.measure.levels,
+                clones=folder / CLONES,
+            )
+            (part / f"{participant}.png").write_bytes(png_bytes(contour_figure(panels)))
+
+
+def _adopt(folder: Path, plain: Path, datasets: list[str]) -> None:
+    """Make the test dataset of a scratch workspace from a plain folder and pin it there; no tracked file changes."""
+    if len(datasets) != 1:
+        raise CordriftError(f"A plain folder can stand for one test dataset; this profile has {', '.join(datasets)}.")
+    (name,) = datasets
+    tag = entry(load_registry(folder / REGISTRY), name, folder / REGISTRY).tag
+    edit_yaml(folder / REGISTRY, lambda registry: registry["datasets"][name].update(url=f"data/{name}"))
+    pin(folder / REGISTRY, name, tag, adopt(plain, folder / f"data/{name}", tag))

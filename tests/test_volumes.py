@@ -1,0 +1,135 @@
+"""Reading and writing volumes: canonical axes, the same bytes, and a sentence for every bad file."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.core import volumes
+from stages.core.errors import CordriftError
+from stages.core.files import read_csv, read_json, whole_file, whole_folder, write_json
+
+ORDERS = ["RAS", "LAS", "PSR", "LPI", "ASL", "IRP"]
+
+
+def _store(path: Path, data: np.ndarray, order: str) -> None:
+    """Write canonical data in another storage order."""
+    back = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(order))
+    image = nib.Nifti1Image(data, np.diag([0.5, 1.0, 2.0, 1.0])).as_reoriented(back)
+    nib.save(image, path)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_reading_is_canonical_and_writing_goes_back_to_the_storage_order(tmp_path: Path, order: str) -> None:
+    data = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
+    _store(tmp_path / "a.nii.gz", data, order)
+    volume = volumes.read(tmp_path / "a.nii.gz")
+    assert np.array_equal(volume.data, data)
+    assert volume.spacing_mm == pytest.approx((0.5, 1.0, 2.0))
+    volumes.write_like(tmp_path / "b.nii.gz", volume.data, tmp_path / "a.nii.gz")
+    stored, source = nib.load(tmp_path / "b.nii.gz"), nib.load(tmp_path / "a.nii.gz")
+    assert nib.aff2axcodes(stored.affine) == tuple(order)
+    assert np.array_equal(np.asarray(stored.dataobj), np.asarray(source.dataobj))
+    assert np.allclose(stored.affine, source.affine)
+
+
+def test_the_same_values_give_the_same_bytes(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).random((4, 5, 6), dtype=np.float32)
+    for name in ("a.nii.gz", "b.nii.gz"):
+        volumes.write(tmp_path / name, data, np.eye(4))
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+
+
+def _bad(path: Path, kind: str) -> None:
+    data = np.ones((4, 4, 4), np.float32)
+    if kind == "nan":
+        data[1, 2, 3] = np.nan
+    if kind == "4-D":
+        data = data[..., None]
+    nib.save(nib.Nifti1Image(data, np.eye(4)), path)
+    if kind == "truncated":
+        path.write_bytes(path.read_bytes()[:-40])
+    if kind == "text":
+        path.write_text("not an image")
+    if kind == "pointer":
+        path.write_text("/annex/objects/SHA256E-s8880618--c078.nii.gz\n")
+    if kind == "link":
+        path.unlink()
+        path.symlink_to(path.parent / "absent")
+    if kind == "absent":
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("nan", r"holds 1 values that are NaN or infinite \(of 64\)"),
+        ("4-D", r"must be 3-D, not 4-D"),
+        ("truncated", r"is truncated or damaged|cannot be read"),
+        ("text", r"cannot be read as an image"),
+        ("pointer", r"is a git-annex pointer file, not an image.*`datalad get a.nii.gz`"),
+        ("link", r"is a link to content that was not fetched; run `datalad get a.nii.gz`"),
+        ("absent", r"does not exist"),
+    ],
+)
+def test_a_bad_file_is_a_sentence_that_names_it(tmp_path: Path, kind: str, sentence: str) -> None:
+    path = tmp_path / "a.nii.gz"
+    _bad(path, kind)
+    with pytest.raises(CordriftError, match=sentence) as caught:
+        volumes.read(path)
+    assert str(path) in str(caught.value)
+
+
+@given(shift=st.floats(-0.5, 0.5), grow=st.integers(0, 1))
+@settings(max_examples=25, deadline=None)
+def test_grids_differ_when_a_corner_moves_by_more_than_a_hundredth_of_a_millimetre(shift: float, grow: int) -> None:
+    affine = np.eye(4)
+    affine[0, 3] = shift
+    a = volumes.Volume(np.zeros((3, 3, 3), np.float32), np.eye(4))
+    b = volumes.Volume(np.zeros((3, 3, 3 + grow), np.float32), affine)
+    assert bool(volumes.grid_difference(a, b)) == (grow == 1 or abs(shift) > volumes.GRID_TOLERANCE_MM)
+
+
+def test_a_mask_on_another_grid_is_a_sentence_that_names_both(tmp_path: Path) -> None:
+    volumes.write(tmp_path / "image.nii.gz", np.ones((4, 4, 4), np.float32), np.eye(4))
+    volumes.write(tmp_path / "mask.nii.gz", np.ones((4, 4, 5), np.float32), np.eye(4))
+    image = volumes.read(tmp_path / "image.nii.gz")
+    with pytest.raises(CordriftError, match=r"mask.nii.gz and .*image.nii.gz must lie on one grid, but shapes"):
+        volumes.read_on_grid(tmp_path / "mask.nii.gz", image, tmp_path / "image.nii.gz")
+
+
+def test_what_is_interrupted_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "kept.txt").write_text("old")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/kept.txt").write_text("old")
+    with suppress(KeyboardInterrupt), whole_file(tmp_path / "kept.txt") as part:
+        part.write_text("half")
+        raise KeyboardInterrupt
+    with suppress(KeyboardInterrupt), whole_folder(tmp_path / "folder") as part:
+        (part / "kept.txt").write_text("half")
+        raise KeyboardInterrupt
+    assert (tmp_path / "kept.txt").read_text() == "old"
+    assert (tmp_path / "folder/kept.txt").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["folder", "kept.txt"]  # noqa: PTH208
+
+
+def test_a_newer_schema_is_refused_and_an_undefined_number_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"schema": 99}')
+    with pytest.raises(CordriftError, match="has schema 99, this cordrift reads up to 1"):
+        read_json(tmp_path / "a.json")
+    (tmp_path / "a.csv").write_text("schema,x\n99,1\n")
+    with pytest.raises(CordriftError, match="has schema 99"):
+        read_csv(tmp_path / "a.csv")
+    (tmp_path / "b.json").write_text("[1]")
+    with pytest.raises(CordriftError, match="must hold a JSON object"):
+        read_json(tmp_path / "b.json")
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "c.json", {"x": float("nan")})
+    assert not (tmp_path / "c.json").exists()
