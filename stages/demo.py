@@ -28,7 +28,7 @@ from stages.core.workspace import dvc, make
 #: Where one real participant lies, when a lab or a developer has it beside the checkout.
 REAL = Path("../shared/real-cord")
 #: Epochs of v1; v2 has those of the profile.
-EPOCHS_V1 = 6
+EPOCHS_V1 = 4
 
 
 @dataclass

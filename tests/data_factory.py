@@ -11,6 +11,8 @@ import pandas as pd
 import yaml
 
 from stages.core import annex
+from stages.core.cohort import CLONES, Manifest
+from stages.core.files import sha256_of, write_json
 from stages.core.volumes import write
 
 #: The repository under test, and the folder of given material beside it.
@@ -91,3 +93,38 @@ def write_registry(folder: Path, datasets: Mapping[str, dict[str, Any]]) -> None
     """Write ``data/datasets.yaml``."""
     text = yaml.safe_dump({"schema": 1, "datasets": dict(datasets)}, sort_keys=False)
     (folder / "data/datasets.yaml").write_text(text)
+
+
+def fetched(
+    name: str, people: dict[str, str], contrasts: Sequence[str] = ("T1w", "T2w"), *, role: str = "train", seed: int = 0
+) -> Manifest:
+    """Write clone and manifest of a dataset as fetch leaves them, without the annex."""
+    clone = CLONES / name
+    fill(clone, people, contrasts, seed=seed)
+    files = sorted(str(path.relative_to(clone)) for path in clone.rglob("*.nii.gz"))
+    manifest = Manifest(
+        dataset=name,
+        url=name,
+        tag="r1",
+        commit="a" * 40,
+        role=role,
+        licence="CC0-1.0",
+        files=[
+            {"path": file, "key": f"SHA256E-s{size}--{sha256_of(clone / file)}.nii.gz", "size": size}
+            for file in files
+            for size in [(clone / file).stat().st_size]
+        ],
+        cases=[
+            {"participant": sub, "session": "", "contrast": c, "image": image_path(sub, c), "mask": mask_path(sub, c)}
+            | {"softmask": None, "discs": None}
+            for sub in people
+            for c in contrasts
+        ],
+        participants=[
+            {"participant": sub, "site": site, "manufacturer": "", "sex": "", "age": "", "pathology": ""}
+            for sub, site in people.items()
+        ],
+        excluded=[],
+    )
+    write_json(Path("data/fetch") / f"{name}.json", manifest.model_dump())
+    return manifest

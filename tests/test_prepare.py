@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
-from data_factory import AFFINE, SHAPE, entry, fill, image_path, make_dataset, mask_path, workspace, write_registry
+from data_factory import (
+    AFFINE,
+    SHAPE,
+    entry,
+    fetched,
+    image_path,
+    make_dataset,
+    mask_path,
+    workspace,
+    write_registry,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stages import fetch, prepare
-from stages.core.cohort import CLONES, SYNTHETIC, Case, Manifest
+from stages.core.cohort import CLONES, SYNTHETIC, Case
 from stages.core.errors import CordriftError
 from stages.core.files import read_json, sha256_of, write_json
 from stages.core.keys import content_digest
@@ -27,41 +37,6 @@ from stages.core.volumes import write
 
 OUT = Path("data/prepare")
 PEOPLE = {"sub-a1": "a", "sub-a2": "a", "sub-a3": "a", "sub-b1": "b", "sub-b2": "b"}
-
-
-def fetched(
-    name: str, people: dict[str, str], contrasts: Sequence[str] = ("T1w", "T2w"), *, role: str = "train", seed: int = 0
-) -> Manifest:
-    """Write clone and manifest of a dataset as fetch leaves them, without the annex."""
-    clone = CLONES / name
-    fill(clone, people, contrasts, seed=seed)
-    files = sorted(str(path.relative_to(clone)) for path in clone.rglob("*.nii.gz"))
-    manifest = Manifest(
-        dataset=name,
-        url=name,
-        tag="r1",
-        commit="a" * 40,
-        role=role,
-        licence="CC0-1.0",
-        files=[
-            {"path": file, "key": f"SHA256E-s{size}--{sha256_of(clone / file)}.nii.gz", "size": size}
-            for file in files
-            for size in [(clone / file).stat().st_size]
-        ],
-        cases=[
-            {"participant": sub, "session": "", "contrast": c, "image": image_path(sub, c), "mask": mask_path(sub, c)}
-            | {"softmask": None, "discs": None}
-            for sub in people
-            for c in contrasts
-        ],
-        participants=[
-            {"participant": sub, "site": site, "manufacturer": "", "sex": "", "age": "", "pathology": ""}
-            for sub, site in people.items()
-        ],
-        excluded=[],
-    )
-    write_json(Path("data/fetch") / f"{name}.json", manifest.model_dump())
-    return manifest
 
 
 def rehash(name: str) -> None:

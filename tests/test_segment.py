@@ -1,0 +1,163 @@
+"""segment: which shard has whom, what becomes of a bad image, and what stops the stage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import nibabel as nib
+import numpy as np
+import pytest
+from data_factory import SHAPE, entry, fetched, image_path, workspace
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from stages import segment
+from stages.core import volumes
+from stages.core.errors import CordriftError
+from stages.core.files import read_json, sha256_of, write_json
+from stages.core.roundtrip import edit_yaml
+from stages.core.segmented import EMPTY, read_shards
+from stages.core.shards import check_shards, shard_of
+from stages.core.volumes import Volume
+
+PEOPLE = {"sub-a1": "a", "sub-a2": "a", "sub-b1": "b"}
+
+
+class FakePredictor:
+    """Takes the brightest half for cord; finds nothing in the images that a test marked with a first voxel of -1."""
+
+    def __init__(self, *_: object) -> None:
+        """Like the real one, made once a shard."""
+
+    def __call__(self, volume: Volume) -> NDArray[np.float32]:
+        soft = np.where(volume.data > 100, 0.9, 0.2).astype(np.float32)
+        return soft * 0 if volume.data[0, 0, 0] == -1 else soft
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    frozen = [(sub, "frozen") for sub in PEOPLE]
+    workspace(tmp_path, {"frozen": entry("nowhere", "a" * 40, role="test")}, frozen)
+    edit_yaml(
+        tmp_path / "params.yaml",
+        lambda params: params["segment"].update(datasets=["frozen"], contrasts=["T1w", "T2w"], shards=[0]),
+    )
+    fetched("frozen", PEOPLE, role="test")
+    monkeypatch.setattr(segment, "Predictor", FakePredictor)
+    monkeypatch.setattr(segment.bundle, "read", lambda _: SimpleNamespace(digest="b" * 64))
+    monkeypatch.setattr("sys.argv", ["segment", "--shard", "0"])
+    return tmp_path
+
+
+def _rewrite(sub: str, change: object) -> None:
+    """Change an image of the clone and let the manifest know it, as if it had been fetched so."""
+    path = Path("data/clones/frozen") / image_path(sub, "T1w")
+    change(path)  # type: ignore[operator]
+    value = read_json(Path("data/fetch/frozen.json"))
+    for file in value["files"]:
+        if file["path"] == image_path(sub, "T1w"):
+            file["size"] = path.stat().st_size
+            file["key"] = f"SHA256E-s{file['size']}--{sha256_of(path)}.nii.gz"
+    write_json(Path("data/fetch/frozen.json"), {key: item for key, item in value.items() if key != "schema"})
+
+
+def test_masks_lie_on_the_images_own_grid_and_name_their_series(lab: Path) -> None:
+    segment.main()
+    manifest = read_json(lab / "reports/segment/0/manifest.json")
+    assert [case["status"] for case in manifest["cases"]] == ["ok"] * 6
+    case = next(case for case in manifest["cases"] if case["contrast"] == "T1w")
+    image = nib.load(lab / "data/clones/frozen" / image_path(case["participant"], "T1w"))
+    binary = nib.load(lab / "reports/segment/0" / case["binary"])
+    assert binary.shape == image.shape == SHAPE
+    assert np.allclose(binary.affine, image.affine)
+    assert np.array_equal(np.asarray(binary.dataobj) > 0, np.asarray(image.dataobj) > 100)
+    soft = volumes.read(lab / "reports/segment/0" / case["soft"])
+    assert set(np.unique(soft.data)) == {np.float32(0.2), np.float32(0.9)}
+    sidecar = json.loads((lab / "reports/segment/0" / case["binary"].replace(".nii.gz", ".json")).read_text())
+    assert sidecar["bundle"] == "b" * 64
+    assert sidecar["inference"] == manifest["inference"]
+    assert sidecar["Threshold"] == 0.5
+    assert read_shards(lab / "reports/segment", [0]).bundle == "b" * 64
+
+
+def _nan(path: Path) -> None:
+    volumes.write(path, np.full(SHAPE, np.nan, np.float32), np.eye(4))
+
+
+def _four(path: Path) -> None:
+    volumes.write(path, np.ones((*SHAPE, 2), np.float32), np.eye(4))
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-60])
+
+
+@pytest.mark.parametrize(("spoil", "reason"), [(_nan, "NaN"), (_four, "must be 3-D"), (_cut, "truncated|cannot be")])
+def test_one_bad_image_is_one_failure_with_its_reason(lab: Path, spoil: object, reason: str) -> None:
+    _rewrite("sub-a1", spoil)
+    segment.main()
+    cases = read_json(lab / "reports/segment/0/manifest.json")["cases"]
+    failed = [case for case in cases if case["status"] == "failed"]
+    assert [(case["participant"], case["contrast"]) for case in failed] == [("sub-a1", "T1w")]
+    assert any(word in failed[0]["reason"] for word in reason.split("|"))
+    assert failed[0]["binary"] is None
+
+
+def test_an_empty_prediction_is_a_failure_of_the_model(lab: Path) -> None:
+    def empty(path: Path) -> None:
+        data = np.ones(SHAPE, np.float32)
+        data[0, 0, 0] = -1
+        volumes.write(path, data, np.eye(4))
+
+    _rewrite("sub-b1", empty)
+    segment.main()
+    cases = read_json(lab / "reports/segment/0/manifest.json")["cases"]
+    assert [case["reason"] for case in cases if case["status"] == "failed"] == [EMPTY]
+
+
+def _pointer(path: Path) -> None:
+    path.write_text("/annex/objects/SHA256E-s1--00.nii.gz\n")
+
+
+def _edit(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b" ")
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, _pointer, _edit])
+def test_a_clone_that_is_not_as_fetched_stops_the_shard_and_leaves_nothing(lab: Path, spoil: object) -> None:
+    """It is no failure of the model: a shard with it would be cached and judged."""
+    spoil(lab / "data/clones/frozen" / image_path("sub-a2", "T2w"))  # type: ignore[operator]
+    with pytest.raises(CordriftError, match="sub-a2_T2w"):
+        segment.main()
+    assert not (lab / "reports/segment/0").exists()
+
+
+def test_a_shard_without_participants_is_whole_and_empty(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    n = 64
+    empty = next(k for k in range(n) if k not in {shard_of(sub, n) for sub in PEOPLE})
+    edit_yaml(lab / "params.yaml", lambda params: params["segment"].update(shards=list(range(n))))
+    monkeypatch.setattr("sys.argv", ["segment", "--shard", str(empty)])
+    segment.main()
+    assert read_json(lab / f"reports/segment/{empty}/manifest.json")["cases"] == []
+
+
+@given(names=st.lists(st.text("abc0123456789", min_size=1), min_size=1, max_size=40, unique=True), n=st.integers(1, 16))
+def test_adding_a_participant_moves_nobody(names: list[str], n: int) -> None:
+    before = {name: shard_of(name, n) for name in names[:-1]}
+    after = {name: shard_of(name, n) for name in names}
+    assert all(after[name] == shard for name, shard in before.items())
+    assert all(0 <= shard < n for shard in after.values())
+
+
+def test_shards_of_the_frozen_49_are_used_and_the_same_on_every_machine() -> None:
+    assert shard_of("sub-amu01", 16) == 15, "golden: SHA-256 of the id, first 8 bytes, big-endian, modulo 16"
+
+
+@pytest.mark.parametrize("shards", [[], [1], [0, 2], [0, 0]])
+def test_a_list_of_shards_with_a_gap_is_refused(shards: list[int]) -> None:
+    with pytest.raises(CordriftError, match="must be 0 to n - 1"):
+        check_shards(shards)
