@@ -147,7 +147,12 @@ class Workspace:
         write_json(self.root / "data/fetch/set.json", {**value, "files": files, "cases": cases, **empty})
 
     def segment(
-        self, bundle: str, grow: float | Mapping[str, float], failed: Sequence[tuple[str, str]] = (), shards: int = 2
+        self,
+        bundle: str,
+        grow: float | Mapping[str, float],
+        failed: Sequence[tuple[str, str]] = (),
+        shards: int = 2,
+        reason: str = "the predicted mask is empty",
     ) -> None:
         """Write the masks of one version; ``failed`` names participant and contrast."""
         cases: dict[int, list[dict[str, Any]]] = {shard: [] for shard in range(shards)}
@@ -155,7 +160,7 @@ class Workspace:
             shard = number % shards
             for c, contrast in enumerate(CONTRASTS):
                 entry: dict[str, Any] = {"dataset": "set", "participant": sub, "session": "", "contrast": contrast}
-                entry |= {"status": "failed", "reason": "the predicted mask is empty", "binary": None, "soft": None}
+                entry |= {"status": "failed", "reason": reason, "binary": None, "soft": None}
                 if (sub, contrast) not in failed:
                     more = grow if isinstance(grow, float) else grow[contrast]
                     soft = self._cord(number, c, more)

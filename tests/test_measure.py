@@ -103,15 +103,19 @@ def test_a_failed_mask_is_a_failure_and_never_area_zero(workspace: Workspace) ->
     assert set(rows["flags"]) == {"failed"}
     assert rows["csa_mm2"].isna().all()
     case = agreement[(agreement["participant"] == "sub-a") & (agreement["contrast"] == "T2w")].iloc[0]
-    assert (case["flags"], np.isnan(case["dice"])) == ("failed", True)
+    assert case["flags"] == "failed;prediction_empty"
+    assert (case["dice"], case["rve_percent"]) == (0.0, -100.0), "one of two empty: no overlap"
+    assert np.isnan(case["csa_error_mm2"])
     assert read_json(Path("reports/measure/summary.json"))["failed"] == 1
 
 
 def test_an_unreadable_image_fails_one_case(workspace: Workspace) -> None:
     """segment counts it as failed; its reference is measured all the same."""
-    workspace.segment("b" * 64, 0.1, failed=[("sub-a", "T2w")])
+    workspace.segment("b" * 64, 0.1, failed=[("sub-a", "T2w")], reason="it holds NaN")
     Path("data/clones/set/sub-a/anat/sub-a_T2w.nii.gz").write_bytes(b"not an image")
-    measures, _ = measured()
+    measures, agreement = measured()
+    case = agreement[(agreement["participant"] == "sub-a") & (agreement["contrast"] == "T2w")].iloc[0]
+    assert (case["flags"], np.isnan(case["dice"])) == ("failed", True), "unknown, not 0"
     rows = ranges(measures, participant="sub-a", contrast="T2w")
     assert rows.groupby("source")["csa_mm2"].count().to_dict() == {"prediction": 0, "reference": 2}
 

@@ -302,4 +302,4 @@ def test_growth_only_appends() -> None:
     for person in r1:
         assert replace(grown[person.participant], contrasts=person.contrasts) == person
     assert {p.site for p in frozen1} == set(SITES)
-    assert sum(p.synth for p in r2) == 60
+    assert sum(p.synth for p in r2) == 100
