@@ -10,7 +10,7 @@ import pandas as pd
 from stages.core.files import write_csv
 from stages.core.phantom.cohort import frozen_participants
 from stages.core.phantom.publish import publish
-from stages.core.registry import FROZEN, REGISTRY, pin
+from stages.core.registry import FROZEN, REGISTRY, pin, read_frozen
 from stages.core.roundtrip import edit_yaml
 from stages.core.workspace import make
 
@@ -23,6 +23,7 @@ def micro_workspace(folder: Path, cohort: Path) -> None:
     make(ROOT, folder, "demo")
     first = publish(cohort, "micro", "r1", 2)
     frozen = [(name, "phantom-frozen") for name in frozen_participants("micro", "r1")]
+    frozen += [row for row in read_frozen(ROOT / FROZEN) if row.dataset == "real-cord"]
     write_csv(folder / FROZEN, pd.DataFrame(frozen, columns=["participant", "dataset"]))
     edit_yaml(folder / REGISTRY, lambda registry: _shrink_registry(registry, cohort))
     for name in ("phantom", "phantom-frozen"):
