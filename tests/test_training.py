@@ -230,6 +230,19 @@ def test_a_patch_that_the_network_cannot_halve_is_a_sentence() -> None:
         fixed_plans(PLAN.model_copy(update={"patch_size": [16, 16, 15]}), "3d_fullres")
 
 
+@pytest.mark.slow
+def test_nnunets_own_plan_passes_the_whitelist_and_trains(trained: Path, tmp_path: Path) -> None:
+    """The way of the full-size profile: nnU-Net fingerprints and plans for itself, its default network is trained."""
+    own = SETTINGS.model_copy(update={"plan": None, "epochs": 1, "iterations": 2})
+    train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", own, 0)
+    bundle.build({0: tmp_path / "fold"}, trained / "prepare/manifest.json", tmp_path / "bundle", "test")
+    model = bundle.read(tmp_path / "bundle")
+    assert model.plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["features_per_stage"][0] == 32
+    assert not list((tmp_path / "scratch").glob("planning-*"))
+    volume = volumes.read(trained / "prepare/raw/imagesTr/case3_0000.nii.gz")
+    assert Predictor(model, PARAMS.segment)(volume).shape == volume.data.shape
+
+
 def test_weights_that_do_not_fit_their_network_are_a_sentence(trained: Path) -> None:
     model = bundle.read(trained / "bundle")
     odd = {name: array[..., :1] if array.ndim == 5 else array for name, array in model.folds[0].items()}
