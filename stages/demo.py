@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stages.core.acceptance import check
+from stages.core.clock import Clock
 from stages.core.errors import CordriftError, run
 from stages.core.files import read_csv, read_json, write_json
 from stages.core.monitoring import monitor
@@ -29,27 +26,6 @@ from stages.core.workspace import dvc, make
 REAL = Path("../shared/real-cord")
 #: Epochs of v1; v2 has those of the profile.
 EPOCHS_V1 = 4
-
-
-@dataclass
-class Clock:
-    """Seconds per step, printed as a table at the end."""
-
-    steps: list[tuple[str, float]] = field(default_factory=list)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time a step and announce it."""
-        print(f"\n== {name}", flush=True)
-        start = time.monotonic()
-        yield
-        self.steps.append((name, time.monotonic() - start))
-
-    def table(self) -> str:
-        """Return the steps with their seconds."""
-        total = sum(seconds for _, seconds in self.steps)
-        rows = [f"{seconds:7.0f} s  {name}" for name, seconds in [*self.steps, ("in all", total)]]
-        return "\n".join(rows)
 
 
 def demo(root: Path, real: Path) -> bool:

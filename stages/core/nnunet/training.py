@@ -7,14 +7,16 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from stages.core.environment import environment
 from stages.core.errors import CordriftError
 from stages.core.files import digest_of, read_json, whole_file, whole_folder, write_json
 from stages.core.nnunet.plans import fixed_plans
@@ -57,9 +59,8 @@ def _code() -> dict[str, str]:
     return syntax_of(Path(__file__).parent, ("plans.py", "trainer.py", "training.py"))
 
 
-@contextlib.contextmanager
-def nnunet_environment(scratch: Path, settings: Train) -> Iterator[None]:
-    """Set what nnU-Net reads from the environment, and put everything back afterwards."""
+def nnunet_environment(scratch: Path, settings: Train) -> AbstractContextManager[None]:
+    """Set what nnU-Net reads from the environment, for the length of a block."""
     values = {
         "nnUNet_raw": str(scratch / "raw"),
         "nnUNet_preprocessed": str(scratch / "preprocessed"),
@@ -68,16 +69,7 @@ def nnunet_environment(scratch: Path, settings: Train) -> Iterator[None]:
         "nnUNet_def_n_proc": "2",
         "nnUNet_compile": "false" if settings.device == "cpu" else "true",
     }
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    return environment(values)
 
 
 def preprocess(prepared: Path, settings: Train, folder: Path) -> dict[str, Any]:

@@ -6,8 +6,9 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
+from stages.core.environment import environment
 from stages.core.errors import CordriftError
 from stages.core.store.location import Location, redact
 
@@ -35,19 +36,9 @@ def hush() -> None:
         logging.getLogger(name).setLevel(level)
 
 
-@contextmanager
-def greeting() -> Iterator[None]:
+def greeting() -> AbstractContextManager[None]:
     """Ask briefly and rarely in this block (MLflow reads its settings from the environment only)."""
-    before = {key: os.environ.get(key) for key in GREETING}
-    os.environ.update(GREETING)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
+    return environment(GREETING)
 
 
 @contextmanager
