@@ -134,8 +134,10 @@ def _own_plans(raw: Path, settings: Train, folder: Path) -> dict[str, Any]:
     shutil.rmtree(scratch, ignore_errors=True)
     (scratch / "raw").mkdir(parents=True)
     (scratch / "raw" / DATASET).symlink_to(raw.resolve(), target_is_directory=True)
+    # The planner takes the number of augmentation workers for a number of threads, and stops at 0.
+    planning = settings.model_copy(update={"workers": max(1, settings.workers)})
     try:
-        with nnunet_environment(scratch, settings):
+        with nnunet_environment(scratch, planning):
             extract_fingerprint_dataset(1, num_processes=2, check_dataset_integrity=False)
             plan_experiment_dataset(1)
         written = scratch / "preprocessed" / DATASET / f"{PLANS}.json"
