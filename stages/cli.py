@@ -7,13 +7,28 @@ from importlib import import_module
 
 from stages.core.errors import did_you_mean, run
 
-STAGES = ("fetch", "prepare", "train", "package", "segment", "measure", "history", "compare", "report", "register")
+STAGES = (
+    "fetch",
+    "check",
+    "prepare",
+    "train",
+    "package",
+    "segment",
+    "measure",
+    "history",
+    "compare",
+    "report",
+    "register",
+)
 #: Commands that are no stage, with what they do.
 COMMANDS = {
     "demo": "the whole loop on a generated cohort (what `make demo` runs)",
     "profile": "make a file of params/ the params of this workspace",
     "phantom": "generate the cohort and publish it as a DataLad dataset",
     "pin": "write the commit that a dataset's tag points to into the registry",
+    "withdraw": "leave a participant out for ever, and find what was made of the data",
+    "diff-data": "what two model versions were trained on: added, removed, relabelled",
+    "doctor": "what this machine has, and what `dvc repro` would run",
     "monitor": "the monitoring half alone: a bundle on a profile's test datasets",
     "dashboard": "open MLflow on this workspace's store",
     "store": "mend a local MLflow store after its folder was moved",
@@ -47,7 +62,7 @@ def main() -> None:
         )
         sys.exit(2)
     sys.argv = [f"cordrift {name}", *sys.argv[2:]]
-    run(import_module(f"stages.{name}").main)
+    run(import_module(f"stages.{name.replace('-', '_')}").main)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def main() -> None:
     """Measure the shards and datasets that params name; other folders are ignored and counted."""
     params = load_params()
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in params.segment.datasets]
-    segmentation = read_shards(Path("reports/segment"), params.segment.shards)
+    segmentation = read_shards(Path("reports/segment"), params.segment.datasets, params.segment.shards)
     if segmentation.ignored:
         print(
             f"measure: ignored {len(segmentation.ignored)} folder(s) that are no shard of params: "

@@ -8,12 +8,14 @@ from pathlib import Path
 from stages.core.cohort import Manifest, locate, read_manifest
 from stages.core.errors import CordriftError, run
 from stages.core.files import whole_folder, write_json
+from stages.core.findings import read_checked
 from stages.core.params import load_params
 from stages.core.raw import PREPARATION, RawCase, write_raw
-from stages.core.registry import read_frozen
-from stages.core.trainset import check_leak, check_roles, describe, gather, make_folds
+from stages.core.registry import read_frozen, read_persons
+from stages.core.trainset import check_leak, check_persons, check_roles, describe, gather, make_folds
 
 FETCHED = Path("data/fetch")
+CHECKED = Path("data/check")
 OUT = Path("data/prepare")
 
 
@@ -33,9 +35,12 @@ def main() -> None:
     known = {manifest.dataset for manifest in (*training, *test)}
     stale = [path for path in FETCHED.glob("*.json") if path.stem not in known]
     check_roles(training, test)
-    cases, left_out = gather(training, read_frozen(), params.prepare.contrasts)
-    check_leak(cases, test)
-    folds = make_folds(cases, folds=params.prepare.folds, seed=params.prepare.seed)
+    checked = {manifest.dataset: read_checked(CHECKED / manifest.dataset, manifest) for manifest in (*training, *test)}
+    frozen, persons = read_frozen(), read_persons()
+    cases, left_out = gather(training, checked, frozen, params.prepare.contrasts)
+    check_persons(cases, frozen, persons)
+    check_leak(cases, test, checked)
+    folds = make_folds(cases, persons, folds=params.prepare.folds, seed=params.prepare.seed)
 
     by_name = {manifest.dataset: manifest for manifest in training}
     located = [

@@ -23,7 +23,7 @@ def main() -> None:
         print(f"history.offline is true: {label} was not compared with its priors, so it is not registered.")
         write_json(RECEIPT, {"digest": bundle_digest(), "model": model, "version": None, "aliases": []})
         return
-    record = collect(label, params.segment.shards)
+    record = collect(label, params.segment.datasets, params.segment.shards)
     store = open_store(model)
     version = register_version(store, record)
     for fold, settings, progress in trainings():

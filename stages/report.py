@@ -16,7 +16,7 @@ def main() -> None:
     """Write reports/report: index.html and figures/."""
     params = load_params()
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in params.segment.datasets]
-    segmentation = read_shards(Path("reports/segment"), params.segment.shards)
+    segmentation = read_shards(Path("reports/segment"), params.segment.datasets, params.segment.shards)
     tables = read_tables(Path("reports/measure"), Path("reports/compare"), Path("reports/history"))
     with whole_folder(Path("reports/report")) as part:
         write_report(part, tables, params, manifests, segmentation, Path("data/monitored"), CLONES)

@@ -161,18 +161,19 @@ class Workspace:
             for c, contrast in enumerate(CONTRASTS):
                 entry: dict[str, Any] = {"dataset": "set", "participant": sub, "session": "", "contrast": contrast}
                 entry |= {"status": "failed", "reason": reason, "binary": None, "soft": None}
+                entry["warnings"] = []
                 if (sub, contrast) not in failed:
                     more = grow if isinstance(grow, float) else grow[contrast]
                     soft = self._cord(number, c, more)
                     for kind, data in (("binary", binarised(soft).data.astype(np.uint8)), ("soft", soft.data)):
                         name = f"set/{sub}/anat/{sub}_{contrast}_{kind}.nii.gz"
-                        write(self.root / f"reports/segment/{shard}" / name, data, soft.affine)
+                        write(self.root / f"reports/segment/set/{shard}" / name, data, soft.affine)
                         entry[kind] = name
                     entry |= {"status": "ok", "reason": ""}
                 cases[shard].append(entry)
         for shard, entries in cases.items():
             record = {"shard": shard, "bundle": bundle, "inference": "i" * 64, "cases": entries}
-            write_json(self.root / f"reports/segment/{shard}/manifest.json", record)
+            write_json(self.root / f"reports/segment/set/{shard}/manifest.json", record)
 
     def write_priors(self, priors: Sequence[dict[str, Any]] = (), *, offline: bool = False) -> None:
         """Write ``priors.json``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,8 @@ import yaml
 
 from stages.core import annex
 from stages.core.cohort import CLONES, Manifest
-from stages.core.files import sha256_of, write_json
+from stages.core.files import sha256_of, write_csv, write_json
+from stages.core.findings import VOLUMES, Finding, write_findings
 from stages.core.volumes import write
 
 #: The repository under test, and the folder of given material beside it.
@@ -81,6 +82,7 @@ def workspace(
     write_registry(folder, datasets)
     rows = "".join(f"1,{sub},{name}\n" for sub, name in frozen)
     (folder / "data/frozen.csv").write_text("schema,participant,dataset\n" + rows)
+    (folder / "data/persons.csv").write_text("schema,person,dataset,participant\n")
     params = yaml.safe_load((ROOT / "params/demo.yaml").read_text())
     params["fetch"]["datasets"] = sorted(datasets)
     params["prepare"]["datasets"] = [name for name in datasets if datasets[name]["role"] == "train"]
@@ -128,3 +130,24 @@ def fetched(
     )
     write_json(Path("data/fetch") / f"{name}.json", manifest.model_dump())
     return manifest
+
+
+def checked(manifest: Manifest, findings: Sequence[Finding] = (), voxels: Mapping[str, str] | None = None) -> None:
+    """Write what check leaves for a dataset; without ``voxels`` every image has voxels of its own."""
+    folder = Path("data/check") / manifest.dataset
+    rows = [
+        {
+            "image": case.image,
+            "image_key": manifest.keys[case.image],
+            "voxels": (voxels or {}).get(case.image, case.image),
+        }
+        for case in manifest.cases
+    ]
+    write_csv(folder / VOLUMES, pd.DataFrame(rows))
+    write_findings(folder, findings)
+
+
+def finding(sub: str, contrast: str, check: str, severity: Literal["error", "warning"]) -> Finding:
+    """One finding about an image."""
+    image = image_path(sub, contrast)
+    return Finding(sub, "", contrast, image, check, severity, float("nan"), "another image", f"{image} is bad.")

@@ -80,7 +80,8 @@ def params(root: Path, *, label: str = "v1", offline: bool = False) -> None:
     value: dict[str, Any] = yaml.safe_load((REPOSITORY / "params/demo.yaml").read_text(encoding="utf-8"))
     value["register"] = {"model": MODEL, "label": label}
     value["history"]["offline"] = offline
-    value["segment"]["shards"], value["train"]["folds"] = [0, 1], [0]
+    value["segment"] |= {"datasets": ["frozen"], "shards": [0, 1]}
+    value["train"]["folds"] = [0]
     (root / "params.yaml").write_text(yaml.safe_dump(value), encoding="utf-8")
 
 
@@ -94,9 +95,9 @@ def page(root: Path, report: str) -> None:
 
 def segmented(root: Path, shard: int, digest: str) -> None:
     """Write one shard of one good case and one failed case, with a stray file that no manifest names."""
-    folder = root / f"reports/segment/{shard}"
+    folder = root / f"reports/segment/frozen/{shard}"
     stem = f"frozen/sub-{shard}/anat/sub-{shard}_T1w_label-SC_"
-    case = {"dataset": "frozen", "participant": f"sub-{shard}", "session": None, "contrast": "T1w"}
+    case = {"dataset": "frozen", "participant": f"sub-{shard}", "session": None, "contrast": "T1w", "warnings": []}
     good = {**case, "status": "ok", "reason": "", "binary": f"{stem}seg.nii.gz", "soft": f"{stem}probseg.nii.gz"}
     bad = {**case, "contrast": "T2w", "status": "failed", "reason": "empty", "binary": None, "soft": None}
     for name in ("seg.nii.gz", "seg.json", "probseg.nii.gz", "probseg.json"):

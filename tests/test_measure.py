@@ -122,7 +122,7 @@ def test_an_unreadable_image_fails_one_case(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize(("moved", "named"), [("binary", "sub-a_DWI_discs"), ("soft", "sub-a_DWI_soft")])
 def test_masks_and_labels_must_share_a_grid(workspace: Workspace, moved: str, named: str) -> None:
-    path = Path(f"reports/segment/0/set/sub-a/anat/sub-a_DWI_{moved}.nii.gz")
+    path = Path(f"reports/segment/set/0/set/sub-a/anat/sub-a_DWI_{moved}.nii.gz")
     mask = read(path)
     write(path, mask.data, mask.affine + np.array([[0, 0, 0, 0.5], [0] * 4, [0] * 4, [0] * 4]))
     with pytest.raises(CordriftError, match=rf"{named}\.nii\.gz and .* must lie on one grid, but a corner lies 0.5 mm"):
@@ -142,15 +142,15 @@ def test_a_contrast_without_reference_is_measured(workspace: Workspace) -> None:
 def test_other_folders_are_ignored_and_counted(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     measure.main()
     before = digest_of_folder(Path("reports/measure"))
-    shutil.copytree("reports/segment/1", "reports/segment/7")
+    shutil.copytree("reports/segment/set/1", "reports/segment/set/7")
     measure.main()
-    assert "ignored 1 folder(s) that are no shard of params: 7" in capsys.readouterr().err
+    assert "ignored 1 folder(s) that are no shard of params: set/7" in capsys.readouterr().err
     assert digest_of_folder(Path("reports/measure")) == before
 
 
 def test_a_missing_shard_is_refused(workspace: Workspace) -> None:
-    shutil.rmtree("reports/segment/1")
-    with pytest.raises(CordriftError, match="reports/segment/1 is missing"):
+    shutil.rmtree("reports/segment/set/1")
+    with pytest.raises(CordriftError, match="reports/segment/set/1 is missing"):
         measure.main()
     assert not Path("reports/measure").exists()
 
@@ -168,15 +168,15 @@ def test_a_removed_participant_is_gone_and_a_stale_one_is_refused(workspace: Wor
 
 
 def test_a_case_that_was_not_segmented_is_refused(workspace: Workspace) -> None:
-    record = read_json(Path("reports/segment/0/manifest.json"))
-    write_json(Path("reports/segment/0/manifest.json"), {**record, "cases": record["cases"][1:]})
+    record = read_json(Path("reports/segment/set/0/manifest.json"))
+    write_json(Path("reports/segment/set/0/manifest.json"), {**record, "cases": record["cases"][1:]})
     with pytest.raises(CordriftError, match=r"1 case\(s\) were not segmented, first: set sub-a T1w"):
         measure.main()
 
 
 def test_shards_of_two_models_are_refused(workspace: Workspace) -> None:
-    record = read_json(Path("reports/segment/0/manifest.json"))
-    write_json(Path("reports/segment/0/manifest.json"), {**record, "bundle": "c" * 64})
+    record = read_json(Path("reports/segment/set/0/manifest.json"))
+    write_json(Path("reports/segment/set/0/manifest.json"), {**record, "bundle": "c" * 64})
     with pytest.raises(CordriftError, match="2 combinations of bundle and inference"):
         measure.main()
 
@@ -239,3 +239,31 @@ def test_the_candidate_is_no_prior_of_itself(workspace: Workspace) -> None:
     keep_as_prior(workspace, "b" * 64)
     with pytest.raises(CordriftError, match="holds the candidate itself"):
         compare.main()
+
+
+def test_a_case_that_check_stopped_is_failed_and_its_reference_is_not_read(workspace: Workspace) -> None:
+    workspace.segment("b" * 64, 0.1, failed=[("sub-a", "T1w")], reason="check: the mask lies on another grid.")
+    reference = Path("data/clones/set/sub-a/anat/sub-a_T1w_mask.nii.gz")
+    reference.write_bytes(b"unreadable")
+    measures, agreement = measured()
+    stopped = ranges(measures, participant="sub-a", contrast="T1w")
+    assert set(stopped["source"]) == {"prediction"}
+    assert set(stopped["flags"]) == {"failed"}
+    assert stopped["csa_mm2"].isna().all()
+    row = agreement[(agreement["participant"] == "sub-a") & (agreement["contrast"] == "T1w")]
+    assert row["flags"].tolist() == ["failed;stopped_by_check"]
+    assert row["dice"].isna().all()
+
+
+def test_warnings_of_check_travel_with_the_measures(workspace: Workspace) -> None:
+    path = Path("reports/segment/set/0/manifest.json")
+    record = read_json(path)
+    record["cases"][0]["warnings"] = ["oblique", "discs-missing"]
+    write_json(path, record)
+    first = {name: record["cases"][0][name] for name in ("participant", "contrast")}
+    measures, agreement = measured()
+    warned = {"check:discs-missing", "check:oblique"}
+    assert all(warned <= set(flags.split(";")) for flags in ranges(measures, **first)["flags"])
+    others = measures[(measures["participant"] != first["participant"]) | (measures["contrast"] != first["contrast"])]
+    assert not others["flags"].str.contains("check:").any()
+    assert agreement["flags"].str.contains("check:oblique").sum() == 1

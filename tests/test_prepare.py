@@ -13,8 +13,10 @@ import pytest
 from data_factory import (
     AFFINE,
     SHAPE,
+    checked,
     entry,
     fetched,
+    finding,
     image_path,
     make_dataset,
     mask_path,
@@ -25,12 +27,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stages import fetch, prepare
-from stages.core.cohort import CLONES, SYNTHETIC, Case
+from stages.core.cohort import CLONES, SYNTHETIC, Case, read_manifest
 from stages.core.errors import CordriftError
 from stages.core.files import read_json, sha256_of, write_json
+from stages.core.findings import Checked, read_checked
 from stages.core.keys import content_digest
 from stages.core.raw import RawCase, write_case
-from stages.core.registry import Frozen
+from stages.core.registry import PERSONS, Frozen
 from stages.core.split import validation_sets
 from stages.core.trainset import TrainCase, check_leak, gather, make_folds
 from stages.core.volumes import write
@@ -48,6 +51,13 @@ def rehash(name: str) -> None:
         file["size"] = there.stat().st_size
         file["key"] = f"SHA256E-s{file['size']}--{sha256_of(there)}.nii.gz"
     write_json(path, value)
+    checked(read_manifest(path))
+
+
+def persons(*rows: tuple[str, str, str]) -> None:
+    """Write the table of persons: person, dataset, participant."""
+    text = "".join(f"1,{','.join(row)}\n" for row in rows)
+    PERSONS.write_text("schema,person,dataset,participant\n" + text)
 
 
 @pytest.fixture
@@ -60,8 +70,8 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
         workspace(tmp_path, datasets, [("sub-f1", "ds-frozen")], prepare=changes)
 
     configure()
-    fetched("ds", PEOPLE)
-    fetched("ds-frozen", {"sub-f1": "a"}, role="test")
+    checked(fetched("ds", PEOPLE))
+    checked(fetched("ds-frozen", {"sub-f1": "a"}, role="test"))
     return configure
 
 
@@ -75,11 +85,16 @@ def test_from_annex_to_nnunet_layout(tmp_path: Path, monkeypatch: pytest.MonkeyP
     workspace(tmp_path, datasets, [("sub-f1", "frozen")])
     for name in datasets:
         fetch.main(["--dataset", name])
+        checked(read_manifest(Path("data/fetch") / f"{name}.json"))
     prepare.main()
     manifest = read_json(OUT / "manifest.json")
     names = [row["case"] for row in manifest["cases"]]
     assert names == sorted(f"ds_{sub}_{c}" for sub in PEOPLE for c in ("T1w", "T2w"))
-    assert manifest["datasets"] == {"ds": {"commit": commit, "tag": "r1", "n": 10}}
+    counts = {"participants": 5, "images": 10, "contrasts": {"T1w": 5, "T2w": 5}, "sites": {"a": 6, "b": 4}}
+    assert manifest["datasets"] == {
+        "ds": {"url": "ds", "commit": commit, "tag": "r1", "pathologies": {"HC": 10}, **counts}
+    }
+    assert {row["pathology"] for row in manifest["cases"]} == {"HC"}
     assert [(row["participant"], row["reason"]) for row in manifest["left_out"]] == [
         ("sub-f1", "frozen test set (frozen)")
     ]
@@ -100,6 +115,7 @@ def test_from_annex_to_nnunet_layout(tmp_path: Path, monkeypatch: pytest.MonkeyP
         tmp_path, {"ds": datasets["ds"] | {"exclude": {"sub-a1": "withdrawn"}}, "frozen": datasets["frozen"]}
     )
     fetch.main(["--dataset", "ds"])
+    checked(read_manifest(Path("data/fetch/ds.json")))
     prepare.main()
     assert not list(OUT.rglob("*sub-a1*"))
     assert "ds_sub-a1" not in json.dumps(read_json(OUT / "manifest.json")["folds"])
@@ -153,7 +169,7 @@ def test_digest_follows_content_and_split_only(demo: Callable[..., None]) -> Non
 
 
 def test_frozen_participant_is_left_out_whatever_its_dataset(demo: Callable[..., None]) -> None:
-    fetched("ds", PEOPLE | {"sub-f1": "a"}, seed=3)  # other images under the frozen name
+    checked(fetched("ds", PEOPLE | {"sub-f1": "a"}, seed=3))  # other images under the frozen name
     prepare.main()
     manifest = read_json(OUT / "manifest.json")
     assert "sub-f1" not in {row["participant"] for row in manifest["cases"]}
@@ -181,8 +197,72 @@ def test_leak_is_seen_through_another_hash(demo: Callable[..., None]) -> None:
     md5 = f"MD5E-s{leaked.stat().st_size}--{content_digest(leaked, 'md5')}.nii.gz"
     files = [file.model_dump() | ({"key": md5} if file.path == path else {}) for file in frozen.files]
     write_json(Path("data/fetch/ds-frozen.json"), frozen.model_dump() | {"files": files})
+    checked(read_manifest(Path("data/fetch/ds-frozen.json")))
     with pytest.raises(CordriftError, match="leak"):
         prepare.main()
+
+
+def test_leak_is_seen_through_another_compression(demo: Callable[..., None]) -> None:
+    """The bytes and so the key differ; the voxels, as check has seen them, do not."""
+    mine, theirs = image_path("sub-a1", "T1w"), image_path("sub-f1", "T1w")
+    checked(read_manifest(Path("data/fetch/ds.json")), voxels={mine: "v" * 64})
+    checked(read_manifest(Path("data/fetch/ds-frozen.json")), voxels={theirs: "v" * 64})
+    with pytest.raises(CordriftError, match=r"leak: .*sub-a1_T1w.* is voxel for voxel .*sub-f1_T1w.*'ds-frozen'"):
+        prepare.main()
+    checked(read_manifest(Path("data/fetch/ds-frozen.json")), voxels={theirs: ""})
+    checked(read_manifest(Path("data/fetch/ds.json")), voxels={mine: ""})  # unreadable images are no twins
+    prepare.main()
+
+
+def test_a_person_under_two_ids_is_a_leak_when_one_is_frozen(demo: Callable[..., None]) -> None:
+    persons(("ann", "ds", "sub-b1"), ("ann", "ds-frozen", "sub-f1"), ("bob", "ds", "sub-a1"))
+    with pytest.raises(
+        CordriftError,
+        match=r"leak: sub-b1 of training dataset 'ds' is, by data/persons\.csv, the same person as sub-f1",
+    ):
+        prepare.main()
+    assert not OUT.exists()
+
+
+def test_a_person_under_two_ids_is_in_one_fold(demo: Callable[..., None]) -> None:
+    demo(folds=4)
+    prepare.main()
+    apart = read_json(OUT / "manifest.json")["folds"]
+    persons(("ann", "ds", "sub-a1"), ("ann", "ds", "sub-b2"))
+    prepare.main()
+    together = read_json(OUT / "manifest.json")["folds"]
+
+    def fold_of(folds: list[dict[str, list[str]]], sub: str) -> int:
+        return next(k for k, fold in enumerate(folds) if f"ds_{sub}_T1w" in fold["val"])
+
+    assert fold_of(together, "sub-a1") == fold_of(together, "sub-b2")
+    assert fold_of(apart, "sub-a1") != fold_of(apart, "sub-b2"), "else this shows nothing"
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([("ann", "ds", "sub-a1"), ("bob", "ds", "sub-a1")], r"lists sub-a1 of ds as 'ann' and as 'bob'"),
+        ([("", "ds", "sub-a1")], "a row with an empty cell"),
+    ],
+)
+def test_a_faulty_table_of_persons(demo: Callable[..., None], rows: list[tuple[str, str, str]], sentence: str) -> None:
+    persons(*rows)
+    with pytest.raises(CordriftError, match=sentence):
+        prepare.main()
+
+
+def test_an_error_of_check_leaves_out_and_a_warning_travels(demo: Callable[..., None]) -> None:
+    found = [finding("sub-a1", "T1w", "mask-empty", "error"), finding("sub-b1", "T2w", "oblique", "warning")]
+    checked(read_manifest(Path("data/fetch/ds.json")), found)
+    prepare.main()
+    manifest = read_json(OUT / "manifest.json")
+    assert "ds_sub-a1_T1w" not in {row["case"] for row in manifest["cases"]}
+    left = {(row["participant"], row["contrast"]): row["reason"] for row in manifest["left_out"]}
+    assert left == {("sub-a1", "T1w"): f"check: {found[0].message}"}
+    assert {row["case"]: row["warnings"] for row in manifest["cases"] if row["warnings"]} == {
+        "ds_sub-b1_T2w": ["oblique"]
+    }
 
 
 def test_one_image_under_two_participants_is_refused(demo: Callable[..., None]) -> None:
@@ -325,7 +405,7 @@ def test_folds_hold_whole_participants_and_synthetic_only_trains(folds: int, see
         for contrast in contrasts
         for dataset in (("x", "y") if sub == "sub-a1" else ("x",))
     ]
-    parts = make_folds(cases, folds=folds, seed=seed)
+    parts = make_folds(cases, {}, folds=folds, seed=seed)
     measured = {c.name for c in cases if c.case.contrast != SYNTHETIC}
     who = {c.name: c.case.participant for c in cases}
     for part in parts:
@@ -346,7 +426,7 @@ def case(dataset: str, sub: str, contrast: str) -> TrainCase:
         "image": image_path(sub, contrast),
     }
     whole = Case(**value, mask=mask_path(sub, contrast), softmask=None, discs=None)
-    return TrainCase(whole, mask_path(sub, contrast), PEOPLE.get(sub, ""), "", "")
+    return TrainCase(whole, mask_path(sub, contrast), "", "", site=PEOPLE.get(sub, ""))
 
 
 def test_gather_without_masks_and_with_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,7 +434,9 @@ def test_gather_without_masks_and_with_nothing(tmp_path: Path, monkeypatch: pyte
     manifest = fetched("ds", {"sub-a1": "a"})
     bare = manifest.model_copy(update={"cases": [c.model_copy(update={"mask": None}) for c in manifest.cases[:1]]})
     with pytest.raises(CordriftError, match="nothing is left to train on; 1 cases were left out"):
-        gather([bare], [], None)
-    cases, left_out = gather([manifest], [Frozen("sub-zz", "other")], None)
+        gather([bare], {"ds": Checked("ds", [], {})}, [], None)
+    checked(manifest)
+    found = {"ds": read_checked(Path("data/check/ds"), manifest)}
+    cases, left_out = gather([manifest], found, [Frozen("sub-zz", "other")], None)
     assert (len(cases), left_out) == (2, [])
-    check_leak(cases, [])
+    check_leak(cases, [], {})

@@ -118,11 +118,11 @@ def test_first_version(lab: Path) -> None:
 
 
 def test_masks_are_those_of_the_manifests(lab: Path) -> None:
-    record_of = record.collect("v1", [0, 1])
+    record_of = record.collect("v1", ["frozen"], [0, 1])
     masks = next(artifact for artifact in record_of.artifacts if artifact.path == "masks.zip")
     with zipfile.ZipFile(masks.file(lab)) as archive:
         names = archive.namelist()
-        assert archive.read(names[0]) == (lab / "reports/segment/0" / names[0]).read_bytes()
+        assert archive.read(names[0]) == (lab / "reports/segment/frozen/0" / names[0]).read_bytes()
     assert len(names) == 8, "two shards, soft and binary, each with its sidecar; no stray file"
     assert not any("stray" in name for name in names)
     first = masks.file(lab).read_bytes()

@@ -9,13 +9,14 @@ from types import SimpleNamespace
 import nibabel as nib
 import numpy as np
 import pytest
-from data_factory import SHAPE, entry, fetched, image_path, workspace
+from data_factory import SHAPE, checked, entry, fetched, finding, image_path, workspace
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stages import segment
 from stages.core import volumes
+from stages.core.cohort import read_manifest
 from stages.core.errors import CordriftError
 from stages.core.files import read_json, sha256_of, write_json
 from stages.core.roundtrip import edit_yaml
@@ -46,10 +47,10 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tmp_path / "params.yaml",
         lambda params: params["segment"].update(datasets=["frozen"], contrasts=["T1w", "T2w"], shards=[0]),
     )
-    fetched("frozen", PEOPLE, role="test")
+    checked(fetched("frozen", PEOPLE, role="test"))
     monkeypatch.setattr(segment, "Predictor", FakePredictor)
     monkeypatch.setattr(segment.bundle, "read", lambda _: SimpleNamespace(digest="b" * 64))
-    monkeypatch.setattr("sys.argv", ["segment", "--shard", "0"])
+    monkeypatch.setattr("sys.argv", ["segment", "--dataset", "frozen", "--shard", "0"])
     return tmp_path
 
 
@@ -63,25 +64,26 @@ def _rewrite(sub: str, change: object) -> None:
             file["size"] = path.stat().st_size
             file["key"] = f"SHA256E-s{file['size']}--{sha256_of(path)}.nii.gz"
     write_json(Path("data/fetch/frozen.json"), {key: item for key, item in value.items() if key != "schema"})
+    checked(read_manifest(Path("data/fetch/frozen.json")))
 
 
 def test_masks_lie_on_the_images_own_grid_and_name_their_series(lab: Path) -> None:
     segment.main()
-    manifest = read_json(lab / "reports/segment/0/manifest.json")
+    manifest = read_json(lab / "reports/segment/frozen/0/manifest.json")
     assert [case["status"] for case in manifest["cases"]] == ["ok"] * 6
     case = next(case for case in manifest["cases"] if case["contrast"] == "T1w")
     image = nib.load(lab / "data/clones/frozen" / image_path(case["participant"], "T1w"))
-    binary = nib.load(lab / "reports/segment/0" / case["binary"])
+    binary = nib.load(lab / "reports/segment/frozen/0" / case["binary"])
     assert binary.shape == image.shape == SHAPE
     assert np.allclose(binary.affine, image.affine)
     assert np.array_equal(np.asarray(binary.dataobj) > 0, np.asarray(image.dataobj) > 100)
-    soft = volumes.read(lab / "reports/segment/0" / case["soft"])
+    soft = volumes.read(lab / "reports/segment/frozen/0" / case["soft"])
     assert set(np.unique(soft.data)) == {np.float32(0.2), np.float32(0.9)}
-    sidecar = json.loads((lab / "reports/segment/0" / case["binary"].replace(".nii.gz", ".json")).read_text())
+    sidecar = json.loads((lab / "reports/segment/frozen/0" / case["binary"].replace(".nii.gz", ".json")).read_text())
     assert sidecar["bundle"] == "b" * 64
     assert sidecar["inference"] == manifest["inference"]
     assert sidecar["Threshold"] == 0.5
-    assert read_shards(lab / "reports/segment", [0]).bundle == "b" * 64
+    assert read_shards(lab / "reports/segment", ["frozen"], [0]).bundle == "b" * 64
 
 
 def _nan(path: Path) -> None:
@@ -100,11 +102,31 @@ def _cut(path: Path) -> None:
 def test_one_bad_image_is_one_failure_with_its_reason(lab: Path, spoil: object, reason: str) -> None:
     _rewrite("sub-a1", spoil)
     segment.main()
-    cases = read_json(lab / "reports/segment/0/manifest.json")["cases"]
+    cases = read_json(lab / "reports/segment/frozen/0/manifest.json")["cases"]
     failed = [case for case in cases if case["status"] == "failed"]
     assert [(case["participant"], case["contrast"]) for case in failed] == [("sub-a1", "T1w")]
     assert any(word in failed[0]["reason"] for word in reason.split("|"))
     assert failed[0]["binary"] is None
+
+
+def test_an_error_of_check_stops_that_image_and_a_warning_travels_with_it(lab: Path) -> None:
+    found = [finding("sub-a1", "T1w", "mask-empty", "error"), finding("sub-b1", "T2w", "oblique", "warning")]
+    checked(read_manifest(lab / "data/fetch/frozen.json"), found)
+    segment.main()
+    predictions = read_shards(lab / "reports/segment", ["frozen"], [0]).predictions
+    stopped = {key[1:] for key, prediction in predictions.items() if prediction.stopped}
+    assert stopped == {("sub-a1", "", "T1w")}
+    assert predictions["frozen", "sub-a1", "", "T1w"].reason == f"check: {found[0].message}"
+    assert {key[1:] for key, one in predictions.items() if one.warnings} == {("sub-b1", "", "T2w")}
+    assert predictions["frozen", "sub-b1", "", "T2w"].warnings == ("oblique",)
+    assert len(predictions) == 6
+
+
+def test_a_check_of_other_images_stops_the_shard(lab: Path) -> None:
+    manifest = read_manifest(lab / "data/fetch/frozen.json")
+    checked(manifest.model_copy(update={"cases": manifest.cases[:-1]}))
+    with pytest.raises(CordriftError, match=r"data/check/frozen is about other images.*dvc repro check@frozen"):
+        segment.main()
 
 
 def test_an_empty_prediction_is_a_failure_of_the_model(lab: Path) -> None:
@@ -115,7 +137,7 @@ def test_an_empty_prediction_is_a_failure_of_the_model(lab: Path) -> None:
 
     _rewrite("sub-b1", empty)
     segment.main()
-    cases = read_json(lab / "reports/segment/0/manifest.json")["cases"]
+    cases = read_json(lab / "reports/segment/frozen/0/manifest.json")["cases"]
     assert [case["reason"] for case in cases if case["status"] == "failed"] == [EMPTY]
 
 
@@ -133,16 +155,16 @@ def test_a_clone_that_is_not_as_fetched_stops_the_shard_and_leaves_nothing(lab: 
     spoil(lab / "data/clones/frozen" / image_path("sub-a2", "T2w"))  # type: ignore[operator]
     with pytest.raises(CordriftError, match="sub-a2_T2w"):
         segment.main()
-    assert not (lab / "reports/segment/0").exists()
+    assert not (lab / "reports/segment/frozen/0").exists()
 
 
 def test_a_shard_without_participants_is_whole_and_empty(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     n = 64
     empty = next(k for k in range(n) if k not in {shard_of(sub, n) for sub in PEOPLE})
     edit_yaml(lab / "params.yaml", lambda params: params["segment"].update(shards=list(range(n))))
-    monkeypatch.setattr("sys.argv", ["segment", "--shard", str(empty)])
+    monkeypatch.setattr("sys.argv", ["segment", "--dataset", "frozen", "--shard", str(empty)])
     segment.main()
-    assert read_json(lab / f"reports/segment/{empty}/manifest.json")["cases"] == []
+    assert read_json(lab / f"reports/segment/frozen/{empty}/manifest.json")["cases"] == []
 
 
 @given(names=st.lists(st.text("abc0123456789", min_size=1), min_size=1, max_size=40, unique=True), n=st.integers(1, 16))

@@ -13,7 +13,7 @@ from stages.core.cohort import CLONES, Case, Manifest, locate
 from stages.core.columns import AGREEMENT, MEASURES
 from stages.core.errors import CordriftError
 from stages.core.morphometry.ruler import ruler_id
-from stages.core.morphometry.table import failed_row, measure_volume
+from stages.core.morphometry.table import failed_row, join_flags, measure_volume
 from stages.core.params import Measure
 from stages.core.segmented import EMPTY, Segmentation, key_of, monitored_cases
 from stages.core.volumes import Volume, read, read_on_grid
@@ -76,9 +76,10 @@ def _measure_case(
     sources: list[tuple[str, str, Path | None, str]] = [
         ("prediction", "binary", prediction.binary, prediction.names.get("binary", "")),
         ("prediction", "soft", prediction.soft, prediction.names.get("soft", "")),
-        ("reference", "binary", locate(manifest, case.mask, clones) if case.mask else None, case.mask or ""),
-        ("reference", "soft", locate(manifest, case.softmask, clones) if case.softmask else None, case.softmask or ""),
     ]
+    references = {"binary": case.mask, "soft": case.softmask}
+    for kind, name in references.items() if not prediction.stopped else ():
+        sources.append(("reference", kind, locate(manifest, name, clones) if name else None, name or ""))
     # Masks and labels must agree on one grid. The image is not asked: it may be why the prediction failed.
     anchor = next((path for _, _, path, _ in sources if path is not None), None)
     grid = read(anchor) if anchor else None
@@ -106,14 +107,22 @@ def _measure_case(
         nothing = Volume(masks["reference"].data * 0, masks["reference"].affine)
         pair |= asdict(agreement(nothing, masks["reference"])) | {"flags": "failed;prediction_empty"}
     elif prediction.binary is None:
-        pair["flags"] = "failed"
+        pair["flags"] = "failed;stopped_by_check" if prediction.stopped else "failed"
     elif "reference" not in masks:
         pair["flags"] = "no_reference"
     else:
         overlap = asdict(agreement(masks["prediction"], masks["reference"]))
         pair |= overlap | {"flags": ";".join(overlap["flags"])}
         pair["csa_error_mm2"] = abs(csa["prediction"] - csa["reference"])
+    warned = {f"check:{name}" for name in prediction.warnings}
+    pair["flags"] = _more(pair["flags"], warned)
+    for table in tables:
+        table["flags"] = [_more(str(flags), warned) for flags in table["flags"]]
     return tables, pair
+
+
+def _more(flags: str, further: set[str]) -> str:
+    return join_flags((set(flags.split(";")) | further) - {""})
 
 
 def _measure(mask: Volume, discs: Volume | None, params: Measure, path: Path) -> pd.DataFrame:

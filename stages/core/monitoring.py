@@ -51,8 +51,9 @@ def monitor(root: Path, model: Path, profile: str, label: str | None = None, pla
         toolbox.write_zip(verified, part / "nnunet.zip")
     store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow.db').resolve()}"
     # An explicit list: what is not downstream of segment (the frozen fetch, history) would else be left out.
-    stages = [f"fetch@{name}" for name in params.segment.datasets]
-    stages += [f"segment@{shard}" for shard in params.segment.shards]
+    names = params.segment.datasets
+    stages = [f"{verb}@{name}" for verb in ("fetch", "check") for name in names]
+    stages += [f"segment@{name}-{shard}" for name in names for shard in params.segment.shards]
     stages += ["measure", "history", "compare", "report", "register"]
     dvc(folder, "repro", "--single-item", *stages, MLFLOW_TRACKING_URI=store)
     _export(folder, root / "data/monitored" / profile, params)
@@ -63,7 +64,7 @@ def monitor(root: Path, model: Path, profile: str, label: str | None = None, pla
 def _export(folder: Path, out: Path, params: Params) -> None:
     """Leave the tables, and one picture per participant, where the calling workspace's report finds them."""
     manifests = [read_manifest(folder / f"data/fetch/{name}.json") for name in params.segment.datasets]
-    segmentation = read_shards(folder / "reports/segment", params.segment.shards)
+    segmentation = read_shards(folder / "reports/segment", params.segment.datasets, params.segment.shards)
     measures = read_csv(folder / "reports/measure/measures.csv", text=("dataset", "participant", "session", "contrast"))
     people = sorted({(case.dataset, case.participant, case.session) for m in manifests for case in m.case_list()})
     with whole_folder(out) as part:

@@ -28,6 +28,24 @@ class Fetch(Block):
     jobs: Count
 
 
+class Check(Block):
+    """From where on an image is suspect.
+
+    ``spacing_mm``: least and largest voxel size. ``form_mm``: how far qform and sform may lie apart, at a corner.
+    ``component_share``: smaller pieces of a mask are dust. ``clipped_share``: of voxels at the image's maximum.
+    ``outlier_z``: robust z score of a mask's volume or length within its contrast, where ``outlier_n`` masks are
+    there to compare with.
+    """
+
+    spacing_mm: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    oblique_deg: Positive
+    form_mm: Positive
+    component_share: Annotated[float, Field(ge=0, lt=1)]
+    clipped_share: Annotated[float, Field(gt=0, lt=1)]
+    outlier_z: Positive
+    outlier_n: Annotated[int, Field(ge=3)]
+
+
 class Prepare(Block):
     """What becomes training data.
 
@@ -157,6 +175,7 @@ class Params(Block):
 
     profile: Name
     fetch: Fetch
+    check: Check
     prepare: Prepare
     train: Train
     segment: Segment

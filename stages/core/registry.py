@@ -14,6 +14,7 @@ from stages.core.roundtrip import edit_yaml
 
 REGISTRY = Path("data/datasets.yaml")
 FROZEN = Path("data/frozen.csv")
+PERSONS = Path("data/persons.csv")
 
 
 def _pattern(text: str) -> str:
@@ -28,6 +29,8 @@ def _pattern(text: str) -> str:
 Pattern = Annotated[str, AfterValidator(_pattern)]
 #: A participant, or with a ``*`` at its end every participant whose id begins so (a site).
 Participants = Annotated[str, Field(pattern=r"^sub-[A-Za-z0-9]+\*?$")]
+
+Participant = Annotated[str, Field(pattern=r"^sub-[A-Za-z0-9]+$")]
 
 
 class Contrast(Block):
@@ -44,7 +47,12 @@ class Contrast(Block):
 
 
 class Dataset(Block):
-    """One dataset at one commit. ``role`` test: only its frozen participants; train: all but the frozen ones."""
+    """One dataset at one commit. ``role`` test: only its frozen participants; train: all but the frozen ones.
+
+    ``exclude``: participants left out, with the reason; each must be there, else it is a misspelling. ``withdrawn``:
+    those who withdrew consent, with the reason; left out whether or not the dataset still has them. ``remotes``:
+    special remotes of the dataset that may be switched on in our clone.
+    """
 
     url: Annotated[str, Field(min_length=1)]
     tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
@@ -53,6 +61,8 @@ class Dataset(Block):
     role: Literal["train", "test"]
     contrasts: Annotated[dict[Name, Contrast], Field(min_length=1)]
     exclude: dict[Participants, str] = Field(default={})
+    withdrawn: dict[Participant, str] = Field(default={})
+    remotes: list[Name] = Field(default=[])
 
 
 class Registry(Block):
@@ -145,3 +155,27 @@ def read_frozen(path: Path = FROZEN) -> list[Frozen]:
     if bad:
         raise CordriftError(f"{path} must list ids such as 'sub-amu01' with their dataset, not {tuple(bad[0])}.")
     return sorted(rows)
+
+
+def read_persons(path: Path = PERSONS) -> dict[tuple[str, str], str]:
+    """Read who is one person under several ids: (dataset, participant) -> person. Most participants are not in it.
+
+    Raises
+    ------
+    CordriftError
+        Missing, without its columns, an empty cell, or one participant as two persons.
+    """
+    columns = ("person", "dataset", "participant")
+    table = read_csv(path, text=columns)
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise CordriftError(f"{path} has no column {missing[0]!r}; expected schema, person, dataset and participant.")
+    persons: dict[tuple[str, str], str] = {}
+    for person, dataset, participant in table[list(columns)].itertuples(index=False):
+        if not (person and dataset and participant):
+            raise CordriftError(f"{path} has a row with an empty cell: {(person, dataset, participant)}.")
+        if persons.setdefault((dataset, participant), person) != person:
+            raise CordriftError(
+                f"{path} lists {participant} of {dataset} as {persons[dataset, participant]!r} and as {person!r}."
+            )
+    return persons

@@ -13,6 +13,8 @@ from stages.core.files import read_json
 Key = tuple[str, str, str, str]
 #: Why a case failed whose image was good: nothing of it was taken for cord.
 EMPTY = "the predicted mask is empty"
+#: How the reason begins of a case that ``check`` stopped: neither its image nor its reference is used.
+STOPPED = "check: "
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,19 @@ class Prediction:
     ----------
     binary, soft : files
     names : path of each kind inside its shard's folder, which stays when a participant moves to another shard
+    warnings : names of the checks that warn of the case
     """
 
     binary: Path | None
     soft: Path | None
     names: dict[str, str]
     reason: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether ``check`` stopped the case."""
+        return self.reason.startswith(STOPPED)
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class Segmentation:
     Attributes
     ----------
     predictions : by (dataset, participant, session, contrast)
-    ignored : names of folders in the root that params do not name (left from an earlier run)
+    ignored : folders in the root, as ``dataset/shard``, that params do not name (left from an earlier run)
     """
 
     bundle: str
@@ -52,21 +61,21 @@ def key_of(case: Case) -> Key:
     return case.dataset, case.participant, case.session, case.contrast
 
 
-def read_shards(root: Path, shards: list[int]) -> Segmentation:
-    """Read the manifests of ``shards`` under ``root``; whatever else lies there is ignored and named.
+def read_shards(root: Path, datasets: list[str], shards: list[int]) -> Segmentation:
+    """Read the manifests of every shard of every dataset under ``root``; whatever else lies there is ignored and named.
 
     Raises
     ------
     CordriftError
         A shard is missing, shards come from different bundles or settings, or a case is in two of them.
     """
-    wanted = [str(shard) for shard in shards]
+    wanted = [f"{dataset}/{shard}" for dataset in datasets for shard in shards]
     predictions: dict[Key, Prediction] = {}
     series: set[tuple[str, str]] = set()
     for name in wanted:
         folder = root / name
         if not (folder / "manifest.json").is_file():
-            raise CordriftError(f"{folder} is missing, but params name shard {name}; run `dvc repro segment`.")
+            raise CordriftError(f"{folder} is missing, but params name it; run `dvc repro segment`.")
         manifest = read_json(folder / "manifest.json")
         series.add((str(manifest["bundle"]), str(manifest["inference"])))
         for entry in manifest["cases"]:
@@ -80,19 +89,20 @@ def read_shards(root: Path, shards: list[int]) -> Segmentation:
             "expected one; run `dvc repro segment`."
         )
     bundle, inference = series.pop()
-    present = {path.name for path in root.iterdir() if path.is_dir()}
+    present = {path.relative_to(root).as_posix() for path in root.glob("*/*") if path.is_dir()}
     return Segmentation(bundle, inference, predictions, sorted(present - set(wanted)))
 
 
 def _prediction(folder: Path, entry: dict[str, Any]) -> Prediction:
+    warnings = tuple(str(name) for name in entry["warnings"])
     if entry["status"] != "ok":
-        return Prediction(None, None, {}, str(entry["reason"] or "no reason was given"))
+        return Prediction(None, None, {}, str(entry["reason"] or "no reason was given"), warnings)
     names = {kind: str(entry[kind]) for kind in ("binary", "soft") if entry[kind]}
     paths = {kind: folder / name for kind, name in names.items()}
     for path in paths.values():
         if not path.is_file():
             raise CordriftError(f"{path} is missing, but the shard's manifest names it; run `dvc repro segment`.")
-    return Prediction(paths.get("binary"), paths.get("soft"), names, "")
+    return Prediction(paths.get("binary"), paths.get("soft"), names, "", warnings)
 
 
 def monitored_cases(

@@ -15,7 +15,7 @@ from stages.core.provenance import REVISION, code_revision
 from stages.core.roundtrip import edit_yaml
 
 #: What a workspace needs of the checkout that it is made from. Outputs, caches and stores are not among it.
-COPIED = ("dvc.yaml", ".dvcignore", "params", "stages", "data/datasets.yaml", "data/frozen.csv")
+COPIED = ("dvc.yaml", ".dvcignore", "params", "stages", "data/datasets.yaml", "data/frozen.csv", "data/persons.csv")
 #: DVC in a scratch workspace: no git there, and no call home.
 DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
 

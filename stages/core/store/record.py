@@ -74,7 +74,7 @@ class Record:
         )
 
 
-def collect(label: str, shards: list[int]) -> Record:
+def collect(label: str, datasets: list[str], shards: list[int]) -> Record:
     """Read the record of the packaged bundle from the outputs of the pipeline in the working folder.
 
     Raises
@@ -89,7 +89,7 @@ def collect(label: str, shards: list[int]) -> Record:
             f"reports/measure is of the bundle {summary['bundle'][:12]}, data/package holds {digest[:12]}; "
             "run `dvc repro`, which runs what lies between."
         )
-    artifacts = tuple(sorted(_artifacts(shards), key=lambda artifact: artifact.path))
+    artifacts = tuple(sorted(_artifacts(datasets, shards), key=lambda artifact: artifact.path))
     files = [path for artifact in artifacts for path in artifact.files]
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
@@ -174,7 +174,7 @@ def _of(table: pd.DataFrame, column: str, digest: str | None) -> pd.DataFrame:
     return table[table[column].isin([digest, digest[:12]] if digest else [])]
 
 
-def _artifacts(shards: list[int]) -> Iterable[Artifact]:
+def _artifacts(datasets: list[str], shards: list[int]) -> Iterable[Artifact]:
     for path in _files(PACKAGE, "**/*"):
         yield Artifact(f"bundle/{path.relative_to(PACKAGE).as_posix()}", path)
     for name in MEASURES:
@@ -185,12 +185,12 @@ def _artifacts(shards: list[int]) -> Iterable[Artifact]:
     yield Artifact("report/index.html", Path("reports/report/index.html"))
     for path in _files(Path("reports/report/figures"), "*.png"):
         yield Artifact(f"figures/{path.name}", path)
-    yield Artifact("masks.zip", members=tuple(sorted(_masks(shards))))
+    yield Artifact("masks.zip", members=tuple(sorted(_masks(datasets, shards))))
 
 
-def _masks(shards: list[int]) -> Iterable[tuple[str, Path]]:
-    """Name and file of every mask and its sidecar that the manifests of ``shards`` name; no stray file is one."""
-    for prediction in read_shards(Path("reports/segment"), shards).predictions.values():
+def _masks(datasets: list[str], shards: list[int]) -> Iterable[tuple[str, Path]]:
+    """Name and file of every mask and its sidecar that the shards' manifests name; no stray file is one."""
+    for prediction in read_shards(Path("reports/segment"), datasets, shards).predictions.values():
         for kind, name in prediction.names.items():
             path = prediction.binary if kind == "binary" else prediction.soft
             sidecar = name.removesuffix(".nii.gz") + ".json"

@@ -1,0 +1,36 @@
+"""Check one fetched dataset: what is wrong with its images, masks and disc labels, before anything is made of them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from stages.core.cohort import read_manifest
+from stages.core.errors import run
+from stages.core.files import whole_folder, write_csv
+from stages.core.findings import VOLUMES, write_findings
+from stages.core.inspection.dataset import inspect_dataset
+from stages.core.inspection.gallery import write_page
+from stages.core.params import load_params
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the stage for the dataset that the arguments name. What it finds is data: it fails on no finding."""
+    parser = argparse.ArgumentParser(prog="cordrift check", description=__doc__)
+    parser.add_argument("dataset", help="entry of the registry, fetched already")
+    name = parser.parse_args(argv).dataset
+    params = load_params().check
+    manifest = read_manifest(Path(f"data/fetch/{name}.json"))
+    table, findings = inspect_dataset(manifest, params, processes=min(2, os.cpu_count() or 1))
+    out = Path(f"data/check/{name}")
+    with whole_folder(out) as part:
+        write_csv(part / VOLUMES, table)
+        write_findings(part, findings)
+        write_page(part / "index.html", manifest, table, findings)
+    stopped, warned = int((table["errors"] > 0).sum()), int(((table["errors"] == 0) & (table["warnings"] > 0)).sum())
+    print(f"check {name}: {len(table)} images, {stopped} stopped by errors, {warned} with warnings ({out}/index.html)")
+
+
+if __name__ == "__main__":
+    run(main)

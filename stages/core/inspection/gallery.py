@@ -1,0 +1,139 @@
+"""The page of a check: what was found, and a look at every suspect."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from stages.core.cohort import CLONES, Manifest, ManifestCase
+from stages.core.errors import CordriftError
+from stages.core.figures import new_figure, png_bytes
+from stages.core.findings import Finding
+from stages.core.inspection.header import read_header
+from stages.core.volumes import Volume, read
+
+PAGE = Path(__file__).parents[1] / "page"
+#: A page is looked through: no more pictures than this, errors first. All findings are in findings.csv.
+PICTURES = 200
+#: Half the side of the axial cut, mm.
+NEAR_MM = 25.0
+
+
+def write_page(
+    path: Path, manifest: Manifest, table: pd.DataFrame, findings: Sequence[Finding], clones: Path = CLONES
+) -> None:
+    """Write one self-contained HTML page: numbers, checks by count, a card a suspect, and the clean images.
+
+    Parameters
+    ----------
+    table : as volumes.csv, with the counts of errors and warnings
+    """
+    by_case: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in findings:
+        by_case.setdefault((one.participant, one.session, one.contrast), []).append(one)
+    suspects = [case for case in manifest.cases if _key(case) in by_case]
+    suspects.sort(key=lambda case: (not any(f.severity == "error" for f in by_case[_key(case)]), *_key(case)))
+    cards = [
+        {
+            "name": " ".join(part for part in _key(case) if part),
+            "image": case.image,
+            "findings": sorted(by_case[_key(case)], key=lambda one: (one.severity, one.check, one.file)),
+            "error": any(one.severity == "error" for one in by_case[_key(case)]),
+            "picture": _picture(case, clones / manifest.dataset) if place < PICTURES else "",
+        }
+        for place, case in enumerate(suspects)
+    ]
+    counts = Counter((one.severity, one.check) for one in findings)
+    errors, warned = int((table["errors"] > 0).sum()), int(((table["errors"] == 0) & (table["warnings"] > 0)).sum())
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    clean = table[(table["errors"] == 0) & (table["warnings"] == 0)]
+    page = environment.get_template("check.html").render(
+        css=(PAGE / "report.css").read_text(encoding="utf-8"),
+        manifest=manifest,
+        images=len(table),
+        errors=errors,
+        warned=warned,
+        checks=[(check, severity, n) for (severity, check), n in sorted(counts.items())],
+        cards=cards,
+        pictures=PICTURES,
+        clean=clean.astype(object).where(clean.notna(), "").to_dict("records"),
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _key(case: ManifestCase) -> tuple[str, str, str]:
+    return case.participant, case.session, case.contrast
+
+
+def _picture(case: ManifestCase, clone: Path) -> str:
+    """Return a PNG of two cuts through the cord as a data address, or ``""`` where the image cannot be shown."""
+    image = _readable(clone / case.image)
+    if image is None:
+        return ""
+    mask = _readable(clone / case.mask) if case.mask else None
+    discs = _readable(clone / case.discs) if case.discs else None
+    mask, discs = (_fitting(one, image) for one in (mask, discs))
+    inside = np.argwhere(mask.data >= 0.5) if mask is not None else np.empty((0, 3))
+    centre = np.median(inside, axis=0).astype(int) if len(inside) else np.array(image.data.shape) // 2
+    figure = new_figure(5.2, 2.9)
+    side, across = figure.subplots(1, 2)
+    low, high = (float(v) for v in np.percentile(image.data, [1, 99.5]))
+    dx, dy, dz = image.spacing_mm
+    x, y, z = (int(n) for n in centre)
+    _cut(side, image.data[x].T, None if mask is None else mask.data[x].T, dz / dy, (low, high))
+    if discs is not None:
+        for place in np.argwhere(discs.data > 0):
+            side.text(
+                place[1],
+                place[2],
+                f"{discs.data[tuple(place)]:.0f}",
+                color="#ffd24d",
+                fontsize=7,
+                ha="center",
+                va="center",
+            )
+    _cut(across, image.data[:, :, z].T, None if mask is None else mask.data[:, :, z].T, dy / dx, (low, high))
+    across.set_xlim(x - NEAR_MM / dx, x + NEAR_MM / dx)
+    across.set_ylim(y - NEAR_MM / dy, y + NEAR_MM / dy)
+    side.set_title("sagittal (front is right)", fontsize=7)
+    across.set_title(f"axial, slice {z}", fontsize=7)
+    return "data:image/png;base64," + base64.b64encode(png_bytes(figure)).decode()
+
+
+def _cut(
+    axes: Axes,
+    image: NDArray[np.float32],
+    mask: NDArray[np.float32] | None,
+    aspect: float,
+    window: tuple[float, float],
+) -> None:
+    axes.imshow(
+        image, origin="lower", cmap="gray", aspect=aspect, vmin=window[0], vmax=max(window[1], window[0] + 1e-6)
+    )
+    if mask is not None and mask.max() > 0.5 > mask.min():
+        axes.contour(mask, levels=[0.5], colors=["#ff5a36"], linewidths=0.9)
+    axes.set_axis_off()
+
+
+def _readable(path: Path) -> Volume | None:
+    if read_header(path)[0] is None:  # a header that lies is not followed here either
+        return None
+    try:
+        return read(path)
+    except CordriftError:
+        return None
+
+
+def _fitting(label: Volume | None, image: Volume) -> Volume | None:
+    return label if label is not None and label.data.shape == image.data.shape else None
