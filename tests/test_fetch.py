@@ -16,7 +16,7 @@ from stages.core.cohort import case_name, frozen_digest, locate, read_manifest
 from stages.core.errors import CordriftError
 from stages.core.params import validate
 from stages.core.registry import Dataset, Frozen, load_registry, read_frozen
-from stages.core.selection import Selection, select
+from stages.core.selection import Selection, participants, select
 
 COMMIT = "a" * 40
 
@@ -87,6 +87,16 @@ def test_exclusions_by_participant_and_site() -> None:
         choose(tree("sub-a1", "sub-a2"), [], exclude={"sub-a3": "motion"})
 
 
+@pytest.mark.parametrize("role", ["train", "test"])
+def test_who_withdrew_is_left_out_and_need_not_be_there(role: str) -> None:
+    frozen = [Frozen("sub-b1", "ds"), Frozen("sub-b2", "ds")] if role == "test" else []
+    gone = {"sub-b1": "by letter", "sub-gone": "long ago"}
+    chosen = choose(tree("sub-b1", "sub-b2"), frozen, role, withdrawn=gone, exclude={"sub-b1": "motion"})
+    assert {case.participant for case in chosen.cases} == {"sub-b2"}
+    assert not [path for path in chosen.files if "sub-b1" in path]
+    assert why(chosen) == {("sub-b1", ""): "withdrawn: by letter"}
+
+
 def test_pattern_that_matches_nothing_is_an_error_unless_optional() -> None:
     contrasts = entry("ds", COMMIT)["contrasts"]
     wrong = contrasts | {"T2w": contrasts["T2w"] | {"mask": "{sub}/mask/{sub}.nii.gz"}}
@@ -107,6 +117,10 @@ def test_nothing_to_fetch_is_an_error() -> None:
         choose(tree("sub-a1"), [Frozen("sub-a1", "dss")], "test")
 
 
+def everyone(paths: list[str]) -> set[str]:
+    return {path.split("/")[0] for path in paths if path.startswith("sub-")}
+
+
 @pytest.mark.parametrize("name", ["spine-generic", "spine-generic-frozen"])
 def test_selection_on_the_real_datasets_paths(name: str) -> None:
     listing = SHARED / "spine-generic/tree-r20250314.txt.gz"
@@ -119,8 +133,24 @@ def test_selection_on_the_real_datasets_paths(name: str) -> None:
     people = {case.participant for case in chosen.cases}
     held = {row.participant for row in frozen if row.dataset == "spine-generic-frozen"}
     assert set(chosen.files) <= set(paths)
+    rows = {
+        row.participant: row for row in participants(chosen.cases, (listing.parent / "participants.tsv").read_text())
+    }
+    assert set(rows) == people
+    assert all(row.site and row.manufacturer and row.sex in {"M", "F"} and row.pathology for row in rows.values())
+    told = [line.split("\t") for line in (listing.parent / "participants.tsv").read_text().splitlines()]
+    ages = {line[0]: line[told[0].index("age")].replace("n/a", "") for line in told[1:]}
+    assert {sub: row.age for sub, row in rows.items()} == {sub: ages[sub] for sub in people}
     if name == "spine-generic":
         assert not people & held
+        reasons = why(chosen)
+        assert sum(reason.startswith("frozen test set") for reason in reasons.values()) == 49
+        bare = {sub for (sub, _), reason in reasons.items() if reason == "missing mask"} - people
+        excluded = {sub for (sub, contrast), reason in reasons.items() if not contrast and "frozen" not in reason}
+        without = {sub for sub in everyone(paths) if not any(f"labels_softseg_bin/{sub}/" in path for path in paths)}
+        assert len(without) == 24
+        assert without == bare | (excluded & without), "each of the 24 has its reason"
+        assert len(people | (excluded - without)) == 194, "complete with references; four of them are not for CSA"
         assert not {sub for sub in people if sub.startswith("sub-beijingVerio")}
         assert len(people) == 190
     else:

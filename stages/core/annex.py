@@ -8,21 +8,25 @@ content back (tried with git-annex 10.2026); without it ``git checkout`` does.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
-from stages.core.children import call, datalad, git
+from stages.core.addresses import check_origin, source_of
+from stages.core.children import call, condensed, datalad, datalad_results, git
 from stages.core.errors import CordriftError
 from stages.core.keys import git_key, parse_key, verify
+from stages.core.special import SpecialRemote, switch
 from stages.core.volumes import POINTER_BYTES, is_pointer
+from stages.core.whereabouts import missing
 
 __all__ = ["clone", "commit_of", "create", "get", "keys", "remove", "save", "tree", "verify"]
 
-_REMOTE = re.compile(r"(?:https|ssh|file)://[^\s]+")
-_SCP = re.compile(r"[A-Za-z0-9][\w.-]*@[A-Za-z0-9][\w.-]*:(?!:)[^\s:]+")
+_NONE: Mapping[str, str] = MappingProxyType({})
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _POINTER = b"/annex/objects/"
 #: Files per `datalad get`: few enough for any command line, many enough that its start-up (1 s) does not count.
@@ -73,7 +77,7 @@ def commit_of(url: str, tag: str) -> str:
     CordriftError
         The address is refused or unreachable, or there is no such tag.
     """
-    source = _source(url)
+    source = source_of(url)
     wanted = f"refs/tags/{tag}"
     answer = git(None, ["ls-remote", "--", source, wanted, wanted + "^{}"], f"{url} cannot be reached")
     found = {name: sha for sha, name in (line.split("\t") for line in answer.splitlines())}
@@ -83,7 +87,7 @@ def commit_of(url: str, tag: str) -> str:
     return commit
 
 
-def clone(url: str, path: Path, commit: str, tag: str) -> None:
+def clone(url: str, path: Path, commit: str, tag: str, remotes: Mapping[str, str] = _NONE) -> list[SpecialRemote]:
     """Bring the dataset at ``url`` to ``path``, at ``commit``; content that is there already stays.
 
     Parameters
@@ -92,12 +96,17 @@ def clone(url: str, path: Path, commit: str, tag: str) -> None:
     path : folder of the clone; made whole or not at all
     commit : 40 hexadecimal digits
     tag : name that must still point to ``commit``
+    remotes : special remotes that may be switched on, name -> kind; no other is
+
+    Returns
+    -------
+    Every special remote that the dataset knows.
 
     Raises
     ------
     CordriftError
         Refused or unreachable address, unknown commit, missing or moved tag, a clone of something else in the
-        way, local edits in the clone.
+        way, local edits in the clone, a special remote that is not as expected.
     """
     if not _COMMIT.fullmatch(commit):
         raise CordriftError(f"commit of {url} must be 40 hexadecimal digits, not {commit!r}.")
@@ -108,7 +117,7 @@ def clone(url: str, path: Path, commit: str, tag: str) -> None:
             "dataset was changed under its name. Find out why, then pin the new commit in the registry."
         )
     if (path / ".git").exists():
-        _check_origin(url, path)
+        check_origin(url, path)
         _check_edits(path)
         git(path, ["fetch", "--quiet", "--force", "--tags", "origin"], f"{url} cannot be reached")
     else:
@@ -118,6 +127,7 @@ def clone(url: str, path: Path, commit: str, tag: str) -> None:
     except CordriftError as error:
         raise CordriftError(f"{url} has no commit {commit}; check the registry.") from error
     git(path, ["checkout", "--quiet", "--detach", commit])
+    return switch(path, remotes)
 
 
 def _fresh(url: str, path: Path) -> None:
@@ -128,44 +138,20 @@ def _fresh(url: str, path: Path) -> None:
     remove(part)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        # A path goes to DataLad as it is written: it then keeps a relative origin, which survives a move of both.
-        source = url if Path(url).is_dir() else _source(url)
-        datalad(["clone", source, str(part)], f"clone {url}")
+        # Not `datalad clone`: it switches on every special remote that the dataset asks for, and runs its program.
+        git(None, ["clone", "--quiet", "--", source_of(url), str(part)], f"{url} cannot be cloned")
+        git(
+            part,
+            ["annex", "init", "--quiet", "--no-autoenable", "cordrift"],
+            f"{url} cannot be made a clone of git-annex",
+        )
+        if Path(url).is_dir() and not Path(url).is_absolute():
+            # A relative origin for a relative path: it survives a move of both.
+            git(part, ["remote", "set-url", "origin", os.path.relpath(url, path)])
         remove(path)
         part.replace(path)
     finally:
         remove(part)
-
-
-def _source(url: str) -> str:
-    """Check an address and return it for git; a path becomes absolute."""
-    if _REMOTE.fullmatch(url) or _SCP.fullmatch(url):
-        return url
-    if url.startswith("-") or "::" in url or "://" in url:
-        raise CordriftError(f"address {url!r} is refused: expected a path, or https://, ssh:// or file://.")
-    folder = Path(url).expanduser()
-    if not folder.is_dir():
-        raise CordriftError(f"{url} does not exist or is no folder (looked in {Path.cwd()}).")
-    if not (folder / ".git").exists() and not (folder / "HEAD").is_file():
-        raise CordriftError(f"{url} is a plain folder, not a dataset; make one of it with DataLad first.")
-    return str(folder.resolve())
-
-
-def _check_origin(url: str, path: Path) -> None:
-    wanted = _source(url)
-    origin = git(path, ["config", "--get", "remote.origin.url"]).strip()
-    if origin == wanted:
-        return
-    if Path(wanted).is_dir():
-        # DataLad writes a relative origin for a relative path: a checkout that is moved as a whole stays valid.
-        if (path / origin).resolve() == Path(wanted):
-            return
-        if Path(origin).is_absolute() and not Path(origin).exists():
-            git(path, ["remote", "set-url", "origin", wanted])  # the source was moved; the commit is pinned anyway
-            return
-    raise CordriftError(
-        f"{path} is a clone of {origin}, not of {url}; remove it (`chmod -R u+w {path}; rm -rf {path}`) and try again."
-    )
 
 
 def _check_edits(path: Path) -> None:
@@ -250,24 +236,36 @@ def _blobs(path: Path, hashes: Sequence[str]) -> list[bytes]:
     return blobs
 
 
-def get(path: Path, files: Sequence[str], jobs: int = 1) -> None:
+def get(path: Path, files: Sequence[str], jobs: int = 1, arrived: Callable[[str], object] = str) -> dict[str, str]:
     """Fetch the content of files of a clone; what is there already is left alone.
 
-    Raises
-    ------
-    CordriftError
-        DataLad could not fetch a file; it is named, with DataLad's reason.
+    ``arrived`` is called with the path of each file as it comes. A file that cannot be had stops no other; returned
+    are those that did not come, with DataLad's reason.
     """
-    missing = [name for name in files if is_pointer(path / name) or not (path / name).exists()]
-    for start in range(0, len(missing), _BATCH):
-        batch = missing[start : start + _BATCH]
-        datalad(["get", "-d", str(path), "-J", str(jobs), "--", *(str(path / name) for name in batch)], "get content")
+    todo = missing(path, files)
+    reasons: dict[str, str] = {}
+    for start in range(0, len(todo), _BATCH):
+        batch = todo[start : start + _BATCH]
+        for result in datalad_results(["get", "-d", str(path), "-J", str(jobs), "--", *(str(path / n) for n in batch)]):
+            name = _inside(path, str(result.get("path") or path))
+            if result.get("status") == "ok":
+                arrived(name)
+            elif result.get("status") in ("error", "impossible"):
+                reasons[name] = condensed(
+                    str(result.get("message") or result.get("error_message") or "no reason given")
+                )
         # git-annex leaves a pointer when it has the object but thinks the file filled; git writes the file anew.
         left = [name for name in batch if is_pointer(path / name)]
         for name in left:
             (path / name).unlink()
         if left:
             git(path, ["checkout", "--quiet", "--", *left])
+    return {name: reasons.get(name, "no reason given") for name in missing(path, todo)}
+
+
+def _inside(path: Path, file: str) -> str:
+    """Path of a file in the clone; the file itself may be a link, and is not followed."""
+    return os.path.relpath(Path(file).parent.resolve() / Path(file).name, path.resolve())
 
 
 def remove(path: Path) -> None:

@@ -7,25 +7,39 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from stages.core.errors import CordriftError
 
+_DATALAD = ("datalad", "-l", "error", "-f", "json")
 _IDENTITY = {"user.name": "cordrift", "user.email": "cordrift@localhost"}
 
 
 def datalad(arguments: Sequence[str], doing: str) -> None:
     """Run a DataLad command; raise :class:`CordriftError` "DataLad could not <doing>" with its condensed reason."""
-    answer = call(["datalad", "-l", "error", "-f", "json", *arguments])
+    answer = call([*_DATALAD, *arguments])
     results = [_json(line) for line in answer.stdout.decode(errors="replace").splitlines()]
     bad = [result for result in results if result.get("status") in ("error", "impossible")]
     if bad or answer.returncode:
         reasons = [f"{result.get('path', '')}: {result.get('message') or 'no reason given'}" for result in bad]
-        detail = _condensed(reasons[0] if reasons else answer.stderr.decode(errors="replace"))
+        detail = condensed(reasons[0] if reasons else answer.stderr.decode(errors="replace"))
         more = f" ({len(bad) - 1} more)" if len(bad) > 1 else ""
         raise CordriftError(f"DataLad could not {doing}: {detail}{more}.")
+
+
+def datalad_results(arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Run a DataLad command and yield its results as they come; what failed is a result like any other."""
+    try:
+        child = subprocess.Popen(
+            [*_DATALAD, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment()
+        )
+    except FileNotFoundError as error:
+        raise _not_found("datalad") from error
+    with child:
+        for line in child.stdout or ():
+            yield _json(line.decode(errors="replace"))
 
 
 def _json(line: str) -> dict[str, Any]:
@@ -42,11 +56,11 @@ def git(path: Path | None, arguments: Sequence[str], failure: str = "") -> str:
     answer = call(["git", *where, *arguments])
     if answer.returncode:
         what = failure or f"`git {' '.join(arguments[:3])}` failed in {path}"
-        raise CordriftError(f"{what}: {_condensed(answer.stderr.decode(errors='replace'))}.")
+        raise CordriftError(f"{what}: {condensed(answer.stderr.decode(errors='replace'))}.")
     return answer.stdout.decode(errors="surrogateescape")
 
 
-def _condensed(text: str) -> str:
+def condensed(text: str) -> str:
     """First lines that say something, on one line, without git's own prefixes and a trailing stop."""
     lines = [line.strip().removeprefix("fatal: ").removeprefix("error: ") for line in text.splitlines()]
     joined = re.sub(r"\s+", " ", "; ".join(line for line in lines if line)).strip()
@@ -58,10 +72,14 @@ def call(command: Sequence[str], stdin: bytes = b"") -> subprocess.CompletedProc
     try:
         return subprocess.run(list(command), input=stdin, capture_output=True, env=_environment(), check=False)
     except FileNotFoundError as error:
-        raise CordriftError(
-            f"{command[0]} was not found beside {sys.executable} or on the search path; cordrift needs git (from the "
-            "system) and DataLad with git-annex (`pip install datalad git-annex`)."
-        ) from error
+        raise _not_found(command[0]) from error
+
+
+def _not_found(program: str) -> CordriftError:
+    return CordriftError(
+        f"{program} was not found beside {sys.executable} or on the search path; cordrift needs git (from the "
+        "system) and DataLad with git-annex (`pip install datalad git-annex`)."
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -51,7 +51,7 @@ class Dataset(Block):
 
     ``exclude``: participants left out, with the reason; each must be there, else it is a misspelling. ``withdrawn``:
     those who withdrew consent, with the reason; left out whether or not the dataset still has them. ``remotes``:
-    special remotes of the dataset that may be switched on in our clone.
+    special remotes of the dataset that may be switched on in our clone, with their type (``S3``, ``external:NAME``).
     """
 
     url: Annotated[str, Field(min_length=1)]
@@ -62,7 +62,7 @@ class Dataset(Block):
     contrasts: Annotated[dict[Name, Contrast], Field(min_length=1)]
     exclude: dict[Participants, str] = Field(default={})
     withdrawn: dict[Participant, str] = Field(default={})
-    remotes: list[Name] = Field(default=[])
+    remotes: dict[Name, str] = Field(default={})
 
 
 class Registry(Block):

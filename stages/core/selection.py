@@ -96,13 +96,15 @@ def _matches(pattern: str, paths: frozenset[str]) -> set[str]:
 
 def _exclusions(name: str, dataset: Dataset, everyone: Sequence[str]) -> dict[str, str]:
     reasons: dict[str, str] = {}
+    for sub, why in dataset.withdrawn.items():  # whether or not the dataset still has the participant
+        reasons[sub] = f"withdrawn: {why}"
     for key, why in dataset.exclude.items():
         named = [sub for sub in everyone if (sub.startswith(key[:-1]) if key.endswith("*") else sub == key)]
         if not named:
             raise CordriftError(
                 f"dataset {name!r} excludes {key!r}, which names no participant of it{did_you_mean(key, everyone)}."
             )
-        reasons |= dict.fromkeys(named, why)
+        reasons = dict.fromkeys(named, why) | reasons
     return reasons
 
 

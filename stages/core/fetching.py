@@ -1,0 +1,92 @@
+"""A dataset of the registry, from its address to verified files in a clone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from stages.core import annex
+from stages.core.cohort import CLONES, Manifest, ManifestFile
+from stages.core.errors import CordriftError
+from stages.core.registry import Dataset, Frozen, pinned
+from stages.core.selection import PARTICIPANTS, Selection, participants, select
+from stages.core.special import SpecialRemote
+from stages.core.whereabouts import Plan, check_space, plan, unreachable
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A clone at its pinned commit, what the registry selects of it, and the keys and sizes of those files."""
+
+    name: str
+    dataset: Dataset
+    commit: str
+    clone: Path
+    selection: Selection
+    keys: Mapping[str, tuple[str, int]]
+    remotes: list[SpecialRemote]
+
+    def plan(self) -> Plan:
+        """What a fetch would bring, and from where."""
+        return plan(self.clone, {name: size for name, (_, size) in self.keys.items()})
+
+
+def choose(name: str, dataset: Dataset, frozen: list[Frozen], clones: Path = CLONES) -> Chosen:
+    """Clone a dataset (names and keys, no content) and select its files.
+
+    Raises
+    ------
+    CordriftError
+        No pin, an address or a tag that does not hold, a pattern that matches nothing, a key without a content hash.
+    """
+    commit, clone = pinned(name, dataset), clones / name
+    remotes = annex.clone(dataset.url, clone, commit, dataset.tag, dataset.remotes)
+    selection = select(name, dataset, frozen, annex.tree(clone))
+    return Chosen(name, dataset, commit, clone, selection, annex.keys(clone, selection.files), remotes)
+
+
+def bring(chosen: Chosen, jobs: int) -> Manifest:
+    """Download what is missing, verify every file against its key, and return the manifest.
+
+    Raises
+    ------
+    CordriftError
+        No room on the disk, content that cannot be had (everything else was brought), or a file that is not what its
+        key says.
+    """
+    todo = chosen.plan()
+    check_space(todo, chosen.clone)
+    with tqdm(total=todo.to_come_size, desc=f"fetch {chosen.name}", unit="B", unit_scale=True, disable=None) as bar:
+        failed = annex.get(
+            chosen.clone, chosen.selection.files, jobs, lambda name: bar.update(chosen.keys.get(name, ("", 0))[1])
+        )
+    if failed:
+        _explain(chosen, failed)
+    again = f"python -m stages.fetch --dataset {chosen.name}"
+    for name in tqdm(chosen.selection.files, desc=f"verify {chosen.name}", unit="file", disable=None):
+        annex.verify(chosen.clone / name, chosen.keys[name][0], again)
+    table = (chosen.clone / PARTICIPANTS).read_text(encoding="utf-8") if PARTICIPANTS in chosen.keys else ""
+    return Manifest(
+        dataset=chosen.name,
+        **chosen.dataset.model_dump(include={"url", "tag", "role", "licence"}),
+        commit=chosen.commit,
+        files=[ManifestFile(path=name, key=chosen.keys[name][0], size=chosen.keys[name][1]) for name in chosen.keys],
+        cases=chosen.selection.cases,
+        participants=participants(chosen.selection.cases, table),
+        excluded=chosen.selection.excluded,
+    )
+
+
+def _explain(chosen: Chosen, failed: dict[str, str]) -> None:
+    """Say of content that did not come where it was last known, or why a place that should have it did not give it."""
+    left = chosen.plan()
+    if left.nowhere:
+        raise CordriftError(unreachable(chosen.name, left.nowhere, chosen.remotes, left.files))
+    first = min(failed)
+    raise CordriftError(
+        f"{len(failed)} of {left.files} files of dataset {chosen.name!r} did not come, first: {first} "
+        f"({failed[first]}), from {', '.join(left.sources)}; fetch again: what came is kept."
+    )
