@@ -18,8 +18,11 @@ from stages.core.params import load_params
 def main(argv: list[str] | None = None) -> None:
     """Run the stage for the dataset that the arguments name. What it finds is data: it fails on no finding."""
     parser = argparse.ArgumentParser(prog="cordrift check", description=__doc__)
-    parser.add_argument("dataset", help="entry of the registry, fetched already")
-    name = parser.parse_args(argv).dataset
+    named = parser.add_mutually_exclusive_group(required=True)
+    named.add_argument("name", nargs="?", metavar="DATASET", help="entry of the registry, fetched already")
+    named.add_argument("--dataset", help="the same, as the other stages are told")
+    options = parser.parse_args(argv)
+    name = options.name or options.dataset
     params = load_params().check
     manifest = read_manifest(Path(f"data/fetch/{name}.json"))
     table, findings = inspect_dataset(manifest, params, processes=min(2, os.cpu_count() or 1))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import struct
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 from data_factory import ROOT, SHARED
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
@@ -26,6 +29,8 @@ from stages.core.errors import CordriftError
 from stages.core.files import read_csv, sha256_of, write_json
 from stages.core.findings import Checked, read_checked
 from stages.core.inspection import dataset as inspection
+from stages.core.inspection import gallery
+from stages.core.inspection.catalogue import MEANING
 from stages.core.inspection.header import LARGEST_BYTES, Header, corner_shift_mm, judge_grid, judge_header, read_header
 from stages.core.inspection.voxels import judge_discs, judge_mask, voxel_digest
 from stages.core.morphometry.levels import read_discs
@@ -210,6 +215,19 @@ def claim(shape: tuple[int, int, int]) -> Spoil:
     return spoil
 
 
+def header(**fields: Any) -> Spoil:
+    """Set fields of the image's header as they are, whatever they mean."""
+
+    def spoil(files: dict[str, Path]) -> None:
+        raw = gzip.decompress(files["image"].read_bytes())
+        block = np.frombuffer(raw[:348], nib.Nifti1Header.template_dtype).copy()
+        for name, value in fields.items():
+            block[name] = value
+        files["image"].write_bytes(gzip.compress(block.tobytes() + raw[348:]))
+
+    return spoil
+
+
 def four(files: dict[str, Path]) -> None:
     data = np.asarray(nib.load(files["image"]).dataobj)
     nib.save(nib.Nifti1Image(np.stack([data, data], axis=-1), AFFINE), files["image"])
@@ -260,9 +278,9 @@ def clipped(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         (move(("mask",), lambda affine: affine + np.eye(4, k=3) * 0.5), {("grid", "error")}),
         (move(("discs",), lambda affine: affine @ np.diag([-1, 1, 1, 1.0])), {("grid", "error")}),
         (edit("softmask", lambda data: data[:, :, 1:]), {("grid", "error")}),
-        (edit("mask", lambda data: data * 0), {("mask-empty", "error"), VOLUME, LENGTH}),
-        (edit("mask", lambda data: data * 2), {("mask-values", "error"), VOLUME}),
-        (edit("mask", lambda data: data * np.float32(0.7)), {("mask-values", "error"), VOLUME}),
+        (edit("mask", lambda data: data * 0), {("mask-empty", "error")}),
+        (edit("mask", lambda data: data * 2), {("mask-values", "error")}),
+        (edit("mask", lambda data: data * np.float32(0.7)), {("mask-values", "error")}),
         (edit("mask", with_piece), {("mask-components", "warning")}),
         (edit("mask", cut_off), {("mask-border", "warning")}),
         (edit("mask", short), {VOLUME, LENGTH}),
@@ -271,6 +289,18 @@ def clipped(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         (edit("discs", swapped), {("discs-order", "error")}),
         (edit("discs", lambda data: put(data, (9, 10, 20), 0)), {("discs-gap", "warning")}),
         (edit("discs", lambda data: data * np.float32(0.5)), {("discs-values", "error")}),
+        (edit("discs", lambda data: put(data, (9, 10, 2), 30)), {("discs-range", "warning")}),
+        (edit("discs", lambda data: put(data.astype(np.int16), (9, 10, 2), -3)), {("discs-range", "warning")}),
+        (edit("mask", lambda data: put(data.astype(np.float32), (0, 0, 0), np.nan)), {("values", "error")}),
+        (lambda files: files["mask"].write_bytes(b"no image" * 99), {("unreadable", "error")}),
+        (header(srow_x=[np.nan, 0, 0, 0]), {("affine-invalid", "error")}),
+        (header(srow_x=[0, 0, 0, 0]), {("affine-invalid", "error")}),
+        (header(srow_x=[np.inf, 0, 0, 0]), {("affine-invalid", "error")}),
+        (header(quatern_b=5), {("forms-disagree", "warning")}),
+        (header(quatern_b=5, sform_code=0), {("affine-invalid", "error")}),
+        (header(datatype=128, bitpix=24), {("unreadable", "error")}),
+        (header(scl_slope=1, scl_inter=np.inf), {("unreadable", "error")}),
+        (header(datatype=99), {("unreadable", "error")}),
     ],
 )  # fmt: skip
 def test_one_fault_is_found_and_named(
@@ -286,6 +316,30 @@ def test_one_fault_is_found_and_named(
         assert finding.message.startswith(f"{PEOPLE[0]}/{PEOPLE[0]}_T2w_")
         assert str(Path.cwd()) not in finding.message, "a path of this machine in a result"
         assert f"{finding.severity}: {finding.check}" in page
+
+
+def test_discs_of_the_brain_stem_are_no_fault(lab: Callable[..., Checked]) -> None:
+    assert found(lab(edit("discs", lambda data: put(data, (9, 10, 29), 49)))) == set()
+
+
+def test_masks_are_judged_where_there_are_any(lab: Callable[..., Checked]) -> None:
+    """A test entry may have an image without masks: DWI of the real participant is one."""
+    assert found(lab(edit("mask", lambda data: data * 0), drop=("mask", "softmask"))) == set()
+
+
+def test_randomised_crops_are_neither_outliers_nor_cut_off_nor_labelled(lab: Callable[..., Checked]) -> None:
+    def synthetic(text: str) -> str:
+        return text.replace('"T2w"', '"synth"')
+
+    def spoil(files: dict[str, Path]) -> None:
+        edit("mask", short)(files)
+        edit("mask", cut_off)(files)
+
+    assert found(lab(spoil, drop=("discs",))) != set()
+    path = Path("data/fetch/ds.json")
+    path.write_text(synthetic(path.read_text()))
+    check.main(["--dataset", "ds"])
+    assert found(read_checked(Path("data/check/ds"), read_manifest(path))) == set()
 
 
 def test_missing_disc_labels_warn_where_others_have_them(lab: Callable[..., Checked]) -> None:
@@ -357,6 +411,56 @@ def test_page_escapes_names(lab: Callable[..., Checked]) -> None:
     assert page.count("<img ") == 1
 
 
+def test_page_draws_so_many_pictures_and_no_more(lab: Callable[..., Checked], monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(files: dict[str, Path]) -> None:
+        edit("mask", with_piece)(files)
+        others = {kind: CLONES / "ds" / name for kind, name in paths(PEOPLE[1]).items()}
+        cut(others)
+
+    lab(spoil)
+    page = Path("data/check/ds/index.html").read_text()
+    assert page.index("error: unreadable") < page.index("warning: mask-components"), "errors first"
+    assert (page.count("<img "), page.count("No picture: the image cannot be read")) == (1, 1)
+    assert "Pictures of the first" not in page
+    monkeypatch.setattr(gallery, "PICTURES", 1)
+    check.main(["ds"])
+    page = Path("data/check/ds/index.html").read_text()
+    assert (page.count("<img "), page.count('<section class="card')) == (0, 2)
+    assert (page.count("No picture: the image cannot be read"), page.count("Not drawn")) == (1, 1)
+    assert "Pictures of the first 1 of 2" in page
+
+
+def test_every_check_is_explained() -> None:
+    """The page has words for each name that the code gives a fault, and for no other."""
+    folder = ROOT / "stages" / "core" / "inspection"
+    source = "".join(path.read_text() for path in folder.glob("*.py"))
+    names = set(re.findall(r'(?:error|warning)\(\s*"([a-z-]+)"', source)) | {"mask-volume", "mask-length"}
+    assert names == set(MEANING)
+
+
+def test_a_killed_process_gives_a_sentence(lab: Callable[..., Checked], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def __enter__(self) -> Killed:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def submit(self, *_: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_exception(BrokenProcessPool("terminated abruptly"))
+            return future
+
+    lab()
+    for path in Path("data/scratch").glob("check-ds-*/*"):
+        path.unlink()
+    monkeypatch.setattr(check.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(inspection, "ProcessPoolExecutor", Killed)
+    with pytest.raises(CordriftError, match="killed from outside, most likely for want of memory"):
+        check.main(["ds"])
+
+
 def test_findings_of_other_images_are_refused(lab: Callable[..., Checked]) -> None:
     lab()
     manifest = json.loads(Path("data/fetch/ds.json").read_text())
@@ -367,6 +471,57 @@ def test_findings_of_other_images_are_refused(lab: Callable[..., Checked]) -> No
 
 
 # ---- headers
+
+
+@settings(max_examples=300)
+@given(edits=st.lists(st.tuples(st.integers(0, 351), st.integers(0, 255)), min_size=1, max_size=5))
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_no_header_breaks_the_check(tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, int]]) -> None:
+    """Whatever bytes a header holds: it is judged, and what it lets pass can be read."""
+    path = tmp_path_factory.mktemp("bytes") / "x.nii"
+    image = nib.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), np.diag([1, 1, 2, 1.0]))
+    image.set_qform(image.affine, code=1)
+    raw = bytearray(image.to_bytes())
+    for place, value in edits:
+        raw[place] = value
+    path.write_bytes(raw)
+    header, faults = read_header(path)
+    if header is None:
+        assert [fault.severity for fault in faults] == ["error"]
+        return
+    judge_header(header, PARAMS)
+    assert len(header.orientation) == 3
+    try:
+        values = read(path).data.size
+    except CordriftError as reason:
+        values = int(np.prod(header.shape)) if "NaN or infinite" in str(reason) else 0
+    assert values == np.prod(header.shape)
+
+
+def test_an_extension_that_claims_what_follows_is_refused(tmp_path: Path) -> None:
+    """nibabel would read an extension as long as it says, a gigabyte of zeros included."""
+    image = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.eye(4))
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"hello"))
+    path = tmp_path / "x.nii.gz"
+    path.write_bytes(gzip.compress(image.to_bytes()))
+    assert read_header(path)[1] == []
+    path.write_bytes(gzip.compress(image.to_bytes() + bytes(1 << 20)))
+    assert [fault.check for fault in read_header(path)[1]] == ["header-claim"]
+
+
+def test_what_fits_on_disk_and_not_in_memory_is_refused(tmp_path: Path) -> None:
+    """A byte a voxel, and all zero: a few megabytes on disk that become four bytes a voxel once they are read."""
+    side = round((LARGEST_BYTES / 4) ** (1 / 3)) + 2
+    raw = nib.Nifti1Header()
+    raw.set_data_dtype(np.uint8)
+    raw.set_data_shape((side, side, side))
+    raw["vox_offset"] = 352
+    path = tmp_path / "x.nii"
+    path.write_bytes(raw.binaryblock + bytes(4))
+    with path.open("r+b") as stream:
+        stream.truncate(352 + side**3)  # sparse: takes no space
+    assert side**3 < LARGEST_BYTES
+    assert [(header, fault.check) for header, (fault,) in [read_header(path)]] == [(None, "header-claim")]
 
 
 @given(short=st.integers(-3, 3))

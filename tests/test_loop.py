@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -169,6 +172,62 @@ def test_the_monitoring_half_runs_alone_on_real_images(
     referenced = agreement.set_index("contrast")["dice"]
     assert referenced.drop("DWI").notna().all()
     assert pd.isna(referenced["DWI"]), "it has no reference mask"
+
+
+def _dry(folder: Path, *targets: str) -> set[str]:
+    """Names of the stages that `dvc repro --dry` would run."""
+    command = [sys.executable, "-m", "dvc", "repro", "--dry", *targets]
+    done = subprocess.run(command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return set(re.findall(r"Running stage '([^']+)'", done.stdout))
+
+
+def _run(folder: Path, *targets: str) -> set[str]:
+    """Reproduce targets; names of the stages that ran."""
+    command = [sys.executable, "-m", "dvc", "repro", *targets]
+    done = subprocess.run(command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return set(re.findall(r"Running stage '([^']+)'", done.stdout))
+
+
+def test_a_further_dataset_reruns_only_what_it_touches(folder: Path, second: State) -> None:
+    """One more to train on, then one more to monitor: the others' fetch, check and shards are left alone."""
+    work = folder / "further"
+    shutil.copytree(folder / "work", work, symlinks=True)
+    entries = {"more": "phantom", "more-frozen": "phantom-frozen"}
+
+    def register(registry: Any) -> None:
+        for name, like in entries.items():
+            registry["datasets"][name] = copy.deepcopy(registry["datasets"][like])
+
+    before = _dry(work)
+    assert not {name for name in before if name.startswith(("fetch", "check", "prepare", "train", "segment"))}
+    edit_yaml(work / REGISTRY, register)
+    assert _dry(work) == before, "an entry that params do not name touches nothing"
+
+    edit_yaml(work / "params.yaml", lambda params: params["fetch"]["datasets"].append("more"))
+    edit_yaml(work / "params.yaml", lambda params: params["prepare"]["datasets"].append("more"))
+    assert _run(work, "fetch@more", "check@more") == {"fetch@more", "check@more"}
+    # A dry run shows what is changed by now: what follows shows once that has run.
+    training = _dry(work)
+    assert "prepare" in training
+    assert not {name for name in training if name.startswith(("fetch", "check", "segment"))}
+    assert _run(work, "prepare") == {"prepare"}
+    assert "train@0" in _dry(work)
+
+    shutil.rmtree(work)
+    shutil.copytree(folder / "work", work, symlinks=True)
+    edit_yaml(work / REGISTRY, register)
+    frozen = read_csv(work / FROZEN, text=("participant", "dataset")).drop(columns="schema")
+    rows = frozen[frozen["dataset"] == "phantom-frozen"].assign(dataset="more-frozen")
+    write_csv(work / FROZEN, pd.concat([frozen, rows]))
+    edit_yaml(work / "params.yaml", lambda params: params["fetch"]["datasets"].append("more-frozen"))
+    edit_yaml(work / "params.yaml", lambda params: params["segment"]["datasets"].append("more-frozen"))
+    ran = _run(work, "fetch@more-frozen", "check@more-frozen")
+    assert ran == {"fetch@more-frozen", "check@more-frozen"}
+    monitored = _dry(work, "measure")
+    assert {"segment@more-frozen-0", "segment@more-frozen-1"} <= monitored
+    assert not {name for name in monitored if name.startswith(("segment@phantom-frozen", "check@"))}
 
 
 def test_what_is_removed_is_gone_downstream(folder: Path, second: State) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages.core.cohort import SYNTHETIC, Manifest
+from stages.core.errors import CordriftError
 from stages.core.files import digest_of, whole_file
 from stages.core.findings import Finding
 from stages.core.inspection.case import Work, finding, inspect, works
@@ -31,10 +33,17 @@ COLUMNS = (
     "orientation", "obliqueness_deg", "intensity_p1", "intensity_p50", "intensity_p99", "mask_volume_mm3",
     "mask_length_mm", "mask_components", "discs", "voxels", "errors", "warnings",
 )  # fmt: skip
+#: What the findings about a single case follow from: after an edit there, every case is inspected again.
+_CODE = (
+    "inspection/case.py", "inspection/fault.py", "inspection/header.py", "inspection/voxels.py", "findings.py",
+    "volumes.py",
+)  # fmt: skip
 #: Fewer cases than this are done before other processes have started.
 FEW = 8
 #: A robust z score counts MADs of 1.4826, so that it is a standard deviation of normal values.
 _MAD = 1.4826
+#: Least spread that is believed, as a share of the median.
+LEAST_SPREAD = 0.05
 
 
 def inspect_dataset(manifest: Manifest, params: Check, processes: int) -> tuple[pd.DataFrame, list[Finding]]:
@@ -61,7 +70,7 @@ def inspect_dataset(manifest: Manifest, params: Check, processes: int) -> tuple[
 
 def _each(manifest: Manifest, params: Check, processes: int) -> list[dict[str, Any]]:
     """Inspect what is not known yet; the results in the order of the manifest."""
-    code = syntax_of(Path(__file__).parent, [path.name for path in Path(__file__).parent.glob("*.py")])
+    code = syntax_of(Path(__file__).parents[1], _CODE)
     kept = SCRATCH / f"check-{manifest.dataset}-{digest_of([code, params.model_dump()])[:16]}"
     kept.mkdir(parents=True, exist_ok=True)
     todo = works(manifest)
@@ -92,6 +101,11 @@ def _run(new: list[Work], params: Check, processes: int) -> Iterator[tuple[Work,
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except BrokenProcessPool as reason:
+            raise CordriftError(
+                "a process of the check was killed from outside, most likely for want of memory; free some and run the "
+                "check again: it goes on where it stopped."
+            ) from reason
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -136,8 +150,8 @@ def robust_z(values: NDArray[np.float64]) -> NDArray[np.float64]:
     median = np.nanmedian(values) if np.isfinite(values).any() else np.nan
     spread = _MAD * np.nanmedian(np.abs(values - median)) if np.isfinite(median) else np.nan
     # Where most masks are exactly alike, as the lengths on one grid may be, another length is no outlier by itself:
-    # one per cent of the median is the least spread that is believed.
-    spread = max(float(spread), 0.01 * abs(float(median))) if np.isfinite(spread) else np.nan
+    # five per cent of the median is the least spread that is believed (healthy cords differ by twice that).
+    spread = max(float(spread), LEAST_SPREAD * abs(float(median))) if np.isfinite(spread) else np.nan
     scores: NDArray[np.float64] = (
         np.where(np.isfinite(values), (values - median) / spread, np.nan) if spread else values * 0
     )

@@ -5,24 +5,28 @@ from __future__ import annotations
 import gzip
 import zlib
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 from nibabel.affines import obliquity, voxel_sizes
-from nibabel.filebasedimages import ImageFileError
-from nibabel.nifti1 import Nifti1Header, Nifti1Pair
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from stages.core.inspection.fault import Fault, error, warning
 from stages.core.params import Check
 
-#: A volume of more bytes than this is refused unread; the largest MRI of a neck is a tenth of it.
-LARGEST_BYTES = 4 * 2**30
+#: A volume that needs more bytes than this, as stored or as float32, is refused unread: two processes work on copies
+#: of it at once. The largest MRI of a neck is a tenth of it.
+LARGEST_BYTES = 2**30
 #: Least cosine between two voxel axes that is a shear and no rounding in the header.
 SHEAR = 1e-3
 _BLOCK = 1 << 20
+#: A NIfTI-2 header with the flag of its extensions; that of NIfTI-1 is shorter.
+_HEADER_BYTES = 540 + 4
 
 
 @dataclass(frozen=True)
@@ -53,50 +57,105 @@ class Header:
 def read_header(path: Path) -> tuple[Header | None, list[Fault]]:
     """Read the header alone, and count whether the file can hold what it claims.
 
-    No more of a file is unpacked than its header claims, and that only up to 4 GiB: neither a header that claims
-    terabytes nor a small file that unpacks to them is followed. No header comes back when the voxels must not be read.
+    No more of a file is unpacked than its header claims (and one byte), and that only up to ``LARGEST_BYTES``: neither
+    a header that claims terabytes nor a small file that unpacks to them is followed. No header comes back when the
+    voxels must not be read.
     """
     try:
-        image = nib.load(path)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as reason:
-        return None, [error("unreadable", f"cannot be read as an image: {reason}", "a NIfTI volume")]
-    if not isinstance(image, Nifti1Pair):
-        return None, [error("unreadable", f"is no NIfTI but {type(image).__name__}", "a NIfTI volume")]
-    header = image.header
+        with _stream(path) as stream:
+            block = stream.read(_HEADER_BYTES)
+        header = _parse(block)
+    except (HeaderDataError, OSError, EOFError, ValueError, OverflowError, zlib.error) as reason:
+        return None, [error("unreadable", f"cannot be read as an image: {_reason(reason)}", "a NIfTI volume")]
+    if header is None:
+        return None, [error("unreadable", "does not begin with a NIfTI header", "a NIfTI volume")]
     shape = tuple(int(n) for n in header.get_data_shape())
     if len(shape) != 3 or min(shape) < 1:
         return None, [error("dimensions", f"has shape {_text(shape)}", "three dimensions", float(len(shape)))]
-    affine = np.asarray(image.affine, dtype=np.float64)
-    claimed = int(image.dataobj.offset) + int(np.prod(shape, dtype=object)) * int(header.get_data_dtype().itemsize)
-    if claimed > LARGEST_BYTES:
-        say = f"claims {claimed / 1e9:.3g} GB ({_text(shape)} voxels)"
-        return None, [error("header-claim", say, f"at most {LARGEST_BYTES / 1e9:.3g} GB", float(claimed))]
-    try:
-        held = _length(path, claimed)
-    except (OSError, EOFError, zlib.error) as reason:
-        return None, [error("unreadable", f"is truncated or damaged: {reason}", "a whole file")]
-    if held < claimed:
-        say = f"holds {held} bytes, but its header claims {claimed} ({_text(shape)} voxels)"
-        return None, [error("header-claim", say, "as many voxels as the header claims", float(held))]
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+    dtype = header.get_data_dtype()
+    if dtype.kind not in "iuf":
+        say = f"holds {header.get_value_label('datatype')} values"
+        return None, [error("unreadable", say, "one real number a voxel")]
+    fault = _judge_claim(
+        path, header, shape, dtype.itemsize, extended=block[header.sizeof_hdr : header.sizeof_hdr + 1] > b"\0"
+    )
+    if fault is not None:
+        return None, [fault]
+    affine = _affine(header)
+    if not np.isfinite(affine).all() or np.isnan(nib.io_orientation(affine)).any():
         return None, [error("affine-invalid", "has an affine that is not finite or cannot be inverted", "a grid")]
     return Header(shape, affine, _form(header, "qform"), _form(header, "sform")), []
 
 
-def _length(path: Path, claimed: int) -> int:
-    """Bytes of the unpacked file, counted up to ``claimed`` and not beyond; nothing is kept."""
+def _stream(path: Path) -> gzip.GzipFile | BufferedReader:
+    return gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb")
+
+
+def _parse(block: bytes) -> Nifti1Header | None:
+    for kind in (Nifti1Header, Nifti2Header):
+        if kind.may_contain_header(block):
+            header = kind(block[: kind.sizeof_hdr])
+            header.get_slope_inter()  # refuses a scaling that no voxel can be read with
+            header.get_data_offset()
+            return header
+    return None
+
+
+def _judge_claim(
+    path: Path, header: Nifti1Header, shape: tuple[int, ...], itemsize: int, *, extended: bool
+) -> Fault | None:
+    """Compare what the header claims with what the file holds, without reading a voxel."""
+    offset, voxels = header.get_data_offset(), int(np.prod(shape, dtype=object))
+    claimed = offset + voxels * itemsize
+    needed = offset + voxels * max(itemsize, np.dtype(np.float32).itemsize)  # voxels are float32 once they are read
+    if needed > LARGEST_BYTES or offset < 0:
+        say = f"claims {needed / 1e9:,.1f} GB ({_text(shape)} voxels)"
+        return error("header-claim", say, f"at most {LARGEST_BYTES / 1e9:.1f} GB", float(needed))
+    try:
+        held = _length(path, claimed + 1)
+    except (OSError, EOFError, zlib.error) as reason:
+        return error("unreadable", f"is truncated or damaged: {_reason(reason)}", "a whole file")
+    if held < claimed:
+        say = f"holds {held} bytes, but its header claims {claimed} ({_text(shape)} voxels)"
+        return error("header-claim", say, "as many voxels as the header claims", float(held))
+    if held > claimed and extended:
+        # An extension says its own length: without an end of the file in sight it could claim what follows as well.
+        say = f"holds header extensions and more than the {claimed} bytes that its header claims"
+        return error("header-claim", say, "nothing after the voxels", float(held))
+    return None
+
+
+def _length(path: Path, most: int) -> int:
+    """Bytes of the unpacked file, counted up to ``most`` and not beyond; nothing is kept."""
     if not path.name.endswith(".gz"):
         return path.stat().st_size
     held = 0
-    with gzip.open(path, "rb") as stream:
-        while held < claimed and (block := stream.read(min(_BLOCK, claimed - held))):
+    with _stream(path) as stream:
+        while held < most and (block := stream.read(min(_BLOCK, most - held))):
             held += len(block)
     return held
 
 
+def _affine(header: Nifti1Header) -> NDArray[np.float64]:
+    try:
+        return np.asarray(header.get_best_affine(), dtype=np.float64)
+    except ValueError:  # the qform alone is set, and is no rotation
+        return np.full((4, 4), np.nan)
+
+
 def _form(header: Nifti1Header, which: str) -> NDArray[np.float64] | None:
-    form: NDArray[np.float64] | None = getattr(header, f"get_{which}")(coded=True)[0]
+    """Return a coordinate form that is set; NaN where its numbers make no affine (a quaternion that is no rotation)."""
+    try:
+        form: NDArray[np.float64] | None = getattr(header, f"get_{which}")(coded=True)[0]
+    except ValueError:
+        return np.full((4, 4), np.nan)
     return form
+
+
+def _reason(reason: Exception) -> str:
+    """Return a library's words as the end of a sentence, without this machine's paths."""
+    text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
+    return (text or type(reason).__name__).strip().rstrip(".")
 
 
 def judge_header(header: Header, params: Check) -> list[Fault]:
@@ -106,7 +165,10 @@ def judge_header(header: Header, params: Check) -> list[Fault]:
         faults.append(warning("forms-missing", "sets neither qform nor sform", "a position in the scanner"))
     elif header.qform is not None and header.sform is not None:
         apart = corner_shift_mm(header.qform, header.sform, header.shape)
-        if not apart <= params.form_mm:
+        if not np.isfinite(apart):
+            say = "has a qform that is no rotation; the sform is used"
+            faults.append(warning("forms-disagree", say, "a qform that agrees with the sform"))
+        elif apart > params.form_mm:
             say = f"has a qform and an sform that lie {apart:.3g} mm apart; the sform is used"
             faults.append(warning("forms-disagree", say, f"at most {params.form_mm:g} mm", apart))
     axes = header.affine[:3, :3] / np.linalg.norm(header.affine[:3, :3], axis=0)

@@ -13,8 +13,10 @@ from stages.core.inspection.fault import Fault, error, warning
 from stages.core.params import Check
 from stages.core.volumes import Volume
 
-#: Discs 1 to 25 lie on top of C1 to S1; larger labels mark other landmarks and are left (stages/core/morphometry).
+#: Discs 1 to 25 lie on top of C1 to S1.
 LAST_DISC = 25
+#: Labels of other landmarks that the Spinal Cord Toolbox sets: the brain stem's groove and junction (49, 50).
+LANDMARKS = (49, 50)
 
 
 def voxel_digest(volume: Volume) -> str:
@@ -29,7 +31,7 @@ def judge_image(data: NDArray[np.float32], params: Check) -> list[Fault]:
     """Judge intensities: constant, or clipped (many voxels at the very maximum)."""
     low, high = float(data.min()), float(data.max())
     if low == high:
-        return [error("image-constant", f"has one value everywhere, {low:g}", "an image", low)]
+        return [error("image-constant", f"has one value everywhere, {low:g}", "values that differ", low)]
     share = float(np.mean(data == high))
     if share > params.clipped_share:
         say = f"is clipped: {share:.1%} of its voxels have the largest value, {high:g}"
@@ -93,14 +95,19 @@ def judge_discs(labels: Volume) -> list[Fault]:
     values = labels.data[tuple(where.T)].astype(np.float64)
     if len(values) and float(np.abs(values - np.round(values)).max()) > 1e-3:
         return [error("discs-values", "holds labels that are no whole numbers", "whole numbers: not interpolated")]
+    faults = []
+    strange = sorted({round(v) for v in values.tolist()} - {*range(1, LAST_DISC + 1), *LANDMARKS})
+    if strange:
+        say = f"holds the label {strange[0]}, which is no disc"
+        faults.append(warning("discs-range", say, f"labels from 1 to {LAST_DISC}", float(strange[0])))
     numbers = disc_numbers(labels)
     if not numbers:
-        return [warning("discs-missing", "holds no disc label", f"labels from 1 to {LAST_DISC}")]
+        return [*faults, warning("discs-missing", "holds no disc label", f"labels from 1 to {LAST_DISC}")]
     twice = sorted({number for number in numbers if numbers.count(number) > 1})
     if twice:
-        return [error("discs-duplicated", f"holds disc {twice[0]} in more than one voxel", "each disc once", twice[0])]
+        say = f"holds disc {twice[0]} in more than one voxel"
+        return [*faults, error("discs-duplicated", say, "each disc once", float(twice[0]))]
     height = {round(value): int(voxel[2]) for value, voxel in zip(values.tolist(), where, strict=True)}
-    faults = []
     for above, below in pairwise(numbers):
         if height[below] > height[above]:
             faults.append(
