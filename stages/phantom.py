@@ -8,6 +8,9 @@ from pathlib import Path
 from stages.core import annex
 from stages.core.errors import run
 from stages.core.phantom.cohort import COHORTS, last_revision
+from stages.core.phantom.contrasts import CONTRASTS, SIX
+from stages.core.phantom.order import order
+from stages.core.phantom.pathology import JOIN, PATHOLOGIES
 from stages.core.phantom.publish import publish
 from stages.core.registry import REGISTRY, load_registry, pin
 
@@ -19,9 +22,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--cohort", default="demo", help=f"one of {', '.join(COHORTS)} (default: %(default)s)")
     parser.add_argument("--revision", help="up to this one, e.g. r1 (default: the cohort's last)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
+    one = parser.add_argument_group("for --cohort one", "one participant as you order it")
+    one.add_argument("--pathology", help=f"of {', '.join(PATHOLOGIES)}; joined by {JOIN} (default: HC)")
+    one.add_argument("--contrasts", help=f"of {', '.join(CONTRASTS)}; joined by commas (default: {','.join(SIX)})")
+    one.add_argument("--view", help="neck: cord and spine; large: 320 x 260 x 192 mm with head and shoulders, 1 mm "
+                     "(default: neck)")  # fmt: skip
+    one.add_argument("--turn", help="angles in degrees by which the grid is turned about x, y and z, e.g. 12,0,-5; "
+                     "write --turn=-5,0,0 where the first is negative (default: 0,0,0)")  # fmt: skip
     options = parser.parse_args(argv)
+    cohort = order(options.cohort, options.pathology, options.contrasts, options.view, options.turn)
     revision = options.revision or last_revision(options.cohort)
-    commit = publish(options.out, options.cohort, revision, options.jobs)
+    commit = publish(options.out, cohort, revision, options.jobs)
     print(f"{options.out} holds cohort {options.cohort}, revision {revision}, commit {commit}")
     for name, tag in _pin(options.out, revision):
         print(f"{REGISTRY}: {name} is pinned to {tag}")

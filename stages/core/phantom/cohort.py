@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from stages.core.errors import CordriftError, did_you_mean
-from stages.core.phantom.contrasts import CONTRASTS
-from stages.core.phantom.draw import draw_anatomy
-from stages.core.phantom.geometry import Anatomy, Compression, Lesion
-from stages.core.phantom.render import EXTENT_MM
+from stages.core.phantom.contrasts import NINE, SIX
+from stages.core.phantom.draw import draw_anatomy, extend_anatomy
+from stages.core.phantom.geometry import Anatomy
+from stages.core.phantom.grid import LARGE, NECK, View
+from stages.core.phantom.pathology import with_pathology
 from stages.core.phantom.scanner import Scanner
 
-SIX = tuple(CONTRASTS)
 THREE = ("T1w", "T2w", "T2star")
 
 
@@ -31,23 +31,42 @@ class Revision:
 
 @dataclass(frozen=True)
 class Cohort:
-    """A named cohort: revisions in the order in which they were published, field of view (mm), seed."""
+    """A named cohort: revisions in the order in which they were published, field of view, seed.
 
+    ``frozen_pathologies`` and ``training_pathologies`` are handed out in turn; empty, one participant in seven has a
+    mild compression and one in seven multiple sclerosis.
+    """
+
+    name: str
     revisions: dict[str, Revision]
-    extent_mm: tuple[float, float, float] = EXTENT_MM
+    view: View = NECK
     seed: int = 20250314
+    frozen_pathologies: tuple[str, ...] = ()
+    training_pathologies: tuple[str, ...] = ()
 
 
-COHORTS: dict[str, Cohort] = {
-    "demo": Cohort({
+COHORTS: dict[str, Cohort] = {cohort.name: cohort for cohort in (
+    Cohort("demo", {
         "r1": Revision(6, SIX, 10, THREE),
         "r2": Revision(6, SIX, 18, SIX, 100),
     }),
-    "micro": Cohort({
+    Cohort("micro", {
         "r1": Revision(2, ("T1w", "T2w", "MTon"), 3, ("T1w", "T2w")),
         "r2": Revision(2, ("T1w", "T2w", "MTon"), 4, ("T1w", "T2w", "MTon"), 4),
-    }, extent_mm=(40.0, 44.0, 60.0)),
-}  # fmt: skip
+    }, View((40.0, 44.0, 60.0))),
+    Cohort("clinic", {
+        "r1": Revision(4, NINE, 5, NINE),
+        "r2": Revision(4, NINE, 8, NINE),
+    },
+        frozen_pathologies=("HC", "MS", "ModerateCompression", "Atrophy"),
+        training_pathologies=("HC", "SevereCompression", "Lesions", "MildCompression", "LocalAtrophy",
+                              "MultilevelCompression", "MS", "SevereCompression+Lesions")),
+    Cohort("large", {"r1": Revision(1, ("T1w", "T2w"), 1, ("T1w", "T2w"))}, LARGE),
+    # 300 images that are quick to make: what fetching costs is counted in files and megabytes, not in anatomy.
+    Cohort("three-hundred", {"r1": Revision(10, THREE, 90, THREE)}, View((24.0, 26.0, 30.0))),
+    # One participant as the command line orders it.
+    Cohort("one", {"r1": Revision(0, (), 1, SIX)}, training_pathologies=("HC",)),
+)}  # fmt: skip
 
 SITES: dict[str, Scanner] = {
     "A": Scanner("Siemens", bias=0.08, coil=0.06, noise=1.0, blur=0.35),
@@ -72,8 +91,10 @@ class Participant:
     synth: bool = False
 
 
-def find_cohort(name: str) -> Cohort:
-    """Return a named cohort."""
+def find_cohort(name: str | Cohort) -> Cohort:
+    """Return a named cohort; a cohort is returned as it is."""
+    if isinstance(name, Cohort):
+        return name
     if name not in COHORTS:
         raise CordriftError(
             f"There is no cohort {name!r}{did_you_mean(name, COHORTS)}; there are {', '.join(COHORTS)}."
@@ -81,11 +102,12 @@ def find_cohort(name: str) -> Cohort:
     return COHORTS[name]
 
 
-def find_revision(cohort: str, name: str) -> Revision:
+def find_revision(cohort: str | Cohort, name: str) -> Revision:
     """Return a named revision of a cohort."""
-    known = find_cohort(cohort).revisions
+    spec = find_cohort(cohort)
+    known = spec.revisions
     if name not in known:
-        raise CordriftError(f"Cohort {cohort!r} has no revision {name!r}; it has {', '.join(known)}.")
+        raise CordriftError(f"Cohort {spec.name!r} has no revision {name!r}; it has {', '.join(known)}.")
     return known[name]
 
 
@@ -108,7 +130,10 @@ def _participant(cohort: Cohort, k: int, *, frozen: bool, contrasts: tuple[str, 
     age = int(rng.integers(20, 61))
     # One in seven each; 7 and the number of sites share no factor, so that no site collects one pathology. One of the
     # demo's six frozen participants has a mild compression (of the literature's frozen set: 10 of 49).
+    chosen = cohort.frozen_pathologies if frozen else cohort.training_pathologies
     pathology = "MildCompression" if k % 7 == 4 else "MS" if k % 7 == 6 else "HC"
+    if chosen:
+        pathology = chosen[k % len(chosen)]
     return Participant(name, site, sex, age, pathology, contrasts, frozen)
 
 
@@ -138,14 +163,5 @@ def anatomy_of(cohort: Cohort, person: Participant) -> Anatomy:
     """Return the neck of a participant."""
     rng = seed_of(cohort, person.participant, "anatomy")
     an = draw_anatomy(rng, sex=person.sex)
-    if person.pathology == "MildCompression":
-        where = an.discs_s_mm[int(rng.choice([4, 5]))]
-        return replace(an, compressions=(Compression(where, float(rng.uniform(0.12, 0.25)), 4.0),))
-    if person.pathology == "MS":
-        lesions = tuple(
-            Lesion(float(rng.uniform(-25, 15)), float(rng.uniform(-0.6, 0.6)), float(rng.uniform(-0.5, 0.5)),
-                   float(rng.uniform(1.2, 2.2)), float(rng.uniform(4, 9)))
-            for _ in range(2)
-        )  # fmt: skip
-        return replace(an, atrophy=float(rng.uniform(0.02, 0.08)), lesions=lesions)
-    return an
+    an = with_pathology(an, person.pathology, rng)
+    return extend_anatomy(an) if cohort.view.large else an

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from stages.core.phantom.geometry import Anatomy, Bulk
+from stages.core.phantom.geometry import Anatomy
+from stages.core.phantom.parts import Bulk, Ends
 
 
 def draw_anatomy(rng: np.random.Generator, *, wide: bool = False, sex: str = "F") -> Anatomy:
@@ -83,3 +86,14 @@ def draw_anatomy(rng: np.random.Generator, *, wide: bool = False, sex: str = "F"
         texture_seed=int(rng.integers(2**62)),
         gm_size=normal(1.0, 0.08, 0.7, 1.3),
     )
+
+
+def extend_anatomy(an: Anatomy) -> Anatomy:
+    """Return a neck that goes on into head and chest: thoracic discs below, the cord's end above.
+
+    Thoracic levels grow from 19 mm downwards; the cord ends at the foramen magnum, 20 mm above the disc C1/C2.
+    """
+    discs = dict(an.discs_s_mm)
+    for label in range(9, 17):
+        discs[label] = discs[label - 1] - (18.5 + 0.5 * (label - 8))
+    return replace(an, discs_s_mm=discs, ends=Ends(top_s_mm=discs[2] + 20.0))

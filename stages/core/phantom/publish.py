@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from stages.core import annex
 from stages.core.errors import CordriftError
 from stages.core.files import digest_of, whole_file
 from stages.core.phantom.cohort import (
-    COHORTS,
     SITES,
+    Cohort,
     Participant,
     anatomy_of,
     find_cohort,
@@ -31,6 +31,7 @@ from stages.core.phantom.cohort import (
     seed_of,
 )
 from stages.core.phantom.contrasts import CONTRASTS
+from stages.core.phantom.grid import View
 from stages.core.phantom.randomise import render_synth
 from stages.core.phantom.render import RenderedCase, render_case
 from stages.core.phantom.scene import texture_fields
@@ -79,19 +80,19 @@ def paths_of(participant: str, contrast: str) -> Paths:
     )
 
 
-def write_participant(out: Path, cohort_name: str, person: Participant) -> int:
+def write_participant(out: Path, cohort: str | Cohort, person: Participant) -> int:
     """Render what a participant still lacks and write it; return the number of volumes rendered.
 
     Every file is written whole or not at all, and a case is left alone only when all its files are there.
     """
-    cohort = find_cohort(cohort_name)
+    spec = find_cohort(cohort)
     missing = [
         c for c in person.contrasts if not all((out / p).is_file() for p in paths_of(person.participant, c).all())
     ]
     if not missing:
         return 0
     if person.synth:
-        volume = render_synth(seed_of(cohort, person.participant, "synth"))
+        volume = render_synth(seed_of(spec, person.participant, "synth"))
         paths = paths_of(person.participant, "synth")
         _write(
             out,
@@ -108,12 +109,12 @@ def write_participant(out: Path, cohort_name: str, person: Participant) -> int:
             _mask_sidecar("true cord mask of the warped geometry", paths.image),
         )
         return 1
-    an = anatomy_of(cohort, person)
+    an = anatomy_of(spec, person)
     fields = texture_fields(an.texture_seed)
     for name in missing:
-        rng = seed_of(cohort, person.participant, name)
+        rng = seed_of(spec, person.participant, name)
         scanner = SITES[person.site]
-        case = render_case(an, CONTRASTS[name], scanner, rng, extent_mm=cohort.extent_mm, fields=fields)
+        case = render_case(an, CONTRASTS[name], scanner, rng, view=spec.view, fields=fields)
         _write_case(out, person, name, case)
     return len(missing)
 
@@ -121,13 +122,16 @@ def write_participant(out: Path, cohort_name: str, person: Participant) -> int:
 def _write_case(out: Path, person: Participant, name: str, case: RenderedCase) -> None:
     contrast, scanner, paths = CONTRASTS[name], SITES[person.site], paths_of(person.participant, name)
     p = scanner.protocol(contrast.protocol)
-    sidecar = {
+    sidecar: dict[str, Any] = {
         "Manufacturer": scanner.manufacturer, "MagneticFieldStrength": 3,
         "InstitutionName": f"Phantom site {person.site}",
         "RepetitionTime": round(p.tr_ms / 1000, 6), "EchoTime": round(p.te_ms / 1000, 6), "FlipAngle": p.flip_deg,
     }  # fmt: skip
     if p.ti_ms:
         sidecar["InversionTime"] = round(p.ti_ms / 1000, 6)
+    if p.ti2_ms:
+        sidecar["InversionTime"] = [round(ti / 1000, 6) for ti in (p.ti_ms, p.ti2_ms)]
+        sidecar["FlipAngle"] = [p.flip_deg, p.flip2_deg]
     code, affine = contrast.axcodes, case.grid.affine
     _write(out, paths.image, case.image, affine, sidecar, code)
     _write(
@@ -158,13 +162,13 @@ def _write(out: Path, path: str, data: NDArray[np.generic], affine: NDArray[np.f
     write(out / path, stored, affine @ nib.orientations.inv_ornt_aff(back, data.shape))
 
 
-def publish(out: Path, cohort: str, revision: str, jobs: int) -> str:
+def publish(out: Path, cohort: str | Cohort, revision: str, jobs: int) -> str:
     """Generate a revision of a cohort, with the revisions before it, and return its commit.
 
     Parameters
     ----------
     out : folder of the dataset; made when it does not exist
-    cohort, revision : names in ``COHORTS``
+    cohort, revision : names in ``COHORTS``, or a cohort that was ordered
     jobs : processes
 
     A revision that is tagged already is left as it is. An interrupted call goes on where it stopped.
@@ -174,30 +178,30 @@ def publish(out: Path, cohort: str, revision: str, jobs: int) -> str:
     CordriftError
         Unknown names, a folder that holds something else, or a dataset of another cohort or generator.
     """
-    find_revision(cohort, revision)
     spec = find_cohort(cohort)
-    _check_folder(out, cohort)
+    find_revision(spec, revision)
+    _check_folder(out, spec)
     commit = ""
     for name in spec.revisions:
-        commit = _tagged(out, name) or _publish_one(out, cohort, name, jobs)
+        commit = _tagged(out, name) or _publish_one(out, spec, name, jobs)
         if name == revision:
             break
     return commit
 
 
-def _publish_one(out: Path, cohort: str, name: str, jobs: int) -> str:
+def _publish_one(out: Path, cohort: Cohort, name: str, jobs: int) -> str:
     if not (out / ".git").exists():
         annex.create(out)
-    people = participants(find_cohort(cohort), find_revision(cohort, name))
+    people = participants(cohort, cohort.revisions[name])
     _write_tables(out, cohort, people)
     total = sum(len(p.contrasts) for p in people)
-    with tqdm(total=total, unit="volume", desc=f"phantom {cohort} {name}") as bar:
+    with tqdm(total=total, unit="volume", desc=f"phantom {cohort.name} {name}") as bar:
         for person in _generate(out, cohort, people, jobs):
             bar.update(len(person.contrasts))
-    return annex.save(out, f"Generated cohort {cohort}, revision {name}", tag=name)
+    return annex.save(out, f"Generated cohort {cohort.name}, revision {name}", tag=name)
 
 
-def _generate(out: Path, cohort: str, people: list[Participant], jobs: int) -> Iterator[Participant]:
+def _generate(out: Path, cohort: Cohort, people: list[Participant], jobs: int) -> Iterator[Participant]:
     if jobs <= 1:
         for person in people:
             write_participant(out, cohort, person)
@@ -211,26 +215,31 @@ def _generate(out: Path, cohort: str, people: list[Participant], jobs: int) -> I
             yield futures[future]
 
 
-def _describe(cohort: str) -> dict[str, Any]:
+def _describe(cohort: Cohort) -> dict[str, Any]:
+    described: dict[str, Any] = {"cohort": cohort.name, "seed": cohort.seed, "extent_mm": cohort.view.extent_mm}
+    chosen = cohort.frozen_pathologies + cohort.training_pathologies
+    if chosen or cohort.view != View(cohort.view.extent_mm):
+        described |= {"view": asdict(cohort.view), "pathologies": chosen,
+                      "revisions": {name: asdict(revision) for name, revision in cohort.revisions.items()}}  # fmt: skip
+    what = "cohort " + digest_of(described)[:12]
     return {
-        "Name": f"cordrift phantom ({cohort})", "BIDSVersion": "1.9.0", "DatasetType": "raw", "License": "CC0-1.0",
-        "GeneratedBy": [{"Name": "cordrift phantom", "Version": GENERATOR, "Description": "cohort " + digest_of(
-            {"cohort": cohort, "seed": COHORTS[cohort].seed, "extent_mm": COHORTS[cohort].extent_mm})[:12]}],
+        "Name": f"cordrift phantom ({cohort.name})", "BIDSVersion": "1.9.0", "DatasetType": "raw", "License": "CC0-1.0",
+        "GeneratedBy": [{"Name": "cordrift phantom", "Version": GENERATOR, "Description": what}],
     }  # fmt: skip
 
 
-def _check_folder(out: Path, cohort: str) -> None:
+def _check_folder(out: Path, cohort: Cohort) -> None:
     if not out.exists() or not any(out.iterdir()):
         return
     description = out / "dataset_description.json"
     if not (out / ".git").exists() and not description.is_file():
         raise CordriftError(f"{out} is not empty and holds no generated cohort; name another folder.")
     if description.is_file() and json.loads(description.read_text(encoding="utf-8")) != _describe(cohort):
-        raise CordriftError(f"{out} was generated by another version or for another cohort than {cohort!r}; "
+        raise CordriftError(f"{out} was generated by another version or for another cohort than {cohort.name!r}; "
                             "delete it or name another folder.")  # fmt: skip
 
 
-def _write_tables(out: Path, cohort: str, people: list[Participant]) -> None:
+def _write_tables(out: Path, cohort: Cohort, people: list[Participant]) -> None:
     with whole_file(out / "dataset_description.json") as part:
         part.write_text(json.dumps(_describe(cohort), indent=1) + "\n", encoding="utf-8")
     rows = [

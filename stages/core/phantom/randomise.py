@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from stages.core.phantom.contrasts import CONTRASTS
+from stages.core.phantom.contrasts import CONTRASTS, SIX
 from stages.core.phantom.draw import draw_anatomy
-from stages.core.phantom.geometry import Anatomy, Float, Float32, cord_distance, localise
+from stages.core.phantom.geometry import Anatomy
 from stages.core.phantom.grid import Grid
-from stages.core.phantom.render import WHITE_LEVEL
+from stages.core.phantom.images import WHITE_LEVEL
+from stages.core.phantom.local import cord_distance, localise
+from stages.core.phantom.parts import Float, Float32
 from stages.core.phantom.scanner import bias_field, rician, smooth_field
 from stages.core.phantom.scene import Canvas, Ramp, paint, sample_texture, texture_fields
 from stages.core.phantom.tissues import Tissue
@@ -58,7 +60,7 @@ def render_synth(rng: np.random.Generator) -> SynthVolume:
 def draw_signals(rng: np.random.Generator) -> dict[Tissue, float]:
     """Draw the signal of every tissue: half the time a physical contrast +-15 %, else uniform."""
     if rng.uniform() < 0.5:
-        contrast = CONTRASTS[str(rng.choice(sorted(CONTRASTS)))]
+        contrast = CONTRASTS[str(rng.choice(sorted(SIX)))]
         signals = {t: s * float(rng.uniform(0.85, 1.15)) for t, s in contrast.signals().items()}
         if rng.uniform() < 0.5:  # inflow and flow voids: CSF rarely obeys the equations
             signals[Tissue.CSF] *= float(np.exp(rng.uniform(-0.7, 1.5)))

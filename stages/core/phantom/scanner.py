@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
-from stages.core.phantom.contrasts import Protocol
-from stages.core.phantom.geometry import Float32
+from stages.core.phantom.parts import Float32
+from stages.core.phantom.sequences import Protocol
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Scanner:
 
     def protocol(self, p: Protocol) -> Protocol:
         """Return a protocol as this manufacturer runs it."""
-        return Protocol(p.tr_ms * self.tr, p.te_ms * self.te, p.flip_deg, p.ti_ms * self.ti, p.b, p.mt)
+        return replace(p, tr_ms=p.tr_ms * self.tr, te_ms=p.te_ms * self.te, ti_ms=p.ti_ms * self.ti,
+                       ti2_ms=p.ti2_ms * self.ti)  # fmt: skip
 
 
 def smooth_field(shape: tuple[int, ...], nodes: tuple[int, ...], rng: np.random.Generator) -> Float32:
@@ -54,6 +55,12 @@ def bias_field(shape: tuple[int, ...], rng: np.random.Generator, strength: float
     """Return a smooth positive field (nx, ny, nz), mean near 1, log SD ``strength``."""
     field = smooth_field(shape, (4, 4, 4), rng)
     out: Float32 = np.exp(np.float32(strength / max(float(field.std()), 1e-3)) * field)
+    return out
+
+
+def gaussian(signal: Float32, sd: float, rng: np.random.Generator) -> Float32:
+    """Return the real part of a signal with complex noise of standard deviation ``sd`` in each part."""
+    out: Float32 = signal + np.float32(sd) * rng.standard_normal(signal.shape, dtype=np.float32)
     return out
 
 

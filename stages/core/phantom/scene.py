@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from stages.core.phantom.geometry import Anatomy, Float32, Lesion, Local, Real, sac_distance, superellipse_distance
+from stages.core.phantom.geometry import Anatomy
+from stages.core.phantom.local import Local, sac_distance, superellipse_distance
+from stages.core.phantom.parts import Float32, Lesion, Real
 from stages.core.phantom.tissues import TISSUES, Tissue
 
 Index = NDArray[np.intp]
@@ -95,7 +97,7 @@ def sample_texture(fields: Float32, at: Local) -> tuple[Float32, Float32]:
     return a, b
 
 
-def _take(at: Local, sel: Index) -> Local:
+def take(at: Local, sel: Index) -> Local:
     return Local(at.u[sel], at.v[sel], at.s[sel], at.index[sel])
 
 
@@ -110,14 +112,14 @@ def paint(
     """Paint surroundings, spine, canal and cord on ``canvas``; ``texture`` comes from :func:`sample_texture`."""
     painter = Painter(canvas, signals)
     sheets, fine = texture
-    _paint_soft_tissue(painter, an, at, ramp, sheets, fine)
-    _paint_spine(painter, an, at, ramp, sheets)
-    _paint_canal(painter, an, at, ramp, fine)
-    _paint_cord(painter, an, at, ramp)
+    paint_soft_tissue(painter, an, at, ramp, sheets, fine)
+    paint_spine(painter, an, at, ramp, sheets)
+    paint_canal(painter, an, at, ramp, fine)
+    paint_cord(painter, an, at, ramp)
     canvas.signal *= np.maximum(0, 1 + canvas.texture * fine)
 
 
-def _paint_soft_tissue(p: Painter, an: Anatomy, at: Local, ramp: Ramp, sheets: Float32, fine: Float32) -> None:
+def paint_soft_tissue(p: Painter, an: Anatomy, at: Local, ramp: Ramp, sheets: Float32, fine: Float32) -> None:
     b = an.bulk
     everywhere = slice(None)
     p.lay(everywhere, np.ones_like(at.u), Tissue.MUSCLE)
@@ -143,7 +145,7 @@ def _paint_soft_tissue(p: Painter, an: Anatomy, at: Local, ramp: Ramp, sheets: F
             p.lay(sel, ramp.share(d), Tissue.BLOOD)
 
 
-def _paint_spine(p: Painter, an: Anatomy, at: Local, ramp: Ramp, sheets: Float32) -> None:
+def paint_spine(p: Painter, an: Anatomy, at: Local, ramp: Ramp, sheets: Float32) -> None:
     b, t = an.bulk, an.tables
     sac_a, sac_b = t.sac_a[at.index], t.sac_b[at.index]
     sac_u, sac_v = t.sac_u[at.index], t.sac_v[at.index]
@@ -211,11 +213,11 @@ def _paint_spine(p: Painter, an: Anatomy, at: Local, ramp: Ramp, sheets: Float32
     p.lay(sel, ramp.share(spine + np.float32(b.cortex_mm)), Tissue.MARROW)
 
 
-def _paint_canal(p: Painter, an: Anatomy, at: Local, ramp: Ramp, fine: Float32) -> None:
+def paint_canal(p: Painter, an: Anatomy, at: Local, ramp: Ramp, fine: Float32) -> None:
     b, t = an.bulk, an.tables
     reach_u, reach_v = an.sac_rl_mm + an.sac_top_mm + 4, an.sac_ap_mm + an.sac_top_mm + 8
     sel = np.flatnonzero((np.abs(at.u) < reach_u) & (np.abs(at.v) < reach_v))
-    sub = _take(at, sel)
+    sub = take(at, sel)
     sac_a, sac_b = t.sac_a[sub.index], t.sac_b[sub.index]
     u, v = sub.u - t.sac_u[sub.index], sub.v - t.sac_v[sub.index]
     # Epidural space: mostly fat behind, veins in front.
@@ -239,10 +241,10 @@ def _paint_canal(p: Painter, an: Anatomy, at: Local, ramp: Ramp, fine: Float32) 
             p.lay(sel, ramp.share(np.maximum(d, sac)), Tissue.ROOT, outside=0)
 
 
-def _paint_cord(p: Painter, an: Anatomy, at: Local, ramp: Ramp) -> None:
+def paint_cord(p: Painter, an: Anatomy, at: Local, ramp: Ramp) -> None:
     t = an.tables
     sel = np.flatnonzero((np.abs(at.u) < t.cord_a.max() + 2) & (np.abs(at.v) < t.cord_b.max() + 2))
-    sub = _take(at, sel)
+    sub = take(at, sel)
     a, c = t.cord_a[sub.index].astype(np.float32), t.cord_b[sub.index].astype(np.float32)
     cord = ramp.share(superellipse_distance(sub.u, sub.v, a, c, an.exponent))
     p.lay(sel, cord, Tissue.WHITE, outside=0)

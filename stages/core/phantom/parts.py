@@ -1,0 +1,111 @@
+"""What a neck is made of beside its cord: sizes, what the cord suffers from, how it goes on beyond the neck."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+#: Either: areas are measured in double precision, surroundings are painted in single.
+Real = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Compression:
+    """A narrowing of the cord from the front or back, as in mild cervical myelopathy.
+
+    Attributes
+    ----------
+    s_mm : where, on the centreline
+    depth : fraction of the antero-posterior diameter that is lost at the worst place, in [0, 0.6]
+    length_mm : standard deviation of the narrowing along the cord
+    canal : fraction of the sac's antero-posterior diameter that a disc takes from the front there, in [0, 0.5]
+    """
+
+    s_mm: float
+    depth: float
+    length_mm: float
+    canal: float = 0.0
+
+
+@dataclass(frozen=True)
+class Thinning:
+    """A local loss of cord area, the same all round: centre, fraction lost there in [0, 0.5], SD along the cord."""
+
+    s_mm: float
+    loss: float
+    length_mm: float
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A hyperintense ellipsoid inside the cord: centre (s in mm; u, v as fractions of the half axes), radii in mm."""
+
+    s_mm: float
+    u: float
+    v: float
+    radius_mm: float
+    length_mm: float
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Cord and spine beyond the neck, for large views: the centreline's slope fades away, the cord ends at the top.
+
+    Attributes
+    ----------
+    top_s_mm : where the cord ends and the brainstem begins, at the foramen magnum
+    start_mm : the centreline follows its polynomials for |s| up to here; a cubic would leave the body further out
+    decay_mm : length over which its slope falls to 1/e beyond, below and above
+    reach_mm : the tables run over s in [-reach, reach]
+    taper : fraction of its area that the cord loses from the neck to the chest
+    """
+
+    top_s_mm: float
+    start_mm: float = 45.0
+    decay_mm: tuple[float, float] = (60.0, 20.0)
+    reach_mm: float = 260.0
+    taper: float = 0.3
+
+    def extend(self, value: Real, slope: Real, beyond: Real, order: int) -> Real:
+        """Continue a curve (or its derivative) from its ``value`` and ``slope`` at the end, ``beyond`` mm further."""
+        decay = np.where(beyond < 0, *self.decay_mm).astype(value.dtype)
+        fade = np.exp(-np.abs(beyond) / decay)
+        if order == 0:
+            moved: Real = value + slope * decay * (1 - fade) * np.sign(beyond)
+            return moved
+        if order == 1:
+            faded: Real = value * fade
+            return faded
+        bent: Real = np.where(beyond == 0, value, -slope * fade * np.sign(beyond) / decay)
+        return bent
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """What surrounds the canal: sizes in mm, measured in the section perpendicular to the centreline."""
+
+    body_rl_mm: float = 9.0  # half width of the vertebral bodies
+    body_ap_mm: float = 8.0  # half depth
+    disc_mm: float = 2.6  # half thickness
+    cortex_mm: float = 0.8
+    epidural_front_mm: float = 1.0
+    epidural_back_mm: float = 1.8
+    dura_mm: float = 0.5
+    lamina_mm: float = 3.5
+    arch_fraction: float = 0.62  # of a level's height that the arch covers
+    spinous_mm: float = 2.4  # half width
+    spinous_length_mm: float = 20.0
+    spinous_slope: float = 0.45
+    pillar_mm: float = 6.0  # radius of the articular pillars
+    artery_mm: float = 1.9
+    airway_mm: float = 8.0
+    airway_gap_mm: float = 6.0  # prevertebral tissue between body and airway
+    skin_mm: float = 42.0  # distance of the back of the neck's muscles from the cord
+    root_mm: float = 0.45
+    fat_sheet: float = 0.16  # thickness of fat sheets between muscles, in units of the texture
+    streaks: float = 1.2  # threshold of fatty streaks: lower is more fat
