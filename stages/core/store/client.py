@@ -82,7 +82,7 @@ class Store:
     def versions(self) -> list[Version]:
         """Return all versions by number; empty when the model is not registered yet."""
         with sentences(self.location, "did not list the versions"):
-            found = list(_pages(self.client.search_model_versions, filter_string=f"name='{self.model}'"))
+            found = list(pages(self.client.search_model_versions, filter_string=f"name='{self.model}'"))
             # The search returns no aliases: only the model itself knows them.
             aliases = self.client.get_registered_model(self.model).aliases if found else {}
         versions = []
@@ -267,7 +267,8 @@ def _run(run: Any) -> Run:
     )
 
 
-def _pages(search: Any, **query: Any) -> Iterator[Any]:
+def pages(search: Any, **query: Any) -> Iterator[Any]:
+    """Yield what a search of MLflow finds, page after page."""
     page = search(**query)
     while True:
         yield from page

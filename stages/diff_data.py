@@ -1,0 +1,36 @@
+"""What two models were trained on, compared: revisions, participants, images, and what became of each case.
+
+A version is a number, label, alias or digest of a model in MLflow, a bundle's folder, or a manifest of prepare.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from stages.core.data_difference import difference, table
+from stages.core.data_difference_text import lines
+from stages.core.errors import run
+from stages.core.files import write_csv
+from stages.core.training_sources import find_training_data
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the difference; with ``--csv`` every case that changed goes into a table too."""
+    parser = argparse.ArgumentParser(prog="cordrift diff-data", description=__doc__)
+    parser.add_argument("before", metavar="V1")
+    parser.add_argument("after", metavar="V2")
+    parser.add_argument("--csv", type=Path, metavar="OUT.csv", help="write every case that changed to this table")
+    parser.add_argument("--model", help="registered model (default: register.model of params.yaml)")
+    options = parser.parse_args(arguments)
+    old_name, old = find_training_data(options.before, options.model)
+    new_name, new = find_training_data(options.after, options.model)
+    changes = difference(old, new)
+    if options.csv is not None:
+        write_csv(options.csv, table(changes))
+    print("\n".join(lines(old, new, changes, (old_name, new_name))))
+
+
+if __name__ == "__main__":
+    run(main)
