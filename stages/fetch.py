@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 
 from stages.core.errors import CordriftError, run
-from stages.core.fetching import bring, choose
+from stages.core.fetching import explain, fetch
 from stages.core.files import write_json
 from stages.core.params import load_params
 from stages.core.registry import entry, load_registry, read_frozen
-from stages.core.whereabouts import describe
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -19,10 +18,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--dataset", help="entry of the registry (with --dry-run by default all of fetch.datasets)")
     parser.add_argument("--dry-run", action="store_true", help="clone names and keys only, and say what would come")
     options = parser.parse_args(argv)
-    params = load_params().fetch
+    params = load_params()
     if options.dry_run:
-        for name in [options.dataset] if options.dataset else params.datasets:
-            explain(name)
+        explain_all([options.dataset] if options.dataset else params.fetch.datasets)
         return
     if options.dataset is None:
         raise CordriftError("fetch needs --dataset NAME; without it, only --dry-run looks at all datasets of params.")
@@ -30,18 +28,21 @@ def main(argv: list[str] | None = None) -> None:
     dataset = entry(load_registry(), name)
     out = Path("data/fetch") / f"{name}.json"
     out.unlink(missing_ok=True)  # a fetch that fails leaves no manifest, not the one of an earlier commit
-    manifest = bring(choose(name, dataset, read_frozen()), params.jobs)
+    manifest = fetch(name, dataset, read_frozen(), params.fetch.jobs)
     write_json(out, manifest.model_dump())
     print(f"fetch {name}: {len(manifest.cases)} images, {len(manifest.excluded)} left out (reasons in {out})")
 
 
-def explain(name: str) -> None:
-    """Print what a fetch of a dataset would do."""
-    dataset = entry(load_registry(), name)
-    chosen = choose(name, dataset, read_frozen())
-    left_out = len(chosen.selection.excluded)
-    print("\n".join(describe(name, chosen.plan(), chosen.remotes, dataset.remotes)))
-    print(f"  {len(chosen.selection.cases)} images selected, {left_out} participants or images left out")
+def explain_all(names: list[str]) -> None:
+    """Print what a fetch of each dataset would do; one that has no plan does not hide the others'."""
+    registry, frozen, without = load_registry(), read_frozen(), []
+    for name in names:
+        try:
+            print("\n".join(explain(name, entry(registry, name), frozen)))
+        except CordriftError as error:
+            without.append(f"{name}: {error}")
+    if without:
+        raise CordriftError(" ".join(without))
 
 
 if __name__ == "__main__":

@@ -594,3 +594,13 @@ def test_end_to_end_after_training(
     assert "1 of 1 in MLflow" in listed
     assert f"data/package/{IN_BUNDLE}" in _section(text, "Kept in this workspace").split()
     assert learnt not in {case["participant"] for case in read_json(work / "data/prepare/manifest.json")["cases"]}
+
+
+def test_a_source_elsewhere_is_told_without_its_password(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    registry = place / "data/datasets.yaml"
+    registry.write_text(registry.read_text().replace("url: elsewhere", "url: https://bob:secret@lab.org/data"))
+    withdraw.main(["sub-o1", "--reason", "asked", "--no-rebuild"])
+    text = capsys.readouterr().out
+    assert "SOURCE is a full clone of https://lab.org/data" in text
+    assert "secret" not in text
+    assert _commands(text, "git -C SOURCE annex drop --force --from SIBLING -- sub-o1")

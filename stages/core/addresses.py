@@ -8,7 +8,7 @@ from pathlib import Path
 from stages.core.children import git
 from stages.core.errors import CordriftError
 
-_REMOTE = re.compile(r"(?:https|ssh|file)://[^\s]+")
+_REMOTE = re.compile(r"(?:https|ssh|file)://(?!-)(?:(?P<user>[^\s/@]*)@)?(?!-)[^\s@/]*(?:/\S*)?")
 _SCP = re.compile(r"[A-Za-z0-9][\w.-]*@[A-Za-z0-9][\w.-]*:(?!:)[^\s:]+")
 
 
@@ -18,12 +18,20 @@ def source_of(url: str) -> str:
     Raises
     ------
     CordriftError
-        No path, https, ssh, file or user@host address; or a path that leads to no dataset.
+        No path, https, ssh, file or user@host address, one with a password; or a path that leads to no dataset.
     """
-    if _REMOTE.fullmatch(url) or _SCP.fullmatch(url):
+    remote = _REMOTE.fullmatch(url)
+    if remote and remote["user"] and (url.startswith("https:") or ":" in remote["user"]):
+        raise CordriftError(
+            f"address {url.replace(remote['user'], '***', 1)!r} is refused: it holds a password or token, which the "
+            "registry and every manifest would show; give it to git's credential helper instead."
+        )
+    if remote or _SCP.fullmatch(url):
         return url
     if url.startswith("-") or "::" in url or "://" in url:
-        raise CordriftError(f"address {url!r} is refused: expected a path, or https://, ssh:// or file://.")
+        raise CordriftError(
+            f"address {url!r} is refused: expected a path, https://, ssh://, file:// or user@host:folder."
+        )
     folder = Path(url).expanduser()
     if not folder.is_dir():
         raise CordriftError(f"{url} does not exist or is no folder (looked in {Path.cwd()}).")

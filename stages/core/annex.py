@@ -12,23 +12,24 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from stages.core.addresses import check_origin, source_of
-from stages.core.children import call, condensed, datalad, datalad_results, git
+from stages.core.children import condensed, datalad, datalad_results, git
+from stages.core.commits import keys, tree
+from stages.core.edits import settle
 from stages.core.errors import CordriftError
-from stages.core.keys import git_key, parse_key, verify
+from stages.core.keys import verify
 from stages.core.special import SpecialRemote, switch
-from stages.core.volumes import POINTER_BYTES, is_pointer
+from stages.core.volumes import is_pointer
 from stages.core.whereabouts import missing
 
-__all__ = ["clone", "commit_of", "create", "get", "keys", "remove", "save", "tree", "verify"]
+__all__ = ["clone", "commit_of", "create", "get", "keys", "missing", "remove", "save", "tree", "verify"]
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_POINTER = b"/annex/objects/"
 #: Files per `datalad get`: few enough for any command line, many enough that its start-up (1 s) does not count.
 _BATCH = 200
 
@@ -118,19 +119,17 @@ def clone(url: str, path: Path, commit: str, tag: str, remotes: Mapping[str, str
         )
     if (path / ".git").exists():
         check_origin(url, path)
-        _check_edits(path)
         git(path, ["fetch", "--quiet", "--force", "--tags", "origin"], f"{url} cannot be reached")
+        settle(path, commit)
+        if git(path, ["rev-parse", "HEAD"]).strip() != commit:
+            # By force: half of these files may be there, from a checkout that was killed. Edits were refused above.
+            git(path, ["checkout", "--quiet", "--force", "--detach", commit])
     else:
-        _fresh(url, path)
-    try:
-        git(path, ["cat-file", "-e", commit + "^{commit}"])
-    except CordriftError as error:
-        raise CordriftError(f"{url} has no commit {commit}; check the registry.") from error
-    git(path, ["checkout", "--quiet", "--detach", commit])
+        _fresh(url, path, commit)
     return switch(path, remotes)
 
 
-def _fresh(url: str, path: Path) -> None:
+def _fresh(url: str, path: Path, commit: str) -> None:
     """Clone beside ``path`` and rename, so that a killed clone is never taken for one."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise CordriftError(f"{path} is in the way of a clone of {url} and is not one; move it away.")
@@ -139,12 +138,14 @@ def _fresh(url: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         # Not `datalad clone`: it switches on every special remote that the dataset asks for, and runs its program.
-        git(None, ["clone", "--quiet", "--", source_of(url), str(part)], f"{url} cannot be cloned")
+        words = ["clone", "--quiet", "--no-checkout", "--origin", "origin", "--", source_of(url), str(part)]
+        git(None, words, f"{url} cannot be cloned")
         git(
             part,
             ["annex", "init", "--quiet", "--no-autoenable", "cordrift"],
             f"{url} cannot be made a clone of git-annex",
         )
+        git(part, ["checkout", "--quiet", "--force", "--detach", commit])
         if Path(url).is_dir() and not Path(url).is_absolute():
             # A relative origin for a relative path: it survives a move of both.
             git(part, ["remote", "set-url", "origin", os.path.relpath(url, path)])
@@ -152,88 +153,6 @@ def _fresh(url: str, path: Path) -> None:
         part.replace(path)
     finally:
         remove(part)
-
-
-def _check_edits(path: Path) -> None:
-    answer = git(path, ["status", "--porcelain", "-z", "--untracked-files=no"])
-    entries = [(entry[:2], entry[3:]) for entry in answer.split("\0") if entry]
-    removed = [name for status, name in entries if status == " D"]
-    known = set(tree(path)) if entries else set()
-    edited = [name for status, name in entries if status != " D" and not (name in known and _as_committed(path, name))]
-    if removed:  # a file that someone removed, perhaps because its content was bad, comes back as the commit has it
-        git(path, ["checkout", "--quiet", "--", *removed])
-    if edited:
-        more = f" and {len(edited) - 1} more" if len(edited) > 1 else ""
-        raise CordriftError(
-            f"{path} has local edits: {edited[0]}{more}. A clone belongs to the pipeline; save the edits in the "
-            f"dataset itself and pin the new commit, or remove the file (`rm {path / edited[0]}`) and fetch again."
-        )
-
-
-def _as_committed(path: Path, name: str) -> bool:
-    """Tell whether a file that git calls modified holds what its commit says.
-
-    Git cannot know: after content came or went behind its back (an interrupted `get`) it sees another file size.
-    """
-    key = keys(path, [name])[name][0]
-    file = path / name
-    if is_pointer(file):
-        return _annex_key(file.read_bytes(), locked=False) == key
-    try:
-        verify(file, key)
-    except CordriftError:
-        return False
-    return True
-
-
-def tree(path: Path) -> list[str]:
-    """List every path of the commit that is checked out, from git and not from the folder, sorted."""
-    return sorted(entry.split("\t", 1)[1] for entry in _entries(path))
-
-
-def _entries(path: Path) -> list[str]:
-    return [entry for entry in git(path, ["ls-tree", "-r", "-z", "--full-tree", "HEAD"]).split("\0") if entry]
-
-
-def keys(path: Path, files: Iterable[str]) -> dict[str, tuple[str, int]]:
-    """Return the content key and size (bytes) of each file, as the commit that is checked out records them.
-
-    Raises
-    ------
-    CordriftError
-        A file is not in that commit, or has a key that names no content hash.
-    """
-    entries = {name: head.split() for head, name in (entry.split("\t", 1) for entry in _entries(path))}
-    found = {}
-    wanted = sorted(set(files))
-    for name in wanted:
-        if name not in entries:
-            raise CordriftError(f"{path} has no file {name} at its commit.")
-    blobs = _blobs(path, [entries[name][2] for name in wanted])
-    for name, blob in zip(wanted, blobs, strict=True):
-        key = _annex_key(blob, locked=entries[name][0] == "120000") or git_key(blob)
-        found[name] = (key, parse_key(key).size)
-    return found
-
-
-def _annex_key(blob: bytes, *, locked: bool) -> str:
-    if locked:  # a link into .git/annex/objects; any other link is content of git's
-        target = blob.decode(errors="replace")
-        return target.rsplit("/", 1)[1] if "annex/objects/" in target else ""
-    if blob.startswith(_POINTER) and len(blob) <= POINTER_BYTES:
-        return blob.split(b"\n", 1)[0].decode(errors="replace").rsplit("/", 1)[1].strip()
-    return ""
-
-
-def _blobs(path: Path, hashes: Sequence[str]) -> list[bytes]:
-    answer = call(["git", "-C", str(path), "cat-file", "--batch"], stdin="".join(f"{h}\n" for h in hashes).encode())
-    data, at, blobs = answer.stdout, 0, []
-    for _ in hashes:
-        head = data.index(b"\n", at)
-        size = int(data[at:head].split()[2])
-        blobs.append(data[head + 1 : head + 1 + size])
-        at = head + size + 2
-    return blobs
 
 
 def get(path: Path, files: Sequence[str], jobs: int = 1, arrived: Callable[[str], object] = str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,16 +31,27 @@ def datalad(arguments: Sequence[str], doing: str) -> None:
 
 
 def datalad_results(arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Run a DataLad command and yield its results as they come; what failed is a result like any other."""
-    try:
-        child = subprocess.Popen(
-            [*_DATALAD, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment()
-        )
-    except FileNotFoundError as error:
-        raise _not_found("datalad") from error
-    with child:
-        for line in child.stdout or ():
-            yield _json(line.decode(errors="replace"))
+    """Run a DataLad command and yield its results as they come; what failed is a result like any other.
+
+    Raises
+    ------
+    CordriftError
+        DataLad stopped without a result that says why.
+    """
+    failed = False
+    with tempfile.TemporaryFile() as said:
+        try:
+            child = subprocess.Popen([*_DATALAD, *arguments], stdout=subprocess.PIPE, stderr=said, env=_environment())
+        except FileNotFoundError as error:
+            raise _not_found("datalad") from error
+        with child:
+            for line in child.stdout or ():
+                result = _json(line.decode(errors="replace"))
+                failed = failed or result.get("status") in ("error", "impossible")
+                yield result
+        if child.returncode and not failed:
+            said.seek(0)
+            raise CordriftError(f"DataLad stopped: {condensed(said.read().decode(errors='replace'))}.")
 
 
 def _json(line: str) -> dict[str, Any]:
@@ -50,10 +62,10 @@ def _json(line: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def git(path: Path | None, arguments: Sequence[str], failure: str = "") -> str:
+def git(path: Path | None, arguments: Sequence[str], failure: str = "", stdin: str = "") -> str:
     """Run git (in ``path``) and return its output; ``failure`` begins the sentence when it fails."""
     where = [] if path is None else ["-C", str(path)]
-    answer = call(["git", *where, *arguments])
+    answer = call(["git", *where, *arguments], stdin.encode(errors="surrogateescape"))
     if answer.returncode:
         what = failure or f"`git {' '.join(arguments[:3])}` failed in {path}"
         raise CordriftError(f"{what}: {condensed(answer.stderr.decode(errors='replace'))}.")
@@ -89,6 +101,8 @@ def _environment() -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if name not in foreign}
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
     env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:https:ssh", "DATALAD_UI_PROGRESSBAR": "none"}
+    # git-annex has an ssh of its own; who tells git how to connect means both.
+    env |= {"GIT_ANNEX_USE_GIT_SSH": "1"} if {"GIT_SSH", "GIT_SSH_COMMAND"} & env.keys() else {}
     count = int(env.get("GIT_CONFIG_COUNT") or 0)
     for name, value in _IDENTITY.items():
         asked = ["git", "config", "--get", name]

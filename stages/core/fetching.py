@@ -9,12 +9,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from stages.core import annex
+from stages.core.alone import alone
 from stages.core.cohort import CLONES, Manifest, ManifestFile
 from stages.core.errors import CordriftError
 from stages.core.registry import Dataset, Frozen, pinned
 from stages.core.selection import PARTICIPANTS, Selection, participants, select
 from stages.core.special import SpecialRemote
-from stages.core.whereabouts import Plan, check_space, plan, unreachable
+from stages.core.whereabouts import Plan, check_space, describe, plan, unreachable
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,33 @@ class Chosen:
     def plan(self) -> Plan:
         """What a fetch would bring, and from where."""
         return plan(self.clone, {name: size for name, (_, size) in self.keys.items()})
+
+
+def fetch(name: str, dataset: Dataset, frozen: list[Frozen], jobs: int) -> Manifest:
+    """Clone a dataset, bring what the registry selects with ``jobs`` transfers at a time, and verify it.
+
+    Raises
+    ------
+    CordriftError
+        As :func:`choose` and :func:`bring`, or another fetch works on the clone.
+    """
+    with alone(CLONES / name):
+        return bring(choose(name, dataset, frozen), jobs)
+
+
+def explain(name: str, dataset: Dataset, frozen: list[Frozen]) -> list[str]:
+    """Clone a dataset without content and say in lines of text what a fetch would do.
+
+    Raises
+    ------
+    CordriftError
+        As :func:`choose`, or another fetch works on the clone.
+    """
+    with alone(CLONES / name):
+        chosen = choose(name, dataset, frozen)
+        lines = describe(name, chosen.plan(), chosen.remotes, dataset.remotes)
+    left_out = len(chosen.selection.excluded)
+    return [*lines, f"  {len(chosen.selection.cases)} images selected, {left_out} participants or images left out"]
 
 
 def choose(name: str, dataset: Dataset, frozen: list[Frozen], clones: Path = CLONES) -> Chosen:
@@ -59,11 +87,10 @@ def bring(chosen: Chosen, jobs: int) -> Manifest:
     """
     todo = chosen.plan()
     check_space(todo, chosen.clone)
+    wanted = [name for name in chosen.selection.files if name not in todo.nowhere]
     with tqdm(total=todo.to_come_size, desc=f"fetch {chosen.name}", unit="B", unit_scale=True, disable=None) as bar:
-        failed = annex.get(
-            chosen.clone, chosen.selection.files, jobs, lambda name: bar.update(chosen.keys.get(name, ("", 0))[1])
-        )
-    if failed:
+        failed = annex.get(chosen.clone, wanted, jobs, lambda name: bar.update(chosen.keys.get(name, ("", 0))[1]))
+    if failed or todo.nowhere:
         _explain(chosen, failed)
     again = f"python -m stages.fetch --dataset {chosen.name}"
     for name in tqdm(chosen.selection.files, desc=f"verify {chosen.name}", unit="file", disable=None):
@@ -83,10 +110,14 @@ def bring(chosen: Chosen, jobs: int) -> Manifest:
 def _explain(chosen: Chosen, failed: dict[str, str]) -> None:
     """Say of content that did not come where it was last known, or why a place that should have it did not give it."""
     left = chosen.plan()
+    sentences = []
     if left.nowhere:
-        raise CordriftError(unreachable(chosen.name, left.nowhere, chosen.remotes, left.files))
-    first = min(failed)
-    raise CordriftError(
-        f"{len(failed)} of {left.files} files of dataset {chosen.name!r} did not come, first: {first} "
-        f"({failed[first]}), from {', '.join(left.sources)}; fetch again: what came is kept."
-    )
+        sentences.append(unreachable(chosen.name, left.nowhere, chosen.remotes, left.files))
+    withheld = sorted(failed.keys() - left.nowhere.keys())
+    if withheld:
+        sentences.append(
+            f"{len(withheld)} of {left.files} files of dataset {chosen.name!r} did not come, first: {withheld[0]} "
+            f"({failed[withheld[0]]}), from {', '.join(left.sources)}; fetch again: what came is kept."
+        )
+    if sentences:
+        raise CordriftError(" ".join(sentences))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.core.children import call, git
+from stages.core.children import call, condensed, git
 from stages.core.errors import CordriftError
 
 #: Where git-annex keeps what it knows of special remotes, in a clone of a dataset.
@@ -44,12 +44,13 @@ def special_remotes(clone: Path) -> list[SpecialRemote]:
         stamp = _STAMP.search(line)
         when = float(stamp[1]) if stamp else 0.0
         values = dict(word.split("=", 1) for word in words if "=" in word)
+        values["name"] = values.get("name") or values.get("sameas-name", "")  # two doors to one place
         if uuid not in newest or when >= newest[uuid][0]:
             newest[uuid] = when, values
     found = [
         SpecialRemote(values["name"], _kind(values), uuid, values.get("autoenable") == "true")
         for uuid, (_, values) in newest.items()
-        if values.get("name")
+        if values["name"]
     ]
     return sorted(found, key=lambda remote: remote.name)
 
@@ -71,9 +72,8 @@ def switch(clone: Path, allowed: Mapping[str, str]) -> list[SpecialRemote]:
         cannot be switched on.
     """
     known = special_remotes(clone)
-    kinds = {remote.name: remote.kind for remote in known}
     for name, kind in allowed.items():
-        if kinds.get(name) != kind:
+        if [remote.kind for remote in known if remote.name == name] != [kind]:  # nor a second one of that name
             raise CordriftError(
                 f"the registry allows the special remote {name!r} of type {kind!r} for {clone.name}, but the dataset "
                 f"has {', '.join(map(str, known)) or 'no special remote'}; find out why, then correct `remotes`."
@@ -83,16 +83,30 @@ def switch(clone: Path, allowed: Mapping[str, str]) -> list[SpecialRemote]:
         git(clone, ["config", "--unset-all", ignored])
     on = set(git(clone, ["remote"]).split())
     for remote in known:
-        if remote.name in allowed and remote.name not in on:
-            git(clone, ["annex", "enableremote", remote.name], f"special remote {remote} of {clone.name} stays off")
+        if remote.name in allowed:
+            if remote.name not in on:
+                _enable(clone, remote)
             _vouch(clone, remote.name)
-        elif remote.name in on and remote.name not in allowed and remote.name != "origin":
+        elif remote.name in on and remote.name != "origin":
             git(clone, ["remote", "remove", remote.name])  # annex-ignore is not enough: `whereis` runs its program
     return known
 
 
+def _enable(clone: Path, remote: SpecialRemote) -> None:
+    answer = call(["git", "-C", str(clone), "annex", "enableremote", remote.name])
+    if answer.returncode:  # some need what is not in the dataset: the folder of a `directory`, a password
+        raise CordriftError(
+            f"special remote {remote} of {clone.name} cannot be switched on: "
+            f"{condensed(answer.stderr.decode(errors='replace'))}; do it by hand once, with what is asked for "
+            f"(`git -C {clone} annex enableremote {remote.name} NAME=VALUE`), and fetch again."
+        )
+
+
 def _vouch(clone: Path, name: str) -> None:
     """Tell git-annex that a person has agreed: newer versions use no special remote of a clone before that."""
+    state = call(["git", "-C", str(clone), "config", "--get", f"remote.{name}.annex-verified"])
+    if state.stdout.strip() == b"verified":
+        return
     answer = call(["git", "-C", str(clone), "annex", "verifyremote", name])
     wanted = re.search(rb"--safe (\S+)", answer.stdout)
     if wanted:

@@ -8,13 +8,25 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from stages.core.children import call, git
+from stages.core.children import call
+from stages.core.commits import links
 from stages.core.errors import CordriftError
 from stages.core.special import SpecialRemote
 from stages.core.volumes import is_pointer
 
-_GIGA = 1e9
+#: Places that git-annex asks in every clone without being told: addresses on the web, bittorrent.
+_ALWAYS = {"00000000-0000-0000-0000-000000000001": "web", "00000000-0000-0000-0000-000000000002": "bittorrent"}
+#: Files that a sentence names before it counts the others.
+_NAMED = 3
+
+
+class Place(NamedTuple):
+    """A repository or special remote that git-annex knows of, with the description that its owner gave it."""
+
+    uuid: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,7 @@ class Plan:
     to_come: int
     to_come_size: int
     sources: dict[str, int]
-    nowhere: dict[str, list[str]]
+    nowhere: dict[str, list[Place]]
     needed: int
     free: int
 
@@ -45,18 +57,18 @@ def missing(clone: Path, files: Sequence[str]) -> list[str]:
     return [name for name in files if is_pointer(clone / name) or not (clone / name).exists()]
 
 
-def places(clone: Path, files: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
-    """Return where git-annex last knew the content of each file: (uuid, description) of every place but this clone."""
+def places(clone: Path, files: Sequence[str]) -> dict[str, list[Place]]:
+    """Return where git-annex last knew the content of each file: every place but this clone."""
     if not files:
         return {}
-    command = ["git", "-C", str(clone), "annex", "whereis", "--json", "--batch"]
-    answer = call(command, stdin="".join(f"{name}\n" for name in files).encode())
-    found: dict[str, list[tuple[str, str]]] = {name: [] for name in files}
+    command = ["git", "-C", str(clone), "annex", "whereis", "--json", "--batch", "-z"]
+    answer = call(command, stdin="\0".join(files).encode(errors="surrogateescape"))
+    found: dict[str, list[Place]] = {name: [] for name in files}
     for line in answer.stdout.decode(errors="replace").splitlines():
         if line.startswith("{"):
             result = json.loads(line)
             copies = [*result.get("whereis", []), *result.get("untrusted", [])]
-            found[result["file"]] = [(copy["uuid"], copy["description"]) for copy in copies if not copy["here"]]
+            found[result["file"]] = [Place(copy["uuid"], copy["description"]) for copy in copies if not copy["here"]]
     return found
 
 
@@ -71,7 +83,7 @@ def reachable(clone: Path) -> dict[str, str]:
             uuids[value] = name
         elif value == "true":
             ignored.add(name)
-    return {uuid: name for uuid, name in uuids.items() if name not in ignored}
+    return _ALWAYS | {uuid: name for uuid, name in uuids.items() if name not in ignored}
 
 
 def plan(clone: Path, sizes: Mapping[str, int], free: int | None = None) -> Plan:
@@ -83,26 +95,19 @@ def plan(clone: Path, sizes: Mapping[str, int], free: int | None = None) -> Plan
     to_come = missing(clone, files)
     known = places(clone, to_come)
     asked = reachable(clone)
-    sources: Counter[str] = Counter()
-    nowhere: dict[str, list[str]] = {}
-    for name in to_come:
-        here = sorted({asked[uuid] for uuid, _ in known[name] if uuid in asked})
-        sources.update(here)
-        if not here:
-            nowhere[name] = sorted({description for _, description in known[name]})
-    linked = _links(clone)
-    needed = sum(sizes[name] * (1 if name in linked else 2) for name in to_come)
-    disk = shutil.disk_usage(clone).free if free is None else free
-    here_size = sum(sizes[name] for name in to_come)
+    held = {name: sorted({asked[place.uuid] for place in known[name] if place.uuid in asked}) for name in to_come}
+    linked = links(clone)
     return Plan(
-        len(files), sum(sizes.values()), len(to_come), here_size, dict(sorted(sources.items())), nowhere, needed, disk
+        files=len(files),
+        size=sum(sizes.values()),
+        to_come=len(to_come),
+        to_come_size=sum(sizes[name] for name in to_come),
+        sources=dict(sorted(Counter(source for sources in held.values() for source in sources).items())),
+        nowhere={name: sorted(known[name]) for name, sources in held.items() if not sources},
+        # An unlocked image lies on the disk twice, as git-annex's object and as the file; a link leads to the object.
+        needed=sum(sizes[name] * (1 if name in linked else 2) for name, sources in held.items() if sources),
+        free=shutil.disk_usage(clone).free if free is None else free,
     )
-
-
-def _links(clone: Path) -> set[str]:
-    """Locked files: their content lies on the disk once, that of unlocked ones in the object store too."""
-    entries = git(clone, ["ls-tree", "-r", "-z", "--full-tree", "HEAD"]).split("\0")
-    return {entry.split("\t", 1)[1] for entry in entries if entry.startswith("120000 ")}
 
 
 def check_space(todo: Plan, clone: Path) -> None:
@@ -114,35 +119,49 @@ def check_space(todo: Plan, clone: Path) -> None:
         With the need, what is free, and where.
     """
     if todo.needed > todo.free:
+        files = todo.to_come - len(todo.nowhere)
         raise CordriftError(
-            f"{todo.to_come} files of {clone.name} need {todo.needed / _GIGA:.2f} GB in {clone} (unlocked images lie "
-            f"there twice: in the annex and as files), but {todo.free / _GIGA:.2f} GB are free; make room, or move "
-            "data/clones to a larger disk and link to it."
+            f"{files} files of {clone.name} need {_bytes(todo.needed)} in {clone} (unlocked images lie there twice: in "
+            f"the annex and as files), but {_bytes(todo.free)} are free; make room, or move data/clones to a larger "
+            "disk and link to it."
         )
 
 
-def unreachable(name: str, nowhere: Mapping[str, list[str]], remotes: Sequence[SpecialRemote], total: int) -> str:
-    """Sentence for content that nobody who may be asked holds: how much, what first, where it was last known."""
-    first = min(nowhere)
-    known = nowhere[first]
-    off = [remote for remote in remotes if any(remote.name in place for place in known)]
-    where = f"git-annex last knew it in {', '.join(known)}" if known else "git-annex knows of no copy"
+def _bytes(size: int) -> str:
+    """A number of bytes for people, in the largest unit of which it holds one."""
+    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def unreachable(name: str, nowhere: Mapping[str, Sequence[Place]], remotes: Sequence[SpecialRemote], total: int) -> str:
+    """Sentence for content that nobody who may be asked holds: how much, which files, where it was last known."""
+    files = sorted(nowhere)
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    known = Counter(place for places in nowhere.values() for place in places)
+    copies = ", ".join(f"{place.description} ({count})" for place, count in known.most_common(_NAMED))
+    where = f"git-annex last knew content of theirs in {copies}" if known else "git-annex knows of no copy"
+    lost = sum(not places for places in nowhere.values())
+    if known and lost:
+        where += f", and of {lost} it knows no copy"
+    off = {remote for remote in remotes if any(place.uuid == remote.uuid for place in known)}
     way = "ask the owners of the dataset for it"
     if off:
-        lines = "; ".join(f"`{remote.name}: {remote.kind}`" for remote in off)
+        lines = ", ".join(f"`{remote.name}: {remote.kind}`" for remote in sorted(off, key=str))
         way = f"if you trust that special remote, add {lines} under `remotes` of {name} in the registry"
     return (
-        f"{len(nowhere)} of {total} files of dataset {name!r} cannot be had from any place that this clone may ask, "
-        f"first: {first}; {where}; {way}, then fetch again: what came is kept."
+        f"{len(files)} of {total} files of dataset {name!r} cannot be had from any place that this clone may ask: "
+        f"{', '.join(files[:_NAMED])}{more}; {where}; {way}, then fetch again: what came is kept."
     )
 
 
 def describe(name: str, todo: Plan, remotes: Sequence[SpecialRemote], allowed: Mapping[str, str]) -> list[str]:
     """Lines for a person: what a fetch of a dataset would do."""
     lines = [
-        f"{name}: {todo.files} files, {todo.size / _GIGA:.3f} GB; {todo.files - todo.to_come} are here, {todo.to_come} "
-        f"({todo.to_come_size / _GIGA:.3f} GB) are to come",
-        f"  disk: {todo.needed / _GIGA:.3f} GB needed, {todo.free / _GIGA:.3f} GB free"
+        f"{name}: {todo.files} files, {_bytes(todo.size)}; {todo.files - todo.to_come} are here, {todo.to_come} "
+        f"({_bytes(todo.to_come_size)}) are to come",
+        f"  disk: {_bytes(todo.needed)} needed, {_bytes(todo.free)} free"
         + (": NOT ENOUGH" if todo.needed > todo.free else ""),
     ]
     lines += [f"  from {source}: {count} files" for source, count in todo.sources.items()]

@@ -105,9 +105,9 @@ def _annex(root: Path, identity: Identity, registry: Registry) -> Iterator[Step]
         paths = _folders(annex.tree(clone), participants) if (clone / ".git").exists() else sorted(participants)
         words = ["git", "-C", source]
         siblings = git(root / url, ["remote"]).split() if local and (root / url).is_dir() else ["SIBLING"]
-        note = (
-            "" if local else f" SOURCE is a full clone of {url}, and SIBLING each name that `git remote` lists there."
-        )
+        note = "" if local else f" SOURCE is a full clone of {redact(url)}, SIBLING each name `git remote` lists there."
+        if not (clone / ".git").exists():
+            note += " There is no clone here, so add the participant's folders under derivatives."
         yield Step(
             f"Source dataset of {name}, by its owner: the content at its present commit, in the siblings and in the "
             f"dataset itself. A file of somebody else with the same content loses it too.{note}",
@@ -149,16 +149,17 @@ def _mlflow(location: Location, traces: Sequence[Trace]) -> Iterator[Step]:
     for trace in traces:
         if trace.trained:
             yield Step(
-                f"{trace.holder.name}, trained on the data: the version; then its run, marked as deleted; then the run "
-                f"with all artifacts (bundle, report, tables, masks).{note} Give its aliases to another version before.",
+                f"{trace.holder.name}, trained on the data: the version; then its run, marked as deleted; then the "
+                f"run with its artifacts (bundle, report, tables, masks).{note} Move its aliases first.",
                 tuple(_whole(trace.holder, uri, backend)),
             )
         elif trace.kept:
-            yield Step(
-                f"{trace.holder.name}, not trained on the data: the masks of its whole frozen set. Its tables stay, with "
-                "which later versions are compared.",
-                (f"{uri}{_python(_DELETE_MASKS.format(trace.holder.run_id, MASKS))}",),
-            )
+            if any(path.startswith(MASKS) for path in trace.kept):
+                yield Step(
+                    f"{trace.holder.name}, not trained on the data: the masks of its whole frozen set. Its tables "
+                    "stay, with which later versions are compared.",
+                    (f"{uri}{_python(_DELETE_MASKS.format(trace.holder.run_id, MASKS))}",),
+                )
             yield Step(
                 f"Or, where the rows in its tables must go too, all of {trace.holder.name}: it is then compared with "
                 f"no more.{note}",

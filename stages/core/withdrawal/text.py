@@ -93,7 +93,7 @@ def _rebuilt(done: Done) -> Iterator[str]:
         if one.shared:
             yield f"{one.clone}: content kept that others have too: {', '.join(one.shared)}"
         if one.in_git:
-            yield f"{one.clone}: {one.in_git} versions of files that git itself keeps stay in its history, as in the source's"
+            yield f"{one.clone}: {one.in_git} versions of files of git's own stay in its history, as in the source's"
     remembered = [path for path in done.scratch if path.suffix == ".json"]
     yield from (f"{path}: removed" for path in done.scratch if path not in remembered)
     if remembered:
@@ -127,7 +127,7 @@ def _cases(trace: Trace) -> str:
 def _store(done: Done) -> Iterator[str]:
     for trace in done.traces or ():
         for path in trace.kept:
-            yield f"{trace.holder.run_id} {path}   {trace.holder.name}"
+            yield f"run {trace.holder.run_id}: {path}   {trace.holder.name}"
 
 
 def _purge(steps: Iterable[Step]) -> Iterator[str]:

@@ -1,0 +1,224 @@
+"""The plan of a fetch: what is here, what is to come and from where, on the real dataset's paths and on a tiny one."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from data_factory import ROOT, SHARED, image_path, make_dataset, mask_path, write_registry
+from weather import CLONE, IMAGE, OUT, PEOPLE, chosen, fetched, register
+
+from stages import fetch
+from stages.core import annex, whereabouts
+from stages.core.children import call, git
+from stages.core.errors import CordriftError
+from stages.core.special import SpecialRemote
+from stages.core.whereabouts import Place, describe, plan, unreachable
+
+REAL = SHARED / "spine-generic"
+#: Where the real dataset's own git-annex branch says that its content is.
+AMAZON = "5a5447a8-a9b8-49bc-8276-01a62632b502"
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("published") / "ds"
+    make_dataset(path, PEOPLE)
+    return path
+
+
+@pytest.fixture
+def source(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the dataset, to spoil at will, and a workspace beside it."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(published, tmp_path / "ds", symlinks=True)
+    return tmp_path / "ds"
+
+
+def test_what_is_here_and_what_is_to_come(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    register("ds", source)
+    fetch.main(["--dry-run", "--dataset", "ds"])
+    first = capsys.readouterr().out
+    size = sum(size for _, size in annex.keys(CLONE, chosen().selection.files).values())
+    assert first.startswith(f"ds: 9 files, {size / 1000:.1f} kB; 1 are here, 8 (")
+    assert "\n  from origin: 8 files\n" in first
+    assert "\n  4 images selected, 0 participants or images left out\n" in first
+    assert annex.missing(CLONE, [IMAGE]) == [IMAGE]
+    assert not OUT.exists()
+    annex.get(CLONE, [IMAGE])
+    fetch.main(["--dry-run"])
+    assert "; 2 are here, 7 (" in capsys.readouterr().out
+
+
+def test_a_dry_run_leaves_the_manifest(source: Path) -> None:
+    register("ds", source)
+    assert fetched() == 9
+    before = OUT.read_bytes()
+    fetch.main(["--dry-run"])
+    assert OUT.read_bytes() == before
+
+
+def test_one_dataset_without_a_plan_does_not_hide_the_others(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    register("ds", source)
+    known = yaml.safe_load(Path("data/datasets.yaml").read_text())["datasets"]
+    write_registry(Path(), {"another": known["ds"] | {"commit": None}, **known})
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["fetch"]["datasets"] = ["another", "ds"]
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(CordriftError, match=r"^another: .*dataset 'another' has no commit yet"):
+        fetch.main(["--dry-run"])
+    assert capsys.readouterr().out.startswith("ds: 9 files")
+
+
+def test_fetch_without_a_dataset_is_a_sentence(source: Path) -> None:
+    register("ds", source)
+    with pytest.raises(CordriftError, match="fetch needs --dataset NAME"):
+        fetch.main([])
+
+
+def test_a_full_disk_is_seen_before_anything_comes(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register("ds", source)
+    size = chosen().plan().to_come_size
+    usage = shutil.disk_usage(".")
+    monkeypatch.setattr(whereabouts.shutil, "disk_usage", lambda _: usage._replace(free=2 * size - 1000))
+    with pytest.raises(CordriftError, match=r"8 files of ds need .* kB in data/clones/ds .* but .* kB are free"):
+        fetch.main(["--dataset", "ds"])
+    assert len(annex.missing(CLONE, [IMAGE, mask_path("sub-a2", "T2w")])) == 2
+    monkeypatch.setattr(whereabouts.shutil, "disk_usage", lambda _: usage._replace(free=2 * size))
+    assert fetched() == 9
+
+
+def test_need_counts_only_what_is_not_here_and_can_come(source: Path) -> None:
+    lost = image_path("sub-a2", "T1w")
+    git(source, ["annex", "drop", "--force", "--quiet", "--", lost])
+    register("ds", source)
+    sizes = {name: size for name, (_, size) in annex.keys(source, chosen().selection.files).items()}
+    annex.get(CLONE, [IMAGE])
+    todo = plan(CLONE, sizes, free=1)
+    assert (todo.to_come, list(todo.nowhere), todo.free) == (7, [lost], 1)
+    assert todo.to_come_size == sum(sizes.values()) - sizes[IMAGE] - sizes["participants.tsv"]
+    assert todo.needed == 2 * (todo.to_come_size - sizes[lost])
+
+
+def test_a_bare_repository_without_content_gives_a_plan_and_a_sentence(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register("bare.git", source)
+    git(None, ["clone", "--quiet", "--bare", "--", str(source), str(tmp_path / "bare.git")])
+    fetch.main(["--dry-run", "--dataset", "ds"])
+    said = capsys.readouterr().out
+    assert "; 1 are here, 8 (" in said
+    sentence = r"8 of 9 files of dataset 'ds' cannot be had from any place that this clone may ask: .* and 5 more; "
+    with pytest.raises(CordriftError, match=sentence + r"git-annex last knew content of theirs in .*ds \(8\); ask the"):
+        fetch.main(["--dataset", "ds"])
+    assert not OUT.exists()
+
+
+def test_content_on_the_web_is_to_come_from_there(source: Path) -> None:
+    """git-annex asks addresses that a dataset knows without being told; no network is needed for a plan."""
+    key = annex.keys(source, [IMAGE])[IMAGE][0]
+    git(source, ["annex", "drop", "--force", "--quiet", "--", IMAGE])
+    git(source, ["annex", "registerurl", "--quiet", key, "https://example.org/image.nii.gz"])
+    register("ds", source)
+    todo = chosen().plan()
+    assert todo.sources == {"origin": 7, "web": 1}
+    assert todo.nowhere == {}
+
+
+def test_the_sentence_names_each_place_and_each_remote_to_allow() -> None:
+    remotes = [SpecialRemote("b", "S3", "u-b", True), SpecialRemote("c", "webdav", "u-c", False)]
+    nowhere = {
+        "f1": [Place("u-b", "the bucket"), Place("u-1", "ada@laptop:~/b")],
+        "f2": [Place("u-b", "the bucket")],
+        "f3": [],
+        "f4": [],
+    }
+    said = unreachable("ds", nowhere, remotes, 10)
+    assert "4 of 10 files of dataset 'ds'" in said
+    assert "f1, f2, f3 and 1 more; " in said
+    assert "in the bucket (2), ada@laptop:~/b (1), and of 2 it knows no copy; " in said
+    assert "add `b: S3` under" in said
+    # "b" is part of the place's name only
+    assert "add" not in unreachable("ds", {"f1": [Place("u-1", "ada@laptop:~/b")]}, remotes, 10)
+
+
+def synthetic(folder: Path, *, annexed: bool) -> tuple[Path, str]:
+    """Write a bare repository with every path of the real dataset: pointers, no content.
+
+    ``annexed``: with the git-annex branch of the real one, which knows the content in the S3 remote ``amazon``.
+    """
+    paths = gzip.decompress((REAL / "tree-r20250314.txt.gz").read_bytes()).decode().splitlines()
+    example = (REAL / "pointer-example.txt").read_text()
+    text = {
+        ".gitattributes": b"*.nii.gz filter=annex annex.largefiles=anything\n",
+        "participants.tsv": (REAL / "participants.tsv").read_bytes(),
+    }
+    files, places = {}, {"uuid.log": f"{AMAZON} amazon timestamp=1s\n".encode()}
+    settings = "bucket=b encryption=none host=localhost public=yes publicurl=https://localhost/b type=S3"
+    places["remote.log"] = f"{AMAZON} autoenable=true name=amazon {settings} timestamp=1s\n".encode()
+    for path in paths:
+        files[path] = text.get(path, b"{}")
+        if path.endswith(".nii.gz"):
+            pointer = example.replace(example.split("--")[1].split(".")[0], hashlib.sha256(path.encode()).hexdigest())
+            files[path] = pointer.encode()
+            key = pointer.strip().rsplit("/", 1)[1]
+            where = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
+            places[f"{where[:3]}/{where[3:6]}/{key}.log"] = f"1s 1 {AMAZON}\n".encode()
+    stream = [
+        b"".join(
+            [f"commit refs/heads/{branch}\ncommitter a <a@example.org> 0 +0000\ndata 1\nx\n".encode()]
+            + [f"M 100644 inline {name}\ndata {len(blob)}\n".encode() + blob + b"\n" for name, blob in entries.items()]
+        )
+        for branch, entries in (("master", files), *([("git-annex", places)] if annexed else []))
+    ]
+    bare = folder / "real.git"
+    git(None, ["init", "--quiet", "--bare", "--initial-branch=master", str(bare)])
+    done = call(["git", "-C", str(bare), "fast-import", "--quiet"], stdin=b"".join(stream))
+    assert done.returncode == 0, done.stderr
+    git(bare, ["tag", "r20250314", "master"])
+    return bare, git(bare, ["rev-parse", "master"]).strip()
+
+
+@pytest.mark.parametrize("annexed", [True, False])
+def test_the_real_dataset_without_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], annexed: bool
+) -> None:
+    """17,025 paths, as after a clone of the real repository: a plan, a sentence, and what would be needed."""
+    if not REAL.is_dir():
+        pytest.skip(f"{REAL} is not here: the paths of the real dataset are given material, not part of the project")
+    monkeypatch.chdir(tmp_path)
+    bare, commit = synthetic(tmp_path, annexed=annexed)
+    register(str(bare), bare)
+    shutil.copyfile(ROOT / "data/frozen.csv", "data/frozen.csv")
+    real = yaml.safe_load((ROOT / "data/datasets.yaml").read_text())["datasets"]
+    changes = {"url": str(bare), "commit": commit, "remotes": {}}
+    names = ("spine-generic", "spine-generic-frozen")
+    write_registry(Path(), {name: real[name] | changes for name in names})
+    for name, files, images in zip(names, (190 * 12 + 1, 49 * 24 + 1), (190 * 6, 49 * 6), strict=True):
+        fetch.main(["--dry-run", "--dataset", name])
+        said = capsys.readouterr().out
+        gigabytes = (files - 1) * 8880618 / 1e9  # every pointer is the example's but for its hash
+        assert f"{name}: {files} files, {gigabytes:.1f} GB; 1 are here, {files - 1} ({gigabytes:.1f} GB) are to" in said
+        assert "  disk: 0 bytes needed" in said, "nothing of it can come"
+        assert f"{images} images selected" in said
+        assert ("special remote amazon (type S3), which the dataset asks every clone to use, is off" in said) == annexed
+        sentence = f"{files - 1} of {files} files of dataset {name!r} cannot be had"
+        assert sentence in said
+        where = rf"in amazon \({files - 1}\); .* add `amazon: S3` under" if annexed else "git-annex knows of no copy"
+        with pytest.raises(CordriftError, match=f"{sentence}.*{where}"):
+            fetch.main(["--dataset", name])
+    if annexed:  # the registry's own entry allows it, and asking nobody the plan says where all would come from
+        write_registry(Path(), {names[1]: real[names[1]] | changes | {"remotes": real[names[1]]["remotes"]}})
+        fetch.main(["--dry-run", "--dataset", names[1]])
+        assert f"\n  from amazon: {49 * 24} files\n" in capsys.readouterr().out
+
+
+def test_a_plan_says_when_the_disk_is_too_small(source: Path) -> None:
+    register("ds", source)
+    sizes = {name: size for name, (_, size) in chosen().keys.items()}
+    assert "NOT ENOUGH" in describe("ds", plan(CLONE, sizes, free=10), [], {})[1]
+    assert "NOT ENOUGH" not in describe("ds", plan(CLONE, sizes, free=10**9), [], {})[1]
