@@ -12,7 +12,7 @@ from stages.core import annex
 from stages.core.children import git
 from stages.core.cohort import CLONES
 from stages.core.registry import Registry
-from stages.core.store.location import Location
+from stages.core.store.location import Location, redact
 from stages.core.store.training_data import Holder
 from stages.core.withdrawal.clones import participants_in
 from stages.core.withdrawal.identity import Identity
