@@ -34,6 +34,7 @@ from test_diff_data import key, manifest, row
 
 from stages import history, register, withdraw
 from stages.core import annex
+from stages.core.alone import alone
 from stages.core.cohort import CLONES, read_manifest
 from stages.core.errors import CordriftError
 from stages.core.files import read_csv, read_json, write_json
@@ -604,3 +605,12 @@ def test_a_source_elsewhere_is_told_without_its_password(place: Path, capsys: py
     assert "SOURCE is a full clone of https://lab.org/data" in text
     assert "secret" not in text
     assert _commands(text, "git -C SOURCE annex drop --force --from SIBLING -- sub-o1")
+
+
+def test_a_fetch_that_is_under_way_is_not_disturbed(place: Path) -> None:
+    subprocess.run(["git", "init", "-q", "data/clones/ds"], env=_env(), check=True)
+    subprocess.run(["git", "-C", "data/clones/ds", "commit", "-qm", "x", "--allow-empty"], env=_env(), check=True)
+    with alone(CLONES / "ds"), pytest.raises(CordriftError, match=r"Not everything was rebuilt: .*data/clones/ds"):
+        withdraw.main(["sub-a1", "--reason", "asked"])
+    assert withdrawn()["ds"] == {"sub-a1": "asked"}
+    assert (CLONES / "ds" / image_path("sub-a1", "T1w")).is_file()

@@ -140,12 +140,13 @@ def _fresh(url: str, path: Path, commit: str) -> None:
         # Not `datalad clone`: it switches on every special remote that the dataset asks for, and runs its program.
         words = ["clone", "--quiet", "--no-checkout", "--origin", "origin", "--", source_of(url), str(part)]
         git(None, words, f"{url} cannot be cloned")
+        # Before git-annex is there: git would ask it for each of thousands of pointers, and it has no content yet.
+        git(part, ["checkout", "--quiet", "--force", "--detach", commit])
         git(
             part,
             ["annex", "init", "--quiet", "--no-autoenable", "cordrift"],
             f"{url} cannot be made a clone of git-annex",
         )
-        git(part, ["checkout", "--quiet", "--force", "--detach", commit])
         if Path(url).is_dir() and not Path(url).is_absolute():
             # A relative origin for a relative path: it survives a move of both.
             git(part, ["remote", "set-url", "origin", os.path.relpath(url, path)])
@@ -174,7 +175,7 @@ def get(path: Path, files: Sequence[str], jobs: int = 1, arrived: Callable[[str]
                     str(result.get("message") or result.get("error_message") or "no reason given")
                 )
         # git-annex leaves a pointer when it has the object but thinks the file filled; git writes the file anew.
-        left = [name for name in batch if is_pointer(path / name)]
+        left = [name for name in batch if name not in reasons and is_pointer(path / name)]
         for name in left:
             (path / name).unlink()
         if left:

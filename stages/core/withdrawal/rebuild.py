@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from stages.core.alone import alone
 from stages.core.cohort import CLONES
 from stages.core.params import Params, load_params
 from stages.core.registry import FROZEN, Registry, read_frozen
@@ -23,13 +24,14 @@ def clean(root: Path, identity: Identity, registry: Registry) -> tuple[list[Remo
     Raises
     ------
     CordriftError
-        git or git-annex fails.
+        A fetch is under way, or git or git-annex fails.
     """
     removed = []
     for name in sorted(registry.datasets):
         participants = {participant for dataset, participant in identity.ids if dataset == name}
         if participants and (root / CLONES / name / ".git").exists():
-            removed.append(take_out(root / CLONES / name, participants))
+            with alone(root / CLONES / name):  # a fetch that is under way would bring it back
+                removed.append(take_out(root / CLONES / name, participants))
     return removed, _clean_scratch(root / SCRATCH, identity)
 
 
