@@ -28,6 +28,7 @@ COMMANDS = {
     "pin": "write the commit that a dataset's tag points to into the registry",
     "withdraw": "leave a participant out for ever, and find what was made of the data",
     "diff-data": "what two model versions were trained on: added, removed, relabelled",
+    "doctor": "what this machine and workspace have, and what `dvc repro` would run",
     "monitor": "the monitoring half alone: a bundle on a profile's test datasets",
     "dashboard": "open MLflow on this workspace's store",
     "store": "mend a local MLflow store after its folder was moved",

@@ -1,0 +1,25 @@
+"""What this machine and this workspace have, what is missing, and what `dvc repro` would run. Runs nothing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from stages.core.diagnosis.check import lines
+from stages.core.diagnosis.examine import examine
+from stages.core.errors import run
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print one line per check; exit status 1 when something would stop `dvc repro` with these params."""
+    parser = argparse.ArgumentParser(prog="cordrift doctor", description=__doc__)
+    parser.add_argument("workspace", nargs="?", type=Path, default=Path(), help="folder (default: this one)")
+    checks = examine(parser.parse_args(argv).workspace)
+    print("\n".join(lines(checks)))
+    if any(check.state == "problem" for check in checks):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run(main)
