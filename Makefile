@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup demo test test-fast lint dashboard repro clean
+.PHONY: help setup demo test test-fast lint bench-fetch dashboard repro clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
@@ -33,6 +33,9 @@ lint: setup ## formatting, lint, types, workflows
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+bench-fetch: setup ## time and disk of a fetch of 300 and of 3,000 volumes (long; needs 20 GB)
+	$(BIN)/python tests/benchmarks/fetch.py
 
 dashboard: setup ## MLflow: this checkout's store, or the demo's when there is no other
 	$(BIN)/cordrift dashboard

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import yaml
+from cords import ROOT
 from data_factory import entry, workspace
 
 from stages import doctor
+from stages.core.cohort import CLONES, Manifest, read_manifest
+from stages.core.diagnosis import machine, pipeline, software
 from stages.core.diagnosis.check import Check, guarded, lines
 from stages.core.errors import CordriftError
+from stages.core.files import write_json
+from stages.core.nnunet.hardware import Gpu
+from stages.core.params import Params
 
 
 def _raise(error: Exception) -> list[Check]:
@@ -48,3 +60,139 @@ def test_a_dataset_without_a_pin_is_a_problem(tmp_path: Path, capsys: pytest.Cap
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "dataset ds" in line]
     assert line.startswith("problem")
     assert "cordrift pin ds" in line
+
+
+def _state(checks: Iterable[Check], name: str) -> Check:
+    (found,) = [check for check in checks if check.name == name]
+    return found
+
+
+def test_packages_that_differ_from_the_pins_are_named(tmp_path: Path) -> None:
+    pins = tmp_path / "constraints.txt"
+    here = version("numpy")
+    pins.write_text(f"numpy=={here}\nscipy==0.0.1\nno-such-package==1.0\n")
+    check = _state(software.packages(pins), "versions")
+    assert check.state == "warning"
+    assert check.found == f"1 of 2 packages differ: scipy {version('scipy')} (not 0.0.1)"
+    pins.write_text(f"numpy=={here}\n")
+    assert _state(software.packages(pins), "versions").state == "ok"
+    assert "nothing to compare with" in _state(software.packages(tmp_path / "absent.txt"), "versions").found
+
+
+def test_a_library_that_decides_the_weights_stops_the_run() -> None:
+    checks = list(software.pinned_libraries({"numpy": version("numpy"), "torch": "0.1", "nothing-such": "1"}))
+    assert [(check.name, check.state) for check in checks] == [
+        ("nothing-such", "problem"), ("numpy", "ok"), ("torch", "problem"),
+    ]  # fmt: skip
+    assert "not installed, but train.versions names 1" in checks[0].found
+
+
+def test_without_git_or_git_annex_the_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    checks = guarded("git", software.git, "problem") + guarded("git-annex", software.annex, "problem")
+    assert _state(checks, "git").state == "problem"
+    assert "install git" in _state(checks, "git").advice
+    assert [check.state for check in checks] == ["problem"] * len(checks)
+
+
+def test_a_machine_without_git_identity_is_told_that_one_is_lent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.chdir(tmp_path)
+    assert _state(software.git(), "git identity").found == "none set; cordrift lends one to its clones"
+    (tmp_path / ".gitconfig").write_text("[user]\n\tname = Ada\n\temail = ada@example.org\n")
+    assert _state(software.git(), "git identity").found == "Ada <ada@example.org>"
+
+
+def _params(device: str = "cpu", threads: int = 1) -> Params:
+    value = yaml.safe_load((ROOT / "params/demo.yaml").read_text(encoding="utf-8"))
+    for block in ("train", "segment"):
+        value[block] |= {"device": device, "threads": threads}
+    return Params.model_validate(value)
+
+
+def test_gpu_asked_for_and_missing() -> None:
+    (line,) = machine.gpu([], _params("cuda"))
+    assert line.state == "problem"
+    assert "train.device and segment.device is cuda" in line.found
+    (line,) = machine.gpu([Gpu("H1", 8 * 10**9)], _params("cpu"))
+    assert (line.state, line.found) == ("ok", "H1 (8.0 GB); not used: params say cpu")
+    (line,) = machine.gpu([], _params("cpu"))
+    assert (line.state, line.found) == ("ok", "none that torch can use")
+
+
+def test_more_threads_than_cores_is_a_warning() -> None:
+    count = len(os.sched_getaffinity(0))
+    assert _state(machine.cores(_params(threads=count)), "cores").state == "ok"
+    line = _state(machine.cores(_params(threads=count + 1)), "cores")
+    assert line.state == "warning"
+    assert f"train.threads and segment.threads to {count}" in line.advice
+
+
+def _manifest(folder: Path, size: int) -> Manifest:
+    files = [{"path": "a.nii.gz", "key": f"SHA256E-s{size}--{'0' * 64}.nii.gz", "size": size}]
+    value = {"dataset": "ds", "url": "u", "tag": "r1", "commit": "c" * 40, "role": "test", "licence": "CC0-1.0"}
+    write_json(folder / "ds.json", {**value, "files": files, "cases": [], "participants": [], "excluded": []})
+    return read_manifest(folder / "ds.json")
+
+
+def test_room_for_what_is_to_come(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    clone = tmp_path / CLONES / "ds"
+    (line, _) = machine.disk([_manifest(tmp_path, free)], tmp_path, tmp_path / ".dvc/cache")
+    assert line.state == "problem", "twice the free space"
+    assert "move data/clones" in line.advice
+    (line, same) = machine.disk([_manifest(tmp_path, 1000)], tmp_path, tmp_path / ".dvc/cache")
+    assert line.state == "ok"
+    assert same.found.endswith("is on the same disk")
+    (line, _) = machine.disk([None], tmp_path, tmp_path / ".dvc/cache")
+    assert "unknown until all datasets are fetched" in line.found
+    assert machine.fetch_need([_manifest(tmp_path, 1000)], tmp_path / CLONES) == 2000.0
+    clone.mkdir(parents=True)
+    (clone / "a.nii.gz").write_bytes(bytes(1000))
+    assert machine.fetch_need([_manifest(tmp_path, 1000)], tmp_path / CLONES) == 0.0
+
+
+GRAPH = """strict digraph {
+"fetch@a";
+"check@a";
+"prepare";
+"segment@a-0";
+"history";
+"fetch@a" -> "check@a";
+"check@a" -> "prepare";
+"prepare" -> "segment@a-0";
+}"""
+
+
+def test_what_would_run_is_counted_at_once_and_afterwards() -> None:
+    assert pipeline.downstream(["check@a"], GRAPH) == ["prepare", "segment@a-0"]
+    check = pipeline.would_run({"check@a": [{"changed deps": {}}], "history": ["always changed"]}, GRAPH)
+    assert check.found == "check 1; then, if results differ: prepare 1, segment 1, history 1"
+    check = pipeline.would_run({"history": ["always changed"]}, GRAPH)
+    assert check.found == "nothing, of 5 stages; every time: history 1"
+
+
+def test_a_remote_is_shown_without_its_password(tmp_path: Path) -> None:
+    config = {"remote.lab.url": "s3://bucket/x", "remote.http.url": "https://bob:secret@lab.org/x"}
+    config |= {"core.remote": "lab", "remote.gone.url": str(tmp_path / "gone")}
+    checks = guarded("DVC", lambda: pipeline.remotes(tmp_path, config))
+    assert "(default)" in _state(checks, "DVC remote lab").found
+    assert "secret" not in _state(checks, "DVC remote http").found
+    assert _state(checks, "DVC remote gone").state == "warning"
+    assert _state(pipeline.remotes(tmp_path, {}), "DVC remote").found == "none: outputs stay on this machine"
+
+
+def test_the_python_of_the_stages_must_be_the_one_with_cordrift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    (line,) = pipeline.interpreter()
+    assert line.state == "ok"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (line,) = pipeline.interpreter()
+    assert (line.state, line.found) == ("warning", "no python on the search path")

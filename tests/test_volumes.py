@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -85,6 +87,27 @@ def test_a_bad_file_is_a_sentence_that_names_it(tmp_path: Path, kind: str, sente
     with pytest.raises(CordriftError, match=sentence) as caught:
         volumes.read(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("offset", "raw", "sentence"),
+    [
+        pytest.param(70, struct.pack("<h", 9999), "cannot be read as an image: data code 9999", id="data type"),
+        pytest.param(40, struct.pack("<4h", 3, -4, 4, 4), "is truncated or damaged", id="negative size"),
+        pytest.param(40, struct.pack("<4h", 3, *[30000] * 3), "is truncated or damaged", id="size beyond memory"),
+        pytest.param(280, bytes(48), "has an affine that is no grid", id="affine of zeros"),
+        pytest.param(280, struct.pack("<f", math.nan), "has an affine that is no grid", id="affine with NaN"),
+        pytest.param(280, struct.pack("<8f", 1, 1, 0, 0, 1, 1, 0, 0), "two of its axes coincide", id="flat affine"),
+        pytest.param(108, struct.pack("<f", math.nan), "cannot be read as an image", id="offset of the voxels"),
+    ],
+)
+def test_a_damaged_header_is_a_sentence(tmp_path: Path, offset: int, raw: bytes, sentence: str) -> None:
+    whole = bytearray(nib.Nifti1Image(np.ones((4, 4, 4), np.float32), np.eye(4)).to_bytes())
+    whole[offset : offset + len(raw)] = raw
+    (tmp_path / "a.nii").write_bytes(whole)
+    with pytest.raises(CordriftError, match=sentence) as caught:
+        volumes.read(tmp_path / "a.nii")
+    assert str(tmp_path / "a.nii") in str(caught.value)
 
 
 @given(shift=st.floats(-0.5, 0.5), grow=st.integers(0, 1))

@@ -41,7 +41,7 @@ def fetched() -> int:
     return len([locate(manifest, file.path) for file in manifest.files])
 
 
-#: Keeps keys in a folder and logs every request. While the folder holds a file ``hang``, the third download never ends:
+#: Keeps keys in a folder and logs every request. While the folder holds a file ``hang``, the sixth download never ends:
 #: it says so through the pipe ``hanging``.
 _PROGRAM = """#!{python}
 import pathlib, shutil, signal, sys
@@ -58,7 +58,7 @@ for line in sys.stdin:
     elif words[0] == "TRANSFER":
         log(words[1])
         key, file = words[2], line.rstrip("\\n").split(" ", 3)[3]
-        if words[1] == "RETRIEVE" and (store / "hang").exists() and (store / "log").read_text().count("RETRIEVE") > 2:
+        if words[1] == "RETRIEVE" and (store / "hang").exists() and (store / "log").read_text().count("RETRIEVE") > 5:
             pathlib.Path(file).write_bytes((store / key).read_bytes()[:50])
             (store / "hanging").open("w").write("now")
             signal.pause()

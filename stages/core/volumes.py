@@ -14,7 +14,8 @@ import nibabel as nib
 import numpy as np
 from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import SpatialImage
+from nibabel.orientations import OrientationError
+from nibabel.spatialimages import HeaderDataError, SpatialImage
 from numpy.typing import NDArray
 
 from stages.core.errors import CordriftError
@@ -68,7 +69,7 @@ def _open(path: Path) -> SpatialImage:
         )
     try:
         image = nib.load(path)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
         raise CordriftError(f"{path} cannot be read as an image: {error}") from error
     if not isinstance(image, SpatialImage):
         raise CordriftError(f"{path} must be a volume, not {type(image).__name__}.")
@@ -81,7 +82,7 @@ def read(path: Path) -> Volume:
     Raises
     ------
     CordriftError
-        Not fetched, missing, unreadable, truncated, not 3-D, or with values that are not finite.
+        Not fetched, missing, unreadable, truncated, not 3-D, an affine that is no grid, or values that are not finite.
     """
     image = _open(path)
     if len(image.shape) != 3:
@@ -89,12 +90,17 @@ def read(path: Path) -> Volume:
     try:
         canonical = nib.as_closest_canonical(image)
         data = np.asarray(canonical.dataobj, dtype=np.float32)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise CordriftError(f"{path} is truncated or damaged: {error}") from error
+    except (OrientationError, np.linalg.LinAlgError) as error:
+        raise CordriftError(f"{path} has an affine that is no grid ({error}); correct its header.") from error
+    except (HeaderDataError, OSError, EOFError, ValueError, MemoryError, zlib.error) as error:
+        raise CordriftError(f"{path} is truncated or damaged: {error or type(error).__name__}") from error
+    affine = np.asarray(canonical.affine, dtype=np.float64)
+    if np.linalg.matrix_rank(affine) < 4:
+        raise CordriftError(f"{path} has an affine that is no grid (two of its axes coincide); correct its header.")
     bad = int(data.size - np.isfinite(data).sum())
     if bad:
         raise CordriftError(f"{path} holds {bad} values that are NaN or infinite (of {data.size}); expected none.")
-    return Volume(np.ascontiguousarray(data), np.asarray(canonical.affine, dtype=np.float64))
+    return Volume(np.ascontiguousarray(data), affine)
 
 
 def grid_difference(a: Volume, b: Volume) -> str:
