@@ -189,7 +189,9 @@ def test_a_remote_is_shown_without_its_password(tmp_path: Path) -> None:
     assert _state(pipeline.remotes(tmp_path, {}), "DVC remote").found == "none: outputs stay on this machine"
 
 
-def test_the_python_of_the_stages_must_be_the_one_with_cordrift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_the_stages_must_be_the_one_with_cordrift(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     (line,) = pipeline.interpreter()
     assert line.state == "ok"
