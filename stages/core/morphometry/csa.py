@@ -26,13 +26,13 @@ class Sections:
     """Measures of the n slices that hold cord, in ascending slice order; every array is (n,).
 
     ``flags`` holds for each slice the names of what is unusual about it. The names of the metrics are those of the
-    columns of the table.
+    columns of the table. ``line`` is the centreline at these slices.
     """
 
     index: NDArray[np.int64]
     z_mm: Floats
     metrics: dict[str, Floats]
-    cosine: Floats
+    line: Centreline
     flags: list[set[str]]
 
 
@@ -71,7 +71,8 @@ def measure_sections(mask: Volume, *, stiffness_mm: float) -> Sections:
     present = area > 0.0
     index = np.flatnonzero(present) + start[2]
     if not len(index):
-        return Sections(index.astype(np.int64), np.zeros(0), {}, np.zeros(0), [])
+        none = np.zeros(0)
+        return Sections(index.astype(np.int64), none, {}, Centreline(none, none, none, none), [])
     data, area = data[:, :, present], area[present]
     x = np.asarray((np.arange(data.shape[0]) + start[0]) * px, dtype=np.float64)
     y = np.asarray((np.arange(data.shape[1]) + start[1]) * py, dtype=np.float64)
@@ -89,7 +90,7 @@ def measure_sections(mask: Volume, *, stiffness_mm: float) -> Sections:
     metrics["length_mm"] = pz / line.cosine
     voxel = np.stack([line.x_mm / px, line.y_mm / py, index, np.ones(len(index))])
     world = mask.affine @ voxel
-    return Sections(index.astype(np.int64), world[2], metrics, line.cosine, _flags(data, index, start, full.shape))
+    return Sections(index.astype(np.int64), world[2], metrics, line, _flags(data, index, start, full.shape))
 
 
 def _frame(mask: Volume) -> Floats:

@@ -109,7 +109,7 @@ def _aggregate(
     first, last = levels[0], levels[-1]
     member = (level[sections.index] >= first) & (level[sections.index] <= last)
     covered = coverage(
-        discs, first, last, index=sections.index, cosine=sections.cosine, n_slices=n_slices, slice_mm=slice_mm
+        discs, first, last, index=sections.index, cosine=sections.line.cosine, n_slices=n_slices, slice_mm=slice_mm
     )
     row: dict[str, Any] = {"n_slices": int(member.sum()), "coverage": covered}
     flags: set[str] = set().union(*(f for f, inside in zip(sections.flags, member, strict=True) if inside))
