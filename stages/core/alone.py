@@ -28,7 +28,8 @@ def alone(clone: Path) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise CordriftError(
-                f"another fetch or withdrawal works on {clone} (it holds {hold}); wait until it ends, then run this again."
+                f"another fetch or withdrawal works on {clone} (it holds {hold}); wait until it ends, then run this "
+                f"again."
             ) from error
         _unlock(clone / ".git")
         yield
