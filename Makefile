@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup demo test test-fast lint bench-fetch dashboard repro clean
+.PHONY: help setup demo test test-fast lint bench-fetch bench-ruler bench-differences dashboard repro clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
@@ -36,6 +36,12 @@ lint: setup ## formatting, lint, types, workflows
 
 bench-fetch: setup ## time and disk of a fetch of 300 and of 3,000 volumes (long; needs 20 GB)
 	$(BIN)/python tests/benchmarks/fetch.py
+
+bench-ruler: setup ## accuracy, speed and memory of the ruler against cords of known area (minutes)
+	$(BIN)/python tests/benchmarks/ruler.py
+
+bench-differences: setup ## how far columns of the Spinal Cord Toolbox of the same name differ (seconds)
+	$(BIN)/python tests/benchmarks/differences.py
 
 dashboard: setup ## MLflow: this checkout's store, or the demo's when there is no other
 	$(BIN)/cordrift dashboard

@@ -8,13 +8,14 @@ from typing import Any
 from stages.core.errors import run
 from stages.core.files import whole_folder, write_json
 from stages.core.params import load_params
+from stages.core.remeasuring import current_ruler
 from stages.core.store import priors
 from stages.core.store.client import open_store
 from stages.core.store.packaged import bundle_digest
 
 
 def main() -> None:
-    """Write reports/history: priors.json, and one folder of tables per prior version."""
+    """Write reports/history: priors.json, and one folder of tables per prior version, measured with today's ruler."""
     params = load_params()
     rows: list[dict[str, Any]] = []
     with whole_folder(Path("reports/history")) as part:
@@ -25,7 +26,13 @@ def main() -> None:
             versions, foreign = priors.select(store.versions(), bundle_digest())
             if foreign:
                 print(f"{foreign} versions of {store.model} carry no digest (not registered by cordrift): left out.")
-            rows = [priors.fetch(store, version, part) for version in versions]
+            ruler = current_ruler(params.measure, Path("reports/measure"))
+            rows = [priors.fetch(store, version, part, ruler) for version in versions]
+            for row in rows:
+                if row["other_ruler"]:
+                    print(
+                        f"version {row['version']} was measured with another ruler and stays so: {row['other_ruler']}"
+                    )
         write_json(
             part / "priors.json",
             {"offline": params.history.offline, "model": params.registration.model, "priors": rows},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from stages.core.errors import run
@@ -23,9 +24,10 @@ def main() -> None:
         print(f"history.offline is true: {label} was not compared with its priors, so it is not registered.")
         write_json(RECEIPT, {"digest": bundle_digest(), "model": model, "version": None, "aliases": []})
         return
-    record = collect(label, params.segment.datasets, params.segment.shards)
-    store = open_store(model)
-    version = register_version(store, record)
+    with tempfile.TemporaryDirectory() as scratch:
+        record = collect(label, params.segment, Path(scratch))
+        store = open_store(model)
+        version = register_version(store, record)
     for fold, settings, progress in trainings():
         log_training(store, fold, record.digest, settings, progress)
     aliases = sorted(version.aliases)

@@ -8,11 +8,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
+from cords import binarised, cord, discs_at, key_of_file
 
 from stages.core.files import write_csv, write_json
+from stages.core.morphometry.ruler import ruler_id
+from stages.core.params import load_params
 from stages.core.store.client import open_store
+from stages.core.volumes import Volume, write
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 MODEL = "cord-demo"
@@ -47,12 +52,18 @@ def workspace(root: Path, digest: str = A, *, label: str = "v1", report: str = "
     curve = {"epoch": [0, 1], "train_loss": [0.5, 0.25], "val_loss": [0.6, None], "dice": [0.1, 0.9], "seconds": [2, 3]}
     write_csv(root / "data/package/fold_0/progress.csv", pd.DataFrame(curve))
     write_json(root / "data/package/training_data.json", {"cases": [digest]})
+    fetched(root)
     for shard in (0, 1):
         segmented(root, shard, digest)
-    series = {"bundle": digest, "inference": "i" * 64, "ruler": "r" * 64, "frozen": "f" * 64}
+    series = {"bundle": digest, "inference": "i" * 64, "ruler": ruler(), "frozen": "f" * 64}
     write_json(root / "reports/measure/summary.json", {**series, "cases": 4, "failed": 1, "range": "C2-C3"})
-    write_csv(root / "reports/measure/measures.csv", pd.DataFrame({"bundle": [digest], "csa_mm2": [70.0]}))
+    reference = {"scope": "range", "source": "reference", "kind": "binary", "csa_mm2": 70.0, "bundle": digest}
+    reference |= {"dataset": "frozen", "participant": "sub-0", "session": "", "contrast": "T1w"}
+    write_csv(root / "reports/measure/measures.csv", pd.DataFrame([reference]))
     agreement = {
+        "dataset": ["frozen"] * 4,
+        "participant": ["sub-0", "sub-1", "sub-0", "sub-1"],
+        "session": [""] * 4,
         "contrast": ["T1w", "T1w", "T2w", "T2w"],
         "dice": [0.9, 0.8, 0.7, None],
         "csa_error_mm2": [1.0, 3.0, 2.0, None],
@@ -93,6 +104,41 @@ def page(root: Path, report: str) -> None:
     (root / f"reports/report/figures/{report}.png").write_bytes(report.encode())
 
 
+@functools.cache
+def ruler() -> str:
+    """Today's ruler with the demo's params."""
+    return ruler_id(load_params(REPOSITORY / "params/demo.yaml").measure)
+
+
+def fetched(root: Path) -> None:
+    """Write the manifest of the frozen set: two participants, each with a contrast that fails and one with discs."""
+    files, cases = [], []
+    for sub in ("sub-0", "sub-1"):
+        path = root / f"data/clones/frozen/{sub}/discs.nii.gz"
+        write(path, discs_at(_cord(0.0), {2: 13, 3: 8, 4: 3}).data.astype(np.uint8), _cord(0.0).affine)
+        labels = {"path": f"{sub}/discs.nii.gz", "key": key_of_file(path), "size": path.stat().st_size}
+        files += [labels, *({"path": f"{sub}_{name}", "key": "GIT-s0--0", "size": 0} for name in ("T1w", "T2w"))]
+        for contrast in ("T1w", "T2w"):
+            case: dict[str, Any] = {
+                "participant": sub,
+                "session": "",
+                "contrast": contrast,
+                "image": f"{sub}_{contrast}",
+            }
+            cases.append(case | {"mask": None, "softmask": None, "discs": labels["path"]})
+    value: dict[str, Any] = {"dataset": "frozen", "url": "u", "tag": "r1", "commit": "c" * 40, "role": "test"}
+    value |= {"licence": "CC0-1.0", "participants": [], "excluded": []}
+    write_json(root / "data/fetch/frozen.json", {**value, "files": files, "cases": cases})
+
+
+def _cord(grow: float) -> Volume:
+    """A tiny soft cord of 17 slices in a corner of its volume."""
+    made = cord((1.0, 1.0, 2.0), 17, semi=(4.0 + grow, 3.0 + grow), sub=3, sub_z=1)
+    data = np.zeros((20, 18, 17), dtype=np.float32)
+    data[2 : 2 + made.data.shape[0], 1 : 1 + made.data.shape[1]] = made.data
+    return Volume(data, np.diag([1.0, 1.0, 2.0, 1.0]))
+
+
 def segmented(root: Path, shard: int, digest: str) -> None:
     """Write one shard of one good case and one failed case, with a stray file that no manifest names."""
     folder = root / f"reports/segment/frozen/{shard}"
@@ -100,9 +146,9 @@ def segmented(root: Path, shard: int, digest: str) -> None:
     case = {"dataset": "frozen", "participant": f"sub-{shard}", "session": None, "contrast": "T1w", "warnings": []}
     good = {**case, "status": "ok", "reason": "", "binary": f"{stem}seg.nii.gz", "soft": f"{stem}probseg.nii.gz"}
     bad = {**case, "contrast": "T2w", "status": "failed", "reason": "empty", "binary": None, "soft": None}
-    for name in ("seg.nii.gz", "seg.json", "probseg.nii.gz", "probseg.json"):
-        (folder / stem).parent.mkdir(parents=True, exist_ok=True)
-        (folder / f"{stem}{name}").write_bytes(f"{digest}{shard}{name}".encode())
+    soft = _cord(int(digest[0], 16) / 20)  # each version its own
+    write(folder / f"{stem}seg.nii.gz", binarised(soft).data.astype(np.uint8), soft.affine)
+    write(folder / f"{stem}probseg.nii.gz", soft.data, soft.affine)
     (folder / "stray.nii.gz").write_bytes(b"left over")
     write_json(
         folder / "manifest.json", {"shard": shard, "bundle": digest, "inference": "i" * 64, "cases": [good, bad]}

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from store_workspace import MODEL, A, B, files, params, workspace
+import yaml
+from store_workspace import MODEL, A, B, files, params, ruler, workspace
 
 from stages import history, register
+from stages.core import remeasuring
+from stages.core.cohort import read_manifest
+from stages.core.drift.store import read_priors
+from stages.core.drift.versions import Series
 from stages.core.errors import CordriftError
-from stages.core.files import read_json
+from stages.core.files import read_csv, read_json, write_csv, write_json
+from stages.core.measuring import measure_cohort
+from stages.core.morphometry.ruler import ruler_id
+from stages.core.params import Measure, load_params
+from stages.core.segmented import read_shards
 from stages.core.store import client, priors
 
 
@@ -47,12 +59,140 @@ def test_priors_leave_out_the_current_bundle(lab: Path) -> None:
         "aliases": ["anchor", "champion"],
         "bundle": A,
         "inference": "i" * 64,
-        "ruler": "r" * 64,
+        "ruler": ruler(),
         "frozen": "f" * 64,
         "folder": A[:12],
+        "ruler_was": ruler(),
+        "remeasured": False,
+        "other_ruler": "",
     }
     assert set(first) == {"priors.json", *(f"{A[:12]}/{name}" for name in priors.MEASURES)}
     assert A.encode() in first[f"{A[:12]}/measures.csv"]
+
+
+# --- another ruler
+
+
+def stiffer(lab: Path) -> Measure:
+    """Give the workspace another ruler, and measures of the current bundle that it made; return its params."""
+    value = yaml.safe_load((lab / "params.yaml").read_text())
+    value["measure"]["stiffness_mm"] = 40.0
+    (lab / "params.yaml").write_text(yaml.safe_dump(value))
+    measure = load_params(lab / "params.yaml").measure
+    summary = read_json(lab / "reports/measure/summary.json")
+    write_json(lab / "reports/measure/summary.json", {**summary, "ruler": ruler_id(measure)})
+    return measure
+
+
+def masks_of(version: int = 1) -> Path:
+    """The kept masks of a version in the store."""
+    store = client.open_store(MODEL)
+    run = store.client.get_run(store.versions()[version - 1].run_id)
+    return Path(run.info.artifact_uri) / "masks.zip"
+
+
+def judged() -> bool:
+    """Whether compare takes the one prior for one that it may judge."""
+    summary = read_json(Path("reports/measure/summary.json"))
+    candidate = Series(**{name: str(summary[name]) for name in Series.__dataclass_fields__})
+    (prior,), _ = read_priors(Path("reports/history"), candidate)
+    return prior.version is not None
+
+
+def test_a_prior_of_another_ruler_is_measured_again(lab: Path, tmp_path: Path) -> None:
+    measure = stiffer(lab)
+    assert ruler_id(measure) != ruler()
+    history.main()
+    first = files(lab / "reports/history")
+    (prior,) = read_json(lab / "reports/history/priors.json")["priors"]
+    assert (prior["ruler"], prior["ruler_was"]) == (ruler_id(measure), ruler())
+    assert (prior["remeasured"], prior["other_ruler"]) == (True, "")
+    before = workspace(tmp_path / "direct", A, store=False)
+    direct = measure_cohort(
+        [read_manifest(before / "data/fetch/frozen.json")],
+        read_shards(before / "reports/segment", ["frozen"], [0, 1]),
+        load_params(before / "params.yaml").segment.contrasts,
+        measure,
+        before / "data/clones",
+    )
+    write_csv(tmp_path / "direct.csv", direct.measures)
+    assert first[f"{A[:12]}/measures.csv"] == (tmp_path / "direct.csv").read_bytes()
+    ranges = direct.measures[(direct.measures["scope"] == "range") & (direct.measures["kind"] == "binary")]
+    assert ranges["csa_mm2"].notna().sum() == (ranges["flags"] == "failed").sum() == 2, "failed cases stay failed"
+    agreement = read_csv(lab / f"reports/history/{A[:12]}/agreement.csv")
+    csa = ranges.set_index(["participant", "contrast"]).loc["sub-0", "T1w"]["csa_mm2"]
+    assert agreement["csa_error_mm2"].iloc[0] == pytest.approx(abs(csa - 70.0)), "of this run's reference, 70 mm2"
+    assert agreement["csa_error_mm2"].iloc[1:].isna().all(), "the only reference at hand"
+    assert agreement["dice"].tolist()[:3] == [0.9, 0.8, 0.7], "overlap knows no ruler"
+    assert judged()
+    history.main()
+    assert files(lab / "reports/history") == first, "the same answer, the same bytes: what follows rests"
+
+
+def test_without_measures_of_this_ruler_there_is_no_error(lab: Path) -> None:
+    stiffer(lab)
+    shutil.rmtree(lab / "reports/measure")
+    history.main()
+    assert read_csv(lab / f"reports/history/{A[:12]}/agreement.csv")["csa_error_mm2"].isna().all()
+
+
+def _lose(masks: Path) -> None:
+    masks.unlink()
+
+
+def _whole_masks(masks: Path) -> None:
+    with zipfile.ZipFile(masks, "w") as archive:
+        archive.writestr("frozen/sub-0/anat/sub-0_T1w_label-SC_seg.nii.gz", b"a whole mask")
+
+
+@pytest.mark.parametrize(("change", "why"), [(_lose, "holds no masks.zip"), (_whole_masks, "did not keep masks")])
+def test_a_prior_without_kept_masks_keeps_its_ruler(
+    lab: Path, capsys: pytest.CaptureFixture[str], change: Callable[[Path], None], why: str
+) -> None:
+    history.main()
+    as_measured = files(lab / "reports/history")
+    stiffer(lab)
+    change(masks_of())
+    history.main()
+    (prior,) = read_json(lab / "reports/history/priors.json")["priors"]
+    assert (prior["ruler"], prior["ruler_was"], prior["remeasured"]) == (ruler(), ruler(), False)
+    assert why in prior["other_ruler"]
+    assert why in capsys.readouterr().out
+    kept = files(lab / "reports/history")
+    assert {name: kept[name] for name in kept if name != "priors.json"} == {
+        name: as_measured[name] for name in as_measured if name != "priors.json"
+    }
+    assert not judged(), "another ruler is no basis for a judgement"
+
+
+def test_a_mask_that_the_new_ruler_refuses_stops_nothing(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stiffer(lab)
+
+    def refuse(*_: object) -> None:
+        raise CordriftError("the mask's voxel axes are not perpendicular.")
+
+    monkeypatch.setattr(remeasuring, "measure_volume", refuse)
+    history.main()
+    (prior,) = read_json(lab / "reports/history/priors.json")["priors"]
+    assert prior["other_ruler"] == (
+        "the kept binary mask of frozen sub-0 T1w: the mask's voxel axes are not perpendicular."
+    )
+    assert not judged()
+
+
+def test_changed_masks_are_refused(lab: Path) -> None:
+    stiffer(lab)
+    with zipfile.ZipFile(masks_of(), "a") as archive:
+        archive.writestr("frozen/more.nii.gz", b"x")
+    with pytest.raises(CordriftError, match=r"Version 1 .* masks.zip is not the file that was registered.*register"):
+        history.main()
+    assert not (lab / f"reports/history/{A[:12]}").exists()
+
+
+def test_masks_are_not_fetched_when_the_ruler_is_the_same(lab: Path) -> None:
+    masks_of().write_bytes(b"no zip")
+    history.main()
+    assert judged()
 
 
 def test_priors_come_by_number_not_by_text() -> None:

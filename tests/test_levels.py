@@ -8,12 +8,13 @@ import pytest
 from cords import cord, discs_at
 
 from stages.core.errors import CordriftError
-from stages.core.morphometry.levels import assign, coverage, level_name, range_name, read_discs
+from stages.core.morphometry.labels import read_discs
+from stages.core.morphometry.levels import assign, coverage, level_name, range_name
 from stages.core.morphometry.table import measure_volume
 from stages.core.params import Measure
 from stages.core.volumes import Volume
 
-PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=5.0)
+PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)
 THICK = cord((1.0, 1.0, 17.0), 5)
 
 
@@ -81,7 +82,7 @@ def test_contradictory_labels_are_refused() -> None:
 def test_coverage_counts_slice_thickness(present: object, expected: float, why: str) -> None:
     found = read_discs(discs({2: 10, 3: 6, 4: 2}))
     index = np.array(list(present), dtype=np.int64)  # type: ignore[call-overload]
-    part = coverage(found, 2, 3, index=index, cosine=np.ones(len(index)), n_slices=12, slice_mm=3.0)
+    part = coverage(found, 2, 3, index=index, cosine=np.ones(len(index)))
     assert part == pytest.approx(expected), why
 
 
@@ -90,11 +91,11 @@ def test_coverage_is_a_length_along_the_centreline() -> None:
     found = read_discs(discs({2: 10, 3: 6, 4: 2}))
     cosine = np.where(np.arange(12) > 6, 0.5, 1.0)
     index = np.arange(7, 12)
-    part = coverage(found, 2, 3, index=index, cosine=cosine[7:], n_slices=12, slice_mm=1.0)
+    part = coverage(found, 2, 3, index=index, cosine=cosine[7:])
     # Slices below take the angle of the nearest slice with cord: all of the range leans.
     assert part == pytest.approx(3.5 / 8)
     index = np.delete(np.arange(12), 5)
-    part = coverage(found, 2, 3, index=index, cosine=cosine[index], n_slices=12, slice_mm=1.0)
+    part = coverage(found, 2, 3, index=index, cosine=cosine[index])
     assert part == pytest.approx((3.5 / 0.5 + 3.5) / (3.5 / 0.5 + 4.5))
 
 

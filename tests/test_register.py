@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from store_workspace import MODEL, A, B, C, contents, files, page, params, workspace
+from store_workspace import MODEL, A, B, C, contents, files, page, params, ruler, workspace
 
 from stages import history, register
 from stages.core.errors import CordriftError
 from stages.core.files import read_json, write_json
+from stages.core.kept import restore
+from stages.core.kept_zip import read_kept
+from stages.core.params import load_params
 from stages.core.store import client, record, registration
+from stages.core.volumes import read
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +87,7 @@ def test_first_version(lab: Path) -> None:
     state = contents(lab)
     assert [(number, aliases) for number, _, aliases, _ in state["versions"]] == [(1, ("anchor", "champion"))]
     tags = state["versions"][0][3]
-    assert (tags["digest"], tags["label"], tags["inference"], tags["ruler"]) == (A, "v1", "i" * 64, "r" * 64)
+    assert (tags["digest"], tags["label"], tags["inference"], tags["ruler"]) == (A, "v1", "i" * 64, ruler())
     version, training = state["runs"]["version a 0"], state["runs"]["training a 1"]
     assert version["status"] == training["status"] == ("FINISHED", "active")
     # agreement.csv: Dice .9 .8 .7; CSA STD 1 and 3 (SD sqrt 2), the reference's 9 and an undefined one left out
@@ -118,15 +122,24 @@ def test_first_version(lab: Path) -> None:
 
 
 def test_masks_are_those_of_the_manifests(lab: Path) -> None:
-    record_of = record.collect("v1", ["frozen"], [0, 1])
-    masks = next(artifact for artifact in record_of.artifacts if artifact.path == "masks.zip")
-    with zipfile.ZipFile(masks.file(lab)) as archive:
-        names = archive.namelist()
-        assert archive.read(names[0]) == (lab / "reports/segment/frozen/0" / names[0]).read_bytes()
-    assert len(names) == 8, "two shards, soft and binary, each with its sidecar; no stray file"
-    assert not any("stray" in name for name in names)
-    first = masks.file(lab).read_bytes()
-    assert masks.file(lab).read_bytes() == first
+    def masks(folder: str) -> tuple[record.Artifact, bytes]:
+        collected = record.collect("v1", load_params().segment, lab / folder)
+        found = next(artifact for artifact in collected.artifacts if artifact.path == "masks.zip")
+        return found, found.file(lab).read_bytes()
+
+    artifact, content = masks("one")
+    kept = read_kept(lab / "masks.zip", artifact.digest())
+    assert kept is not None
+    stems = [f"frozen/sub-{n}/anat/sub-{n}_T1w_label-SC_" for n in (0, 1)]
+    assert sorted(kept.files) == [f"{stem}{name}.nii.gz" for stem in stems for name in ("probseg", "seg")]
+    for case in kept.index.cases:
+        assert bool(case.masks) == (case.contrast == "T1w"), "the other contrast failed"
+        assert case.reason == ("" if case.masks else "empty")
+        for mask in case.masks.values():
+            before = read(lab / f"reports/segment/frozen/{case.participant[-1]}" / mask.file)
+            assert np.array_equal(restore(mask, kept.files[mask.file]).data, before.data)
+    again, same = masks("two")
+    assert (same, again.digest()) == (content, artifact.digest())
 
 
 def test_nothing_is_added_twice(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:

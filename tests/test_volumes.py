@@ -97,7 +97,7 @@ def test_a_bad_file_is_a_sentence_that_names_it(tmp_path: Path, kind: str, sente
         pytest.param(40, struct.pack("<4h", 3, *[30000] * 3), "is truncated or damaged", id="size beyond memory"),
         pytest.param(280, bytes(48), "has an affine that is no grid", id="affine of zeros"),
         pytest.param(280, struct.pack("<f", math.nan), "has an affine that is no grid", id="affine with NaN"),
-        pytest.param(280, struct.pack("<8f", 1, 1, 0, 0, 1, 1, 0, 0), "two of its axes coincide", id="flat affine"),
+        pytest.param(280, struct.pack("<8f", 1, 1, 0, 0, 1, 1, 0, 0), "its axes lie in a plane", id="flat affine"),
         pytest.param(108, struct.pack("<f", math.nan), "cannot be read as an image", id="offset of the voxels"),
     ],
 )

@@ -39,10 +39,12 @@ from stages.core.cohort import CLONES, read_manifest
 from stages.core.errors import CordriftError
 from stages.core.files import read_csv, read_json, write_json
 from stages.core.registry import REGISTRY, load_registry
+from stages.core.store.training_data import open_archive
 from stages.core.training_manifest import IN_BUNDLE, content
 from stages.core.withdrawal.clones import take_out
 from stages.core.withdrawal.exclusion import exclude
 from stages.core.withdrawal.identity import Identity
+from stages.core.withdrawal.traces import in_store
 from stages.core.workspace import dvc_environment, make
 
 PEOPLE = {"sub-a1": "s1", "sub-a2": "s1", "sub-a3": "s2", "sub-f1": "s1", "sub-f2": "s2"}
@@ -394,11 +396,29 @@ def test_masks_and_measures_of_a_frozen_participant_are_found(lab: Path, capsys:
     withdraw.main(["sub-0", "--reason", "asked", "--no-rebuild"])
     text = capsys.readouterr().out
     assert "0 of 3 in MLflow" in _section(text, "Model versions trained on the data")
-    assert _section(text, "Masks and measures kept in the store").count("masks.zip (4 files of theirs)") == 3
+    assert _section(text, "Masks and measures kept in the store").count("masks.zip (3 files of theirs)") == 3, (
+        "two and the index"
+    )
     kept = _section(text, "Kept in this workspace").split()
     assert "reports/segment/frozen/0/frozen/sub-0/anat/sub-0_T1w_label-SC_seg.nii.gz" in kept
     assert "reports/segment/frozen/0/manifest.json" in kept
     assert not [path for path in kept if "sub-1" in path or path.startswith("reports/segment/frozen/1")]
+
+
+def test_a_case_without_a_mask_is_found_in_the_index_of_the_masks(lab: Path) -> None:
+    """A participant whose cases all failed has no mask, but is named in kept.json."""
+    path = lab / "reports/segment/frozen/0/manifest.json"
+    record = read_json(path)
+    for case in record["cases"]:
+        case |= {"status": "failed", "reason": "empty", "binary": None, "soft": None}
+    write_json(path, record)
+    register.main()
+    archive = open_archive(lab)
+    assert archive is not None
+    for participant, found in (("sub-0", ["masks.zip (1 files of theirs)"]), ("sub-7", [])):
+        identity = Identity(frozenset({("frozen", participant)}), frozenset({"ds", "frozen"}), frozenset())
+        (trace,) = [trace for trace in in_store(archive, identity) if trace.holder.digest == C]
+        assert [path for path in trace.kept if path.startswith("masks.zip")] == found
 
 
 def _commands(text: str, word: str) -> list[str]:

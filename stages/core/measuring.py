@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def _measure_case(
             csa[source] = float(table.loc[table["scope"] == "range", "csa_mm2"].iloc[0])
         row = identity | {"mask": name, "source": source, "kind": kind}
         row |= series if source == "prediction" else {"bundle": "", "inference": ""}
-        tables.append(table.assign(**row))
+        tables.append(identified(table, row, prediction.warnings))
     pair: dict[str, Any] = identity | series | {"csa_error_mm2": float("nan"), "flags": ""}
     if prediction.binary is None and prediction.reason == EMPTY and "reference" in masks:
         # One of two masks is empty: no overlap at all, and not "unknown".
@@ -114,15 +115,20 @@ def _measure_case(
         overlap = asdict(agreement(masks["prediction"], masks["reference"]))
         pair |= overlap | {"flags": ";".join(overlap["flags"])}
         pair["csa_error_mm2"] = abs(csa["prediction"] - csa["reference"])
-    warned = {f"check:{name}" for name in prediction.warnings}
-    pair["flags"] = _more(pair["flags"], warned)
-    for table in tables:
-        table["flags"] = [_more(str(flags), warned) for flags in table["flags"]]
+    pair["flags"] = _warned(pair["flags"], prediction.warnings)
     return tables, pair
 
 
-def _more(flags: str, further: set[str]) -> str:
-    return join_flags((set(flags.split(";")) | further) - {""})
+def identified(table: pd.DataFrame, row: Mapping[str, str], warnings: Iterable[str]) -> pd.DataFrame:
+    """Return the table of a mask with the identity columns of ``row``, flagged with the checks that warn of its case.
+
+    One function for masks of the pipeline and for kept ones that are measured again.
+    """
+    return table.assign(**row, flags=[_warned(str(flags), warnings) for flags in table["flags"]])
+
+
+def _warned(flags: str, warnings: Iterable[str]) -> str:
+    return join_flags((set(flags.split(";")) | {f"check:{name}" for name in warnings}) - {""})
 
 
 def _measure(mask: Volume, discs: Volume | None, params: Measure, path: Path) -> pd.DataFrame:

@@ -55,6 +55,14 @@ def is_pointer(path: Path) -> bool:
         return stream.read(15) == b"/annex/objects/"
 
 
+def is_grid(affine: NDArray[np.float64]) -> bool:
+    """Tell whether an affine (4, 4) is finite and its three axes span space."""
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or not np.isfinite(lengths).all() or not (lengths > 0).all():
+        return False
+    return int(np.linalg.matrix_rank(affine[:3, :3] / lengths)) == 3
+
+
 def _open(path: Path) -> SpatialImage:
     if path.is_symlink() and not path.exists():
         raise CordriftError(
@@ -95,8 +103,8 @@ def read(path: Path) -> Volume:
     except (HeaderDataError, OSError, EOFError, ValueError, MemoryError, zlib.error) as error:
         raise CordriftError(f"{path} is truncated or damaged: {error or type(error).__name__}") from error
     affine = np.asarray(canonical.affine, dtype=np.float64)
-    if np.linalg.matrix_rank(affine) < 4:
-        raise CordriftError(f"{path} has an affine that is no grid (two of its axes coincide); correct its header.")
+    if not is_grid(affine):
+        raise CordriftError(f"{path} has an affine that is no grid (its axes lie in a plane); correct its header.")
     bad = int(data.size - np.isfinite(data).sum())
     if bad:
         raise CordriftError(f"{path} holds {bad} values that are NaN or infinite (of {data.size}); expected none.")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from stages.core.inspection.fault import Fault, error, warning
 from stages.core.params import Check
+from stages.core.volumes import is_grid
 
 #: A volume that needs more bytes than this, as stored or as float32, is refused unread: two processes work on copies
 #: of it at once. The largest MRI of a neck is a tenth of it.
@@ -82,7 +83,7 @@ def read_header(path: Path) -> tuple[Header | None, list[Fault]]:
     if fault is not None:
         return None, [fault]
     affine = _affine(header)
-    if not np.isfinite(affine).all() or np.isnan(nib.io_orientation(affine)).any():
+    if not is_grid(affine) or np.isnan(nib.io_orientation(affine)).any():
         return None, [error("affine-invalid", "has an affine that is not finite or cannot be inverted", "a grid")]
     return Header(shape, affine, _form(header, "qform"), _form(header, "sform")), []
 

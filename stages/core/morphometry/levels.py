@@ -1,42 +1,51 @@
-"""Vertebral levels from disc labels: which slice belongs to which vertebra, and how much of a range is covered.
+"""Vertebral levels: which slice belongs to which vertebra, and how much of a range is covered.
 
-Disc N lies on top of vertebra N (3 = C2/C3). A disc's place along the centreline is the centre of the slice that
-holds its label; a slice belongs to vertebra N when its centre lies at or below disc N and above disc N + 1. Above
-the first and below the last disc the level is unknown (0). Where several discs share a slice the lowest owns it.
+Disc N lies on top of vertebra N (3 = C2/C3). A disc's place along the centreline is the height of its label, in slices;
+a slice belongs to vertebra N when its centre lies at or below disc N and above disc N + 1. Above the first and below
+the last disc the level is unknown (0). Where several discs share a slice the lowest owns it.
 """
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.core.errors import CordriftError
-from stages.core.volumes import Volume
 
 Floats = NDArray[np.float64]
 #: Discs 1 to 25 lie on top of C1 to S1. Larger labels mark other landmarks (such as 49, 50: brain stem) and are left.
 LAST_DISC = 25
 UNKNOWN = 0
+#: First vertebra of each region, from below.
+_REGIONS = ((25, "S"), (20, "L"), (8, "T"), (1, "C"))
+_NAME = re.compile(r"([CTLS])(\d{1,2})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Discs:
-    """Slice index of each labelled disc: ``slices[number]``; numbers ascend, slices never rise."""
+    """Height of each disc, ``slices[number]``, in slices of the mask; numbers ascend, heights never rise.
 
-    slices: dict[int, int]
+    A label on the mask's grid has a whole number; one from another grid, or the border between two levels of a map,
+    lies between slices, and may lie outside the volume.
+    """
+
+    slices: dict[int, float]
 
     @property
     def shared(self) -> set[int]:
         """Slices that hold more than one disc."""
-        held = list(self.slices.values())
-        return {index for index in held if held.count(index) > 1}
+        held = Counter(round(height) for height in self.slices.values())
+        return {index for index, count in held.items() if count > 1}
 
 
 def level_name(vertebra: int) -> str:
     """Name of a vertebra: 2 is C2, 8 is T1, 20 is L1, 25 is S1."""
-    for first, letter in ((25, "S"), (20, "L"), (8, "T"), (1, "C")):
+    for first, letter in _REGIONS:
         if vertebra >= first:
             return f"{letter}{vertebra - first + 1}"
     raise CordriftError(f"a vertebra's number must be 1 or more, not {vertebra}.")
@@ -48,39 +57,54 @@ def range_name(levels: list[int]) -> str:
     Raises
     ------
     CordriftError
-        No level, or levels that do not ascend.
+        No level, or levels that do not follow each other.
     """
-    if not levels or levels != sorted(set(levels)):
-        raise CordriftError(f"measure.levels must be ascending vertebrae such as [2, 3], not {levels}.")
+    if not levels or levels != list(range(levels[0], levels[0] + len(levels))):
+        raise CordriftError(f"measure.levels must be ascending vertebrae without a gap such as [2, 3], not {levels}.")
     first, last = level_name(levels[0]), level_name(levels[-1])
     return first if len(levels) == 1 else f"{first}-{last}"
 
 
-def read_discs(labels: Volume) -> Discs:
-    """Find the discs in a volume of single-voxel labels.
+def parse_range(text: str) -> list[int]:
+    """Vertebrae of a range as people write it: C2-C3 is [2, 3], C7-T1 is [7, 8], C4 is [4].
 
     Raises
     ------
     CordriftError
-        A label that is no whole number or occurs twice; discs out of order (a higher number above a lower one).
+        No such vertebra, or a range that goes up.
     """
-    where = np.argwhere(labels.data != 0)
-    values = labels.data[tuple(where.T)].astype(np.float64)
-    if len(values) and float(np.abs(values - np.round(values)).max()) > 1e-3:
-        raise CordriftError("disc labels must be whole numbers; this volume was interpolated.")
-    slices: dict[int, int] = {}
-    for value, voxel in sorted(zip(np.round(values).astype(int).tolist(), where.tolist(), strict=True)):
-        if not 1 <= value <= LAST_DISC:
-            continue
-        if value in slices:
-            raise CordriftError(f"disc {value} is labelled twice (slices {slices[value]} and {voxel[2]}).")
-        slices[value] = voxel[2]
-    for (above, upper), (below, lower) in zip(list(slices.items())[:-1], list(slices.items())[1:], strict=True):
+    ends = [_vertebra(part.strip(), text) for part in text.split("-")]
+    if len(ends) > 2 or ends[0] > ends[-1]:
+        raise CordriftError(f"levels must be one vertebra or two from above to below such as C2-C3, not {text!r}.")
+    return list(range(ends[0], ends[-1] + 1))
+
+
+def _vertebra(name: str, text: str) -> int:
+    found = _NAME.fullmatch(name)
+    if found:
+        letter, number = found[1].upper(), int(found[2])
+        starts = {letter: first for first, letter in _REGIONS}
+        above = min((first for first in starts.values() if first > starts[letter]), default=LAST_DISC + 1)
+        if number >= 1 and starts[letter] + number - 1 < above:
+            return starts[letter] + number - 1
+    raise CordriftError(f"levels must be vertebrae C1 to C7, T1 to T12, L1 to L5 or S1, such as C2-C3, not {text!r}.")
+
+
+def order(slices: dict[int, float]) -> Discs:
+    """Discs by ascending number.
+
+    Raises
+    ------
+    CordriftError
+        A higher number lies above a lower one.
+    """
+    ascending = dict(sorted(slices.items()))
+    for (above, upper), (below, lower) in zip(list(ascending.items())[:-1], list(ascending.items())[1:], strict=True):
         if lower > upper:
             raise CordriftError(
-                f"disc {below} (slice {lower}) lies above disc {above} (slice {upper}); discs must descend."
+                f"disc {below} (slice {lower:g}) lies above disc {above} (slice {upper:g}); discs must descend."
             )
-    return Discs(slices)
+    return Discs(ascending)
 
 
 def assign(discs: Discs, n_slices: int) -> NDArray[np.int64]:
@@ -89,20 +113,20 @@ def assign(discs: Discs, n_slices: int) -> NDArray[np.int64]:
     A vertebra is known where both its discs are: the numbers must follow each other.
     """
     level = np.full(n_slices, UNKNOWN, dtype=np.int64)
+    centre = np.arange(n_slices)
     for vertebra, top in discs.slices.items():
         bottom = discs.slices.get(vertebra + 1)
         if bottom is not None:
-            level[bottom + 1 : top + 1] = vertebra
+            level[(centre <= top) & (centre > bottom)] = vertebra
     return level
 
 
-def coverage(
-    discs: Discs, first: int, last: int, *, index: NDArray[np.int64], cosine: Floats, n_slices: int, slice_mm: float
-) -> float:
+def coverage(discs: Discs, first: int, last: int, *, index: NDArray[np.int64], cosine: Floats) -> float:
     """Part of the cord between the top of ``first`` and the bottom of ``last`` in which the mask shows cord, [0, 1].
 
-    Lengths are mm along the centreline; a slice stands for its full thickness (half of it above a disc at its
-    centre). NaN where either disc is not labelled or both lie in one slice: the length is unknown.
+    A ratio of lengths along the centreline; a slice stands for its full thickness (half of it above a disc at its
+    centre), and what lies outside the volume counts as not covered. NaN where either disc is not known or both lie
+    at one height: the length is unknown.
 
     Parameters
     ----------
@@ -111,8 +135,8 @@ def coverage(
     top, bottom = discs.slices.get(first), discs.slices.get(last + 1)
     if top is None or bottom is None or top <= bottom or not len(index):
         return float("nan")
-    every = np.arange(n_slices)
-    inside = np.clip(np.minimum(every + 0.5, top) - np.maximum(every - 0.5, bottom), 0.0, None) * slice_mm
-    nearest = np.abs(every[:, None] - index[None, :]).argmin(axis=1)
-    length = inside / cosine[nearest]
-    return float(length[index].sum() / length.sum())
+    every = np.arange(math.floor(bottom), math.ceil(top) + 1)
+    inside = np.clip(np.minimum(every + 0.5, top) - np.maximum(every - 0.5, bottom), 0.0, None)
+    # Where there is no cord to ask, the nearest slice's angle stands in.
+    length = inside / cosine[np.abs(every[:, None] - index[None, :]).argmin(axis=1)]
+    return float(length[np.isin(every, index)].sum() / length.sum())

@@ -13,11 +13,15 @@ from stages.core.syntax import syntax_of
 MODULES = (
     "morphometry/centreline.py",
     "morphometry/csa.py",
+    "morphometry/labels.py",
     "morphometry/levels.py",
+    "morphometry/mask.py",
+    "morphometry/oddities.py",
+    "morphometry/solidity.py",
     "morphometry/table.py",
     "volumes.py",
 )
-LIBRARIES = ("numpy", "scipy", "nibabel")
+LIBRARIES = ("numpy", "scipy", "nibabel", "scikit-image")
 
 
 def ruler_id(params: Measure) -> str:

@@ -9,47 +9,50 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.core.columns import MEASURES, MEASURES_TEXT, METRICS
-from stages.core.errors import CordriftError
 from stages.core.morphometry.csa import Sections, measure_sections
-from stages.core.morphometry.levels import UNKNOWN, Discs, assign, coverage, range_name, read_discs
+from stages.core.morphometry.labels import on_grid, read_discs
+from stages.core.morphometry.levels import UNKNOWN, Discs, assign, coverage, range_name
 from stages.core.params import Measure
-from stages.core.volumes import Volume, grid_difference
+from stages.core.volumes import Volume
 
 #: Columns of whole numbers that may be empty.
 WHOLE = ("slice", "level", "n_slices")
 
 
-def measure_volume(mask: Volume, discs: Volume | None, params: Measure) -> pd.DataFrame:
+def measure_volume(mask: Volume, discs: Volume | Discs | None, params: Measure) -> pd.DataFrame:
     """Measure one mask: rows of scope ``slice``, then ``level``, then one ``range``; columns of METRICS.
 
-    The identity columns other than ``scope`` are empty. Without cord there is only the range row, NaN and flagged
-    ``empty_mask``; without discs it is NaN and flagged ``no_levels``. A level or range is measured when its
-    coverage reaches ``params.coverage``, otherwise NaN and flagged ``level_not_covered``. Not yet measured, and
-    empty: solidity.
+    Of the identity columns only ``scope`` and ``kind`` (binary or soft, as the values are) are filled. Without cord
+    there is only the range row, NaN and flagged ``empty_mask``; without discs it is NaN and flagged ``no_levels``. A
+    level or range is measured when its coverage reaches ``params.coverage``, otherwise NaN and flagged
+    ``level_not_covered``.
 
     Parameters
     ----------
     mask : values in [0, 1]
-    discs : single-voxel labels on the mask's grid, or None
+    discs : heights of the discs, or a volume of single-voxel labels on the mask's grid, or None
 
     Raises
     ------
     CordriftError
         A mask that is none, labels that are contradictory, or two grids.
     """
-    name = range_name(params.levels)
     sections = measure_sections(mask, stiffness_mm=params.stiffness_mm)
-    if discs is not None:
-        difference = grid_difference(mask, discs)
-        if difference:
-            raise CordriftError(f"mask and disc labels must lie on one grid, but {difference}.")
-    found = Discs({}) if discs is None else read_discs(discs)
-    n_slices = mask.data.shape[2]
+    if isinstance(discs, Volume):
+        on_grid(discs, mask, "disc labels")
+        discs = read_discs(discs)
+    return tabulate(sections, discs, params, mask.data.shape[2])
+
+
+def tabulate(sections: Sections, discs: Discs | None, params: Measure, n_slices: int) -> pd.DataFrame:
+    """Rows of the measured sections of a mask of ``n_slices``, as :func:`measure_volume` describes them."""
+    name = range_name(params.levels)
+    found = Discs({}) if discs is None else discs
     level = assign(found, n_slices)
     rows = _slice_rows(sections, level, found)
     measured = [*([n] for n in sorted(set(level.tolist()) - {UNKNOWN})), params.levels]
     for number, levels in enumerate(measured):
-        row = _aggregate(sections, levels, level, found, n_slices, mask.spacing_mm[2], params.coverage)
+        row = _aggregate(sections, levels, level, found, params.coverage)
         is_range = number == len(measured) - 1
         row |= {"scope": "range", "levels": name} if is_range else {"scope": "level", "level": levels[0]}
         if is_range and discs is None:
@@ -58,7 +61,7 @@ def measure_volume(mask: Volume, discs: Volume | None, params: Measure) -> pd.Da
             row["flags"] = "empty_mask"
         if is_range or len(sections.index):
             rows.append(row)
-    return as_table(rows)
+    return as_table([row | {"kind": sections.kind} for row in rows])
 
 
 def failed_row(levels: list[int]) -> pd.DataFrame:
@@ -97,24 +100,16 @@ def _slice_rows(sections: Sections, level: NDArray[np.int64], discs: Discs) -> l
 
 
 def _aggregate(
-    sections: Sections,
-    levels: list[int],
-    level: NDArray[np.int64],
-    discs: Discs,
-    n_slices: int,
-    slice_mm: float,
-    least: float,
+    sections: Sections, levels: list[int], level: NDArray[np.int64], discs: Discs, least: float
 ) -> dict[str, Any]:
     """Mean over the slices of the levels, weighted by length; SD of CSA unweighted with ddof 1."""
     first, last = levels[0], levels[-1]
     member = (level[sections.index] >= first) & (level[sections.index] <= last)
-    covered = coverage(
-        discs, first, last, index=sections.index, cosine=sections.line.cosine, n_slices=n_slices, slice_mm=slice_mm
-    )
+    covered = coverage(discs, first, last, index=sections.index, cosine=sections.line.cosine)
     row: dict[str, Any] = {"n_slices": int(member.sum()), "coverage": covered}
     flags: set[str] = set().union(*(f for f, inside in zip(sections.flags, member, strict=True) if inside))
     top, bottom = discs.slices.get(first), discs.slices.get(last + 1)
-    if top is not None and bottom is not None and any(bottom <= shared <= top for shared in discs.shared):
+    if top is not None and bottom is not None and any(bottom - 0.5 <= shared <= top + 0.5 for shared in discs.shared):
         flags.add("discs_share_slice")
     if not member.any() or not covered >= least:
         return row | {"flags": join_flags(flags | {"level_not_covered"})}

@@ -168,13 +168,17 @@ class Store:
 
     def read_index(self, run: Run) -> dict[str, str]:
         """Return path -> SHA-256 of the artifacts of a run that were written whole; empty when there are none."""
-        with sentences(self.location, "did not list the artifacts"):
-            if not any(item.path == INDEX for item in self.client.list_artifacts(run.run_id)):
-                return {}
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(self.client.download_artifacts(run.run_id, INDEX, folder))
-                index: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["files"]
+        if not self.holds(run.run_id, INDEX):
+            return {}
+        with sentences(self.location, "did not hand out its index"), tempfile.TemporaryDirectory() as folder:
+            path = Path(self.client.download_artifacts(run.run_id, INDEX, folder))
+            index: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["files"]
         return index
+
+    def holds(self, run_id: str, path: str) -> bool:
+        """Tell whether a run has an artifact at its root."""
+        with sentences(self.location, "did not list the artifacts"):
+            return any(item.path == path for item in self.client.list_artifacts(run_id))
 
     def upload(self, run: Run, source: Path, path: str) -> None:
         """Log one file as ``path``; its last part must be the name of ``source``."""

@@ -10,6 +10,8 @@ from stages.core.files import read_json
 PACKAGE = Path("data/package")
 #: Files of `measure` that are kept with a version, and that `history` fetches.
 MEASURES = ("measures.csv", "agreement.csv", "summary.json")
+#: The predicted masks that are kept with a version, to be measured again when the ruler changes.
+MASKS = "masks.zip"
 #: What a series is, besides its bundle.
 SERIES = ("inference", "ruler", "frozen")
 

@@ -1,4 +1,7 @@
-"""The earlier versions of a model, with the tables that they are compared by."""
+"""The earlier versions of a model, with the tables that they are compared by.
+
+A version that was measured with another ruler is measured again from its kept masks, where it has them.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stages.core.columns import AGREEMENT_TEXT
 from stages.core.errors import CordriftError
-from stages.core.files import read_json, sha256_of
+from stages.core.files import read_csv, read_json, sha256_of, write_csv, write_json
+from stages.core.kept_zip import read_kept
+from stages.core.remeasuring import Ruler, remeasure, with_new_errors
 from stages.core.store.client import INDEX, Store, Version
-from stages.core.store.packaged import MEASURES, SERIES
+from stages.core.store.packaged import MASKS, MEASURES, SERIES
 
 
 def select(versions: Iterable[Version], current: str) -> tuple[list[Version], int]:
@@ -29,8 +35,11 @@ def select(versions: Iterable[Version], current: str) -> tuple[list[Version], in
     return list(chosen.values()), foreign
 
 
-def fetch(store: Store, version: Version, folder: Path) -> dict[str, Any]:
+def fetch(store: Store, version: Version, folder: Path, ruler: Ruler) -> dict[str, Any]:
     """Fetch the tables of a version into ``folder/<digest12>`` and return its row for ``priors.json``.
+
+    Where another ruler measured them, they are made anew from its kept masks: ``remeasured`` is true and
+    ``ruler_was`` names the other one. Where that cannot be, ``other_ruler`` says why, and the tables stay as they were.
 
     Raises
     ------
@@ -51,6 +60,10 @@ def fetch(store: Store, version: Version, folder: Path) -> dict[str, Any]:
                 f"revision of that version and run `dvc repro register`, which writes it again."
             )
     summary = read_json(place / "summary.json")
+    was, why = str(summary["ruler"]), ""
+    if was != ruler.id:
+        why = _measure_again(store, version, place, index.get(MASKS), ruler)
+        summary = read_json(place / "summary.json")
     return {
         "digest": digest,
         "version": str(version.number),
@@ -60,4 +73,36 @@ def fetch(store: Store, version: Version, folder: Path) -> dict[str, Any]:
         "bundle": summary["bundle"],
         **{key: summary[key] for key in SERIES},
         "folder": digest[:12],
+        "ruler_was": was,
+        "remeasured": summary["ruler"] != was,
+        "other_ruler": why,
     }
+
+
+def _measure_again(store: Store, version: Version, place: Path, masks: str | None, ruler: Ruler) -> str:
+    """Replace the tables in ``place`` by those of today's ruler, or return why that cannot be."""
+    if masks is None or not store.holds(version.run_id, MASKS):
+        return f"its run in MLflow holds no {MASKS}."
+    with tempfile.TemporaryDirectory() as scratch:
+        store.fetch(version.run_id, MASKS, Path(scratch) / MASKS)
+        try:
+            kept = read_kept(Path(scratch) / MASKS, masks)
+        except CordriftError as error:
+            raise CordriftError(
+                f"Version {version.number} of {store.model} in MLflow at {store.location.name} was measured with "
+                f"another ruler and cannot be measured again: {error} Check out the revision of that version and run "
+                f"`dvc repro register`, which writes {MASKS} again, or delete it from the run: the version is then "
+                "shown, and not judged."
+            ) from error
+    if kept is None:
+        return f"its {MASKS} is of a cordrift that did not keep masks so that they can be measured again."
+    try:
+        measures = remeasure(kept, ruler)
+    except CordriftError as error:  # the new ruler refuses what the old one took: nobody can mend that
+        return str(error)
+    summary = read_json(place / "summary.json")
+    agreement = read_csv(place / "agreement.csv", text=AGREEMENT_TEXT)
+    write_csv(place / "agreement.csv", with_new_errors(agreement, measures, str(summary["frozen"]), ruler))
+    write_csv(place / "measures.csv", measures)
+    write_json(place / "summary.json", {**summary, "ruler": ruler.id, "range": ruler.range})
+    return ""

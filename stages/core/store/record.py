@@ -16,10 +16,13 @@ from typing import Any
 
 import pandas as pd
 
+from stages.core.cohort import read_manifest
 from stages.core.errors import CordriftError
 from stages.core.files import digest_of, read_csv, read_json, sha256_of
+from stages.core.keeping import keep_masks
+from stages.core.params import Segment
 from stages.core.segmented import read_shards
-from stages.core.store.packaged import MEASURES, PACKAGE, SERIES, bundle_digest
+from stages.core.store.packaged import MASKS, MEASURES, PACKAGE, SERIES, bundle_digest
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,10 @@ class Record:
         )
 
 
-def collect(label: str, datasets: list[str], shards: list[int]) -> Record:
+def collect(label: str, segment: Segment, scratch: Path) -> Record:
     """Read the record of the packaged bundle from the outputs of the pipeline in the working folder.
+
+    The kept masks are written into ``scratch``, which must stay while the record is used.
 
     Raises
     ------
@@ -89,7 +94,7 @@ def collect(label: str, datasets: list[str], shards: list[int]) -> Record:
             f"reports/measure is of the bundle {summary['bundle'][:12]}, data/package holds {digest[:12]}; "
             "run `dvc repro`, which runs what lies between."
         )
-    artifacts = tuple(sorted(_artifacts(datasets, shards), key=lambda artifact: artifact.path))
+    artifacts = tuple(sorted(_artifacts(segment, scratch), key=lambda artifact: artifact.path))
     files = [path for artifact in artifacts for path in artifact.files]
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
@@ -174,7 +179,7 @@ def _of(table: pd.DataFrame, column: str, digest: str | None) -> pd.DataFrame:
     return table[table[column].isin([digest, digest[:12]] if digest else [])]
 
 
-def _artifacts(datasets: list[str], shards: list[int]) -> Iterable[Artifact]:
+def _artifacts(segment: Segment, scratch: Path) -> Iterable[Artifact]:
     for path in _files(PACKAGE, "**/*"):
         yield Artifact(f"bundle/{path.relative_to(PACKAGE).as_posix()}", path)
     for name in MEASURES:
@@ -185,18 +190,9 @@ def _artifacts(datasets: list[str], shards: list[int]) -> Iterable[Artifact]:
     yield Artifact("report/index.html", Path("reports/report/index.html"))
     for path in _files(Path("reports/report/figures"), "*.png"):
         yield Artifact(f"figures/{path.name}", path)
-    yield Artifact("masks.zip", members=tuple(sorted(_masks(datasets, shards))))
-
-
-def _masks(datasets: list[str], shards: list[int]) -> Iterable[tuple[str, Path]]:
-    """Name and file of every mask and its sidecar that the shards' manifests name; no stray file is one."""
-    for prediction in read_shards(Path("reports/segment"), datasets, shards).predictions.values():
-        for kind, name in prediction.names.items():
-            path = prediction.binary if kind == "binary" else prediction.soft
-            sidecar = name.removesuffix(".nii.gz") + ".json"
-            if path is not None:
-                yield name, path
-                yield sidecar, path.with_name(sidecar.rpartition("/")[2])
+    segmentation = read_shards(Path("reports/segment"), segment.datasets, segment.shards)
+    manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
+    yield Artifact(MASKS, members=tuple(keep_masks(manifests, segmentation, segment.contrasts, scratch)))
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

@@ -13,10 +13,11 @@ from stages.core.children import git
 from stages.core.cohort import CLONES
 from stages.core.registry import Registry
 from stages.core.store.location import Location, redact
+from stages.core.store.packaged import MASKS
 from stages.core.store.training_data import Holder
 from stages.core.withdrawal.clones import participants_in
 from stages.core.withdrawal.identity import Identity
-from stages.core.withdrawal.traces import MASKS, Trace
+from stages.core.withdrawal.traces import Trace
 
 
 @dataclass(frozen=True)

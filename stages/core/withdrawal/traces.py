@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages.core.cohort import CLONES
 from stages.core.errors import CordriftError
+from stages.core.kept import INDEX
+from stages.core.kept_zip import MOST_INDEX_BYTES
 from stages.core.selection import PARTICIPANTS
+from stages.core.store.packaged import MASKS
 from stages.core.store.training_data import Archive, Holder
 from stages.core.training_manifest import IN_BUNDLE, TrainedCase, content, read_training_data
 from stages.core.withdrawal.identity import Identity
@@ -25,7 +30,6 @@ _RECORDS = ("data/datasets.yaml", "data/frozen.csv", "data/persons.csv")
 _TEXT = frozenset({".csv", ".tsv", ".json", ".html", ".txt", ".md"})
 #: Folders of a run that hold tables and pages, besides its root.
 _KEPT = ("measures", "compare", "report", "figures")
-MASKS = "masks.zip"
 
 
 def in_workspace(root: Path, identity: Identity) -> list[str]:
@@ -146,7 +150,16 @@ def _kept(archive: Archive, holder: Holder, files: Iterable[str], identity: Iden
 def _masks(file: Path, identity: Identity) -> str:
     try:
         with zipfile.ZipFile(file) as archive:
-            count = sum(identity.in_path(name) for name in archive.namelist())
-    except zipfile.BadZipFile:
+            names = archive.namelist()
+            count = sum(identity.in_path(name) for name in names)
+            # Of a case that failed there is no mask, but a row in the index.
+            if INDEX in names:
+                if archive.getinfo(INDEX).file_size > MOST_INDEX_BYTES:
+                    return f"{INDEX} in it is too large to be read: nobody can say of whom it speaks"
+                with tempfile.TemporaryDirectory() as folder:
+                    index = Path(folder) / INDEX
+                    index.write_bytes(archive.read(INDEX))
+                    count += identity.in_file(index)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError, zlib.error):
         return "no readable zip: nobody can say whose masks it holds"
     return f"{count} files of theirs" if count else ""
