@@ -113,11 +113,14 @@ def ruler() -> str:
 def fetched(root: Path) -> None:
     """Write the manifest of the frozen set: two participants, each with a contrast that fails and one with discs."""
     files, cases = [], []
-    for sub in ("sub-0", "sub-1"):
+    for number, sub in enumerate(("sub-0", "sub-1")):
         path = root / f"data/clones/frozen/{sub}/discs.nii.gz"
-        write(path, discs_at(_cord(0.0), {2: 13, 3: 8, 4: 3}).data.astype(np.uint8), _cord(0.0).affine)
+        write(path, discs_at(_cord(0.0), {2: 13 + number, 3: 8, 4: 3}).data.astype(np.uint8), _cord(0.0).affine)
         labels = {"path": f"{sub}/discs.nii.gz", "key": key_of_file(path), "size": path.stat().st_size}
-        files += [labels, *({"path": f"{sub}_{name}", "key": "GIT-s0--0", "size": 0} for name in ("T1w", "T2w"))]
+        files += [
+            labels,
+            *({"path": f"{sub}_{name}", "key": f"GIT-s0--{sub}{name}", "size": 0} for name in ("T1w", "T2w")),
+        ]
         for contrast in ("T1w", "T2w"):
             case: dict[str, Any] = {
                 "participant": sub,
@@ -146,7 +149,7 @@ def segmented(root: Path, shard: int, digest: str) -> None:
     case = {"dataset": "frozen", "participant": f"sub-{shard}", "session": None, "contrast": "T1w", "warnings": []}
     good = {**case, "status": "ok", "reason": "", "binary": f"{stem}seg.nii.gz", "soft": f"{stem}probseg.nii.gz"}
     bad = {**case, "contrast": "T2w", "status": "failed", "reason": "empty", "binary": None, "soft": None}
-    soft = _cord(int(digest[0], 16) / 20)  # each version its own
+    soft = _cord(int(digest[0], 16) / 20 + 0.4 * shard)  # of each version and participant its own
     write(folder / f"{stem}seg.nii.gz", binarised(soft).data.astype(np.uint8), soft.affine)
     write(folder / f"{stem}probseg.nii.gz", soft.data, soft.affine)
     (folder / "stray.nii.gz").write_bytes(b"left over")

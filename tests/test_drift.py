@@ -21,7 +21,7 @@ from stages.core.morphometry.table import as_table
 from stages.core.params import Compare
 
 CONTRASTS = ["T1w", "T2w", "T2star", "MTon", "MToff", "DWI"]
-RULE = Compare(margin_mm2=0.65, alpha=0.05, min_contrasts=4)
+RULE = Compare(margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=4, min_participants=5)
 SERIES = Series("b" * 64, "i" * 64, "r" * 64, "f" * 64, "C2-C3")
 
 

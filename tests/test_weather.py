@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -234,6 +235,22 @@ def test_content_that_its_owner_lost_without_knowing(source: Path) -> None:
     assert not OUT.exists()
 
 
+def wait_for_group(group: int) -> None:
+    """Wait until no process of a killed group runs: until then git-annex still holds the lock of its transfer."""
+
+    def alive(stat: Path) -> bool:
+        try:
+            state, _, of = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # it ended between the listing and the reading
+            return False
+        return int(of) == group and state != "Z"
+
+    deadline = time.monotonic() + 30
+    while any(alive(stat) for stat in Path("/proc").glob("[0-9]*/stat")):
+        assert time.monotonic() < deadline, "killed processes are still there"
+        time.sleep(0.01)
+
+
 def test_resume_after_a_kill(bucket: Path, source: Path) -> None:
     """The whole process group dies in the middle of a transfer; the next fetch brings the rest alone."""
     register("ds", source, remotes={"bucket": "external:bucket"})
@@ -248,6 +265,7 @@ def test_resume_after_a_kill(bucket: Path, source: Path) -> None:
     assert (bucket / "hanging").read_text() == "now"  # waits until the sixth download is half done
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+    wait_for_group(child.pid)
     assert not OUT.exists()
     (CLONE / ".git/index.lock").touch()  # a git that was killed leaves its locks
     (bucket / "hang").unlink()

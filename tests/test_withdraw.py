@@ -397,7 +397,7 @@ def test_masks_and_measures_of_a_frozen_participant_are_found(lab: Path, capsys:
     text = capsys.readouterr().out
     assert "0 of 3 in MLflow" in _section(text, "Model versions trained on the data")
     assert _section(text, "Masks and measures kept in the store").count("masks.zip (3 files of theirs)") == 3, (
-        "two and the index"
+        "two masks and the index"
     )
     kept = _section(text, "Kept in this workspace").split()
     assert "reports/segment/frozen/0/frozen/sub-0/anat/sub-0_T1w_label-SC_seg.nii.gz" in kept

@@ -112,7 +112,8 @@ def test_every_command_has_a_module_with_main() -> None:
     for name in named:
         assert (ROOT / f"stages/{name}.py").is_file()
     modules = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "cli"}
-    assert modules == named
+    # `cordrift measure` with masks; alone it is the stage.
+    assert modules == named | {"measure_files"}
 
 
 def _cordrift(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -150,11 +150,17 @@ class History(Block):
 
 
 class Compare(Block):
-    """The rule of the comparison, fixed before results."""
+    """The rule of the comparison, fixed before results.
+
+    ``margin_mm2``: a bias inside it is no drift. ``csa_std_margin_mm2``: by how much CSA STD and absolute CSA error may
+    grow. ``alpha`` of each one-sided test. ``min_participants``: with fewer, nothing is called equivalent.
+    """
 
     margin_mm2: Positive
+    csa_std_margin_mm2: Positive
     alpha: Annotated[float, Field(gt=0, lt=0.5)]
     min_contrasts: Count
+    min_participants: Annotated[int, Field(ge=2)]
 
 
 class Report(Block):

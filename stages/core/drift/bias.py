@@ -68,13 +68,21 @@ def pooled_bias(pairs: pd.DataFrame, min_contrasts: int, alpha: float) -> Bias:
     return _bias(pairs, min_contrasts, alpha)
 
 
-def _bias(pairs: pd.DataFrame, min_contrasts: int, alpha: float) -> Bias:
-    people = pairs[PERSON].drop_duplicates()
+def person_means(pairs: pd.DataFrame, min_contrasts: int) -> pd.DataFrame:
+    """Means of new, old and difference (mm2) of each participant with enough contrasts measured by both versions.
+
+    First over sessions, then over contrasts, so that each contrast of a participant weighs the same. A participant is
+    one observation, whatever the number of contrasts: these are not independent.
+    """
     measured = pairs.dropna(subset=["difference"])
-    # First over sessions, then over contrasts, so that each contrast of a participant weighs the same.
     by_contrast = measured.groupby([*PERSON, "contrast"])[["new", "old", "difference"]].mean()
     grouped = by_contrast.groupby(level=PERSON)
-    kept = grouped.mean()[grouped.size() >= min_contrasts]
+    return grouped.mean()[grouped.size() >= min_contrasts]
+
+
+def _bias(pairs: pd.DataFrame, min_contrasts: int, alpha: float) -> Bias:
+    people = pairs[PERSON].drop_duplicates()
+    kept = person_means(pairs, min_contrasts)
     values = kept["difference"].to_numpy(dtype=np.float64)
     n = len(values)
     mean = float(values.mean()) if n else float("nan")

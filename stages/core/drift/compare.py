@@ -10,7 +10,9 @@ import pandas as pd
 
 from stages.core.drift.bias import POOLED, Bias, bias_of_contrast, pair, pooled_bias
 from stages.core.drift.csa_std import csa_std, summarise
+from stages.core.drift.decision import JUDGES, Judge, decide
 from stages.core.drift.quality import ALL, quality
+from stages.core.drift.verdict import Scores, judge_drift, judge_quality, scores
 from stages.core.drift.versions import REFERENCE, Series, Version, obstacle, range_csa, remark
 from stages.core.params import Compare
 
@@ -57,13 +59,17 @@ def compare(
     reference = range_csa(candidate.measures, "reference", name)
     if len(reference):
         _add(tables, versions, REFERENCE, "", REFERENCE, reference, None, contrasts)
-    records, bias_rows = [], []
+    records, bias_rows, judges = [], [], []
     new = range_csa(candidate.measures, "prediction", name)
+    mine = _scores(new, candidate.agreement, contrasts)
     for prior in priors:
         why = obstacle(candidate.series, prior.series)
         record: dict[str, Any] = {"digest": prior.series.bundle, "label": prior.label, "aliases": list(prior.aliases)}
         record |= {"comparable": not why, "why": why or remark(candidate.series, prior.series)}
         record |= {"pooled": None, "contrasts": {}}
+        roles = tuple(role for role in JUDGES if role in prior.aliases)
+        if roles and (prior.version is None or why):
+            judges.append(Judge(prior.series.bundle, prior.label, roles, why=why))
         if prior.version is not None and not why:
             old = range_csa(prior.version.measures, "prediction", name)
             _add(tables, versions, prior.series.bundle, prior.label, "prior", old, prior.version.agreement, contrasts)
@@ -71,6 +77,10 @@ def compare(
             found = {c: bias_of_contrast(pairs, c, rule.alpha) for c in contrasts}
             pooled = pooled_bias(pairs[pairs["contrast"].isin(contrasts)], rule.min_contrasts, rule.alpha)
             record |= {"pooled": _plain(asdict(pooled)), "contrasts": {c: _plain(asdict(b)) for c, b in found.items()}}
+            if roles:
+                theirs = _scores(old, prior.version.agreement, contrasts)
+                rows, criteria = judge_drift(pairs, contrasts, rule), judge_quality(mine, theirs, rule)
+                judges.append(Judge(prior.series.bundle, prior.label, roles, tuple(rows), tuple(criteria)))
             bias_rows += [
                 {"prior": prior.series.bundle, "contrast": c, **asdict(b)} for c, b in {**found, POOLED: pooled}.items()
             ]
@@ -88,9 +98,16 @@ def compare(
         "priors": records,
         "against": _against(records),
         "offline": offline,
+        "rule": rule.model_dump(mode="json"),
+        "verdict": decide(judges, priors=len(priors), offline=offline).record(),
     }
     joined = {key: pd.concat(parts, ignore_index=True) for key, parts in tables.items()}
     return Comparison(drift, joined["csa_std"], joined["csa"], _bias_table(bias_rows), joined["quality"])
+
+
+def _scores(csa: pd.DataFrame, agreement: pd.DataFrame, contrasts: list[str]) -> Scores:
+    csa = csa[csa["contrast"].isin(contrasts)]
+    return scores(csa_std(csa, contrasts), agreement[agreement["contrast"].isin(contrasts)], csa)
 
 
 def _bias_table(rows: list[dict[str, Any]]) -> pd.DataFrame:

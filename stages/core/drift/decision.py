@@ -1,0 +1,129 @@
+"""The verdict on a candidate: judged against the champion and the anchor, the worse of both counts.
+
+The champion is the version in use; the anchor is the last one that a person accepted with published conversion factors.
+Against the champion alone five steps of half a margin would each pass, and together be more than a year of disease.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stages.core.drift.verdict import DRIFT, INCONCLUSIVE, QUALITY, UNKNOWN, DriftRow, QualityRow, worst
+
+#: What a first version gets: there is nothing that it could have moved from.
+FIRST = "first"
+#: Aliases of the versions that judge.
+JUDGES = ("champion", "anchor")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A prior version that the candidate is judged against; without ``rows`` it could not be, ``why`` says so."""
+
+    digest: str
+    label: str
+    roles: tuple[str, ...]
+    rows: tuple[DriftRow, ...] = ()
+    criteria: tuple[QualityRow, ...] = ()
+    why: str = ""
+
+    @property
+    def drift(self) -> str:
+        """Worst verdict of the rows."""
+        return worst([row.verdict for row in self.rows], DRIFT) if self.rows else INCONCLUSIVE
+
+    @property
+    def quality(self) -> str:
+        """Better when a criterion is and none is worse; worse, or unknown, when one is."""
+        found = [row.verdict for row in self.criteria]
+        if not found:
+            return UNKNOWN
+        bad = worst(found, QUALITY)
+        return bad if bad in QUALITY[2:] else min(found, key=QUALITY.index)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Drift and quality with the reasons; ``passed`` is what the gate asks."""
+
+    drift: str
+    quality: str
+    reasons: tuple[str, ...]
+    judges: tuple[Judge, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Equivalent and not worse; a first version has nothing to be judged against."""
+        return self.drift == FIRST or (self.drift == DRIFT[0] and self.quality in QUALITY[:2])
+
+    @property
+    def smallest_margin_mm2(self) -> float:
+        """Margin from which on every row would have been equivalent; NaN where none was judged."""
+        needed = [row.smallest_margin_mm2 for judge in self.judges for row in judge.rows]
+        return max(needed) if needed and all(map(math.isfinite, needed)) else math.nan
+
+    def record(self) -> dict[str, Any]:
+        """As JSON; undefined is null."""
+        judges = [
+            {
+                "digest": judge.digest,
+                "label": judge.label,
+                "roles": list(judge.roles),
+                "drift": judge.drift,
+                "quality": judge.quality,
+                "why": judge.why,
+                "rows": [_plain(asdict(row)) for row in judge.rows],
+                "criteria": [_plain(asdict(row)) for row in judge.criteria],
+            }
+            for judge in self.judges
+        ]
+        value = {"drift": self.drift, "quality": self.quality, "passed": self.passed, "reasons": list(self.reasons)}
+        return value | _plain({"smallest_margin_mm2": self.smallest_margin_mm2}) | {"judges": judges}
+
+
+def decide(judges: Sequence[Judge], *, priors: int, offline: bool) -> Decision:
+    """Bring the judges' verdicts together.
+
+    Parameters
+    ----------
+    judges : champion and anchor, once where one version is both
+    priors : how many earlier versions there are at all
+    offline : the history was not asked
+    """
+    if offline:
+        return Decision(INCONCLUSIVE, UNKNOWN, ("history was offline: no earlier version was asked for",), ())
+    if not priors:
+        return Decision(FIRST, FIRST, ("the first version of its series: there is nothing to compare it with",), ())
+    if not judges:
+        why = f"none of {priors} earlier version(s) is {' or '.join(JUDGES)}; `cordrift promote` names one"
+        return Decision(INCONCLUSIVE, UNKNOWN, (why,), ())
+    reasons = [reason for judge in judges for reason in _reasons(judge)]
+    return Decision(
+        worst([judge.drift for judge in judges], DRIFT),
+        worst([judge.quality for judge in judges], QUALITY),
+        tuple(reasons),
+        tuple(judges),
+    )
+
+
+def _reasons(judge: Judge) -> list[str]:
+    """What decided: the worst rows of drift, and of quality what is not simply the same."""
+    name = f"{' and '.join(judge.roles)} {judge.label or judge.digest[:12]}"
+    if judge.why:
+        return [f"against {name}: cannot be judged. {judge.why}"]
+    deciding = [row for row in judge.rows if row.verdict == judge.drift]
+    # Where all is well the row that came nearest to the margin speaks for the others.
+    shown = deciding if judge.drift != DRIFT[0] else [max(deciding, key=lambda row: row.smallest_margin_mm2)]
+    out = [f"against {name}, {row.contrast}: {row.verdict}. {row.why}" for row in shown]
+    return out + [
+        f"against {name}, {row.criterion}: {row.verdict}. {row.why}"
+        for row in judge.criteria
+        if row.verdict == judge.quality
+    ]
+
+
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}

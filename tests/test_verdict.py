@@ -1,0 +1,278 @@
+"""The verdict: equivalent, drifted or inconclusive; better, same or worse; champion and anchor."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.weightstats import ttost_paired
+from test_drift import CONTRASTS, SERIES, csa_table, version
+
+from stages.core.drift.bias import pair
+from stages.core.drift.compare import Prior, compare
+from stages.core.drift.decision import Decision, Judge, decide
+from stages.core.drift.verdict import DRIFT, DriftRow, QualityRow, Scores, judge_drift, judge_quality
+from stages.core.drift.versions import Version
+from stages.core.params import Compare
+
+RULE = Compare(margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=4, min_participants=30)
+N = 49
+
+
+def people(
+    shift: dict[str, float] | float = 0.0, spread: float = 0.0, n: int = N, seed: int = 1
+) -> dict[str, list[float]]:
+    """CSA of n participants in six contrasts, moved by ``shift`` with noise of ``spread`` per case."""
+    rng, noise = np.random.default_rng(7), np.random.default_rng(seed)
+    base = rng.normal(76, 6, N)
+    move = dict.fromkeys(CONTRASTS, shift) if isinstance(shift, float) else shift
+    return {
+        f"sub-{k:02d}": [float(base[k] + move.get(c, 0.0) + spread * noise.normal()) for c in CONTRASTS]
+        for k in range(n)
+    }
+
+
+def rows(new: dict[str, list[float]], old: dict[str, list[float]], rule: Compare = RULE) -> dict[str, DriftRow]:
+    return {row.contrast: row for row in judge_drift(pair(csa_table(new), csa_table(old)), CONTRASTS, rule)}
+
+
+def judged(candidate: Version, *priors: tuple[Version, tuple[str, ...]], offline: bool = False) -> dict[str, object]:
+    """The record of the verdict; priors with their aliases."""
+    before = [Prior(p.series, f"v{k}", aliases, p) for k, (p, aliases) in enumerate(priors, start=1)]
+    found = compare(candidate, before, contrasts=CONTRASTS, rule=RULE, offline=offline).drift
+    json.dumps(found, allow_nan=False)
+    record: dict[str, object] = found["verdict"]
+    return record
+
+
+def prior(values: dict[str, list[float]], digest: str = "a" * 64, **changes: str) -> Version:
+    return version(values, replace(SERIES, bundle=digest, **changes))
+
+
+BOTH = ("anchor", "champion")
+
+# Drift ---
+
+
+def test_identical_models_are_equivalent() -> None:
+    found = rows(people(), people())
+    assert {row.verdict for row in found.values()} == {"equivalent"}
+    assert found["pooled"].bias_mm2 == 0.0
+    assert found["pooled"].smallest_margin_mm2 == 0.0
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(0.0, "equivalent"), (0.9, "drifted"), (-0.9, "drifted")])
+def test_a_bias_beyond_the_margin_is_drift(shift: float, expected: str) -> None:
+    found = rows(people(shift, 0.4), people(0.0, 0.4, seed=2))
+    assert {row.verdict for row in found.values()} == {expected}
+
+
+def test_a_small_bias_that_is_surely_there_is_still_equivalent_and_said() -> None:
+    row = rows(people(0.3, 0.1), people(0.0, 0.1, seed=2))["pooled"]
+    assert row.verdict == "equivalent"
+    assert row.outer_low_mm2 > 0
+    assert "a small bias is there all the same" in row.why
+
+
+def test_noise_is_inconclusive_and_not_no_drift() -> None:
+    row = rows(people(0.0, 4.0), people(0.0, 4.0, seed=2))["T1w"]
+    assert row.verdict == "inconclusive"
+    assert "too few or too noisy" in row.why
+    assert row.smallest_margin_mm2 > 0.65
+
+
+def test_contrasts_that_move_apart_are_not_pooled_away() -> None:
+    """One contrast at +2 and one at -2: the pooled bias is 0, and the verdict is drift."""
+    new = version(people({"T1w": 2.0, "DWI": -2.0}, 0.2))
+    record = judged(new, (prior(people(0.0, 0.2, seed=2)), BOTH))
+    judge = record["judges"][0]  # type: ignore[index]
+    assert {row["contrast"]: row["verdict"] for row in judge["rows"]} == {
+        "T1w": "drifted", "T2w": "equivalent", "T2star": "equivalent", "MTon": "equivalent", "MToff": "equivalent",
+        "DWI": "drifted", "pooled": "equivalent",
+    }  # fmt: skip
+    assert record["drift"] == "drifted"
+    assert [reason.split(":")[0] for reason in record["reasons"][:2]] == [  # type: ignore[index]
+        "against champion and anchor v1, T1w", "against champion and anchor v1, DWI",
+    ]  # fmt: skip
+
+
+def test_six_participants_are_inconclusive_at_best_and_it_says_why() -> None:
+    row = rows(people(0.0, n=6), people(0.0, n=6))["pooled"]
+    assert (row.n, row.verdict) == (6, "inconclusive")
+    assert "n = 6 is fewer than the 30 that are asked for" in row.why
+    assert rows(people(3.0, 0.2, n=6), people(0.0, 0.2, n=6, seed=2))["pooled"].verdict == "drifted"
+
+
+def test_a_missing_contrast_is_inconclusive() -> None:
+    new = people()
+    for values in new.values():
+        values[5] = math.nan
+    found = rows(new, people())
+    assert (found["DWI"].n, found["DWI"].verdict) == (0, "inconclusive")
+    assert math.isnan(found["DWI"].bias_mm2)
+    assert found["pooled"].verdict == "equivalent", "five contrasts of each participant are left"
+    record = judged(version(new), (prior(people()), BOTH))
+    assert (record["drift"], record["quality"], record["smallest_margin_mm2"]) == ("inconclusive", "worse", None)
+
+
+def test_a_participant_who_fails_in_one_version_leaves_the_pairs_and_counts_as_a_failure() -> None:
+    new = people()
+    new["sub-00"][0] = math.nan
+    assert rows(new, people())["T1w"].n == N - 1
+    record = judged(version(new), (prior(people()), BOTH))
+    assert (record["drift"], record["quality"], record["passed"]) == ("equivalent", "worse", False)
+    assert any("failures: worse. 1 of 294 cases failed, 0 of 294 before" in reason for reason in record["reasons"])  # type: ignore[attr-defined]
+
+
+def test_all_predictions_empty() -> None:
+    record = judged(version({sub: [math.nan] * 6 for sub in people()}), (prior(people()), BOTH))
+    assert (record["drift"], record["quality"], record["passed"]) == ("inconclusive", "worse", False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(30, 60),
+    mean=st.floats(-1.0, 1.0),
+    sd=st.floats(0.05, 3.0),
+    margin=st.floats(0.1, 2.0),
+    seed=st.integers(0, 1000),
+)
+def test_equivalence_is_the_paired_tost_of_statsmodels(
+    n: int, mean: float, sd: float, margin: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    old = rng.normal(76, 6, n)
+    new = old + rng.normal(mean, sd, n)
+    table = [csa_table({f"s{k:02d}": [v] for k, v in enumerate(values)}, ["T1w"]) for values in (new, old)]
+    rule = RULE.model_copy(update={"margin_mm2": margin})
+    row = judge_drift(pair(*table), ["T1w"], rule)[0]
+    p = ttost_paired(new, old, -margin, margin)[0]
+    assert (row.verdict == "equivalent") == (p < rule.alpha)
+    wide = judge_drift(pair(*table), ["T1w"], rule.model_copy(update={"margin_mm2": row.smallest_margin_mm2 * 1.001}))
+    tight = judge_drift(pair(*table), ["T1w"], rule.model_copy(update={"margin_mm2": row.smallest_margin_mm2 * 0.999}))
+    assert (wide[0].verdict, tight[0].verdict == "equivalent") == ("equivalent", False)
+
+
+@settings(max_examples=40, deadline=None)
+@given(shift=st.floats(-3, 3), seed=st.integers(0, 100))
+def test_swapping_the_versions_turns_the_bias_and_keeps_the_verdict(shift: float, seed: int) -> None:
+    a, b = people(shift, 0.5, seed=seed), people(0.0, 0.5, seed=seed + 1)
+    there, back = rows(a, b), rows(b, a)
+    for name, row in there.items():
+        assert back[name].verdict == row.verdict
+        assert back[name].bias_mm2 == pytest.approx(-row.bias_mm2)
+        assert back[name].inner_low_mm2 == pytest.approx(-row.inner_high_mm2)
+
+
+# Quality ---
+
+
+def scored(std: float, error: float = 1.0, failures: int = 0, spread: float = 0.2, seed: int = 0) -> Scores:
+    rng = np.random.default_rng(seed)
+    names = pd.Index([f"sub-{k:02d}" for k in range(N)])
+    values = [pd.Series(mean + spread * rng.normal(size=N), index=names) for mean in (std, error)]
+    return Scores(values[0], values[1], failures, 294)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "verdicts"),
+    [
+        (scored(2.0), scored(2.0), ["same", "same", "same"]),
+        (scored(1.0, seed=1), scored(2.0), ["better", "same", "same"]),
+        (scored(3.0, seed=1), scored(2.0), ["worse", "same", "same"]),
+        (scored(2.0, 0.5, seed=1), scored(2.0), ["same", "better", "same"]),
+        (scored(2.0, failures=1), scored(2.0), ["same", "same", "worse"]),
+        (scored(2.0), scored(2.0, failures=1), ["same", "same", "better"]),
+        (scored(2.0, spread=3.0, seed=1), scored(2.0, spread=3.0), ["worse", "worse", "same"]),
+    ],
+)
+def test_quality_by_three_criteria(new: Scores, old: Scores, verdicts: list[str]) -> None:
+    found = judge_quality(new, old, RULE)
+    assert [row.criterion for row in found] == ["csa_std_mm2", "csa_error_mm2", "failures"]
+    assert [row.verdict for row in found] == verdicts
+
+
+def test_a_seed_floor_widens_the_margin() -> None:
+    new, old = scored(2.3, seed=1), scored(2.0)
+    assert judge_quality(new, old, RULE)[0].verdict == "worse"
+    assert judge_quality(new, old, RULE, seed_floor_mm2=0.6)[0].verdict == "same"
+
+
+def test_without_reference_the_error_is_unknown_and_not_the_same() -> None:
+    nothing = replace(scored(2.0), csa_error_mm2=pd.Series(dtype=float))
+    row = judge_quality(nothing, nothing, RULE)[1]
+    assert (row.verdict, row.n) == ("unknown", 0)
+    assert math.isnan(row.difference)
+
+
+# Champion and anchor ---
+
+
+def test_five_small_steps_are_caught_by_the_anchor() -> None:
+    """Each step of +0.4 passes against the champion of its day; against the anchor the second one already does not."""
+    anchor = prior(people(0.0, 0.05, seed=0), "0" * 64)
+    champion, found = anchor, []
+    for step in range(1, 6):
+        new = version(people(0.4 * step, 0.05, seed=step))
+        before = [(anchor, ("anchor",)), (champion, ("champion",))] if step > 1 else [(anchor, BOTH)]
+        record = judged(new, *before)
+        found.append({role: judge["drift"] for judge in record["judges"] for role in judge["roles"]})  # type: ignore[attr-defined]
+        assert record["drift"] == found[-1]["anchor"]
+        champion = prior(people(0.4 * step, 0.05, seed=step), str(step) * 64)
+    assert [step["champion"] for step in found] == ["equivalent"] * 5
+    assert [step["anchor"] for step in found] == ["equivalent"] + ["drifted"] * 4
+
+
+def test_the_first_version_is_judged_by_nothing_and_passes() -> None:
+    record = judged(version(people()))
+    assert (record["drift"], record["quality"], record["passed"], record["judges"]) == ("first", "first", True, [])
+
+
+def test_offline_nothing_passes() -> None:
+    record = judged(version(people()), offline=True)
+    assert (record["drift"], record["passed"]) == ("inconclusive", False)
+    assert "history was offline" in record["reasons"][0]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("changes", [{"frozen": "e" * 64}, {"ruler": "e" * 64}, {"range": "C3"}])
+def test_a_champion_that_cannot_be_compared_does_not_let_pass(changes: dict[str, str]) -> None:
+    record = judged(version(people()), (prior(people(), **changes), BOTH))
+    assert (record["drift"], record["quality"], record["passed"]) == ("inconclusive", "unknown", False)
+    assert "cannot be judged. It was measured" in record["reasons"][0]  # type: ignore[index]
+
+
+def test_other_priors_are_shown_and_judge_nothing() -> None:
+    record = judged(version(people()), (prior(people(5.0), "d" * 64), ()), (prior(people()), BOTH))
+    assert (record["drift"], record["passed"]) == ("equivalent", True)
+    record = judged(version(people()), (prior(people()), ()))
+    assert "none of 1 earlier version(s) is champion or anchor" in record["reasons"][0]  # type: ignore[index]
+
+
+def _row(verdict: str) -> DriftRow:
+    return DriftRow("T1w", 49, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1, verdict, "why")
+
+
+@pytest.mark.parametrize("verdicts", [("equivalent", "drifted"), ("inconclusive", "equivalent"), ("equivalent",)])
+def test_the_worse_judge_decides(verdicts: tuple[str, ...]) -> None:
+    same = (QualityRow("failures", 294, 0, 0, 0, math.nan, math.nan, 0.0, "same", ""),)
+    judges = [
+        Judge(str(k), "", (role,), (_row(v),), same) for k, (v, role) in enumerate(zip(verdicts, BOTH, strict=False))
+    ]
+    decision = decide(judges, priors=2, offline=False)
+    assert decision.drift == max(verdicts, key=DRIFT.index)
+    assert decision.passed == (set(verdicts) == {"equivalent"})
+
+
+@pytest.mark.parametrize(
+    ("quality", "passed"), [("better", True), ("same", True), ("unknown", False), ("worse", False)]
+)
+def test_the_gate_asks_for_both(quality: str, passed: bool) -> None:
+    assert Decision("equivalent", quality, (), ()).passed == passed
+    assert not Decision("drifted", quality, (), ()).passed
+    assert not Decision("inconclusive", quality, (), ()).passed
