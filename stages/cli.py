@@ -28,6 +28,8 @@ COMMANDS = {
     "pin": "write the commit that a dataset's tag points to into the registry",
     "withdraw": "leave a participant out for ever, and find what was made of the data",
     "diff-data": "what two model versions were trained on: added, removed, relabelled",
+    "gate": "exit status 1 unless the verdict of reports/compare/drift.json lets the version pass",
+    "promote": "accept a version with a reason: it becomes champion and anchor",
     "measure": "masks of your own, with the pipeline's ruler (with no argument: the stage)",
     "doctor": "what this machine and workspace have, and what `dvc repro` would run",
     "monitor": "the monitoring half alone: a bundle on a profile's test datasets",

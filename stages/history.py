@@ -11,6 +11,7 @@ from stages.core.params import load_params
 from stages.core.remeasuring import current_ruler
 from stages.core.store import priors
 from stages.core.store.client import open_store
+from stages.core.store.judging import roles
 from stages.core.store.packaged import bundle_digest
 
 
@@ -23,11 +24,13 @@ def main() -> None:
             print("history.offline is true: MLflow was not asked, so there are no priors and nothing can be judged.")
         else:
             store = open_store(params.registration.model)
-            versions, foreign = priors.select(store.versions(), bundle_digest())
+            known = store.versions()
+            versions, foreign = priors.select(known, bundle_digest())
             if foreign:
                 print(f"{foreign} versions of {store.model} carry no digest (not registered by cordrift): left out.")
             ruler = current_ruler(params.measure, Path("reports/measure"))
-            rows = [priors.fetch(store, version, part, ruler) for version in versions]
+            judges = roles(known, bundle_digest())
+            rows = [priors.fetch(store, version, part, ruler, judges) for version in versions]
             for row in rows:
                 if row["other_ruler"]:
                     print(

@@ -73,7 +73,8 @@ def workspace(root: Path, digest: str = A, *, label: str = "v1", report: str = "
     std = {"version": ["reference", digest, digest, digest], "csa_std_mm2": [9.0, 1.0, 3.0, None]}
     write_csv(root / "reports/compare/csa_std.csv", pd.DataFrame(std))
     write_csv(root / "reports/compare/bias.csv", bias())
-    write_json(root / "reports/compare/drift.json", {"candidate": series})
+    verdict = {"drift": "drifted", "quality": "better", "passed": False, "reasons": ["T2w: drifted. Why"]}
+    write_json(root / "reports/compare/drift.json", {"candidate": series, "verdict": verdict})
     page(root, report)
     if not (root / "reports/history/priors.json").exists():
         write_json(root / "reports/history/priors.json", {"offline": False, "model": MODEL, "priors": []})

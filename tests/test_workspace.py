@@ -19,7 +19,7 @@ from stages.core import annex
 from stages.core.acceptance import check
 from stages.core.adoption import adopt
 from stages.core.errors import CordriftError
-from stages.core.files import read_csv, write_csv, write_json
+from stages.core.files import read_csv, read_json, write_csv, write_json
 from stages.core.registry import REGISTRY, load_registry
 from stages.core.roundtrip import edit_yaml
 from stages.core.volumes import is_pointer
@@ -147,7 +147,8 @@ def _outputs(work: Path) -> None:
     write_csv(work / "data/monitored/real-cord/agreement.csv", pd.DataFrame(real))
     write_json(work / "reports/register/receipt.json", {"version": "2", "aliases": ["candidate"]})
     prior = {"comparable": True, "pooled": {"n": 6}}
-    write_json(work / "reports/compare/drift.json", {"priors": [prior]})
+    verdict = {"drift": "drifted", "quality": "better", "passed": False}
+    write_json(work / "reports/compare/drift.json", {"priors": [prior], "verdict": verdict})
 
 
 def _dice(work: Path, name: str, value: float, rows: slice) -> None:
@@ -156,13 +157,19 @@ def _dice(work: Path, name: str, value: float, rows: slice) -> None:
     write_csv(work / name, table)
 
 
+def _drift(work: Path, **changes: object) -> None:
+    path = work / "reports/compare/drift.json"
+    write_json(path, {**read_json(path), **changes})
+
+
 FROZEN, REAL = "reports/measure/agreement.csv", "data/monitored/real-cord/agreement.csv"
 
 
 def test_the_demos_check_passes_where_all_is_reached(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _outputs(tmp_path)
-    assert check(tmp_path, {**SEEN, **UNSEEN}, with_real=True)
+    assert check(tmp_path, {**SEEN, **UNSEEN}, with_real=True, aliases=("anchor", "champion"))
     assert "FAILED" not in capsys.readouterr().out
+    assert not check(tmp_path, {**SEEN, **UNSEEN}, with_real=True, aliases=("candidate",)), "v2 was not promoted"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +180,11 @@ def test_the_demos_check_passes_where_all_is_reached(tmp_path: Path, capsys: pyt
         (lambda work: _dice(work, FROZEN, 0.0, slice(0, 1)), "v2 failed on 1 of 36"),
         (lambda work: _dice(work, REAL, 0.79, slice(0, 1)), "v2 Dice on real T1w 0.790"),
         (lambda work: _dice(work, REAL, float("nan"), slice(0, 1)), "v2 Dice on real T1w nan"),
-        (lambda work: write_json(work / "reports/compare/drift.json", {"priors": []}), "compared with 0 prior"),
+        (lambda work: _drift(work, priors=[]), "compared with 0 prior"),
+        (
+            lambda work: _drift(work, verdict={"drift": "equivalent", "quality": "same", "passed": True}),
+            "v2 against v1",
+        ),
         (
             lambda work: write_json(work / "reports/register/receipt.json", {"version": "1", "aliases": ["champion"]}),
             "MLflow version 1",
@@ -186,7 +197,7 @@ def test_each_figure_of_the_demos_check_can_fail(
 ) -> None:
     _outputs(tmp_path)
     spoil(tmp_path)
-    assert not check(tmp_path, {**SEEN, **UNSEEN}, with_real=True)
+    assert not check(tmp_path, {**SEEN, **UNSEEN}, with_real=True, aliases=("anchor", "champion"))
     assert any(row.startswith("FAILED") and line in row for row in capsys.readouterr().out.splitlines())
 
 
@@ -195,4 +206,4 @@ def test_a_first_version_that_is_not_worse_on_unseen_contrasts_fails_the_check(
     tmp_path: Path, v1: dict[str, float]
 ) -> None:
     _outputs(tmp_path)
-    assert not check(tmp_path, v1, with_real=False)
+    assert not check(tmp_path, v1, with_real=False, aliases=("anchor", "champion"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from stages.core.files import read_csv, read_json
@@ -13,8 +14,11 @@ UNSEEN_GAP = 0.05
 SEEN_BY_V1 = {"T1w", "T2w", "T2star"}
 
 
-def check(work: Path, dice_v1: dict[str, float], with_real: bool) -> bool:
-    """Print every figure of the check with what was expected; returns whether all hold. Undefined is not reached."""
+def check(work: Path, dice_v1: dict[str, float], with_real: bool, aliases: Sequence[str]) -> bool:
+    """Print every figure of the check with what was expected; returns whether all hold. Undefined is not reached.
+
+    ``aliases`` are those of v2 in MLflow.
+    """
     table = read_csv(work / "reports/measure/agreement.csv", text=("contrast", "participant"))
     people = int(table["participant"].nunique())
     complete = people >= 6 and bool((table.groupby("contrast")["participant"].nunique() == people).all())
@@ -38,9 +42,12 @@ def check(work: Path, dice_v1: dict[str, float], with_real: bool) -> bool:
         ("v2 there higher by", gain),
     ):
         rows.append((f"{what} {gap:.3f}", gap >= UNSEEN_GAP, f"at least {UNSEEN_GAP}"))
-    receipt = read_json(work / "reports/register/receipt.json")
-    good = receipt["version"] == "2" and "candidate" in receipt["aliases"]
-    rows.append((f"MLflow version {receipt['version']}, {', '.join(receipt['aliases'])}", good, "2, candidate"))
+    version = read_json(work / "reports/register/receipt.json")["version"]
+    good = version == "2" and {"anchor", "champion"} <= set(aliases)
+    rows.append((f"MLflow version {version}, {', '.join(aliases)}", good, "2, anchor, champion: promoted"))
+    verdict = read_json(work / "reports/compare/drift.json")["verdict"]
+    said = f"v2 against v1: drift {verdict['drift']}, quality {verdict['quality']}"
+    rows.append((said, not verdict["passed"], "not equivalent with so few participants"))
     priors = read_json(work / "reports/compare/drift.json")["priors"]
     good = len(priors) == 1 and priors[0]["comparable"] and priors[0]["pooled"]["n"] == people
     rows.append(

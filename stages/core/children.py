@@ -72,6 +72,13 @@ def git(path: Path | None, arguments: Sequence[str], failure: str = "", stdin: s
     return answer.stdout.decode(errors="surrogateescape")
 
 
+def user_name() -> str:
+    """Return the name that git knows of the person at the keyboard, ``""`` where there is none."""
+    # Without cordrift's own environment, which always has an answer.
+    answer = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
+    return answer.stdout.strip()
+
+
 def condensed(text: str) -> str:
     """First lines that say something, on one line, without git's own prefixes and a trailing stop."""
     lines = [line.strip().removeprefix("fatal: ").removeprefix("error: ") for line in text.splitlines()]

@@ -31,6 +31,7 @@ from stages.core.wording import (
     number,
     short,
     shown_versions,
+    smallest_margin,
     version_rows,
     worst_participant,
 )
@@ -223,6 +224,10 @@ def render(
         extremes=extremes(drift),
         first=not drift["priors"] and not drift["offline"],
         level=number(100 * (1 - drift["alpha"]), 0),
+        inner=number(100 * (1 - 2 * drift["alpha"]), 0),
+        verdict=drift["verdict"],
+        margin=smallest_margin(drift),
+        number=number,
         versions=version_rows(drift, shown),
         against=label_of(shown, against) if against else None,
         bias=bias_rows(drift, against) if against else [],

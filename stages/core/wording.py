@@ -101,6 +101,17 @@ def _position(low: float, high: float, margin_mm2: float, margin: str) -> str:
     )
 
 
+def smallest_margin(drift: dict[str, Any]) -> str:
+    """Say which margin would have been passed; empty where nothing was judged."""
+    needed = drift["verdict"]["smallest_margin_mm2"]
+    if needed is None:
+        return ""
+    return (
+        f"The smallest margin that every row would have passed is {number(needed)} mm²; the margin that was fixed "
+        f"beforehand is {number(drift['margin_mm2'])} mm²."
+    )
+
+
 def version_rows(drift: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str, str]]:
     """Rows of the headline table, ground truth first."""
     rows = []

@@ -73,6 +73,12 @@ def dvc_environment(**more: str) -> dict[str, str]:
     return {**kept, "PATH": path, REVISION: code_revision(), "OMP_WAIT_POLICY": "PASSIVE", **more}
 
 
+def command(folder: Path, module: str, *words: str) -> int:
+    """Run a command of cordrift in a workspace, with the workspace's own code; returns its exit status."""
+    line = [sys.executable, "-m", f"stages.{module}", *words]
+    return subprocess.run(line, cwd=folder, env=dvc_environment(), check=False).returncode
+
+
 def dvc(folder: Path, *words: str, **environment: str) -> None:
     """Run a DVC command in a workspace, its output shown as it comes.
 

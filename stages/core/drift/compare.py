@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from stages.core.drift.bias import POOLED, Bias, bias_of_contrast, pair, pooled_bias
+from stages.core.drift.conversion import COLUMNS, conversion_factors
 from stages.core.drift.csa_std import csa_std, summarise
 from stages.core.drift.decision import JUDGES, Judge, decide
 from stages.core.drift.quality import ALL, quality
@@ -29,13 +30,14 @@ class Prior:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Record ``drift`` (JSON values only) and the tables csa_std, csa, bias and quality."""
+    """Record ``drift`` (JSON values only) and the tables csa_std, csa, bias, quality and conversion."""
 
     drift: dict[str, Any]
     csa_std: pd.DataFrame
     csa: pd.DataFrame
     bias: pd.DataFrame
     quality: pd.DataFrame
+    conversion: pd.DataFrame
 
 
 BIAS_COLUMNS = ["prior", "contrast", *Bias.__dataclass_fields__]
@@ -60,6 +62,7 @@ def compare(
     if len(reference):
         _add(tables, versions, REFERENCE, "", REFERENCE, reference, None, contrasts)
     records, bias_rows, judges = [], [], []
+    factors = [pd.DataFrame(columns=["prior", *COLUMNS])]
     new = range_csa(candidate.measures, "prediction", name)
     mine = _scores(new, candidate.agreement, contrasts)
     for prior in priors:
@@ -81,6 +84,8 @@ def compare(
                 theirs = _scores(old, prior.version.agreement, contrasts)
                 rows, criteria = judge_drift(pairs, contrasts, rule), judge_quality(mine, theirs, rule)
                 judges.append(Judge(prior.series.bundle, prior.label, roles, tuple(rows), tuple(criteria)))
+            converted = conversion_factors(candidate.measures, prior.version.measures, name, contrasts, rule.alpha)
+            factors.append(converted.assign(prior=prior.series.bundle)[["prior", *COLUMNS]])
             bias_rows += [
                 {"prior": prior.series.bundle, "contrast": c, **asdict(b)} for c, b in {**found, POOLED: pooled}.items()
             ]
@@ -102,12 +107,19 @@ def compare(
         "verdict": decide(judges, priors=len(priors), offline=offline).record(),
     }
     joined = {key: pd.concat(parts, ignore_index=True) for key, parts in tables.items()}
-    return Comparison(drift, joined["csa_std"], joined["csa"], _bias_table(bias_rows), joined["quality"])
+    return Comparison(
+        drift, joined["csa_std"], joined["csa"], _bias_table(bias_rows), joined["quality"], _joined(factors)
+    )
 
 
 def _scores(csa: pd.DataFrame, agreement: pd.DataFrame, contrasts: list[str]) -> Scores:
     csa = csa[csa["contrast"].isin(contrasts)]
     return scores(csa_std(csa, contrasts), agreement[agreement["contrast"].isin(contrasts)], csa)
+
+
+def _joined(factors: list[pd.DataFrame]) -> pd.DataFrame:
+    """One table; the empty first one only gives it its columns."""
+    return pd.concat(factors[1:], ignore_index=True) if len(factors) > 1 else factors[0]
 
 
 def _bias_table(rows: list[dict[str, Any]]) -> pd.DataFrame:

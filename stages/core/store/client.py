@@ -249,6 +249,11 @@ class Store:
         with sentences(self.location, "did not take an alias"):
             self.client.set_registered_model_alias(self.model, alias, str(number))
 
+    def drop_alias(self, alias: str) -> None:
+        """Take an alias away from the model."""
+        with sentences(self.location, "did not drop an alias"):
+            self.client.delete_registered_model_alias(self.model, alias)
+
 
 def _prefixed(tags: Mapping[str, str]) -> dict[str, str]:
     return {key if "." in key else TAG + key: value for key, value in sorted(tags.items())}

@@ -6,7 +6,7 @@ A version that was measured with another ruler is measured again from its kept m
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ from stages.core.store.packaged import MASKS, MEASURES, SERIES
 def select(versions: Iterable[Version], current: str) -> tuple[list[Version], int]:
     """Return the prior versions by number, and how many were left out because they are not cordrift's.
 
-    The current digest is no prior of itself: it would never come to rest. Of two versions with one digest (made by
-    hand) the first counts.
+    The current digest is no prior of itself: it would never come to rest. Where it is registered, only older versions
+    are priors: what came later changes nothing. Of two versions with one digest (made by hand) the first counts.
     """
     chosen: dict[str, Version] = {}
     foreign = 0
-    for version in sorted(versions, key=lambda version: version.number):
+    ascending = sorted(versions, key=lambda version: version.number)
+    own = [version.number for version in ascending if version.tags.get("digest") == current]
+    for version in [version for version in ascending if not own or version.number <= own[0]]:
         digest = version.tags.get("digest", "")
         foreign += not digest
         if digest and digest != current:
@@ -35,8 +37,10 @@ def select(versions: Iterable[Version], current: str) -> tuple[list[Version], in
     return list(chosen.values()), foreign
 
 
-def fetch(store: Store, version: Version, folder: Path, ruler: Ruler) -> dict[str, Any]:
+def fetch(store: Store, version: Version, folder: Path, ruler: Ruler, roles: Mapping[str, list[str]]) -> dict[str, Any]:
     """Fetch the tables of a version into ``folder/<digest12>`` and return its row for ``priors.json``.
+
+    ``roles`` says by digest which versions judge the candidate, as champion or anchor.
 
     Where another ruler measured them, they are made anew from its kept masks: ``remeasured`` is true and
     ``ruler_was`` names the other one. Where that cannot be, ``other_ruler`` says why, and the tables stay as they were.
@@ -68,8 +72,7 @@ def fetch(store: Store, version: Version, folder: Path, ruler: Ruler) -> dict[st
         "digest": digest,
         "version": str(version.number),
         "label": version.tags.get("label", ""),
-        # `candidate` moves with every registration: with it, a prior's row would change and nothing would rest
-        "aliases": sorted({"champion", "anchor"} & set(version.aliases)),
+        "aliases": list(roles.get(digest, [])),
         "bundle": summary["bundle"],
         **{key: summary[key] for key in SERIES},
         "folder": digest[:12],

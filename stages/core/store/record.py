@@ -22,6 +22,7 @@ from stages.core.files import digest_of, read_csv, read_json, sha256_of
 from stages.core.keeping import keep_masks
 from stages.core.params import Segment
 from stages.core.segmented import read_shards
+from stages.core.store.judging import remembered
 from stages.core.store.packaged import MASKS, MEASURES, PACKAGE, SERIES, bundle_digest
 
 
@@ -65,14 +66,18 @@ class Record:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     artifacts: tuple[Artifact, ...]
+    verdict: Mapping[str, Any]
+    judged: Mapping[str, str]
 
     @property
     def note(self) -> str:
         """The description shown in MLflow, as Markdown."""
         shown = "\n".join(f"| {key} | {value:.4g} |" for key, value in sorted(self.metrics.items()))
+        reasons = "\n".join(f"- {reason}" for reason in self.verdict["reasons"])
         series = "\n".join(f"- {key}: `{value[:12]}`" for key, value in sorted(self.series.items()))
         return (
-            f"**{self.label}**, bundle `{self.digest[:12]}`\n\n{series}\n\n| metric | value |\n|---|---|\n{shown}\n\n"
+            f"**{self.label}**, bundle `{self.digest[:12]}`\n\n**drift: {self.verdict['drift']}, quality: "
+            f"{self.verdict['quality']}**\n\n{reasons}\n\n{series}\n\n| metric | value |\n|---|---|\n{shown}\n\n"
             "Report: artifact `report/index.html`. Tables: `measures/`, `compare/`. An undefined metric is `nan`."
         )
 
@@ -106,6 +111,8 @@ def collect(label: str, segment: Segment, scratch: Path) -> Record:
         params=_params(digest),
         metrics=_metrics(digest, summary),
         artifacts=artifacts,
+        verdict=read_json(Path("reports/compare/drift.json"))["verdict"],
+        judged=remembered(read_json(Path("reports/history/priors.json"))["priors"]),
     )
 
 

@@ -13,8 +13,10 @@ from stages.core.files import digest_of, write_json
 from stages.core.store.client import INDEX, Run, Store, Version
 from stages.core.store.record import Artifact, Record
 
-#: Aliases of the first version of a model, and of each later one. (`latest` and `v2` are reserved by MLflow.)
+#: Aliases of the first version of a model, of a later one that passed the gate, and of one that did not; the anchor
+#: moves by a person's hand alone. (`latest` and `v2` are reserved by MLflow.)
 FIRST_ALIASES = ("champion", "anchor")
+PASSED_ALIASES = ("champion",)
 LATER_ALIASES = ("candidate",)
 #: Value of the tag `artifacts` while they are being written.
 INCOMPLETE = "incomplete"
@@ -37,7 +39,7 @@ def register_version(store: Store, record: Record) -> Version:
     tags = {"label": record.label, **record.series}
     store.ensure_tags(run, {**tags, "mlflow.runName": record.label, "mlflow.note.content": record.note})
     store.finish(run)
-    return _ensure_version(store, run, {"digest": record.digest, **tags})
+    return _ensure_version(store, run, {"digest": record.digest, **tags}, record)
 
 
 def _ensure_artifacts(store: Store, run: Run, artifacts: Sequence[Artifact]) -> None:
@@ -61,7 +63,7 @@ def _ensure_artifacts(store: Store, run: Run, artifacts: Sequence[Artifact]) -> 
     store.ensure_tags(run, {"artifacts": state})
 
 
-def _ensure_version(store: Store, run: Run, tags: Mapping[str, str]) -> Version:
+def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Record) -> Version:
     versions = store.versions()
     version = next((known for known in versions if known.tags.get("digest") == tags["digest"]), None)
     if version is None:
@@ -79,7 +81,11 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str]) -> Version:
     if version.tags.get("aliased") != "yes":
         first = version.number == versions[0].number
         taken = {alias for known in versions for alias in known.aliases}
-        for alias in FIRST_ALIASES if first else LATER_ALIASES:
+        later = PASSED_ALIASES if record.verdict["passed"] else LATER_ALIASES
+        # Verdict and judges before the alias: moved first, an interruption would leave the version its own champion.
+        verdict = {"drift": str(record.verdict["drift"]), "quality": str(record.verdict["quality"])}
+        store.ensure_version_tags(version, {**verdict, **record.judged})
+        for alias in FIRST_ALIASES if first else later:
             if not first or alias not in taken:
                 store.set_alias(alias, version.number)
         store.ensure_version_tags(version, {"aliased": "yes"})

@@ -1,0 +1,74 @@
+"""A person accepts a version: it becomes champion and anchor, and who, when and why are kept with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from stages.core.errors import CordriftError
+from stages.core.store.client import Store, Version
+from stages.core.store.judging import ROLES
+
+#: Tag with the promotions of a version, oldest first, as JSON.
+PROMOTIONS = "promotions"
+#: Fewest digits of a digest that name a version.
+FEWEST = 6
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """The version, and which versions (numbers) had the roles before; None where nobody had."""
+
+    version: Version
+    before: dict[str, int | None]
+
+
+def find_version(store: Store, named: str) -> Version:
+    """Find a version by its digest (six digits or more) or its label.
+
+    Raises
+    ------
+    CordriftError
+        None, or several; names those that there are.
+    """
+    versions = [version for version in store.versions() if version.tags.get("digest")]
+    found = [v for v in versions if v.tags["digest"] == named or v.tags.get("label") == named]
+    if not found and len(named) >= FEWEST:
+        found = [v for v in versions if v.tags["digest"].startswith(named)]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(f"{v.tags.get('label', '')} {v.tags['digest'][:12]} (version {v.number})" for v in versions)
+    what = "no version" if not found else f"{len(found)} versions"
+    raise CordriftError(
+        f"{what} of {store.model} in MLflow at {store.location.name} named {named!r}; there are: {known}."
+    )
+
+
+def promote(store: Store, version: Version, *, reason: str, person: str, when: str) -> Promoted:
+    """Make a version champion and anchor. The same promotion twice (same person and reason) is kept once.
+
+    Raises
+    ------
+    CordriftError
+        No reason.
+    """
+    if not reason.strip():
+        raise CordriftError("a promotion needs a reason: what was looked at, and why the drift is accepted.")
+    before = {role: next((v.number for v in store.versions() if role in v.aliases), None) for role in ROLES}
+    log = promotions(version)
+    if [(entry["who"], entry["why"]) for entry in log[-1:]] != [(person, reason)]:
+        log.append({"who": person, "when": when, "why": reason, "champion_before": str(before["champion"] or "")})
+        # The reason first: an alias without one would be a version that nobody accepted.
+        store.ensure_version_tags(version, {PROMOTIONS: json.dumps(log, ensure_ascii=False)})
+    for role in ROLES:
+        store.set_alias(role, version.number)
+    candidate = next((v for v in store.versions() if "candidate" in v.aliases), None)
+    if candidate is not None and candidate.number == version.number:
+        store.drop_alias("candidate")
+    return Promoted(version, before)
+
+
+def promotions(version: Version) -> list[dict[str, str]]:
+    """The promotions that a version carries."""
+    log: list[dict[str, str]] = json.loads(version.tags.get(PROMOTIONS, "[]"))
+    return log

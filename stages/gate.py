@@ -1,0 +1,35 @@
+"""Let a version pass only when its drift is equivalent and its quality is not worse; else exit status 1.
+
+A first version passes: there is nothing that it could have moved from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stages.core.errors import CordriftError, run
+from stages.core.files import read_json
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the verdict with its reasons."""
+    parser = argparse.ArgumentParser(prog="cordrift gate", description=__doc__)
+    parser.add_argument("drift", nargs="?", type=Path, default=Path("reports/compare/drift.json"), metavar="DRIFT.json")
+    path = parser.parse_args(arguments).drift
+    verdict = read_json(path).get("verdict")
+    if not isinstance(verdict, dict) or not isinstance(verdict.get("passed"), bool):
+        raise CordriftError(f"{path} holds no verdict; `dvc repro compare` writes it.")
+    print(f"drift: {verdict['drift']}, quality: {verdict['quality']}")
+    for reason in verdict["reasons"]:
+        print(f"  {reason}")
+    if not verdict["passed"]:
+        print("not passed. To accept it all the same: `cordrift promote DIGEST --reason ...`", file=sys.stderr)
+        sys.exit(1)
+    print("passed")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,66 @@
+"""Conversion factors between two versions' numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+from test_drift import CONTRASTS, SERIES, version
+
+from stages.core.drift.bias import POOLED
+from stages.core.drift.conversion import SCALED, conversion_factors
+from stages.core.drift.versions import Version
+
+RNG = np.random.default_rng(5)
+OLD = {f"sub-{k:02d}": [float(v) for v in RNG.normal(76, 6, 6)] for k in range(12)}
+
+
+def factors(new: dict[str, list[float]], old: dict[str, list[float]] = OLD) -> dict[str, dict[str, float]]:
+    tables: list[Version] = [version(new), version(old, replace(SERIES, bundle="a" * 64))]
+    found = conversion_factors(tables[0].measures, tables[1].measures, "C2-C3", CONTRASTS, 0.05)
+    csa = found[found["metric"] == "csa_mm2"]
+    return {str(row["contrast"]): row.to_dict() for _, row in csa.iterrows()}
+
+
+@pytest.mark.parametrize("scale", [0.97, 1.0, 1.05])
+def test_a_constant_factor_comes_back_exactly(scale: float) -> None:
+    found = factors({sub: [scale * v for v in values] for sub, values in OLD.items()})
+    for row in found.values():
+        assert (row["factor"], row["ratio_of_means"], row["n"]) == (pytest.approx(scale), pytest.approx(scale), 12)
+        assert (row["ci_low"], row["ci_high"]) == (pytest.approx(scale), pytest.approx(scale))
+
+
+def test_the_factor_is_the_mean_of_the_participants_ratios() -> None:
+    new = {sub: [v + 2.0 + 0.1 * k for v in values] for k, (sub, values) in enumerate(OLD.items())}
+    ratios = [new[sub][1] / OLD[sub][1] for sub in OLD]
+    row = factors(new)["T2w"]
+    expected = stats.ttest_1samp(ratios, 0).confidence_interval(0.95)
+    assert row["factor"] == pytest.approx(np.mean(ratios))
+    assert (row["ci_low"], row["ci_high"]) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    assert row["ratio_of_means"] == pytest.approx(sum(new[s][1] for s in OLD) / sum(OLD[s][1] for s in OLD))
+    assert row["ratio_of_means"] != pytest.approx(row["factor"], rel=1e-6)
+
+
+def test_pooled_takes_a_participant_once() -> None:
+    """Half of the contrasts are 10 % larger: each participant's ratio is 1.05, with no spread between participants."""
+    row = factors({sub: [v * (1.1 if k % 2 else 1.0) for k, v in enumerate(vs)] for sub, vs in OLD.items()})[POOLED]
+    assert (row["factor"], row["n"]) == (pytest.approx(1.05), 12)
+    assert row["ci_high"] - row["ci_low"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_what_was_not_measured_is_no_ratio() -> None:
+    new = {sub: list(values) for sub, values in OLD.items()}
+    for values in new.values():
+        values[5] = math.nan
+    found = factors(new)
+    assert found["DWI"]["n"] == 0
+    assert math.isnan(found["DWI"]["factor"])
+    assert found[POOLED]["n"] == 12
+
+
+def test_angles_are_not_multiplied() -> None:
+    assert not [name for name in SCALED if name.endswith("_deg")]
+    assert {"csa_mm2", "diameter_ap_mm", "compression_ratio", "solidity"} <= set(SCALED)

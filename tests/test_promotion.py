@@ -1,0 +1,173 @@
+"""Gate, champion and promotion: what passes moves the champion, a person moves both, and verdicts stay as they were."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from store_workspace import MODEL, A, B, C, workspace
+
+from stages import gate, history, promote, register
+from stages.core.errors import CordriftError
+from stages.core.files import read_json, write_json
+from stages.core.store.client import Version, open_store
+from stages.core.store.promotion import promotions
+
+DRIFT = Path("reports/compare/drift.json")
+
+
+@pytest.fixture(autouse=True)
+def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def judge(**changes: object) -> None:
+    value = read_json(DRIFT)
+    write_json(DRIFT, {**value, "verdict": {**value["verdict"], **changes}})
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Version A is registered; B was packaged, measured and judged, and is not registered yet."""
+    monkeypatch.chdir(workspace(tmp_path / "lab"))
+    history.main()
+    register.main()
+    workspace(tmp_path / "lab", B, label="v2")
+    history.main()
+    return tmp_path / "lab"
+
+
+def versions() -> dict[str, Version]:
+    return {version.tags["label"]: version for version in open_store(MODEL).versions()}
+
+
+def roles() -> dict[str, list[str]]:
+    return {row["digest"]: row["aliases"] for row in read_json(Path("reports/history/priors.json"))["priors"]}
+
+
+# The gate ---
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_the_gate_does_what_the_verdict_says(lab: Path, capsys: pytest.CaptureFixture[str], passed: bool) -> None:
+    judge(passed=passed)
+    if passed:
+        gate.main([])
+    else:
+        with pytest.raises(SystemExit) as stop:
+            gate.main([str(DRIFT)])
+        assert stop.value.code == 1
+    said = capsys.readouterr()
+    assert "drift: drifted, quality: better" in said.out
+    assert "T2w: drifted. Why" in said.out
+    assert ("cordrift promote DIGEST" in said.err) != passed
+
+
+@pytest.mark.parametrize("value", [{"verdict": None}, {"verdict": {"passed": "yes"}}, {}])
+def test_without_a_verdict_nothing_passes(tmp_path: Path, value: dict[str, object]) -> None:
+    write_json(tmp_path / "drift.json", value)
+    with pytest.raises(CordriftError, match=r"drift.json holds no verdict; `dvc repro compare` writes it"):
+        gate.main([str(tmp_path / "drift.json")])
+
+
+# The champion ---
+
+
+def test_what_does_not_pass_waits_as_candidate(lab: Path) -> None:
+    register.main()
+    assert versions()["v1"].aliases == ("anchor", "champion")
+    assert versions()["v2"].aliases == ("candidate",)
+    assert versions()["v2"].tags["drift"] == "drifted"
+    assert versions()["v2"].tags["quality"] == "better"
+
+
+def test_what_passes_becomes_champion_and_the_anchor_stays(lab: Path) -> None:
+    judge(passed=True, drift="equivalent", quality="same")
+    register.main()
+    assert versions()["v1"].aliases == ("anchor",)
+    assert versions()["v2"].aliases == ("champion",)
+
+
+def test_a_verdict_keeps_its_judges_when_the_roles_move(lab: Path) -> None:
+    """Second `dvc repro`: the candidate is champion by now, and is still judged against the version before it."""
+    assert roles() == {A: ["anchor", "champion"]}
+    judge(passed=True)
+    register.main()
+    history.main()
+    assert roles() == {A: ["anchor", "champion"]}
+    workspace(lab, C, label="v3")
+    history.main()
+    assert roles() == {A: ["anchor"], B: ["champion"]}
+    register.main()
+    promote.main(["v3", "--reason", "looked at"])
+    history.main()
+    assert roles() == {A: ["anchor"], B: ["champion"]}
+
+
+def test_what_was_registered_later_is_no_prior(lab: Path) -> None:
+    register.main()
+    workspace(lab, A, label="v1")
+    history.main()
+    assert roles() == {}
+
+
+def test_an_interruption_before_the_alias_leaves_no_version_as_its_own_judge(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge(passed=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("stages.core.store.client.Store.set_alias", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            register.main()
+    history.main()
+    assert roles() == {A: ["anchor", "champion"]}
+    register.main()
+    assert versions()["v2"].aliases == ("champion",)
+
+
+# Promotion ---
+
+
+def test_a_person_moves_champion_and_anchor_and_says_why(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    register.main()
+    promote.main([B[:8], "--reason", "=cmd() <b>better</b>", "--by", "Ada"])
+    said = capsys.readouterr().out
+    assert "version 2 (v2) is champion and anchor. Its drift was: drifted" in said
+    assert "champion was version 1" in said
+    now = versions()
+    assert (now["v1"].aliases, now["v2"].aliases) == ((), ("anchor", "champion"))
+    (entry,) = promotions(now["v2"])
+    assert (entry["who"], entry["why"], entry["champion_before"]) == ("Ada", "=cmd() <b>better</b>", "1")
+    assert entry["when"].endswith("+00:00")
+    assert now["v2"].tags["drift"] == "drifted", "a promotion rewrites no verdict"
+
+
+def test_a_promotion_said_twice_is_kept_once_and_another_is_added(lab: Path) -> None:
+    register.main()
+    for reason in ("looked at", "looked at", "looked at again"):
+        promote.main(["v2", "--reason", reason, "--by", "Ada"])
+    assert [entry["why"] for entry in promotions(versions()["v2"])] == ["looked at", "looked at again"]
+    json.loads(versions()["v2"].tags["promotions"])
+
+
+def test_going_back_is_a_promotion_too(lab: Path) -> None:
+    register.main()
+    promote.main(["v2", "--reason", "new"])
+    promote.main(["v1", "--reason", "v2 fails on DWI"])
+    assert versions()["v1"].aliases == ("anchor", "champion")
+    assert versions()["v2"].aliases == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["v9", "--reason", "x"], r"no version of cord-demo .* named 'v9'; there are: v1 aaaaaaaaaaaa \(version 1\)"),
+        (["aaa", "--reason", "x"], "no version of cord-demo"),
+        (["v1", "--reason", "  "], "a promotion needs a reason"),
+    ],
+)
+def test_what_cannot_be_promoted_is_a_sentence(lab: Path, words: list[str], sentence: str) -> None:
+    with pytest.raises(CordriftError, match=sentence):
+        promote.main(words)
+    assert versions()["v1"].aliases == ("anchor", "champion")
