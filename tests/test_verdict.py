@@ -97,9 +97,17 @@ def test_contrasts_that_move_apart_are_not_pooled_away() -> None:
         "DWI": "drifted", "pooled": "equivalent",
     }  # fmt: skip
     assert record["drift"] == "drifted"
-    assert [reason.split(":")[0] for reason in record["reasons"][:2]] == [  # type: ignore[index]
+    assert {reason.split(":")[0] for reason in record["reasons"][:2]} == {  # type: ignore[index]
         "against champion and anchor v1, T1w", "against champion and anchor v1, DWI",
-    ]  # fmt: skip
+    }  # fmt: skip
+
+
+def test_reasons_begin_with_the_worst_and_are_few() -> None:
+    new = version(people({c: 1.0 + k for k, c in enumerate(CONTRASTS)}, 0.2))
+    record = judged(new, (prior(people(0.0, 0.2, seed=2)), BOTH))
+    drift = [reason for reason in record["reasons"] if "mm2" not in reason and "failures" not in reason]  # type: ignore[attr-defined]
+    assert [reason.split(":")[0].rpartition(", ")[2] for reason in drift[:3]] == ["DWI", "MToff", "MTon"]
+    assert drift[3] == "against champion and anchor v1: 4 more rows are drifted"
 
 
 def test_six_participants_are_inconclusive_at_best_and_it_says_why() -> None:

@@ -15,6 +15,8 @@ from stages.core.drift.verdict import DRIFT, INCONCLUSIVE, QUALITY, UNKNOWN, Dri
 
 #: What a first version gets: there is nothing that it could have moved from.
 FIRST = "first"
+#: How many rows a list of reasons names; the table has them all.
+SHOWN = 3
 #: Aliases of the versions that judge.
 JUDGES = ("champion", "anchor")
 
@@ -115,9 +117,12 @@ def _reasons(judge: Judge) -> list[str]:
     if judge.why:
         return [f"against {name}: cannot be judged. {judge.why}"]
     deciding = [row for row in judge.rows if row.verdict == judge.drift]
-    # Where all is well the row that came nearest to the margin speaks for the others.
-    shown = deciding if judge.drift != DRIFT[0] else [max(deciding, key=lambda row: row.smallest_margin_mm2)]
+    # Worst first; where all is well the row that came nearest to the margin speaks for the others.
+    deciding.sort(key=lambda row: math.inf if math.isnan(row.smallest_margin_mm2) else row.smallest_margin_mm2)
+    shown = deciding[::-1][: 1 if judge.drift == DRIFT[0] else SHOWN]
     out = [f"against {name}, {row.contrast}: {row.verdict}. {row.why}" for row in shown]
+    if judge.drift != DRIFT[0] and len(deciding) > len(shown):
+        out.append(f"against {name}: {len(deciding) - len(shown)} more rows are {judge.drift}")
     return out + [
         f"against {name}, {row.criterion}: {row.verdict}. {row.why}"
         for row in judge.criteria
