@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup demo test test-fast lint bench-fetch bench-ruler bench-differences dashboard repro clean
+.PHONY: help setup demo test test-fast lint bench-fetch bench-ruler bench-differences bench-verdict dashboard repro clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
@@ -42,6 +42,9 @@ bench-ruler: setup ## accuracy, speed and memory of the ruler against cords of k
 
 bench-differences: setup ## how far columns of the Spinal Cord Toolbox of the same name differ (seconds)
 	$(BIN)/python tests/benchmarks/differences.py
+
+bench-verdict: setup ## power and false "equivalent" of the verdict, simulated (a minute)
+	$(BIN)/python tests/benchmarks/verdict.py
 
 dashboard: setup ## MLflow: this checkout's store, or the demo's when there is no other
 	$(BIN)/cordrift dashboard

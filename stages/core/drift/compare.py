@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import pandas as pd
 from stages.core.drift.bias import POOLED, Bias, bias_of_contrast, pair, pooled_bias
 from stages.core.drift.conversion import COLUMNS, conversion_factors
 from stages.core.drift.csa_std import csa_std, summarise
-from stages.core.drift.decision import JUDGES, Judge, decide
+from stages.core.drift.decision import JUDGES, Judge, decide, plain
 from stages.core.drift.quality import ALL, quality
 from stages.core.drift.verdict import Scores, judge_drift, judge_quality, scores
 from stages.core.drift.versions import REFERENCE, Series, Version, obstacle, range_csa, remark
@@ -79,7 +78,7 @@ def compare(
             pairs = pair(new, old)
             found = {c: bias_of_contrast(pairs, c, rule.alpha) for c in contrasts}
             pooled = pooled_bias(pairs[pairs["contrast"].isin(contrasts)], rule.min_contrasts, rule.alpha)
-            record |= {"pooled": _plain(asdict(pooled)), "contrasts": {c: _plain(asdict(b)) for c, b in found.items()}}
+            record |= {"pooled": plain(asdict(pooled)), "contrasts": {c: plain(asdict(b)) for c, b in found.items()}}
             if roles:
                 theirs = _scores(old, prior.version.agreement, contrasts)
                 rows, criteria = judge_drift(pairs, contrasts, rule), judge_quality(mine, theirs, rule)
@@ -158,7 +157,7 @@ def _add(
         record |= {key: float(overall[key]) for key in ("dice_mean", "dice_min", "csa_error_mm2")}
         record |= {key: int(overall[key]) for key in ("n_csa",)} | {"n_dice": int(overall["n"])}
         tables["quality"].append(_named(table, digest))
-    versions.append(_plain(record))
+    versions.append(plain(record))
     tables["csa"].append(_named(csa, digest))
     tables["csa_std"].append(_named(spread, digest))
 
@@ -167,8 +166,3 @@ def _named(table: pd.DataFrame, digest: str) -> pd.DataFrame:
     out = table.copy()
     out.insert(0, "version", digest)
     return out
-
-
-def _plain(record: dict[str, Any]) -> dict[str, Any]:
-    """NaN as None, so that the record is valid JSON."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}

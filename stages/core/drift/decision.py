@@ -77,13 +77,13 @@ class Decision:
                 "drift": judge.drift,
                 "quality": judge.quality,
                 "why": judge.why,
-                "rows": [_plain(asdict(row)) for row in judge.rows],
-                "criteria": [_plain(asdict(row)) for row in judge.criteria],
+                "rows": [plain(asdict(row)) for row in judge.rows],
+                "criteria": [plain(asdict(row)) for row in judge.criteria],
             }
             for judge in self.judges
         ]
         value = {"drift": self.drift, "quality": self.quality, "passed": self.passed, "reasons": list(self.reasons)}
-        return value | _plain({"smallest_margin_mm2": self.smallest_margin_mm2}) | {"judges": judges}
+        return value | plain({"smallest_margin_mm2": self.smallest_margin_mm2}) | {"judges": judges}
 
 
 def decide(judges: Sequence[Judge], *, priors: int, offline: bool) -> Decision:
@@ -130,5 +130,6 @@ def _reasons(judge: Judge) -> list[str]:
     ]
 
 
-def _plain(record: dict[str, Any]) -> dict[str, Any]:
+def plain(record: dict[str, Any]) -> dict[str, Any]:
+    """NaN as None, so that the record is valid JSON."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
