@@ -235,18 +235,19 @@ def test_content_that_its_owner_lost_without_knowing(source: Path) -> None:
     assert not OUT.exists()
 
 
-def wait_for_group(group: int) -> None:
-    """Wait until no process of a killed group runs: until then git-annex still holds the lock of its transfer."""
+def wait_for_session(session: int) -> None:
+    """Wait until no thread of a killed session runs: until then git-annex still holds the lock of its transfer."""
 
     def alive(stat: Path) -> bool:
         try:
-            state, _, of = stat.read_text().rpartition(")")[2].split()[:3]
+            state, _, _, of = stat.read_text().rpartition(")")[2].split()[:4]
         except OSError:  # it ended between the listing and the reading
             return False
-        return int(of) == group and state != "Z"
+        return int(of) == session and state != "Z"
 
     deadline = time.monotonic() + 30
-    while any(alive(stat) for stat in Path("/proc").glob("[0-9]*/stat")):
+    # Threads, not processes: one whose first thread is a zombie may have others that still end.
+    while any(alive(stat) for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat")):
         assert time.monotonic() < deadline, "killed processes are still there"
         time.sleep(0.01)
 
@@ -262,14 +263,14 @@ def test_resume_after_a_kill(bucket: Path, source: Path) -> None:
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(Path(fetch.__file__).parents[1])},
     )
-    assert (bucket / "hanging").read_text() == "now"  # waits until the sixth download is half done
+    assert "now" in (bucket / "hanging").read_text()  # waits until a download is half done; two may be, side by side
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    wait_for_group(child.pid)
+    wait_for_session(child.pid)
     assert not OUT.exists()
-    (CLONE / ".git/index.lock").touch()  # a git that was killed leaves its locks
     (bucket / "hang").unlink()
     here = 8 - chosen().plan().to_come
+    (CLONE / ".git/index.lock").touch()  # a git that was killed leaves its locks
     (bucket / "log").write_text("")
     assert fetched() == 9
     assert here >= 1
