@@ -23,6 +23,7 @@ def main() -> None:
         write_csv(part / "bias.csv", result.bias)
         write_csv(part / "quality.csv", result.quality)
         write_csv(part / "conversion.csv", result.conversion)
+        write_csv(part / "concordance.csv", result.concordance)
         write_json(part / "drift.json", result.drift)
 
 

@@ -65,7 +65,7 @@ def kept_form(volume: Volume, folder: Path, name: str = "a/mask.nii.gz") -> tupl
     return KeptMask.model_validate(json.loads(json.dumps(mask.model_dump(mode="json")))), (folder / name).read_bytes()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(volume=volumes() | volumes(st.sampled_from([0.0, 1.0])))
 def test_a_kept_mask_is_given_back_bit_for_bit(volume: Volume, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("kept")

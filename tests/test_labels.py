@@ -60,7 +60,7 @@ def test_a_map_gives_every_slice_its_level_back() -> None:
     below=st.integers(1, 4),
     above=st.integers(1, 4),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_descending_map_inside_the_volume_comes_back(
     lengths: list[int], first: int, below: int, above: int
 ) -> None:
@@ -129,7 +129,7 @@ def test_labels_on_another_grid_are_refused_unless_asked_for() -> None:
     spacing=st.floats(0.4, 2.0),
     heights=st.lists(st.integers(0, 59), min_size=2, max_size=5, unique=True),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_disc_keeps_its_place_in_the_world(
     shift: tuple[float, float, float], spacing: float, heights: list[int]
 ) -> None:

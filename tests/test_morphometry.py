@@ -138,7 +138,7 @@ BASE = cord((0.7, 0.9, 2.0), 14, tilt_rl=8, tilt_ap=17, offset=(0.2, -0.3))
 MEASURED = measure_sections(BASE, stiffness_mm=4.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     pad=st.tuples(*[st.integers(0, 5)] * 6),
     origin=st.tuples(*[st.floats(-300, 300)] * 3),
@@ -155,7 +155,7 @@ def test_translation_changes_nothing(pad: tuple[int, ...], origin: tuple[float, 
     assert moved.z_mm - origin[2] == pytest.approx(MEASURED.z_mm + 2.0 * pad[4])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(axes=st.sets(st.integers(0, 2)))
 def test_flips_turn_signs_only(axes: set[int]) -> None:
     """A mirrored cord has the same size; only the angles along a mirrored axis, and the orientation, turn."""
@@ -171,7 +171,7 @@ def test_flips_turn_signs_only(axes: set[int]) -> None:
         assert flipped[name] == pytest.approx(sign.get(name, 1.0) * expected, rel=1e-6, abs=1e-6), name
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(scale=st.floats(0.3, 3.0))
 def test_scaling_is_a_square_for_areas(scale: float) -> None:
     """Cord, voxels and stiffness scaled together: lengths by the factor, areas by its square, the rest not at all."""

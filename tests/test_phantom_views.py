@@ -53,7 +53,7 @@ def area_errors(an: Anatomy, grid: Grid, pose: Pose) -> NDArray[np.float64]:
 # ---- turned grids ---------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(turn=TURNS, spacing=SPACINGS)
 def test_area_times_cosine_is_the_analytic_area_straight_and_turned(
     anatomy: Anatomy, turn: tuple[float, float, float], spacing: tuple[float, float, float]
@@ -64,7 +64,7 @@ def test_area_times_cosine_is_the_analytic_area_straight_and_turned(
         assert np.abs(area_errors(anatomy, grid, pose)[1:-1]).max() < 0.003
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(turn=TURNS)
 def test_a_turned_grid_sees_the_participant_turned_the_other_way(
     anatomy: Anatomy, turn: tuple[float, float, float]
@@ -75,7 +75,7 @@ def test_a_turned_grid_sees_the_participant_turned_the_other_way(
     np.testing.assert_allclose(turned, cord_occupancy(anatomy, straight, Pose(rotation.T)), atol=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(turn=TURNS, spacing=SPACINGS)
 def test_discs_lie_at_the_same_world_places(
     anatomy: Anatomy, turn: tuple[float, float, float], spacing: tuple[float, float, float]
@@ -90,7 +90,7 @@ def test_discs_lie_at_the_same_world_places(
         assert np.linalg.norm(world - true) <= np.linalg.norm(spacing) / 2 + 1e-6
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(turn=TURNS)
 def test_affines_are_rotations_times_spacings_about_the_same_centre(turn: tuple[float, float, float]) -> None:
     straight, turned = grid_of((0.9, 0.9, 5.0)), grid_of((0.9, 0.9, 5.0), turn)

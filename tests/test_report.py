@@ -76,11 +76,25 @@ def test_the_first_thing_said_is_what_moved(finished: Path) -> None:
     assert "outside the margin of ±0.65 mm²" in text_of(page(finished))
 
 
+def test_agreement_person_by_person(finished: Path) -> None:
+    """The page shows the rows of the table, and the figure has its cases beside it."""
+    table = read_csv(finished / "reports/compare/concordance.csv", text=("prior", "contrast")).set_index("contrast")
+    pooled = table.loc["pooled"]
+    said = text_of(page(finished))
+    assert f"{number(pooled['limit_lower_mm2'])} to {number(pooled['limit_upper_mm2'])}" in said
+    assert f"{number(pooled['ccc'], 3)} {number(pooled['ccc_low'], 3)} to {number(pooled['ccc_high'], 3)}" in said
+    cases = read_csv(finished / "reports/report/figures/bland_altman.csv", text=("participant", "contrast"))
+    mean = cases.loc[cases["contrast"] == "T2w", "difference"].mean()
+    limits = table.loc["T2w", ["limit_lower_mm2", "limit_upper_mm2"]]
+    assert len(cases) == 18
+    assert mean == pytest.approx(float(limits.mean()))
+
+
 def test_it_stands_alone(finished: Path) -> None:
     """No link to a file or a server: every picture is inside, and is one of the figures beside the page."""
     html = page(finished)
     sources = re.findall(r'(?:src|href)="([^"]*)"', html)
-    assert len(sources) == 5
+    assert len(sources) == 6
     figures = {path.read_bytes() for path in (finished / "reports/report/figures").glob("*.png")}
     assert {base64.b64decode(s.removeprefix("data:image/png;base64,")) for s in sources} == figures
     assert not re.search(r"https?://|<script|@import|url\(", html)
@@ -89,7 +103,11 @@ def test_it_stands_alone(finished: Path) -> None:
 def test_every_figure_has_its_numbers(finished: Path) -> None:
     folder = finished / "reports/report/figures"
     names = {path.stem for path in folder.glob("*.png")}
-    assert names == {"bias", "csa", "csa_std", "dice", "worst"} == {path.stem for path in folder.glob("*.csv")}
+    assert (
+        names
+        == {"bias", "bland_altman", "csa", "csa_std", "dice", "worst"}
+        == {path.stem for path in folder.glob("*.csv")}
+    )
     assert len(read_csv(folder / "bias.csv")) == 7
     assert set(read_csv(folder / "dice.csv")["version"]) == {"b" * 64, "d" * 64}
 
@@ -181,7 +199,7 @@ def test_monitored_profiles_of_this_bundle_are_shown(workspace: Workspace) -> No
     assert "Also measured on: real-cord" in text
     assert "Also measured on: older" not in text
     assert "1 profile(s) were monitored with another bundle" in text
-    assert len(re.findall(r"<img", page())) == 6
+    assert len(re.findall(r"<img", page())) == 7
 
 
 # Words and pictures --------------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ def test_two_pieces_share_one_hull() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_whatever_the_slice_it_lies_in_0_to_1(data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
     values = rng.random((data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9)), 3))
@@ -63,7 +63,7 @@ def test_whatever_the_slice_it_lies_in_0_to_1(data: st.DataObject) -> None:
     turn=st.floats(-80, 80),
     shift=st.tuples(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5)),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_an_untilted_binary_slice_is_what_scikit_image_says(
     semi: tuple[float, float], turn: float, shift: tuple[float, float]
 ) -> None:

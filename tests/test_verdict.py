@@ -143,7 +143,7 @@ def test_all_predictions_empty() -> None:
     assert (record["drift"], record["quality"], record["passed"]) == ("inconclusive", "worse", False)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     n=st.integers(30, 60),
     mean=st.floats(-1.0, 1.0),
@@ -167,7 +167,7 @@ def test_equivalence_is_the_paired_tost_of_statsmodels(
     assert (wide[0].verdict, tight[0].verdict == "equivalent") == ("equivalent", False)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shift=st.floats(-3, 3), seed=st.integers(0, 100))
 def test_swapping_the_versions_turns_the_bias_and_keeps_the_verdict(shift: float, seed: int) -> None:
     a, b = people(shift, 0.5, seed=seed), people(0.0, 0.5, seed=seed + 1)

@@ -111,7 +111,7 @@ def test_a_damaged_header_is_a_sentence(tmp_path: Path, offset: int, raw: bytes,
 
 
 @given(shift=st.floats(-0.5, 0.5), grow=st.integers(0, 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_grids_differ_when_a_corner_moves_by_more_than_a_hundredth_of_a_millimetre(shift: float, grow: int) -> None:
     affine = np.eye(4)
     affine[0, 3] = shift

@@ -103,7 +103,7 @@ def test_tables_and_json_are_read_by_what_they_say(name: str, text: str, found: 
 # --- the registry
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(st.sampled_from(sorted(load_registry(ROOT / REGISTRY).datasets)), min_size=1, max_size=3))
 def test_nothing_of_the_registry_is_lost_but_a_line_is_added(names: list[str]) -> None:
     """On the registry of the repository, whose comments and anchors a person wrote."""

@@ -144,6 +144,41 @@ def bias_figure(bias: pd.DataFrame, order: Sequence[str], *, margin_mm2: float, 
     return figure
 
 
+def bland_altman_figure(pairs: pd.DataFrame, concordance: pd.DataFrame, contrasts: Sequence[str]) -> Figure:
+    """Difference over mean of every case, a panel a contrast; bias, limits of agreement and their intervals.
+
+    Parameters
+    ----------
+    pairs : columns contrast, new, old, difference (mm2)
+    concordance : columns contrast, n, limit_*_mm2; one row per name in ``contrasts``
+    """
+    limits = concordance.set_index("contrast")
+    columns = min(3, len(contrasts))
+    with mpl.rc_context(STYLE):
+        rows = -(-len(contrasts) // columns)
+        figure = new_figure(6.8, 2.3 * rows + 0.4)
+        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes, name in zip(panels, contrasts, strict=False):
+            mine = pairs[pairs["contrast"] == name].dropna(subset=["difference"])
+            row = limits.loc[name]
+            axes.axhline(0, color="#6b727a", lw=1)
+            for side in ("lower", "upper"):
+                if np.isfinite(row[f"limit_{side}_mm2"]):
+                    axes.axhspan(
+                        row[f"limit_{side}_low_mm2"], row[f"limit_{side}_high_mm2"], color=BLUE, alpha=0.10, lw=0
+                    )
+                    axes.axhline(row[f"limit_{side}_mm2"], color=BLUE, lw=1.2, ls="--")
+            if len(mine):
+                axes.axhline(float(mine["difference"].mean()), color=BLUE, lw=2)
+            axes.plot((mine["new"] + mine["old"]) / 2, mine["difference"], "o", color=BLUE, ms=4, mec="white", mew=0.5)
+            axes.set_title(f"{name}  (n = {row['n']:.0f})", fontsize=10, loc="left")
+        for axes in panels[len(contrasts) :]:
+            axes.set_visible(False)
+        figure.supxlabel("mean of both versions (mm²)", fontsize=10)
+        figure.supylabel("new − old (mm²)", fontsize=10)
+    return figure
+
+
 def _reach(rows: pd.DataFrame) -> NDArray[np.float64]:
     values = rows[["bias_mm2", "ci_low_mm2", "ci_high_mm2"]].to_numpy(dtype=np.float64)
     return np.asarray(values[np.isfinite(values)])

@@ -16,8 +16,16 @@ from matplotlib.figure import Figure
 from stages.core.cohort import Manifest
 from stages.core.columns import AGREEMENT_TEXT, MEASURES_TEXT
 from stages.core.contours import contour_figure, read_panels
-from stages.core.drift.bias import POOLED
-from stages.core.figures import Shown, bias_figure, csa_figure, csa_std_figure, dice_figure, png_bytes
+from stages.core.drift.bias import POOLED, pair
+from stages.core.figures import (
+    Shown,
+    bias_figure,
+    bland_altman_figure,
+    csa_figure,
+    csa_std_figure,
+    dice_figure,
+    png_bytes,
+)
 from stages.core.files import read_csv, read_json, whole_file, write_csv
 from stages.core.params import Params
 from stages.core.segmented import Segmentation
@@ -25,6 +33,7 @@ from stages.core.wording import (
     DASH,
     bias_rows,
     case_rows,
+    concordance_rows,
     extremes,
     headline,
     label_of,
@@ -47,6 +56,7 @@ class Tables:
     csa_std: pd.DataFrame
     csa: pd.DataFrame
     bias: pd.DataFrame
+    concordance: pd.DataFrame
     measures: pd.DataFrame
     agreement: pd.DataFrame
     dice: pd.DataFrame
@@ -75,6 +85,7 @@ def read_tables(measure: Path, compare: Path, history: Path) -> Tables:
         read_csv(compare / "csa_std.csv", text=person),
         read_csv(compare / "csa.csv", text=person),
         read_csv(compare / "bias.csv", text=("prior", "contrast")),
+        read_csv(compare / "concordance.csv", text=("prior", "contrast")),
         read_csv(measure / "measures.csv", text=MEASURES_TEXT),
         agreement,
         pd.concat(dice, ignore_index=True)[[*person, "dice"]],
@@ -96,7 +107,16 @@ def draw(tables: Tables, shown: list[Shown]) -> dict[str, Drawing]:
             mine, [*contrasts, POOLED], margin_mm2=drift["margin_mm2"], level_percent=100 * (1 - drift["alpha"])
         )
         drawings["bias"] = Drawing(figure, mine)
+        cases = [tables.csa[tables.csa["version"] == v] for v in (drift["candidate"]["bundle"], drift["against"])]
+        pairs = pair(*cases)
+        drawings["bland_altman"] = Drawing(bland_altman_figure(pairs, agreeing(tables), contrasts), pairs)
     return drawings
+
+
+def agreeing(tables: Tables) -> pd.DataFrame:
+    """Concordance with the prior that the headline speaks of; empty where there is none."""
+    mine: pd.DataFrame = tables.concordance[tables.concordance["prior"] == tables.drift["against"]]
+    return mine
 
 
 def write_report(
@@ -128,6 +148,7 @@ def write_report(
         title=params.report.title,
         threshold=params.segment.threshold,
         drawn=sources,
+        concordance=concordance_rows(agreeing(tables)),
         worst=worst,
         monitored=also,
         hidden=hidden,
@@ -196,6 +217,7 @@ def render(
     title: str,
     threshold: float,
     drawn: dict[str, str],
+    concordance: list[dict[str, str]],
     worst: dict[str, Any] | None,
     monitored: list[dict[str, Any]],
     hidden: int,
@@ -206,6 +228,7 @@ def render(
     Parameters
     ----------
     drawn : data URI of each figure by name
+    concordance : rows of its table
     """
     loader = jinja2.FileSystemLoader(PAGE)
     environment = jinja2.Environment(
@@ -233,6 +256,7 @@ def render(
         bias=bias_rows(drift, against) if against else [],
         priors=_prior_rows(drift, shown),
         drawn=drawn,
+        concordance=concordance,
         worst=worst,
         monitored=monitored,
         hidden=hidden,

@@ -143,6 +143,28 @@ def bias_rows(drift: dict[str, Any], digest: str) -> list[dict[str, str]]:
     return rows
 
 
+def concordance_rows(table: pd.DataFrame) -> list[dict[str, str]]:
+    """Rows of the table of agreement with one prior, as compare wrote it."""
+
+    def interval(row: pd.Series[float], low: str, high: str, digits: int) -> str:
+        return DASH if pd.isna(row[low]) else f"{number(row[low], digits)} to {number(row[high], digits)}"
+
+    return [
+        {
+            "contrast": str(row["contrast"]),
+            "n": str(int(row["n"])),
+            "limits": interval(row, "limit_lower_mm2", "limit_upper_mm2", 2),
+            "slope": number(row["slope"], 3),
+            "slope_interval": interval(row, "slope_low", "slope_high", 3),
+            "ccc": number(row["ccc"], 3),
+            "ccc_interval": interval(row, "ccc_low", "ccc_high", 3),
+            "icc": number(row["icc"], 3),
+            "p": "< 0.001" if row["holm_p"] < 0.001 else number(row["holm_p"], 3),
+        }
+        for _, row in table.iterrows()
+    ]
+
+
 def case_rows(
     measures: pd.DataFrame, agreement: pd.DataFrame, range_name: str, order: Sequence[str]
 ) -> list[dict[str, str]]:

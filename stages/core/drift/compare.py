@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from stages.core.drift.bias import POOLED, Bias, bias_of_contrast, pair, pooled_bias
+from stages.core.drift.concordance import COLUMNS as CONCORDANCE
+from stages.core.drift.concordance import concordance_table
 from stages.core.drift.conversion import COLUMNS, conversion_factors
 from stages.core.drift.csa_std import csa_std, summarise
 from stages.core.drift.decision import JUDGES, Judge, decide, plain
@@ -29,7 +31,7 @@ class Prior:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Record ``drift`` (JSON values only) and the tables csa_std, csa, bias, quality and conversion."""
+    """Record ``drift`` (JSON values only) and the tables csa_std, csa, bias, quality, conversion and concordance."""
 
     drift: dict[str, Any]
     csa_std: pd.DataFrame
@@ -37,6 +39,7 @@ class Comparison:
     bias: pd.DataFrame
     quality: pd.DataFrame
     conversion: pd.DataFrame
+    concordance: pd.DataFrame
 
 
 BIAS_COLUMNS = ["prior", "contrast", *Bias.__dataclass_fields__]
@@ -62,6 +65,7 @@ def compare(
         _add(tables, versions, REFERENCE, "", REFERENCE, reference, None, contrasts)
     records, bias_rows, judges = [], [], []
     factors = [pd.DataFrame(columns=["prior", *COLUMNS])]
+    agreeing = [pd.DataFrame(columns=["prior", *CONCORDANCE])]
     new = range_csa(candidate.measures, "prediction", name)
     mine = _scores(new, candidate.agreement, contrasts)
     for prior in priors:
@@ -85,6 +89,8 @@ def compare(
                 judges.append(Judge(prior.series.bundle, prior.label, roles, tuple(rows), tuple(criteria)))
             converted = conversion_factors(candidate.measures, prior.version.measures, name, contrasts, rule.alpha)
             factors.append(converted.assign(prior=prior.series.bundle)[["prior", *COLUMNS]])
+            agreed = concordance_table(pairs, contrasts, rule.min_contrasts, rule.alpha)
+            agreeing.append(agreed.assign(prior=prior.series.bundle)[["prior", *CONCORDANCE]])
             bias_rows += [
                 {"prior": prior.series.bundle, "contrast": c, **asdict(b)} for c, b in {**found, POOLED: pooled}.items()
             ]
@@ -107,7 +113,13 @@ def compare(
     }
     joined = {key: pd.concat(parts, ignore_index=True) for key, parts in tables.items()}
     return Comparison(
-        drift, joined["csa_std"], joined["csa"], _bias_table(bias_rows), joined["quality"], _joined(factors)
+        drift,
+        csa_std=joined["csa_std"],
+        csa=joined["csa"],
+        bias=_bias_table(bias_rows),
+        quality=joined["quality"],
+        conversion=_joined(factors),
+        concordance=_joined(agreeing),
     )
 
 
