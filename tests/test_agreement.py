@@ -44,6 +44,12 @@ def test_counts(
     assert result.flags == flags
 
 
+def test_surfaces_are_measured_in_mm() -> None:
+    """Bars 2 voxels of 0.5 mm apart: 1, 0.5, 0, 0 mm either way; the 95th percentile of these is 0.925."""
+    result = agreement(bar(2, 6), bar(4, 8))
+    assert (result.assd_mm, result.hd95_mm) == pytest.approx((0.375, 0.925))
+
+
 def test_soft_masks_are_compared_at_one_half() -> None:
     soft = bar(2, 6)
     soft.data[2:6, 0, 0] = [0.49, 0.5, 0.51, 1.0]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,9 @@ from stages.core.drift.bias import bias_of_contrast, pair, pooled_bias, t_interv
 from stages.core.drift.compare import Comparison, Prior, compare
 from stages.core.drift.csa_std import csa_std, summarise
 from stages.core.drift.quality import quality
+from stages.core.drift.store import read_version
 from stages.core.drift.versions import Series, Version, range_csa
+from stages.core.files import write_csv, write_json
 from stages.core.morphometry.table import as_table
 from stages.core.params import Compare
 
@@ -168,14 +171,33 @@ def test_quality_counts_what_it_averages() -> None:
     table = pd.DataFrame(
         {
             "contrast": ["T1w", "DWI", "T1w", "DWI"],
-            "dice": [0.9, math.nan, 0.8, 0.7],
+            "dice": [0.9, math.nan, 0.8, 0.0],
+            "rve_percent": [-4.0, math.nan, 2.0, -100.0],
+            "assd_mm": [0.2, math.nan, 0.4, math.nan],
+            "hd95_mm": [1.0, math.nan, 2.0, math.nan],
             "csa_error_mm2": [1, math.nan, 2, 3],
         }
     )
     result = quality(table, csa, ["T1w", "DWI"]).set_index("contrast")
-    assert result.loc["T1w"].tolist() == pytest.approx([2, 0, 2, 0.85, 0.8, 2, 1.5])
-    assert result.loc["DWI"].tolist() == pytest.approx([2, 1, 1, 0.7, 0.7, 1, 3])
-    assert result.loc["all"].tolist() == pytest.approx([4, 1, 3, 0.8, 0.7, 3, 2])
+    nan = math.nan
+    rows = {
+        "T1w": [2, 0, 2, 0.85, 0.8, 2, -1, 2, 0.3, 1.5, 2, 1.5],
+        "DWI": [2, 1, 1, 0, 0, 1, -100, 0, nan, nan, 1, 3],
+        "all": [4, 1, 3, 1.7 / 3, 0, 3, -34, 2, 0.3, 1.5, 3, 2],
+    }
+    for name, row in rows.items():
+        assert result.loc[name].tolist() == pytest.approx(row, nan_ok=True)
+
+
+def test_a_version_from_before_a_column_has_no_value_there(tmp_path: Path) -> None:
+    old = version(FLAT)
+    write_csv(tmp_path / "measures.csv", old.measures)
+    write_csv(tmp_path / "agreement.csv", old.agreement.drop(columns=["assd_mm", "hd95_mm"]))
+    write_json(tmp_path / "summary.json", asdict(SERIES))
+    found = run(version(FLAT), replace(read_version(tmp_path), series=replace(SERIES, bundle="a" * 64)))
+    prior = next(item for item in found.drift["versions"] if item["role"] == "prior")
+    assert (prior["assd_mm"], prior["n_surface"]) == (None, 0)
+    assert prior["dice_mean"] == pytest.approx(0.95)
 
 
 # The comparison ----------------------------------------------------------------------------------------------------

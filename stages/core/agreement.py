@@ -4,6 +4,7 @@ dice            2 |P and R| / (|P| + |R|); 0 to 1, higher is better; both empty 
                 (Dice 1945, doi:10.2307/1932409)
 rve_percent     100 (V_P - V_R) / V_R; signed, negative = under-segmentation; reference empty NaN
 volume_*_mm3    number of voxels times voxel volume
+assd_mm, hd95_mm  distances of the surfaces (stages/core/surfaces.py); either empty NaN
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.core.errors import CordriftError
+from stages.core.surfaces import surface_distances
 from stages.core.volumes import Volume, grid_difference
 
 #: Values from here on belong to the cord.
@@ -27,6 +29,8 @@ class Agreement:
     rve_percent: float
     volume_prediction_mm3: float
     volume_reference_mm3: float
+    assd_mm: float
+    hd95_mm: float
     flags: tuple[str, ...]
 
 
@@ -47,4 +51,5 @@ def agreement(prediction: Volume, reference: Volume) -> Agreement:
     flags = [name for name, n in (("prediction_empty", n_p), ("reference_empty", n_r)) if n == 0]
     dice = 2.0 * int((p & r).sum()) / (n_p + n_r) if n_p + n_r else float("nan")
     rve = 100.0 * (n_p - n_r) / n_r if n_r else float("nan")
-    return Agreement(dice, rve, n_p * voxel_mm3, n_r * voxel_mm3, tuple(flags))
+    assd, hd95 = surface_distances(p, r, prediction.spacing_mm)
+    return Agreement(dice, rve, n_p * voxel_mm3, n_r * voxel_mm3, assd, hd95, tuple(flags))

@@ -19,6 +19,6 @@ MEASURES_TEXT = (*IDENTITY, "levels", "flags")
 #: agreement.csv, after ``schema``.
 AGREEMENT = (
     "dataset", "participant", "session", "contrast", "bundle", "inference", "dice", "rve_percent",
-    "volume_prediction_mm3", "volume_reference_mm3", "csa_error_mm2", "flags",
+    "volume_prediction_mm3", "volume_reference_mm3", "assd_mm", "hd95_mm", "csa_error_mm2", "flags",
 )  # fmt: skip
 AGREEMENT_TEXT = ("dataset", "participant", "session", "contrast", "bundle", "inference", "flags")

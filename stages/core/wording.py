@@ -122,6 +122,9 @@ def version_rows(drift: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str
         is_reference = version["role"] == "reference"
         row["dice"] = DASH if is_reference else number(version["dice_mean"], 3)
         row["dice_min"] = DASH if is_reference else number(version["dice_min"], 3)
+        row["rve"] = DASH if is_reference else number(version["rve_percent"], 1)
+        row["assd"] = DASH if is_reference else number(version["assd_mm"])
+        row["hd95"] = DASH if is_reference else number(version["hd95_mm"])
         row["csa_error"] = DASH if is_reference else number(version["csa_error_mm2"])
         row["failed"] = f"{version['failed']} of {version['cases']}"
         row["unmeasured"] = str(version["unmeasured"])

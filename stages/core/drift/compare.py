@@ -42,6 +42,8 @@ class Comparison:
     concordance: pd.DataFrame
 
 
+#: Of the quality table, what the record of a version holds.
+MEANS = ("dice_mean", "dice_min", "rve_percent", "assd_mm", "hd95_mm", "csa_error_mm2")
 BIAS_COLUMNS = ["prior", "contrast", *Bias.__dataclass_fields__]
 
 
@@ -166,8 +168,8 @@ def _add(
     if agreement is not None:
         table = quality(agreement[agreement["contrast"].isin(contrasts)], csa, contrasts)
         overall = table[table["contrast"] == ALL].iloc[0]
-        record |= {key: float(overall[key]) for key in ("dice_mean", "dice_min", "csa_error_mm2")}
-        record |= {key: int(overall[key]) for key in ("n_csa",)} | {"n_dice": int(overall["n"])}
+        record |= {key: float(overall[key]) for key in MEANS}
+        record |= {key: int(overall[key]) for key in ("n_csa", "n_rve", "n_surface")} | {"n_dice": int(overall["n"])}
         tables["quality"].append(_named(table, digest))
     versions.append(plain(record))
     tables["csa"].append(_named(csa, digest))

@@ -1,4 +1,4 @@
-"""How well a version agrees with the reference: Dice, absolute CSA error, failures, each with its n."""
+"""How well a version agrees with the reference: overlap, volume, surfaces, CSA and failures, each with its n."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from stages.core.drift.csa_std import summarise
 
 #: Name of the row over all contrasts.
 ALL = "all"
-COLUMNS = ["contrast", "cases", "failed", "n", "dice_mean", "dice_min", "n_csa", "csa_error_mm2"]
+COLUMNS = [
+    "contrast", "cases", "failed", "n", "dice_mean", "dice_min", "n_rve", "rve_percent", "n_surface", "assd_mm",
+    "hd95_mm", "n_csa", "csa_error_mm2",
+]  # fmt: skip
 
 
 def quality(agreement: pd.DataFrame, csa: pd.DataFrame, contrasts: list[str]) -> pd.DataFrame:
@@ -16,21 +19,25 @@ def quality(agreement: pd.DataFrame, csa: pd.DataFrame, contrasts: list[str]) ->
 
     Parameters
     ----------
-    agreement : columns contrast, dice, csa_error_mm2
+    agreement : columns contrast, dice, rve_percent, assd_mm, hd95_mm, csa_error_mm2
     csa : the version's CSA at the range, with column ``failed``
     contrasts : order of the rows
 
     Returns
     -------
     DataFrame
-        contrast; cases and failed of them; n, dice_mean, dice_min of the cases with a reference; n_csa,
-        csa_error_mm2 (mean absolute) of the cases with both CSA. NaN where n is 0.
+        contrast; cases and failed of them; n, dice_mean, dice_min of the cases with a reference; n_rve,
+        rve_percent (mean, signed) of those whose reference is not empty; n_surface, assd_mm, hd95_mm (means) of those
+        with two masks; n_csa, csa_error_mm2 (mean absolute) of those with both CSA. NaN where n is 0.
     """
     rows = []
     for contrast in [*contrasts, ALL]:
         a = agreement if contrast == ALL else agreement[agreement["contrast"] == contrast]
         c = csa if contrast == ALL else csa[csa["contrast"] == contrast]
-        dice, error = summarise(a["dice"]), summarise(a["csa_error_mm2"])
+        names = ("dice", "rve_percent", "assd_mm", "hd95_mm", "csa_error_mm2")
+        dice, rve, assd, hd95, error = (summarise(a[name]) for name in names)
         lowest = float(a["dice"].min()) if dice.n else float("nan")
-        rows.append([contrast, len(c), int(c["failed"].sum()), dice.n, dice.mean, lowest, error.n, error.mean])
+        surfaces = [assd.n, assd.mean, hd95.mean]
+        overlap = [dice.n, dice.mean, lowest, rve.n, rve.mean]
+        rows.append([contrast, len(c), int(c["failed"].sum()), *overlap, *surfaces, error.n, error.mean])
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stages.core.columns import AGREEMENT_TEXT, MEASURES_TEXT
+from stages.core.columns import AGREEMENT, AGREEMENT_TEXT, MEASURES_TEXT
 from stages.core.drift.compare import Prior
 from stages.core.drift.versions import Series, Version, obstacle
 from stages.core.errors import CordriftError
@@ -27,6 +27,8 @@ def read_version(folder: Path, label: str = "", aliases: tuple[str, ...] = ()) -
     """Read measures.csv, agreement.csv and summary.json of one version."""
     measures = read_csv(folder / "measures.csv", text=MEASURES_TEXT)
     agreement = read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT)
+    # A version that was registered before a column existed has no value there.
+    agreement = agreement.reindex(columns=list(AGREEMENT))
     return Version(read_series(folder), label, aliases, measures, agreement)
 
 
