@@ -20,6 +20,7 @@ def main() -> None:
     with whole_folder(Path("reports/compare")) as part:
         write_csv(part / "csa_std.csv", result.csa_std)
         write_csv(part / "csa.csv", result.csa)
+        write_csv(part / "contrast_pairs.csv", result.contrast_pairs)
         write_csv(part / "bias.csv", result.bias)
         write_csv(part / "quality.csv", result.quality)
         write_csv(part / "conversion.csv", result.conversion)

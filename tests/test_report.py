@@ -94,7 +94,7 @@ def test_it_stands_alone(finished: Path) -> None:
     """No link to a file or a server: every picture is inside, and is one of the figures beside the page."""
     html = page(finished)
     sources = re.findall(r'(?:src|href)="([^"]*)"', html)
-    assert len(sources) == 6
+    assert len(sources) == 8
     figures = {path.read_bytes() for path in (finished / "reports/report/figures").glob("*.png")}
     assert {base64.b64decode(s.removeprefix("data:image/png;base64,")) for s in sources} == figures
     assert not re.search(r"https?://|<script|@import|url\(", html)
@@ -105,7 +105,7 @@ def test_every_figure_has_its_numbers(finished: Path) -> None:
     names = {path.stem for path in folder.glob("*.png")}
     assert (
         names
-        == {"bias", "bland_altman", "csa", "csa_std", "dice", "worst"}
+        == {"bias", "bland_altman", "csa", "csa_std", "dice", "line", "matrix", "worst"}
         == {path.stem for path in folder.glob("*.csv")}
     )
     assert len(read_csv(folder / "bias.csv")) == 7
@@ -199,7 +199,7 @@ def test_monitored_profiles_of_this_bundle_are_shown(workspace: Workspace) -> No
     assert "Also measured on: real-cord" in text
     assert "Also measured on: older" not in text
     assert "1 profile(s) were monitored with another bundle" in text
-    assert len(re.findall(r"<img", page())) == 7
+    assert len(re.findall(r"<img", page())) == 9
 
 
 # Words and pictures --------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -176,6 +177,70 @@ def bland_altman_figure(pairs: pd.DataFrame, concordance: pd.DataFrame, contrast
             axes.set_visible(False)
         figure.supxlabel("mean of both versions (mm²)", fontsize=10)
         figure.supylabel("new − old (mm²)", fontsize=10)
+    return figure
+
+
+def line_figure(csa: pd.DataFrame, pairs: pd.DataFrame, versions: Sequence[Shown], x: str, y: str) -> Figure:
+    """CSA in contrast ``y`` over CSA in contrast ``x``: a point a participant and session, a line a version, identity.
+
+    Parameters
+    ----------
+    csa : columns version, dataset, participant, session, contrast, csa_mm2
+    pairs : columns version, contrast_x, contrast_y, n, slope, intercept_mm2, r2
+    """
+    lines = pairs[(pairs["contrast_x"] == x) & (pairs["contrast_y"] == y)].set_index("version")
+    case = ["version", "dataset", "participant", "session", "contrast"]
+    wide = csa.set_index(case)["csa_mm2"].unstack("contrast")  # noqa: PD010 - one value each
+    wide = wide.reindex(columns=[x, y]).dropna()
+    with mpl.rc_context(STYLE):
+        figure = new_figure(6.4, 4.6)
+        axes = figure.subplots()
+        colour = colours(versions)
+        for shown in versions:
+            mine = wide[wide.index.get_level_values("version") == shown.version]
+            row = lines.loc[shown.version]
+            label = f"{shown.label}, n = {row['n']:.0f}"
+            if np.isfinite(row["slope"]):
+                label += f": {row['intercept_mm2']:.1f} + {row['slope']:.2f} x, r² {row['r2']:.2f}"
+                ends = np.array([mine[x].min(), mine[x].max()])
+                axes.plot(ends, row["intercept_mm2"] + row["slope"] * ends, color=colour[shown.version], lw=1.8)
+            axes.plot(mine[x], mine[y], "o", color=colour[shown.version], ms=5, mec="white", mew=0.6, label=label)
+        if len(wide):
+            ends = np.array([wide.to_numpy().min(), wide.to_numpy().max()])
+            axes.plot(ends, ends, color="#6b727a", lw=1, ls=":", label="identity")
+        axes.set_xlabel(f"CSA in {x} (mm²)")
+        axes.set_ylabel(f"CSA in {y} (mm²)")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=1 if len(versions) < 4 else 2, fontsize=9)
+    return figure
+
+
+def matrix_figure(pairs: pd.DataFrame, contrasts: Sequence[str]) -> Figure:
+    """Mean difference of CSA between every two contrasts of one version: row - column, mm2, with its n.
+
+    Parameters
+    ----------
+    pairs : columns contrast_x, contrast_y, n, difference_mm2; one row a pair
+    """
+    order = list(contrasts)
+    grid = pairs.pivot(index="contrast_y", columns="contrast_x", values="difference_mm2")  # noqa: PD010 - one row a pair
+    grid = grid.reindex(index=order[1:], columns=order[:-1])
+    counts = pairs.pivot(index="contrast_y", columns="contrast_x", values="n")  # noqa: PD010
+    counts = counts.reindex(index=order[1:], columns=order[:-1])
+    values = grid.to_numpy(dtype=np.float64)
+    text = [
+        ["" if np.isnan(v) else f"{v:+.2f}\nn = {n:.0f}".replace("-", "−") for v, n in zip(*rows, strict=True)]
+        for rows in zip(values, counts.to_numpy(dtype=np.float64), strict=True)
+    ]
+    reach = max(0.5, float(np.nanmax(np.abs(values), initial=0.0)))
+    with mpl.rc_context(STYLE | {"axes.grid": False}):
+        figure = new_figure(6.4, 0.62 * len(order) + 0.9)
+        axes = figure.subplots()
+        seaborn.heatmap(
+            grid, ax=axes, cmap="RdBu_r", vmin=-reach, vmax=reach, annot=np.array(text), fmt="", linewidths=1.5,
+            annot_kws={"fontsize": 8.5}, cbar_kws={"label": "row − column (mm²)", "shrink": 0.8},
+        )  # fmt: skip
+        axes.set(xlabel="", ylabel="")
+        axes.tick_params(axis="both", rotation=0)
     return figure
 
 

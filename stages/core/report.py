@@ -24,6 +24,8 @@ from stages.core.figures import (
     csa_figure,
     csa_std_figure,
     dice_figure,
+    line_figure,
+    matrix_figure,
     png_bytes,
 )
 from stages.core.files import read_csv, read_json, whole_file, write_csv
@@ -55,6 +57,7 @@ class Tables:
     drift: dict[str, Any]
     csa_std: pd.DataFrame
     csa: pd.DataFrame
+    contrast_pairs: pd.DataFrame
     bias: pd.DataFrame
     concordance: pd.DataFrame
     measures: pd.DataFrame
@@ -84,6 +87,7 @@ def read_tables(measure: Path, compare: Path, history: Path) -> Tables:
         drift,
         read_csv(compare / "csa_std.csv", text=person),
         read_csv(compare / "csa.csv", text=person),
+        read_csv(compare / "contrast_pairs.csv", text=("version", "contrast_x", "contrast_y")),
         read_csv(compare / "bias.csv", text=("prior", "contrast")),
         read_csv(compare / "concordance.csv", text=("prior", "contrast")),
         read_csv(measure / "measures.csv", text=MEASURES_TEXT),
@@ -101,6 +105,12 @@ def draw(tables: Tables, shown: list[Shown]) -> dict[str, Drawing]:
         "csa": Drawing(csa_figure(tables.csa, shown, contrasts), tables.csa),
         "dice": Drawing(dice_figure(tables.dice, shown, contrasts), tables.dice),
     }
+    if len(contrasts) > 1:
+        x, y = line_of(contrasts)
+        two = tables.csa[tables.csa["contrast"].isin([x, y])]
+        drawings["line"] = Drawing(line_figure(two, tables.contrast_pairs, shown, x, y), two)
+        own = tables.contrast_pairs[tables.contrast_pairs["version"] == drift["candidate"]["bundle"]]
+        drawings["matrix"] = Drawing(matrix_figure(own, contrasts), tables.contrast_pairs)
     if drift["against"]:
         mine = tables.bias[tables.bias["prior"] == drift["against"]]
         figure = bias_figure(
@@ -111,6 +121,11 @@ def draw(tables: Tables, shown: list[Shown]) -> dict[str, Drawing]:
         pairs = pair(*cases)
         drawings["bland_altman"] = Drawing(bland_altman_figure(pairs, agreeing(tables), contrasts), pairs)
     return drawings
+
+
+def line_of(contrasts: Sequence[str]) -> tuple[str, str]:
+    """The two contrasts whose line the report draws: T1w and T2w, else the first two."""
+    return ("T1w", "T2w") if {"T1w", "T2w"} <= set(contrasts) else (contrasts[0], contrasts[1])
 
 
 def agreeing(tables: Tables) -> pd.DataFrame:

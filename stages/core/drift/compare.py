@@ -10,6 +10,7 @@ import pandas as pd
 from stages.core.drift.bias import POOLED, Bias, bias_of_contrast, pair, pooled_bias
 from stages.core.drift.concordance import COLUMNS as CONCORDANCE
 from stages.core.drift.concordance import concordance_table
+from stages.core.drift.contrast_pairs import contrast_pairs
 from stages.core.drift.conversion import COLUMNS, conversion_factors
 from stages.core.drift.csa_std import csa_std, summarise
 from stages.core.drift.decision import JUDGES, Judge, decide, plain
@@ -31,11 +32,12 @@ class Prior:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Record ``drift`` (JSON values only) and the tables csa_std, csa, bias, quality, conversion and concordance."""
+    """Record ``drift`` (JSON values only), and the tables by the names of their files."""
 
     drift: dict[str, Any]
     csa_std: pd.DataFrame
     csa: pd.DataFrame
+    contrast_pairs: pd.DataFrame
     bias: pd.DataFrame
     quality: pd.DataFrame
     conversion: pd.DataFrame
@@ -60,7 +62,7 @@ def compare(
     offline : the history was not asked
     """
     name = candidate.series.range
-    tables: dict[str, list[pd.DataFrame]] = {"csa": [], "csa_std": [], "quality": []}
+    tables: dict[str, list[pd.DataFrame]] = {"csa": [], "csa_std": [], "contrast_pairs": [], "quality": []}
     versions: list[dict[str, Any]] = []
     reference = range_csa(candidate.measures, "reference", name)
     if len(reference):
@@ -118,6 +120,7 @@ def compare(
         drift,
         csa_std=joined["csa_std"],
         csa=joined["csa"],
+        contrast_pairs=joined["contrast_pairs"],
         bias=_bias_table(bias_rows),
         quality=joined["quality"],
         conversion=_joined(factors),
@@ -174,6 +177,7 @@ def _add(
     versions.append(plain(record))
     tables["csa"].append(_named(csa, digest))
     tables["csa_std"].append(_named(spread, digest))
+    tables["contrast_pairs"].append(_named(contrast_pairs(csa, contrasts), digest))
 
 
 def _named(table: pd.DataFrame, digest: str) -> pd.DataFrame:
