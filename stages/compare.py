@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
+from stages.core.cohort import Participant, people_of, read_manifest
 from stages.core.drift.compare import compare
 from stages.core.drift.store import read_priors, read_version
 from stages.core.errors import run
@@ -14,17 +17,21 @@ from stages.core.params import load_params
 def main() -> None:
     """Compare, and write the record ``drift.json`` with its tables."""
     params = load_params()
+    manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in params.segment.datasets]
+    people = pd.DataFrame(people_of(manifests), columns=["dataset", *Participant.model_fields], dtype=object)
     candidate = read_version(Path("reports/measure"))
     priors, offline = read_priors(Path("reports/history"), candidate.series)
-    result = compare(candidate, priors, contrasts=params.segment.contrasts, rule=params.compare, offline=offline)
+    result = compare(
+        candidate,
+        priors,
+        contrasts=params.segment.contrasts,
+        rule=params.compare,
+        offline=offline,
+        people=people,
+    )
     with whole_folder(Path("reports/compare")) as part:
-        write_csv(part / "csa_std.csv", result.csa_std)
-        write_csv(part / "csa.csv", result.csa)
-        write_csv(part / "contrast_pairs.csv", result.contrast_pairs)
-        write_csv(part / "bias.csv", result.bias)
-        write_csv(part / "quality.csv", result.quality)
-        write_csv(part / "conversion.csv", result.conversion)
-        write_csv(part / "concordance.csv", result.concordance)
+        for name, table in result.tables().items():
+            write_csv(part / f"{name}.csv", table)
         write_json(part / "drift.json", result.drift)
 
 

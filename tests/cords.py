@@ -199,6 +199,7 @@ def keep_as_prior(workspace: Workspace, digest: str, label: str = "v1") -> None:
     summary = read_json(Path("reports/measure/summary.json"))
     entry = {key: summary[key] for key in ("bundle", "inference", "ruler", "frozen")}
     entry |= {"digest": digest, "version": "1", "label": label, "aliases": ["champion"], "folder": digest[:12]}
+    entry["masks"] = ""
     workspace.write_priors([entry])
 
 

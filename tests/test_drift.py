@@ -24,7 +24,9 @@ from stages.core.morphometry.table import as_table
 from stages.core.params import Compare
 
 CONTRASTS = ["T1w", "T2w", "T2star", "MTon", "MToff", "DWI"]
-RULE = Compare(margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=4, min_participants=5)
+RULE = Compare(
+    margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=4, min_participants=5, atrophy_mm2_per_year=1.4
+)
 SERIES = Series("b" * 64, "i" * 64, "r" * 64, "f" * 64, "C2-C3")
 
 
@@ -123,6 +125,14 @@ def test_bias_is_new_minus_old() -> None:
     assert (bias.n, bias.bias_mm2, bias.dropped) == (2, 1.5, 0)
     assert bias.bias_percent == pytest.approx(100 * 1.5 / 75)
     assert bias.sd_mm2 == pytest.approx(math.sqrt(0.5))
+
+
+@pytest.mark.parametrize(("bias", "months"), [(-1.4, 12.0), (0.7, -6.0), (0.0, 0.0)])
+def test_a_smaller_cord_feigns_atrophy(bias: float, months: float) -> None:
+    shifted = {sub: [v + bias for v in values] for sub, values in FLAT.items()}
+    record = run(version(shifted), older(FLAT)).drift["priors"][0]
+    assert record["pooled"]["atrophy_months"] == pytest.approx(months)
+    assert record["contrasts"]["DWI"]["atrophy_months"] == pytest.approx(months)
 
 
 def test_pooling_takes_participants_as_clusters() -> None:
@@ -241,22 +251,42 @@ def test_the_ground_truth_counts_once() -> None:
     assert [v["role"] for v in result.drift["versions"]] == ["reference", "prior", "candidate"]
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"frozen": "g" * 64}, "another frozen set (gggggggggggg, here ffffffffffff)"),
-        ({"ruler": "q" * 64}, "another ruler"),
-        ({"range": "C3-C4"}, "measured at C3-C4, here the range is C2-C3"),
-    ],
-)
-def test_what_cannot_be_compared_is_shown_with_a_reason(change: dict[str, str], reason: str) -> None:
-    result = run(version(FLAT), older(FLAT, **change))
+def test_another_range_cannot_be_set_beside_it() -> None:
+    result = run(version(FLAT), older(FLAT, range="C3-C4"))
     record = result.drift["priors"][0]
     assert record["comparable"] is False
-    assert reason in record["why"]
+    assert "measured at C3-C4, here the range is C2-C3" in record["why"]
     assert record["pooled"] is None
     assert result.drift["against"] is None
     assert result.bias.empty
+
+
+@pytest.mark.parametrize(
+    ("change", "mark", "reason"),
+    [
+        ({"frozen": "g" * 64}, "other frozen set", "another frozen set (gggggggggggg, here ffffffffffff)"),
+        ({"ruler": "q" * 64}, "other ruler", "another ruler"),
+    ],
+)
+def test_what_may_not_judge_is_shown_and_marked(change: dict[str, str], mark: str, reason: str) -> None:
+    moved = {sub: [v + 3.0 for v in values] for sub, values in FLAT.items() if sub != "sub-4"}
+    prior = older(moved, **change)
+    arguments = {"contrasts": CONTRASTS, "rule": RULE, "offline": False}
+    result = compare(version(FLAT), [Prior(prior.series, "v1", ("champion",), prior)], **arguments)
+    record = result.drift["priors"][0]
+    assert (record["comparable"], record["marks"]) == (False, [mark])
+    assert reason in record["why"]
+    assert (record["pooled"]["bias_mm2"], record["pooled"]["n"]) == (pytest.approx(-3.0), 4)
+    assert result.drift["against"] is None
+    assert [v["marks"] for v in result.drift["versions"]] == [[], [mark], []]
+    verdict = result.drift["verdict"]
+    assert (verdict["drift"], verdict["judges"][0]["rows"]) == ("inconclusive", [])
+
+
+def test_the_use_of_the_frozen_set_is_counted() -> None:
+    """The candidate, and each earlier version that was measured on the same set."""
+    priors = older(FLAT), older(FLAT, "c" * 64), older(FLAT, "e" * 64, frozen="g" * 64)
+    assert run(version(FLAT), *priors, labels=("v1", "v2", "v3")).drift["used"] == 3
 
 
 def test_other_inference_settings_are_compared_and_said() -> None:

@@ -10,17 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from cords import Workspace, cord, digest_of_folder, keep_as_prior
 
 from stages import compare, measure, report
-from stages.core.contours import Panel, contour_figure
+from stages.core.cohort import read_manifest
+from stages.core.contours import Panel, contour_figure, gallery_figure
 from stages.core.figures import Shown, png_bytes
 from stages.core.files import read_csv, read_json, write_json
+from stages.core.keeping import keep_masks
+from stages.core.segmented import read_shards
+from stages.core.store.record import Artifact
 from stages.core.volumes import Volume
 from stages.core.wording import headline, number, shown_versions
+from stages.core.worst import worst_cases
 
 GROWN = {"T1w": 0.1, "T2w": -0.1, "T2star": 0.2, "MTon": 0.1, "MToff": 0.3, "DWI": 0.0}
+
+FIGURES = {
+    "bias", "bland_altman", "csa", "csa_std", "dice", "line", "matrix", "subgroups", "trend", "worst", "worst_ten",
+}  # fmt: skip
 
 
 def make(root: Path, people: Sequence[str] = ("sub-a", "sub-b", "sub-c")) -> Workspace:
@@ -44,7 +54,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         made = make(root)
-        report.main()
+        report.main([])
     return made
 
 
@@ -94,7 +104,7 @@ def test_it_stands_alone(finished: Path) -> None:
     """No link to a file or a server: every picture is inside, and is one of the figures beside the page."""
     html = page(finished)
     sources = re.findall(r'(?:src|href)="([^"]*)"', html)
-    assert len(sources) == 8
+    assert len(sources) == len(FIGURES)
     figures = {path.read_bytes() for path in (finished / "reports/report/figures").glob("*.png")}
     assert {base64.b64decode(s.removeprefix("data:image/png;base64,")) for s in sources} == figures
     assert not re.search(r"https?://|<script|@import|url\(", html)
@@ -103,11 +113,7 @@ def test_it_stands_alone(finished: Path) -> None:
 def test_every_figure_has_its_numbers(finished: Path) -> None:
     folder = finished / "reports/report/figures"
     names = {path.stem for path in folder.glob("*.png")}
-    assert (
-        names
-        == {"bias", "bland_altman", "csa", "csa_std", "dice", "line", "matrix", "worst"}
-        == {path.stem for path in folder.glob("*.csv")}
-    )
+    assert names == FIGURES == {path.stem for path in folder.glob("*.csv")}
     assert len(read_csv(folder / "bias.csv")) == 7
     assert set(read_csv(folder / "dice.csv")["version"]) == {"b" * 64, "d" * 64}
 
@@ -115,7 +121,7 @@ def test_every_figure_has_its_numbers(finished: Path) -> None:
 def test_nothing_in_it_depends_on_the_day(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished)
     before = digest_of_folder(finished / "reports/report")
-    report.main()
+    report.main([])
     assert digest_of_folder(finished / "reports/report") == before
     for path in (finished / "reports/report/figures").glob("*.png"):
         assert b"tEXt" not in path.read_bytes()[:200]
@@ -133,7 +139,7 @@ def test_names_from_data_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyP
     workspace = make(tmp_path, ("sub-<script>alert(1)<&>",))
     workspace.params["report"]["title"] = "<b>drift</b>"
     workspace.write_params()
-    report.main()
+    report.main([])
     html = page()
     assert "<script" not in html
     assert "<b>" not in html
@@ -146,7 +152,7 @@ def test_a_failed_case_is_shown_first(workspace: Workspace) -> None:
     Path("data/clones/set/sub-b/anat/sub-b_DWI.nii.gz").write_bytes(b"not an image")
     measure.main()
     compare.main()
-    report.main()
+    report.main([])
     text = text_of(page())
     assert "To look at: sub-b" in text
     assert "2 failed contrast(s)" in text
@@ -157,7 +163,7 @@ def test_all_predictions_may_fail(workspace: Workspace) -> None:
     workspace.segment("d" * 64, 0.2, failed=[(sub, contrast) for sub in workspace.people for contrast in GROWN])
     measure.main()
     compare.main()
-    report.main()
+    report.main([])
     assert "have no participant in common" in text_of(page())
     assert "18 of 18" in text_of(page())
 
@@ -170,7 +176,7 @@ def test_the_first_version_has_a_report(tmp_path: Path, monkeypatch: pytest.Monk
     workspace.segment("b" * 64, 0.1)
     measure.main()
     compare.main()
-    report.main()
+    report.main([])
     text = text_of(page())
     assert "v1 is the first version of this series." in text
     assert "Bias," not in text
@@ -181,10 +187,79 @@ def test_other_rulers_are_named_and_not_compared(workspace: Workspace) -> None:
     path = Path("reports/history/bbbbbbbbbbbb/summary.json")
     write_json(path, {**read_json(path), "ruler": "0" * 64})
     compare.main()
-    report.main()
+    report.main([])
     text = text_of(page())
     assert "v2 cannot be compared with any of its 1 earlier version(s)." in text
-    assert "no. It was measured with another ruler (000000000000" in text
+    assert "shown, judges nothing. It was measured with another ruler (000000000000" in text
+
+
+def test_old_contours_are_drawn_where_the_masks_are_kept(workspace: Workspace, tmp_path: Path) -> None:
+    """The prior's masks come from its kept zip; without it, or with a broken one, the picture has the new ones only."""
+    without = (Path("reports/report/figures/worst_ten.png")).read_bytes()
+    workspace.segment("b" * 64, GROWN)
+    manifests = [read_manifest(Path("data/fetch/set.json"))]
+    members = keep_masks(manifests, read_shards(Path("reports/segment"), ["set"], [0, 1]), list(GROWN), tmp_path)
+    folder = Path("reports/history/bbbbbbbbbbbb")
+    artifact = Artifact("masks.zip", members=tuple(members))
+    shutil.copyfile(artifact.file(tmp_path), folder / "masks.zip")
+    row = read_json(Path("reports/history/priors.json"))["priors"][0] | {"masks": artifact.digest()}
+    workspace.write_priors([row])
+    workspace.segment("d" * 64, 0.2)
+    report.main([])
+    assert "pink" in text_of(page())
+    drawn = Path("reports/report/figures/worst_ten.png").read_bytes()
+    assert drawn != without
+    (folder / "masks.zip").write_bytes(b"no zip")
+    report.main([])
+    assert Path("reports/report/figures/worst_ten.png").read_bytes() == without
+
+
+def test_anatomy_can_be_left_out(workspace: Workspace) -> None:
+    """No grey value of an image is in any panel: the contours stand on black, in the page and in both figures."""
+    del workspace
+    panel = Panel("T2w", cord((1.0, 1.0, 2.0), 9), cord((1.0, 1.0, 2.0), 9), None, None)
+    for draw in (contour_figure, gallery_figure):
+        shown = [axes.images[0].get_array() for axes in draw([panel], anatomy=True).axes if axes.images]
+        left = [axes.images[0].get_array() for axes in draw([panel], anatomy=False).axes if axes.images]
+        assert all(np.ptp(np.asarray(plane)) > 0 for plane in shown)
+        assert not any(np.asarray(plane).any() for plane in left)
+    shutil.copytree("reports/measure", "data/monitored/real-cord")
+    Path("data/monitored/real-cord/sub.png").write_bytes(png_bytes(contour_figure([panel])))
+    report.main(["--no-images"])
+    assert len(re.findall(r"<img", page())) == len(FIGURES), "pictures of monitored images are left out"
+
+
+def test_the_worst_come_first() -> None:
+    """A failure, then by Dice; without references by how far the area moved."""
+    case = {"dataset": "set", "session": "", "contrast": "T1w", "flags": "", "dice": np.nan}
+    table = pd.DataFrame(
+        [
+            {**case, "participant": "sub-a", "dice": 0.9},
+            {**case, "participant": "sub-b"},
+            {**case, "participant": "sub-c", "flags": "check:oblique;failed", "dice": np.nan},
+            {**case, "participant": "sub-d", "dice": 0.8},
+            {**case, "participant": "sub-e"},
+        ]
+    )
+    pairs = table[["dataset", "participant", "session", "contrast"]].assign(difference=[0.1, -0.5, np.nan, 0.2, 3.0])
+    found = worst_cases(table, pairs)
+    assert [one.key[1] for one in found] == ["sub-c", "sub-d", "sub-a", "sub-e", "sub-b"]
+    assert [one.why for one in found][:2] == ["failed", "Dice 0.800, new − old 0.2 mm²"]
+    assert found[4].why == "new − old −0.5 mm²"
+    assert len(worst_cases(table, None, most=2)) == 2
+
+
+def test_conversion_and_groups_are_told(finished: Path) -> None:
+    table = read_csv(finished / "reports/compare/conversion.csv", text=("prior", "metric", "contrast"))
+    pooled = table[(table["metric"] == "csa_mm2") & (table["contrast"] == "pooled")].iloc[0]
+    assert pooled["slice_n"] == 3
+    said = text_of(page(finished))
+    assert "Conversion factors, v1 → v2" in said
+    assert f"pooled 3 {pooled['factor']:.4f} {pooled['ci_low']:.4f} to {pooled['ci_high']:.4f}" in said
+    assert number(pooled["slice_trend_per_cm"], 4) in said
+    assert "manufacturer not said 3" in said
+    months = read_csv(finished / "reports/compare/bias.csv", text=("contrast",)).set_index("contrast")
+    assert number(months.loc["pooled", "atrophy_months"], 1) in said
 
 
 def test_monitored_profiles_of_this_bundle_are_shown(workspace: Workspace) -> None:
@@ -194,12 +269,12 @@ def test_monitored_profiles_of_this_bundle_are_shown(workspace: Workspace) -> No
         write_json(Path(f"data/monitored/{profile}/summary.json"), {**summary, "bundle": bundle})
     panel = Panel("T1w", cord((1.0, 1.0, 2.0), 9), None, None, None)
     Path("data/monitored/real-cord/contours.png").write_bytes(png_bytes(contour_figure([panel])))
-    report.main()
+    report.main([])
     text = text_of(page())
     assert "Also measured on: real-cord" in text
     assert "Also measured on: older" not in text
     assert "1 profile(s) were monitored with another bundle" in text
-    assert len(re.findall(r"<img", page())) == 9
+    assert len(re.findall(r"<img", page())) == len(FIGURES) + 1
 
 
 # Words and pictures --------------------------------------------------------------------------------------------------
@@ -250,7 +325,7 @@ def test_numbers_are_written_as_people_write_them(value: float | None, text: str
 
 def test_equal_labels_are_told_apart() -> None:
     versions = [
-        {"version": digest * 64, "label": label, "role": role}
+        {"version": digest * 64, "label": label, "role": role, "marks": []}
         for digest, label, role in (("a", "v1", "prior"), ("b", "", "prior"), ("d", "", "candidate"))
     ]
     shown = shown_versions({"versions": versions}, "v1")

@@ -21,7 +21,9 @@ from stages.core.drift.verdict import DRIFT, DriftRow, QualityRow, Scores, judge
 from stages.core.drift.versions import Version
 from stages.core.params import Compare
 
-RULE = Compare(margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=4, min_participants=30)
+RULE = Compare(
+    margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=4, min_participants=30, atrophy_mm2_per_year=1.4
+)
 N = 49
 
 

@@ -113,6 +113,11 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
+def people_of(manifests: Iterable[Manifest]) -> list[dict[str, str]]:
+    """What the tables of participants say: one row a participant, with its dataset."""
+    return [{"dataset": m.dataset, **person.model_dump()} for m in manifests for person in m.participants]
+
+
 def case_name(case: Case) -> str:
     """Name of a case, used as nnU-Net's case id and as file stem, e.g. ``phantom_sub-p001_T1w``."""
     return "_".join(part for part in (case.dataset, case.participant, case.session, case.contrast) if part)

@@ -13,7 +13,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -96,6 +95,42 @@ def csa_std_figure(csa_std: pd.DataFrame, versions: Sequence[Shown]) -> Figure:
     return figure
 
 
+def trend_figure(versions: Sequence[dict[str, Any]], shown: Sequence[Shown], level_percent: float) -> Figure:
+    """Mean CSA STD from version to version with its interval; the ground truth's as a line across.
+
+    Parameters
+    ----------
+    versions : records of drift.json: version, role, n, csa_std_mean_mm2 and its interval, in the order of versions
+    """
+    labels = {item.version: item.label for item in shown}
+    colour = colours(shown)
+    with mpl.rc_context(STYLE):
+        figure = new_figure(max(5.0, 1.1 * len(versions) + 2.0), 3.2)
+        axes = figure.subplots()
+        series = [record for record in versions if record["role"] != "reference"]
+        known = [(k, record) for k, record in enumerate(series) if record["csa_std_mean_mm2"] is not None]
+        axes.plot([k for k, _ in known], [r["csa_std_mean_mm2"] for _, r in known], color="#9aa0a8", lw=1.2)
+        for place, record in known:
+            own = colour[record["version"]]
+            if record["csa_std_low_mm2"] is not None:
+                ends = [record["csa_std_low_mm2"], record["csa_std_high_mm2"]]
+                axes.plot([place, place], ends, color=own, lw=2.5)
+            # Hollow: measured by another ruler or on another set; its height is not comparable.
+            fill = "white" if record["marks"] else own
+            axes.plot(place, record["csa_std_mean_mm2"], "o", color=own, mfc=fill, ms=9, mew=2)
+        for record in versions:
+            if record["role"] == "reference" and record["csa_std_mean_mm2"] is not None:
+                axes.axhline(record["csa_std_mean_mm2"], color=GREY, lw=1.4, ls="--", label="ground truth")
+                axes.legend(loc="best")
+        ticks = [f"{labels[record['version']]}\nn = {record['n']}".replace(", ", "\n") for record in series]
+        axes.set_xticks(range(len(series)), ticks)
+        axes.set_xlim(-0.6, len(series) - 0.4)
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel(f"mean CSA STD (mm²), {level_percent:g} % interval")
+        axes.grid(axis="x", visible=False)
+    return figure
+
+
 def csa_figure(csa: pd.DataFrame, versions: Sequence[Shown], contrasts: Sequence[str]) -> Figure:
     """CSA per contrast: every participant a point, a bar at each version's mean.
 
@@ -115,138 +150,6 @@ def dice_figure(agreement: pd.DataFrame, versions: Sequence[Shown], contrasts: S
     """
     shown = [version for version in versions if version.role != "reference"]
     return _by_contrast(agreement, "dice", "Dice with the reference (1 = identical)", shown, contrasts)
-
-
-def bias_figure(bias: pd.DataFrame, order: Sequence[str], *, margin_mm2: float, level_percent: float) -> Figure:
-    """Bias and its interval per contrast and pooled, over the band of the margin.
-
-    Parameters
-    ----------
-    bias : columns contrast, n, bias_mm2, ci_low_mm2, ci_high_mm2; one row per name in ``order``
-    """
-    with mpl.rc_context(STYLE):
-        figure = new_figure(6.4, 0.38 * len(order) + 1.0)
-        axes = figure.subplots()
-        axes.axvspan(-margin_mm2, margin_mm2, color=MARGIN, lw=0, zorder=0)
-        axes.axvline(0, color="#6b727a", lw=1, zorder=1)
-        rows = bias.set_index("contrast").reindex(list(order))
-        for place, (name, row) in enumerate(rows.iterrows()):
-            pooled = name == order[-1]
-            if np.isfinite(row["ci_low_mm2"]):
-                axes.plot([row["ci_low_mm2"], row["ci_high_mm2"]], [place, place], color=BLUE, lw=3 if pooled else 1.8)
-            axes.plot(row["bias_mm2"], place, "D" if pooled else "o", color=BLUE, ms=8 if pooled else 6)
-        counts = [0 if pd.isna(n) else int(n) for n in rows["n"]]
-        axes.set_yticks(range(len(order)), [f"{name}  (n = {n})" for name, n in zip(order, counts, strict=True)])
-        axes.set_ylim(len(order) - 0.5, -0.5)
-        axes.set_xlabel(f"new − old (mm²), {level_percent:g} % interval; band: margin ±{margin_mm2:g} mm²")
-        reach = 1.15 * max(margin_mm2, float(np.nanmax(np.abs(_reach(rows)), initial=0.0)))
-        axes.set_xlim(-reach, reach)
-        axes.grid(axis="y", visible=False)
-    return figure
-
-
-def bland_altman_figure(pairs: pd.DataFrame, concordance: pd.DataFrame, contrasts: Sequence[str]) -> Figure:
-    """Difference over mean of every case, a panel a contrast; bias, limits of agreement and their intervals.
-
-    Parameters
-    ----------
-    pairs : columns contrast, new, old, difference (mm2)
-    concordance : columns contrast, n, limit_*_mm2; one row per name in ``contrasts``
-    """
-    limits = concordance.set_index("contrast")
-    columns = min(3, len(contrasts))
-    with mpl.rc_context(STYLE):
-        rows = -(-len(contrasts) // columns)
-        figure = new_figure(6.8, 2.3 * rows + 0.4)
-        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-        for axes, name in zip(panels, contrasts, strict=False):
-            mine = pairs[pairs["contrast"] == name].dropna(subset=["difference"])
-            row = limits.loc[name]
-            axes.axhline(0, color="#6b727a", lw=1)
-            for side in ("lower", "upper"):
-                if np.isfinite(row[f"limit_{side}_mm2"]):
-                    axes.axhspan(
-                        row[f"limit_{side}_low_mm2"], row[f"limit_{side}_high_mm2"], color=BLUE, alpha=0.10, lw=0
-                    )
-                    axes.axhline(row[f"limit_{side}_mm2"], color=BLUE, lw=1.2, ls="--")
-            if len(mine):
-                axes.axhline(float(mine["difference"].mean()), color=BLUE, lw=2)
-            axes.plot((mine["new"] + mine["old"]) / 2, mine["difference"], "o", color=BLUE, ms=4, mec="white", mew=0.5)
-            axes.set_title(f"{name}  (n = {row['n']:.0f})", fontsize=10, loc="left")
-        for axes in panels[len(contrasts) :]:
-            axes.set_visible(False)
-        figure.supxlabel("mean of both versions (mm²)", fontsize=10)
-        figure.supylabel("new − old (mm²)", fontsize=10)
-    return figure
-
-
-def line_figure(csa: pd.DataFrame, pairs: pd.DataFrame, versions: Sequence[Shown], x: str, y: str) -> Figure:
-    """CSA in contrast ``y`` over CSA in contrast ``x``: a point a participant and session, a line a version, identity.
-
-    Parameters
-    ----------
-    csa : columns version, dataset, participant, session, contrast, csa_mm2
-    pairs : columns version, contrast_x, contrast_y, n, slope, intercept_mm2, r2
-    """
-    lines = pairs[(pairs["contrast_x"] == x) & (pairs["contrast_y"] == y)].set_index("version")
-    case = ["version", "dataset", "participant", "session", "contrast"]
-    wide = csa.set_index(case)["csa_mm2"].unstack("contrast")  # noqa: PD010 - one value each
-    wide = wide.reindex(columns=[x, y]).dropna()
-    with mpl.rc_context(STYLE):
-        figure = new_figure(6.4, 4.6)
-        axes = figure.subplots()
-        colour = colours(versions)
-        for shown in versions:
-            mine = wide[wide.index.get_level_values("version") == shown.version]
-            row = lines.loc[shown.version]
-            label = f"{shown.label}, n = {row['n']:.0f}"
-            if np.isfinite(row["slope"]):
-                label += f": {row['intercept_mm2']:.1f} + {row['slope']:.2f} x, r² {row['r2']:.2f}"
-                ends = np.array([mine[x].min(), mine[x].max()])
-                axes.plot(ends, row["intercept_mm2"] + row["slope"] * ends, color=colour[shown.version], lw=1.8)
-            axes.plot(mine[x], mine[y], "o", color=colour[shown.version], ms=5, mec="white", mew=0.6, label=label)
-        if len(wide):
-            ends = np.array([wide.to_numpy().min(), wide.to_numpy().max()])
-            axes.plot(ends, ends, color="#6b727a", lw=1, ls=":", label="identity")
-        axes.set_xlabel(f"CSA in {x} (mm²)")
-        axes.set_ylabel(f"CSA in {y} (mm²)")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=1 if len(versions) < 4 else 2, fontsize=9)
-    return figure
-
-
-def matrix_figure(pairs: pd.DataFrame, contrasts: Sequence[str]) -> Figure:
-    """Mean difference of CSA between every two contrasts of one version: row - column, mm2, with its n.
-
-    Parameters
-    ----------
-    pairs : columns contrast_x, contrast_y, n, difference_mm2; one row a pair
-    """
-    order = list(contrasts)
-    grid = pairs.pivot(index="contrast_y", columns="contrast_x", values="difference_mm2")  # noqa: PD010 - one row a pair
-    grid = grid.reindex(index=order[1:], columns=order[:-1])
-    counts = pairs.pivot(index="contrast_y", columns="contrast_x", values="n")  # noqa: PD010
-    counts = counts.reindex(index=order[1:], columns=order[:-1])
-    values = grid.to_numpy(dtype=np.float64)
-    text = [
-        ["" if np.isnan(v) else f"{v:+.2f}\nn = {n:.0f}".replace("-", "−") for v, n in zip(*rows, strict=True)]
-        for rows in zip(values, counts.to_numpy(dtype=np.float64), strict=True)
-    ]
-    reach = max(0.5, float(np.nanmax(np.abs(values), initial=0.0)))
-    with mpl.rc_context(STYLE | {"axes.grid": False}):
-        figure = new_figure(6.4, 0.62 * len(order) + 0.9)
-        axes = figure.subplots()
-        seaborn.heatmap(
-            grid, ax=axes, cmap="RdBu_r", vmin=-reach, vmax=reach, annot=np.array(text), fmt="", linewidths=1.5,
-            annot_kws={"fontsize": 8.5}, cbar_kws={"label": "row − column (mm²)", "shrink": 0.8},
-        )  # fmt: skip
-        axes.set(xlabel="", ylabel="")
-        axes.tick_params(axis="both", rotation=0)
-    return figure
-
-
-def _reach(rows: pd.DataFrame) -> NDArray[np.float64]:
-    values = rows[["bias_mm2", "ci_low_mm2", "ci_high_mm2"]].to_numpy(dtype=np.float64)
-    return np.asarray(values[np.isfinite(values)])
 
 
 def _values(column: pd.Series[float]) -> NDArray[np.float64]:

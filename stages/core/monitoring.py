@@ -9,7 +9,7 @@ from pathlib import Path
 from stages.core import bundle, toolbox
 from stages.core.adoption import adopt
 from stages.core.cohort import CLONES, read_manifest
-from stages.core.contours import contour_figure, read_panels
+from stages.core.contours import Source, contour_figure
 from stages.core.errors import CordriftError
 from stages.core.figures import png_bytes
 from stages.core.files import read_csv, whole_folder
@@ -67,21 +67,12 @@ def _export(folder: Path, out: Path, params: Params) -> None:
     segmentation = read_shards(folder / "reports/segment", params.segment.datasets, params.segment.shards)
     measures = read_csv(folder / "reports/measure/measures.csv", text=("dataset", "participant", "session", "contrast"))
     people = sorted({(case.dataset, case.participant, case.session) for m in manifests for case in m.case_list()})
+    source = Source(manifests, segmentation, measures, params.measure.levels, folder / CLONES)
     with whole_folder(out) as part:
         for name in TABLES:
             shutil.copyfile(folder / "reports/measure" / name, part / name)
         for dataset, participant, session in people[:12]:  # a report is looked through, not archived
-            panels = read_panels(
-                manifests,
-                segmentation,
-                measures,
-                dataset=dataset,
-                participant=participant,
-                session=session,
-                contrasts=params.segment.contrasts,
-                levels=params.measure.levels,
-                clones=folder / CLONES,
-            )
+            panels = source.panels(dataset, participant, session, params.segment.contrasts)
             (part / f"{participant}.png").write_bytes(png_bytes(contour_figure(panels)))
 
 

@@ -154,6 +154,7 @@ class Compare(Block):
 
     ``margin_mm2``: a bias inside it is no drift. ``csa_std_margin_mm2``: by how much CSA STD and absolute CSA error may
     grow. ``alpha`` of each one-sided test. ``min_participants``: with fewer, nothing is called equivalent.
+    ``atrophy_mm2_per_year``: what a year of disease takes, to state a bias in months of it; it judges nothing.
     """
 
     margin_mm2: Positive
@@ -161,12 +162,14 @@ class Compare(Block):
     alpha: Annotated[float, Field(gt=0, lt=0.5)]
     min_contrasts: Count
     min_participants: Annotated[int, Field(ge=2)]
+    atrophy_mm2_per_year: Positive
 
 
 class Report(Block):
-    """The report's title."""
+    """The report's title, and whether it shows anatomy (``images`` false: contours alone)."""
 
     title: str
+    images: bool
 
 
 class Register(Block):

@@ -3,135 +3,31 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from stages.core.cohort import Manifest
 from stages.core.columns import AGREEMENT_TEXT, MEASURES_TEXT
-from stages.core.contours import contour_figure, read_panels
-from stages.core.drift.bias import POOLED, pair
-from stages.core.figures import (
-    Shown,
-    bias_figure,
-    bland_altman_figure,
-    csa_figure,
-    csa_std_figure,
-    dice_figure,
-    line_figure,
-    matrix_figure,
-    png_bytes,
-)
+from stages.core.contours import Panel, Source, contour_figure, gallery_figure
+from stages.core.drawings import Drawing, Tables, agreeing, draw, pairs_of
+from stages.core.errors import CordriftError
+from stages.core.figures import Shown, png_bytes
 from stages.core.files import read_csv, read_json, whole_file, write_csv
+from stages.core.kept import restore
+from stages.core.kept_zip import KeptZip, read_kept
 from stages.core.params import Params
-from stages.core.segmented import Segmentation
-from stages.core.wording import (
-    DASH,
-    bias_rows,
-    case_rows,
-    concordance_rows,
-    extremes,
-    headline,
-    label_of,
-    number,
-    short,
-    shown_versions,
-    smallest_margin,
-    version_rows,
-    worst_participant,
-)
+from stages.core.rows import bias_rows, case_rows, concordance_rows, conversion_rows, subgroup_rows, version_rows
+from stages.core.segmented import Key
+from stages.core.wording import DASH, extremes, headline, label_of, number, short, shown_versions, smallest_margin
+from stages.core.worst import worst_cases, worst_participant
 
 PAGE = Path(__file__).parent / "page"
-
-
-@dataclass(frozen=True)
-class Tables:
-    """What the stages measure and compare wrote; ``dice`` holds the agreement of every compared version."""
-
-    drift: dict[str, Any]
-    csa_std: pd.DataFrame
-    csa: pd.DataFrame
-    contrast_pairs: pd.DataFrame
-    bias: pd.DataFrame
-    concordance: pd.DataFrame
-    measures: pd.DataFrame
-    agreement: pd.DataFrame
-    dice: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure with the numbers that it shows."""
-
-    figure: Figure
-    table: pd.DataFrame
-
-
-def read_tables(measure: Path, compare: Path, history: Path) -> Tables:
-    """Read the tables of the candidate and the agreement of its compared priors."""
-    person = ("version", "dataset", "participant", "session", "contrast")
-    drift = read_json(compare / "drift.json")
-    agreement = read_csv(measure / "agreement.csv", text=AGREEMENT_TEXT)
-    dice = [agreement.assign(version=drift["candidate"]["bundle"])]
-    for prior in drift["priors"]:
-        if prior["comparable"]:
-            folder = history / prior["digest"][:12]
-            dice.append(read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT).assign(version=prior["digest"]))
-    return Tables(
-        drift,
-        read_csv(compare / "csa_std.csv", text=person),
-        read_csv(compare / "csa.csv", text=person),
-        read_csv(compare / "contrast_pairs.csv", text=("version", "contrast_x", "contrast_y")),
-        read_csv(compare / "bias.csv", text=("prior", "contrast")),
-        read_csv(compare / "concordance.csv", text=("prior", "contrast")),
-        read_csv(measure / "measures.csv", text=MEASURES_TEXT),
-        agreement,
-        pd.concat(dice, ignore_index=True)[[*person, "dice"]],
-    )
-
-
-def draw(tables: Tables, shown: list[Shown]) -> dict[str, Drawing]:
-    """Draw the charts, by name."""
-    drift = tables.drift
-    contrasts = drift["contrasts"]
-    drawings = {
-        "csa_std": Drawing(csa_std_figure(tables.csa_std, shown), tables.csa_std),
-        "csa": Drawing(csa_figure(tables.csa, shown, contrasts), tables.csa),
-        "dice": Drawing(dice_figure(tables.dice, shown, contrasts), tables.dice),
-    }
-    if len(contrasts) > 1:
-        x, y = line_of(contrasts)
-        two = tables.csa[tables.csa["contrast"].isin([x, y])]
-        drawings["line"] = Drawing(line_figure(two, tables.contrast_pairs, shown, x, y), two)
-        own = tables.contrast_pairs[tables.contrast_pairs["version"] == drift["candidate"]["bundle"]]
-        drawings["matrix"] = Drawing(matrix_figure(own, contrasts), tables.contrast_pairs)
-    if drift["against"]:
-        mine = tables.bias[tables.bias["prior"] == drift["against"]]
-        figure = bias_figure(
-            mine, [*contrasts, POOLED], margin_mm2=drift["margin_mm2"], level_percent=100 * (1 - drift["alpha"])
-        )
-        drawings["bias"] = Drawing(figure, mine)
-        cases = [tables.csa[tables.csa["version"] == v] for v in (drift["candidate"]["bundle"], drift["against"])]
-        pairs = pair(*cases)
-        drawings["bland_altman"] = Drawing(bland_altman_figure(pairs, agreeing(tables), contrasts), pairs)
-    return drawings
-
-
-def line_of(contrasts: Sequence[str]) -> tuple[str, str]:
-    """The two contrasts whose line the report draws: T1w and T2w, else the first two."""
-    return ("T1w", "T2w") if {"T1w", "T2w"} <= set(contrasts) else (contrasts[0], contrasts[1])
-
-
-def agreeing(tables: Tables) -> pd.DataFrame:
-    """Concordance with the prior that the headline speaks of; empty where there is none."""
-    mine: pd.DataFrame = tables.concordance[tables.concordance["prior"] == tables.drift["against"]]
-    return mine
 
 
 def write_report(
@@ -139,16 +35,25 @@ def write_report(
     tables: Tables,
     params: Params,
     manifests: list[Manifest],
-    segmentation: Segmentation,
+    source: Source,
     monitored: Path,
-    clones: Path,
+    kept: KeptZip | None,
+    *,
+    anatomy: bool,
 ) -> None:
-    """Write ``index.html`` and ``figures/`` into ``folder``."""
+    """Write ``index.html`` and ``figures/`` into ``folder``.
+
+    Parameters
+    ----------
+    kept : masks of the prior that the headline speaks of, None where they are not at hand
+    anatomy : whether images are shown; without, contours stand alone
+    """
     shown = shown_versions(tables.drift, params.registration.label)
     drawings = draw(tables, shown)
-    worst = _worst(tables, params, manifests, segmentation, clones)
+    worst = _worst(tables, source, anatomy=anatomy)
     if worst:
         drawings["worst"] = worst.pop("drawing")
+    drawings |= _ten(tables, source, kept, anatomy=anatomy)
     sources = {}
     for name, drawing in sorted(drawings.items()):
         png = png_bytes(drawing.figure)
@@ -156,14 +61,15 @@ def write_report(
             part.write_bytes(png)
         write_csv(folder / "figures" / f"{name}.csv", drawing.table)
         sources[name] = _embed(png)
-    also, hidden = read_monitored(monitored, tables.drift["candidate"]["bundle"], tables.drift["contrasts"])
+    also, hidden = read_monitored(
+        monitored, tables.drift["candidate"]["bundle"], tables.drift["contrasts"], anatomy=anatomy
+    )
     page = render(
-        tables.drift,
+        tables,
         shown,
         title=params.report.title,
         threshold=params.segment.threshold,
         drawn=sources,
-        concordance=concordance_rows(agreeing(tables)),
         worst=worst,
         monitored=also,
         hidden=hidden,
@@ -173,26 +79,59 @@ def write_report(
         part.write_text(page, encoding="utf-8")
 
 
-def _worst(
-    tables: Tables, params: Params, manifests: list[Manifest], segmentation: Segmentation, clones: Path
-) -> dict[str, Any] | None:
+def kept_masks(history: Path, digest: str | None) -> KeptZip | None:
+    """Masks of a prior that the stage history left; None where it left none, or, with a warning, none that is whole."""
+    row = next((row for row in read_json(history / "priors.json")["priors"] if row["digest"] == digest), None)
+    if row is None or not row["masks"]:
+        return None
+    try:
+        return read_kept(history / row["folder"] / "masks.zip", row["masks"])
+    except CordriftError as error:  # a contour less is no reason to be without a report
+        print(f"cordrift: warning: contours of {short(row['digest'])} are not drawn: {error}", file=sys.stderr)
+        return None
+
+
+def _worst(tables: Tables, source: Source, *, anatomy: bool) -> dict[str, Any] | None:
     mine = tables.csa_std[tables.csa_std["version"] == tables.drift["candidate"]["bundle"]]
     found = worst_participant(tables.agreement, mine)
     if found is None:
         return None
     dataset, participant, session, why = found
-    panels = read_panels(
-        manifests, segmentation, tables.measures, dataset=dataset, participant=participant, session=session,
-        contrasts=tables.drift["contrasts"], levels=params.measure.levels, clones=clones,
-    )  # fmt: skip
+    panels = source.panels(dataset, participant, session, tables.drift["contrasts"])
     same = (tables.agreement[["dataset", "participant", "session"]] == [dataset, participant, session]).all(axis=1)
     rows = tables.agreement[same]
     cases = case_rows(tables.measures, rows, tables.drift["range"], tables.drift["contrasts"])
-    drawing = Drawing(contour_figure(panels), rows)
+    drawing = Drawing(contour_figure(panels, anatomy=anatomy), rows)
     return {"participant": participant, "why": why, "rows": cases, "drawing": drawing}
 
 
-def read_monitored(root: Path, bundle: str, contrasts: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
+def _ten(tables: Tables, source: Source, kept: KeptZip | None, *, anatomy: bool) -> dict[str, Drawing]:
+    """The worst cases, with the contours of both versions where the earlier one's masks are at hand."""
+    cases = worst_cases(tables.agreement, pairs_of(tables) if tables.drift["against"] else None)
+    panels: list[Panel] = []
+    for case in cases:
+        title = f"{case.key[1]} {case.key[2]}".strip() + f"\n{case.key[3]}: {case.why}".replace(", new", "\nnew")
+        panel = source.panel(case.key, title, _before(kept, case.key))
+        panels += [panel] if panel else []
+    if not panels:
+        return {}
+    table = pd.DataFrame(
+        [[*case.key, case.why] for case in cases], columns=["dataset", "participant", "session", "contrast", "why"]
+    )
+    return {"worst_ten": Drawing(gallery_figure(panels, anatomy=anatomy), table)}
+
+
+def _before(kept: KeptZip | None, key: Key) -> Any:
+    for case in kept.index.cases if kept else []:
+        if (case.dataset, case.participant, case.session, case.contrast) == key and "binary" in case.masks:
+            mask = case.masks["binary"]
+            return restore(mask, kept.files[mask.file]) if kept else None
+    return None
+
+
+def read_monitored(
+    root: Path, bundle: str, contrasts: Sequence[str], *, anatomy: bool
+) -> tuple[list[dict[str, Any]], int]:
     """Read what ``cordrift monitor`` left for this bundle, and count what it left for others."""
     also, hidden = [], 0
     for folder in sorted(path.parent for path in root.glob("*/summary.json")):
@@ -203,7 +142,9 @@ def read_monitored(root: Path, bundle: str, contrasts: Sequence[str]) -> tuple[l
         measures = read_csv(folder / "measures.csv", text=MEASURES_TEXT)
         agreement = read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT)
         rows = case_rows(measures, agreement, str(summary["range"]), contrasts)
-        images = [{"name": path.stem, "src": _embed(path.read_bytes())} for path in sorted(folder.glob("*.png"))]
+        images = [
+            {"name": path.stem, "src": _embed(path.read_bytes())} for path in sorted(folder.glob("*.png")) if anatomy
+        ]
         also.append({"profile": folder.name, "rows": rows, "images": images})
     return also, hidden
 
@@ -226,13 +167,12 @@ def provenance(drift: dict[str, Any], manifests: list[Manifest]) -> list[tuple[s
 
 
 def render(
-    drift: dict[str, Any],
+    tables: Tables,
     shown: list[Shown],
     *,
     title: str,
     threshold: float,
     drawn: dict[str, str],
-    concordance: list[dict[str, str]],
     worst: dict[str, Any] | None,
     monitored: list[dict[str, Any]],
     hidden: int,
@@ -243,14 +183,16 @@ def render(
     Parameters
     ----------
     drawn : data URI of each figure by name
-    concordance : rows of its table
     """
     loader = jinja2.FileSystemLoader(PAGE)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     css = Markup(PAGE.joinpath("report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    drift = tables.drift
     against = drift["against"]
+    groups = {version: rows for version, rows in tables.subgroups.groupby("version")}  # noqa: C416
+    factors = tables.conversion[(tables.conversion["prior"] == against) & (tables.conversion["metric"] == "csa_mm2")]
     return environment.get_template("report.html").render(
         title=title,
         threshold=f"{threshold:g}",
@@ -268,10 +210,12 @@ def render(
         number=number,
         versions=version_rows(drift, shown),
         against=label_of(shown, against) if against else None,
-        bias=bias_rows(drift, against) if against else [],
+        bias=bias_rows(tables.bias[tables.bias["prior"] == against]),
+        conversion=conversion_rows(factors),
+        subgroups=subgroup_rows(groups[drift["candidate"]["bundle"]], groups.get(against)),
         priors=_prior_rows(drift, shown),
         drawn=drawn,
-        concordance=concordance,
+        concordance=concordance_rows(agreeing(tables)),
         worst=worst,
         monitored=monitored,
         hidden=hidden,
@@ -290,7 +234,8 @@ def _prior_rows(drift: dict[str, Any], shown: list[Shown]) -> list[dict[str, str
         label = labels.get(prior["digest"]) or prior["label"] or short(prior["digest"])
         if prior["aliases"]:
             label += f" ({', '.join(prior['aliases'])})"
-        why = f"yes. {prior['why']}".strip() if prior["comparable"] else f"no. {prior['why']}"
+        how = "yes" if prior["comparable"] else "shown, judges nothing" if prior["pooled"] else "no"
+        why = f"{how}. {prior['why']}".strip()
         rows.append(
             {
                 "label": label,

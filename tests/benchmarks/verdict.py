@@ -23,7 +23,9 @@ from stages.core.params import Compare  # noqa: E402
 #: SD of paired differences, mm2, and the size of the literature's frozen set.
 SD_MM2, N = 1.3, 49
 RUNS = 2000
-RULE = Compare(margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=1, min_participants=2)
+RULE = Compare(
+    margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=1, min_participants=2, atrophy_mm2_per_year=1.4
+)
 
 
 def share(verdicts: list[str], name: str) -> tuple[float, float]:

@@ -80,6 +80,11 @@ def person_means(pairs: pd.DataFrame, min_contrasts: int) -> pd.DataFrame:
     return grouped.mean()[grouped.size() >= min_contrasts]
 
 
+def atrophy_months(bias_mm2: float, rate_mm2_per_year: float) -> float:
+    """Months of atrophy that a change of version feigns (positive: the cord seems to have shrunk) or hides."""
+    return -12.0 * bias_mm2 / rate_mm2_per_year
+
+
 def _bias(pairs: pd.DataFrame, min_contrasts: int, alpha: float) -> Bias:
     people = pairs[PERSON].drop_duplicates()
     kept = person_means(pairs, min_contrasts)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from stages.core.drift.bias import POOLED, Bias, bias_of_contrast, pair, pooled_bias
+from stages.core.drift.bias import POOLED, Bias, atrophy_months, bias_of_contrast, pair, person_means, pooled_bias
+from stages.core.drift.bootstrap import mean_interval
 from stages.core.drift.concordance import COLUMNS as CONCORDANCE
 from stages.core.drift.concordance import concordance_table
 from stages.core.drift.contrast_pairs import contrast_pairs
@@ -15,14 +17,15 @@ from stages.core.drift.conversion import COLUMNS, conversion_factors
 from stages.core.drift.csa_std import csa_std, summarise
 from stages.core.drift.decision import JUDGES, Judge, decide, plain
 from stages.core.drift.quality import ALL, quality
+from stages.core.drift.subgroups import ATTRIBUTES, groups, subgroups
 from stages.core.drift.verdict import Scores, judge_drift, judge_quality, scores
-from stages.core.drift.versions import REFERENCE, Series, Version, obstacle, range_csa, remark
+from stages.core.drift.versions import CASE, REFERENCE, Series, Version, marks, obstacle, range_csa, remark
 from stages.core.params import Compare
 
 
 @dataclass(frozen=True)
 class Prior:
-    """A prior version: compared when ``version`` is there, only shown with its reason otherwise."""
+    """A prior version: ``version`` is None where its numbers cannot be set beside the candidate's."""
 
     series: Series
     label: str
@@ -42,17 +45,36 @@ class Comparison:
     quality: pd.DataFrame
     conversion: pd.DataFrame
     concordance: pd.DataFrame
+    subgroups: pd.DataFrame
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "drift"}
 
 
 #: Of the quality table, what the record of a version holds.
 MEANS = ("dice_mean", "dice_min", "rve_percent", "assd_mm", "hd95_mm", "csa_error_mm2")
-BIAS_COLUMNS = ["prior", "contrast", *Bias.__dataclass_fields__]
+#: Columns of the tables that have no row where there is no prior.
+EMPTY = {
+    "bias": ["prior", "contrast", *Bias.__dataclass_fields__, "atrophy_months"],
+    "conversion": ["prior", *COLUMNS],
+    "concordance": ["prior", *CONCORDANCE],
+}
+Tables = dict[str, pd.DataFrame]
 
 
 def compare(
-    candidate: Version, priors: list[Prior], *, contrasts: list[str], rule: Compare, offline: bool
+    candidate: Version,
+    priors: list[Prior],
+    *,
+    contrasts: list[str],
+    rule: Compare,
+    offline: bool,
+    people: pd.DataFrame | None = None,
 ) -> Comparison:
-    """Compare the candidate with every comparable prior, and set the ground truth beside them, once.
+    """Compare the candidate with every prior, and set the ground truth beside them, once.
+
+    A prior of another frozen set or another ruler is compared and marked, and judges nothing.
 
     Parameters
     ----------
@@ -60,46 +82,28 @@ def compare(
     contrasts : the frozen contrasts
     rule : margin, alpha and least number of contrasts, fixed before results
     offline : the history was not asked
+    people : columns dataset, participant, manufacturer, sex, age, pathology (text)
     """
     name = candidate.series.range
-    tables: dict[str, list[pd.DataFrame]] = {"csa": [], "csa_std": [], "contrast_pairs": [], "quality": []}
-    versions: list[dict[str, Any]] = []
-    reference = range_csa(candidate.measures, "reference", name)
+    new = _one_range(candidate, "prediction", contrasts)
+    reference = _one_range(candidate, "reference", contrasts)
+    known = pd.DataFrame(columns=[*CASE[:2], *ATTRIBUTES], dtype=object) if people is None else people
+    side = _Side(candidate, new, contrasts, rule, known)
+    seen: list[tuple[dict[str, Any], Tables]] = []
     if len(reference):
-        _add(tables, versions, REFERENCE, "", REFERENCE, reference, None, contrasts)
-    records, bias_rows, judges = [], [], []
-    factors = [pd.DataFrame(columns=["prior", *COLUMNS])]
-    agreeing = [pd.DataFrame(columns=["prior", *CONCORDANCE])]
-    new = range_csa(candidate.measures, "prediction", name)
-    mine = _scores(new, candidate.agreement, contrasts)
+        seen.append(side.version(REFERENCE, "", REFERENCE, reference, None))
+    records, judges, parts = [], [], []
     for prior in priors:
-        why = obstacle(candidate.series, prior.series)
-        record: dict[str, Any] = {"digest": prior.series.bundle, "label": prior.label, "aliases": list(prior.aliases)}
-        record |= {"comparable": not why, "why": why or remark(candidate.series, prior.series)}
-        record |= {"pooled": None, "contrasts": {}}
-        roles = tuple(role for role in JUDGES if role in prior.aliases)
-        if roles and (prior.version is None or why):
-            judges.append(Judge(prior.series.bundle, prior.label, roles, why=why))
-        if prior.version is not None and not why:
-            old = range_csa(prior.version.measures, "prediction", name)
-            _add(tables, versions, prior.series.bundle, prior.label, "prior", old, prior.version.agreement, contrasts)
-            pairs = pair(new, old)
-            found = {c: bias_of_contrast(pairs, c, rule.alpha) for c in contrasts}
-            pooled = pooled_bias(pairs[pairs["contrast"].isin(contrasts)], rule.min_contrasts, rule.alpha)
-            record |= {"pooled": plain(asdict(pooled)), "contrasts": {c: plain(asdict(b)) for c, b in found.items()}}
-            if roles:
-                theirs = _scores(old, prior.version.agreement, contrasts)
-                rows, criteria = judge_drift(pairs, contrasts, rule), judge_quality(mine, theirs, rule)
-                judges.append(Judge(prior.series.bundle, prior.label, roles, tuple(rows), tuple(criteria)))
-            converted = conversion_factors(candidate.measures, prior.version.measures, name, contrasts, rule.alpha)
-            factors.append(converted.assign(prior=prior.series.bundle)[["prior", *COLUMNS]])
-            agreed = concordance_table(pairs, contrasts, rule.min_contrasts, rule.alpha)
-            agreeing.append(agreed.assign(prior=prior.series.bundle)[["prior", *CONCORDANCE]])
-            bias_rows += [
-                {"prior": prior.series.bundle, "contrast": c, **asdict(b)} for c, b in {**found, POOLED: pooled}.items()
-            ]
+        record, judge, tables = side.against(prior)
         records.append(record)
-    _add(tables, versions, candidate.series.bundle, "", "candidate", new, candidate.agreement, contrasts)
+        judges += [judge] if judge else []
+        parts.append(tables)
+        if prior.version is not None:
+            old = _one_range(prior.version, "prediction", contrasts)
+            one = side.version(prior.series.bundle, prior.label, "prior", old, prior.version.agreement)
+            one[0]["marks"] = record["marks"]
+            seen.append(one)
+    seen.append(side.version(candidate.series.bundle, "", "candidate", new, candidate.agreement))
     series = asdict(candidate.series)
     drift = {
         "candidate": {key: series[key] for key in ("bundle", "inference", "ruler", "frozen")},
@@ -108,79 +112,110 @@ def compare(
         "margin_mm2": rule.margin_mm2,
         "alpha": rule.alpha,
         "min_contrasts": rule.min_contrasts,
-        "versions": versions,
+        "versions": [record for record, _ in seen],
         "priors": records,
         "against": _against(records),
         "offline": offline,
+        "used": 1 + sum(prior.series.frozen == candidate.series.frozen for prior in priors),
         "rule": rule.model_dump(mode="json"),
         "verdict": decide(judges, priors=len(priors), offline=offline).record(),
     }
-    joined = {key: pd.concat(parts, ignore_index=True) for key, parts in tables.items()}
-    return Comparison(
-        drift,
-        csa_std=joined["csa_std"],
-        csa=joined["csa"],
-        contrast_pairs=joined["contrast_pairs"],
-        bias=_bias_table(bias_rows),
-        quality=joined["quality"],
-        conversion=_joined(factors),
-        concordance=_joined(agreeing),
-    )
+    parts += [tables for _, tables in seen]
+    return Comparison(drift, **{f.name: _joined(f.name, parts) for f in fields(Comparison) if f.name != "drift"})
 
 
-def _scores(csa: pd.DataFrame, agreement: pd.DataFrame, contrasts: list[str]) -> Scores:
-    csa = csa[csa["contrast"].isin(contrasts)]
-    return scores(csa_std(csa, contrasts), agreement[agreement["contrast"].isin(contrasts)], csa)
+@dataclass(frozen=True)
+class _Side:
+    """The candidate, ready to be set beside one version after the other; ``csa`` is its CSA at the range."""
+
+    candidate: Version
+    csa: pd.DataFrame
+    contrasts: list[str]
+    rule: Compare
+    people: pd.DataFrame
+
+    def against(self, prior: Prior) -> tuple[dict[str, Any], Judge | None, Tables]:
+        """Record of a prior, what it says as a judge (None where it is none), and the tables of the comparison."""
+        rule, contrasts, digest = self.rule, self.contrasts, prior.series.bundle
+        hidden, marked = obstacle(self.candidate.series, prior.series), marks(self.candidate.series, prior.series)
+        why = " ".join(filter(None, [hidden, *marked.values()]))
+        record: dict[str, Any] = {"digest": digest, "label": prior.label, "aliases": list(prior.aliases)}
+        record |= {"comparable": not why, "marks": list(marked)}
+        record |= {"why": why or remark(self.candidate.series, prior.series), "pooled": None, "contrasts": {}}
+        roles = tuple(role for role in JUDGES if role in prior.aliases)
+        if prior.version is None or hidden:
+            return record, Judge(digest, prior.label, roles, why=why) if roles else None, {}
+        old = _one_range(prior.version, "prediction", contrasts)
+        pairs = pair(self.csa, old)
+        found = {c: bias_of_contrast(pairs, c, rule.alpha) for c in contrasts}
+        found[POOLED] = pooled_bias(pairs, rule.min_contrasts, rule.alpha)
+        rows = {c: {**asdict(b), "atrophy_months": self._months(b)} for c, b in found.items()}
+        record |= {"pooled": plain(rows[POOLED]), "contrasts": {c: plain(rows[c]) for c in contrasts}}
+        judge = Judge(digest, prior.label, roles, why=why) if roles else None
+        if judge and not why:
+            mine, theirs = self._scores(self.candidate, self.csa), self._scores(prior.version, old)
+            criteria = judge_quality(mine, theirs, rule)
+            judge = Judge(digest, prior.label, roles, tuple(judge_drift(pairs, contrasts, rule)), tuple(criteria))
+        measures = self.candidate.measures, prior.version.measures
+        tables = {
+            "bias": pd.DataFrame([{"contrast": c, **row} for c, row in rows.items()]),
+            "conversion": conversion_factors(*measures, self.candidate.series.range, contrasts, rule.alpha),
+            "concordance": concordance_table(pairs, contrasts, rule.min_contrasts, rule.alpha),
+        }
+        return record, judge, {key: table.assign(prior=digest)[EMPTY[key]] for key, table in tables.items()}
+
+    def version(
+        self, digest: str, label: str, role: str, csa: pd.DataFrame, agreement: pd.DataFrame | None
+    ) -> tuple[dict[str, Any], Tables]:
+        """Record and tables of one version."""
+        contrasts, rule = self.contrasts, self.rule
+        spread = csa_std(csa, contrasts)
+        summary = summarise(spread["csa_std_mm2"])
+        low, high = mean_interval(spread["csa_std_mm2"].dropna().to_numpy(dtype=np.float64), rule.alpha)
+        record: dict[str, Any] = {"version": digest, "label": label, "role": role, "marks": []}
+        record |= {"csa_std_mean_mm2": summary.mean, "csa_std_sd_mm2": summary.sd, "n": summary.n}
+        record |= {"csa_std_low_mm2": low, "csa_std_high_mm2": high}
+        record |= {"participants": len(spread), "cases": len(csa), "failed": int(csa["failed"].sum())}
+        record["unmeasured"] = int((csa["csa_mm2"].isna() & ~csa["failed"]).sum())
+        difference = None
+        if role == "prior":
+            difference = person_means(pair(self.csa, csa), rule.min_contrasts)["difference"]
+        membership = groups(csa, self.people)
+        tables = {"csa": csa, "csa_std": spread, "contrast_pairs": contrast_pairs(csa, contrasts)}
+        tables["subgroups"] = subgroups(membership, spread, difference, rule.alpha)
+        if agreement is not None:
+            table = quality(agreement[agreement["contrast"].isin(contrasts)], csa, contrasts)
+            overall = table[table["contrast"] == ALL].iloc[0]
+            record |= {key: float(overall[key]) for key in MEANS}
+            record |= {key: int(overall[key]) for key in ("n_csa", "n_rve", "n_surface")} | {
+                "n_dice": int(overall["n"])
+            }
+            tables["quality"] = table
+        named = {key: table.assign(version=digest)[["version", *table.columns]] for key, table in tables.items()}
+        return plain(record), named
+
+    def _months(self, bias: Bias) -> float:
+        return atrophy_months(bias.bias_mm2, self.rule.atrophy_mm2_per_year)
+
+    def _scores(self, version: Version, csa: pd.DataFrame) -> Scores:
+        agreement = version.agreement[version.agreement["contrast"].isin(self.contrasts)]
+        return scores(csa_std(csa, self.contrasts), agreement, csa)
 
 
-def _joined(factors: list[pd.DataFrame]) -> pd.DataFrame:
-    """One table; the empty first one only gives it its columns."""
-    return pd.concat(factors[1:], ignore_index=True) if len(factors) > 1 else factors[0]
+def _one_range(version: Version, source: str, contrasts: list[str]) -> pd.DataFrame:
+    csa = range_csa(version.measures, source, version.series.range)
+    return csa[csa["contrast"].isin(contrasts)].reset_index(drop=True)
 
 
-def _bias_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=BIAS_COLUMNS)
+def _joined(name: str, parts: list[Tables]) -> pd.DataFrame:
+    """One table of all that were made under a name; without any, its columns alone."""
+    tables = [tables[name] for tables in parts if name in tables]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=EMPTY[name])
 
 
 def _against(records: list[dict[str, Any]]) -> str | None:
-    """Digest of the prior that the headline speaks of: the champion, else the newest, of the comparable ones."""
+    """Digest of the prior that the headline speaks of: the champion, else the newest, of those that may judge."""
     comparable = [record for record in records if record["comparable"] and record["pooled"]]
     champions = [record for record in comparable if "champion" in record["aliases"]]
     chosen = (champions or comparable)[-1:]
     return str(chosen[0]["digest"]) if chosen else None
-
-
-def _add(
-    tables: dict[str, list[pd.DataFrame]],
-    versions: list[dict[str, Any]],
-    digest: str,
-    label: str,
-    role: str,
-    csa: pd.DataFrame,
-    agreement: pd.DataFrame | None,
-    contrasts: list[str],
-) -> None:
-    """Append one version's rows to the tables and its summary to ``versions``."""
-    csa = csa[csa["contrast"].isin(contrasts)]
-    spread = csa_std(csa, contrasts)
-    summary = summarise(spread["csa_std_mm2"])
-    record: dict[str, Any] = {"version": digest, "label": label, "role": role}
-    record |= {"csa_std_mean_mm2": summary.mean, "csa_std_sd_mm2": summary.sd, "n": summary.n}
-    record |= {"participants": len(spread), "cases": len(csa), "failed": int(csa["failed"].sum())}
-    record["unmeasured"] = int((csa["csa_mm2"].isna() & ~csa["failed"]).sum())
-    if agreement is not None:
-        table = quality(agreement[agreement["contrast"].isin(contrasts)], csa, contrasts)
-        overall = table[table["contrast"] == ALL].iloc[0]
-        record |= {key: float(overall[key]) for key in MEANS}
-        record |= {key: int(overall[key]) for key in ("n_csa", "n_rve", "n_surface")} | {"n_dice": int(overall["n"])}
-        tables["quality"].append(_named(table, digest))
-    versions.append(plain(record))
-    tables["csa"].append(_named(csa, digest))
-    tables["csa_std"].append(_named(spread, digest))
-    tables["contrast_pairs"].append(_named(contrast_pairs(csa, contrasts), digest))
-
-
-def _named(table: pd.DataFrame, digest: str) -> pd.DataFrame:
-    out = table.copy()
-    out.insert(0, "version", digest)
-    return out

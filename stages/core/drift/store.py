@@ -33,7 +33,7 @@ def read_version(folder: Path, label: str = "", aliases: tuple[str, ...] = ()) -
 
 
 def read_priors(root: Path, candidate: Series) -> tuple[list[Prior], bool]:
-    """Read ``priors.json`` and the tables of the priors that can be compared; and whether history was offline."""
+    """Read ``priors.json`` and the tables of the priors that can be shown; and whether history was offline."""
     value = read_json(root / "priors.json")
     priors = []
     for entry in value["priors"]:
@@ -41,8 +41,8 @@ def read_priors(root: Path, candidate: Series) -> tuple[list[Prior], bool]:
         series = read_series(root / str(entry["folder"]))
         if series.bundle == candidate.bundle:
             raise CordriftError(f"{root}/priors.json holds the candidate itself ({candidate.bundle[:12]}).")
-        comparable = not obstacle(candidate, series)
-        version = read_version(root / str(entry["folder"]), label, aliases) if comparable else None
+        hidden = obstacle(candidate, series)
+        version = None if hidden else read_version(root / str(entry["folder"]), label, aliases)
         priors.append(Prior(series, label, aliases, version))
     return priors, bool(value["offline"])
 

@@ -41,20 +41,26 @@ class Version:
 
 
 def obstacle(candidate: Series, prior: Series) -> str:
-    """Say why a prior cannot be compared with the candidate, or return an empty string."""
-    if prior.frozen != candidate.frozen:
-        return (
-            f"It was measured on another frozen set ({prior.frozen[:12]}, here {candidate.frozen[:12]}): "
-            "other images or references."
-        )
-    if prior.ruler != candidate.ruler:
-        return (
-            f"It was measured with another ruler ({prior.ruler[:12]}, here {candidate.ruler[:12]}): "
-            "a difference may be the ruler's."
-        )
+    """Say why a prior's numbers cannot be set beside the candidate's at all, or return an empty string."""
     if prior.range != candidate.range:
         return f"It was measured at {prior.range}, here the range is {candidate.range}."
     return ""
+
+
+def marks(candidate: Series, prior: Series) -> dict[str, str]:
+    """Why a prior is shown but judges nothing: a short mark for its label -> the sentence; empty where it may judge."""
+    found = {}
+    if prior.frozen != candidate.frozen:
+        found["other frozen set"] = (
+            f"It was measured on another frozen set ({prior.frozen[:12]}, here {candidate.frozen[:12]}): "
+            "other images or references; compared on the participants that both have."
+        )
+    if prior.ruler != candidate.ruler:
+        found["other ruler"] = (
+            f"It was measured with another ruler ({prior.ruler[:12]}, here {candidate.ruler[:12]}): "
+            "a difference may be the ruler's."
+        )
+    return found
 
 
 def remark(candidate: Series, prior: Series) -> str:

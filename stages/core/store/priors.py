@@ -44,6 +44,7 @@ def fetch(store: Store, version: Version, folder: Path, ruler: Ruler, roles: Map
 
     Where another ruler measured them, they are made anew from its kept masks: ``remeasured`` is true and
     ``ruler_was`` names the other one. Where that cannot be, ``other_ruler`` says why, and the tables stay as they were.
+    The kept masks of a version that judges come along, for the report to draw; ``masks`` is their registered digest.
 
     Raises
     ------
@@ -63,6 +64,9 @@ def fetch(store: Store, version: Version, folder: Path, ruler: Ruler, roles: Map
                 f"file that was registered: registering it again was interrupted, or it was changed. Check out the "
                 f"revision of that version and run `dvc repro register`, which writes it again."
             )
+    drawn = digest in roles and store.holds(version.run_id, MASKS)
+    if drawn:
+        store.fetch(version.run_id, MASKS, place / MASKS)
     summary = read_json(place / "summary.json")
     was, why = str(summary["ruler"]), ""
     if was != ruler.id:
@@ -79,6 +83,7 @@ def fetch(store: Store, version: Version, folder: Path, ruler: Ruler, roles: Map
         "ruler_was": was,
         "remeasured": summary["ruler"] != was,
         "other_ruler": why,
+        "masks": str(index.get(MASKS, "")) if drawn else "",
     }
 
 

@@ -45,7 +45,8 @@ def in_workspace(root: Path, identity: Identity) -> list[str]:
                 path = file.relative_to(root).as_posix()
                 if path.endswith(_RECORDS) or (path.endswith(PARTICIPANTS) and CLONES.as_posix() in path):
                     continue
-                if identity.in_path(path) or (_is_text(file) and identity.in_file(file)):
+                inside = file.name == MASKS and bool(_masks(file, identity))
+                if inside or identity.in_path(path) or (_is_text(file) and identity.in_file(file)):
                     found.append(path)
     return sorted(found)
 

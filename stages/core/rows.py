@@ -1,0 +1,160 @@
+"""Rows of the report's tables, as text: what is not defined is a dash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from stages.core.figures import Shown
+from stages.core.wording import DASH, label_of, number
+
+#: Columns of subgroups.csv that speak of one version, and not of a difference.
+COUNTED = ["participants", "n_csa_std", "csa_std_mean_mm2", "csa_std_sd_mm2"]
+
+
+def version_rows(drift: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str, str]]:
+    """Rows of the headline table, ground truth first."""
+    rows = []
+    for version in drift["versions"]:
+        spread = f"{number(version['csa_std_mean_mm2'])} ± {number(version['csa_std_sd_mm2'])}"
+        row = {"label": label_of(shown, version["version"]), "role": version["role"]}
+        row |= {"csa_std": spread if version["n"] else DASH, "n": f"{version['n']} of {version['participants']}"}
+        is_reference = version["role"] == "reference"
+        row["dice"] = DASH if is_reference else number(version["dice_mean"], 3)
+        row["dice_min"] = DASH if is_reference else number(version["dice_min"], 3)
+        row["rve"] = DASH if is_reference else number(version["rve_percent"], 1)
+        row["assd"] = DASH if is_reference else number(version["assd_mm"])
+        row["hd95"] = DASH if is_reference else number(version["hd95_mm"])
+        row["csa_error"] = DASH if is_reference else number(version["csa_error_mm2"])
+        row["failed"] = f"{version['failed']} of {version['cases']}"
+        row["unmeasured"] = str(version["unmeasured"])
+        rows.append(row)
+    return rows
+
+
+def bias_rows(table: pd.DataFrame) -> list[dict[str, str]]:
+    """Rows of the bias table of one prior: its contrasts, then pooled."""
+    return [
+        {
+            "contrast": str(row["contrast"]),
+            "n": str(int(row["n"])),
+            "dropped": str(int(row["dropped"])),
+            "interval": interval(row, "ci_low_mm2", "ci_high_mm2"),
+            "bias": number(row["bias_mm2"]),
+            "percent": number(row["bias_percent"], 1),
+            "months": number(row["atrophy_months"], 1),
+        }
+        for _, row in table.iterrows()
+    ]
+
+
+def concordance_rows(table: pd.DataFrame) -> list[dict[str, str]]:
+    """Rows of the table of agreement with one prior, as compare wrote it."""
+
+    return [
+        {
+            "contrast": str(row["contrast"]),
+            "n": str(int(row["n"])),
+            "limits": interval(row, "limit_lower_mm2", "limit_upper_mm2"),
+            "slope": number(row["slope"], 3),
+            "slope_interval": interval(row, "slope_low", "slope_high", 3),
+            "ccc": number(row["ccc"], 3),
+            "ccc_interval": interval(row, "ccc_low", "ccc_high", 3),
+            "icc": number(row["icc"], 3),
+            "p": "< 0.001" if row["holm_p"] < 0.001 else number(row["holm_p"], 3),
+        }
+        for _, row in table.iterrows()
+    ]
+
+
+def conversion_rows(table: pd.DataFrame) -> list[dict[str, str]]:
+    """Rows of the factors of one metric from one prior to the candidate."""
+    return [
+        {
+            "contrast": str(row["contrast"]),
+            "n": str(int(row["n"])),
+            "factor": number(row["factor"], 4),
+            "interval": interval(row, "ci_low", "ci_high", 4),
+            "ratio_of_means": number(row["ratio_of_means"], 4),
+            "slice_sd": number(row["slice_sd"], 4),
+            "trend": number(row["slice_trend_per_cm"], 4),
+            "trend_interval": interval(row, "slice_trend_low", "slice_trend_high", 4),
+            "slice_n": str(int(row["slice_n"])),
+        }
+        for _, row in table.iterrows()
+    ]
+
+
+def subgroup_rows(mine: pd.DataFrame, theirs: pd.DataFrame | None) -> list[dict[str, str]]:
+    """Rows of the groups: CSA STD of the candidate, and its bias to one prior (``theirs``) where there is one."""
+    key = ["attribute", "group"]
+    both = mine if theirs is None else mine[[*key, *COUNTED]].merge(theirs.drop(columns=COUNTED), on=key, how="left")
+    rows = []
+    before = None
+    for _, row in both.iterrows():
+        first, before = row["attribute"] != before, row["attribute"]
+        n = 0 if pd.isna(row["n"]) else int(row["n"])
+        rows.append(
+            {
+                "attribute": str(row["attribute"]) if first else "",
+                "group": "" if row["attribute"] == row["group"] else str(row["group"]),
+                "participants": str(int(row["participants"])),
+                "csa_std": plus_minus(row["csa_std_mean_mm2"], row["csa_std_sd_mm2"]),
+                "n_csa_std": str(int(row["n_csa_std"])),
+                "bias": number(row["bias_mm2"]),
+                "interval": interval(row, "ci_low_mm2", "ci_high_mm2"),
+                "n": str(n),
+            }
+        )
+    return rows
+
+
+def plus_minus(mean: object, sd: object) -> str:
+    """Write ``mean ± SD``; a dash where there is no mean."""
+    return DASH if pd.isna(mean) else f"{number(mean)} ± {number(sd)}"  # type: ignore[call-overload]
+
+
+def case_rows(
+    measures: pd.DataFrame, agreement: pd.DataFrame, range_name: str, order: Sequence[str]
+) -> list[dict[str, str]]:
+    """CSA of prediction and reference, difference and Dice of each case of a small table.
+
+    A case is named by its contrast, and by its participant too where there are several; contrasts in ``order``.
+    """
+    ranges = measures[
+        (measures["scope"] == "range") & (measures["levels"] == range_name) & (measures["kind"] == "binary")
+    ]
+    rows = []
+    rank = {contrast: place for place, contrast in enumerate(order)}
+    agreement = agreement.assign(rank=agreement["contrast"].map(lambda name: rank.get(name, len(rank))))
+    agreement = agreement.sort_values(["dataset", "participant", "session", "rank"], kind="stable")
+    several = len(agreement["participant"].drop_duplicates()) > 1
+    for _, case in agreement.iterrows():
+        mine = ranges[
+            (ranges["dataset"] == case["dataset"])
+            & (ranges["participant"] == case["participant"])
+            & (ranges["session"] == case["session"])
+            & (ranges["contrast"] == case["contrast"])
+        ]
+        csa = {source: mine.loc[mine["source"] == source, "csa_mm2"] for source in ("prediction", "reference")}
+        value = {source: float(found.iloc[0]) if len(found) else float("nan") for source, found in csa.items()}
+        flags = sorted({flag for text in mine["flags"] for flag in text.split(";") if flag})
+        flags += [flag for flag in str(case["flags"]).split(";") if flag and flag not in flags]
+        rows.append(
+            {
+                "name": f"{case['participant']} {case['contrast']}" if several else str(case["contrast"]),
+                "prediction": number(value["prediction"], 1),
+                "reference": number(value["reference"], 1),
+                "difference": number(value["prediction"] - value["reference"], 1),
+                "dice": number(case["dice"], 3),
+                "flags": ", ".join(flag.replace("_", " ") for flag in flags),
+            }
+        )
+    return rows
+
+
+def interval(row: pd.Series[Any], low: str, high: str, digits: int = 2) -> str:
+    """Write ``low to high``; a dash where it is not defined."""
+    return DASH if pd.isna(row[low]) else f"{number(row[low], digits)} to {number(row[high], digits)}"
