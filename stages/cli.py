@@ -30,6 +30,7 @@ COMMANDS = {
     "diff-data": "what two model versions were trained on: added, removed, relabelled",
     "gate": "exit status 1 unless the verdict of reports/compare/drift.json lets the version pass",
     "promote": "accept a version with a reason: it becomes champion and anchor",
+    "import-release": "an earlier release's CSA table as a prior version: shown, judging nothing",
     "measure": "masks of your own, with the pipeline's ruler (with no argument: the stage)",
     "doctor": "what this machine and workspace have, and what `dvc repro` would run",
     "monitor": "the monitoring half alone: a bundle on a profile's test datasets",
@@ -40,7 +41,7 @@ COMMANDS = {
 
 def usage() -> str:
     """Return the list of commands."""
-    lines = [f"  {name:<10} {what}" for name, what in COMMANDS.items()]
+    lines = [f"  {name:<14} {what}" for name, what in COMMANDS.items()]
     return "\n".join(
         [
             "usage: cordrift COMMAND [...]   (`cordrift COMMAND --help` for its options)",

@@ -50,7 +50,7 @@ def obstacle(candidate: Series, prior: Series) -> str:
 def marks(candidate: Series, prior: Series) -> dict[str, str]:
     """Why a prior is shown but judges nothing: a short mark for its label -> the sentence; empty where it may judge."""
     found = {}
-    if prior.frozen != candidate.frozen:
+    if prior.frozen and prior.frozen != candidate.frozen:  # of an imported version it is not known
         found["other frozen set"] = (
             f"It was measured on another frozen set ({prior.frozen[:12]}, here {candidate.frozen[:12]}): "
             "other images or references; compared on the participants that both have."

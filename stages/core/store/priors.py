@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from packaging.version import InvalidVersion
+from packaging.version import Version as Label
+
 from stages.core.columns import AGREEMENT_TEXT
 from stages.core.errors import CordriftError
 from stages.core.files import read_csv, read_json, sha256_of, write_csv, write_json
@@ -20,10 +23,12 @@ from stages.core.store.packaged import MASKS, MEASURES, SERIES
 
 
 def select(versions: Iterable[Version], current: str) -> tuple[list[Version], int]:
-    """Return the prior versions by number, and how many were left out because they are not cordrift's.
+    """Return the prior versions in their order, and how many were left out because they are not cordrift's.
 
-    The current digest is no prior of itself: it would never come to rest. Where it is registered, only older versions
-    are priors: what came later changes nothing. Of two versions with one digest (made by hand) the first counts.
+    Labels that are versions come first, as versions (v2.0 before v10.0), whenever they were registered; the others
+    follow by number. The current digest is no prior of itself: it would never come to rest. Where it is registered,
+    only older versions are priors: what came later changes nothing. Of two versions with one digest (made by hand)
+    the first counts.
     """
     chosen: dict[str, Version] = {}
     foreign = 0
@@ -34,7 +39,14 @@ def select(versions: Iterable[Version], current: str) -> tuple[list[Version], in
         foreign += not digest
         if digest and digest != current:
             chosen.setdefault(digest, version)
-    return list(chosen.values()), foreign
+    return sorted(chosen.values(), key=_order), foreign
+
+
+def _order(version: Version) -> tuple[bool, Label, int]:
+    try:
+        return False, Label(version.tags.get("label", "")), version.number
+    except InvalidVersion:
+        return True, Label("0"), version.number
 
 
 def fetch(store: Store, version: Version, folder: Path, ruler: Ruler, roles: Mapping[str, list[str]]) -> dict[str, Any]:

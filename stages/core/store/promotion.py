@@ -50,8 +50,13 @@ def promote(store: Store, version: Version, *, reason: str, person: str, when: s
     Raises
     ------
     CordriftError
-        No reason.
+        No reason, or a version that was imported.
     """
+    if version.tags.get("imported"):
+        raise CordriftError(
+            f"{version.tags.get('label', '')} was imported: others measured it with another ruler, so that nothing can "
+            "be judged against it. Promote a version that cordrift measured."
+        )
     if not reason.strip():
         raise CordriftError("a promotion needs a reason: what was looked at, and why the drift is accepted.")
     before = {role: next((v.number for v in store.versions() if role in v.aliases), None) for role in ROLES}

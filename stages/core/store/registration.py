@@ -35,14 +35,14 @@ def register_version(store: Store, record: Record) -> Version:
     run = store.ensure_run(version_identity(record.digest), record.label)
     store.ensure_params(run, record.params)
     store.ensure_metrics(run, record.metrics)
-    _ensure_artifacts(store, run, record.artifacts)
+    ensure_artifacts(store, run, record.artifacts)
     tags = {"label": record.label, **record.series}
     store.ensure_tags(run, {**tags, "mlflow.runName": record.label, "mlflow.note.content": record.note})
     store.finish(run)
     return _ensure_version(store, run, {"digest": record.digest, **tags}, record)
 
 
-def _ensure_artifacts(store: Store, run: Run, artifacts: Sequence[Artifact]) -> None:
+def ensure_artifacts(store: Store, run: Run, artifacts: Sequence[Artifact]) -> None:
     """Log what is missing or differs, delete what is no longer part, and say last that all is there."""
     wanted = {artifact.path: artifact.digest() for artifact in artifacts}
     state = digest_of(wanted)

@@ -1,0 +1,50 @@
+"""Bring the CSA table of an earlier release into MLflow, as a prior version that is shown and judges nothing.
+
+The table is what `sct_process_segmentation` writes and earlier releases publish (csa_c2c3__model_<tag>.csv).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
+
+from stages.core.errors import CordriftError, run
+from stages.core.imported import read_release
+from stages.core.params import load_params
+from stages.core.store.client import open_store
+from stages.core.store.importing import import_version
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Import, and say what was counted."""
+    parser = argparse.ArgumentParser(prog="cordrift import-release", description=__doc__)
+    parser.add_argument("table", type=Path, metavar="CSV")
+    parser.add_argument("--version", required=True, help="as in the file names: v3.0 takes sub-X_T1w_seg_v3.0.nii.gz")
+    parser.add_argument("--dataset", help="name of the participants' dataset here (default: the one that is monitored)")
+    parser.add_argument("--model", help="registered model (default: register.model of params.yaml)")
+    options = parser.parse_args(arguments)
+    try:
+        Version(options.version)
+    except InvalidVersion:
+        raise CordriftError(
+            f"--version is {options.version!r}; expected a version such as v2.0: versions are shown in their order."
+        ) from None
+    params = load_params()
+    datasets = params.segment.datasets
+    if options.dataset is None and len(datasets) != 1:
+        raise CordriftError(f"{', '.join(datasets)} are monitored; say whose participants these are with --dataset.")
+    release = read_release(options.table, options.version, options.dataset or datasets[0])
+    store = open_store(options.model or params.registration.model)
+    version = import_version(store, release, options.table)
+    print(
+        f"{store.model} version {version.number} ({release.label}, imported): {release.cases} masks at "
+        f"{release.range}; {release.empty} rows empty, {release.missing} masks without a row, {release.repeated} rows "
+        "that stood there again. Measured with another ruler: it is shown, and judges nothing."
+    )
+
+
+if __name__ == "__main__":
+    run(main)
