@@ -10,8 +10,9 @@ from stages.core.cohort import Participant, people_of, read_manifest
 from stages.core.drift.compare import compare
 from stages.core.drift.store import read_priors, read_version
 from stages.core.errors import run
-from stages.core.files import whole_folder, write_csv, write_json
+from stages.core.files import read_json, whole_folder, write_csv, write_json
 from stages.core.params import load_params
+from stages.core.protocol import items, read_protocol
 
 
 def main() -> None:
@@ -21,6 +22,8 @@ def main() -> None:
     people = pd.DataFrame(people_of(manifests), columns=["dataset", *Participant.model_fields], dtype=object)
     candidate = read_version(Path("reports/measure"))
     priors, offline = read_priors(Path("reports/history"), candidate.series)
+    protocol = read_protocol(Path("reports/declare"), candidate.series.bundle)
+    now = items(params.compare, params.segment.contrasts, candidate.series.range, candidate.series.frozen)
     result = compare(
         candidate,
         priors,
@@ -28,6 +31,8 @@ def main() -> None:
         rule=params.compare,
         offline=offline,
         people=people,
+        declared=protocol.record(now),
+        floors=read_json(Path("reports/floor/floor.json")),
     )
     with whole_folder(Path("reports/compare")) as part:
         for name, table in result.tables().items():

@@ -11,6 +11,7 @@ from stages.core.files import whole_folder, write_csv, write_json
 from stages.core.measuring import measure_cohort
 from stages.core.morphometry.levels import range_name
 from stages.core.params import load_params
+from stages.core.protocol import read_protocol
 from stages.core.segmented import read_shards
 
 
@@ -19,6 +20,7 @@ def main() -> None:
     params = load_params()
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in params.segment.datasets]
     segmentation = read_shards(Path("reports/segment"), params.segment.datasets, params.segment.shards)
+    read_protocol(Path("reports/declare"), segmentation.bundle)  # by what it is judged comes before its results
     if segmentation.ignored:
         print(
             f"measure: ignored {len(segmentation.ignored)} folder(s) that are no shard of params: "

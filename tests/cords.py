@@ -13,7 +13,11 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from stages.core.cohort import frozen_digest, read_manifest
 from stages.core.files import read_json, write_json
+from stages.core.morphometry.levels import range_name
+from stages.core.params import load_params
+from stages.core.protocol import items
 from stages.core.volumes import Volume, write
 
 ROOT = Path(__file__).parents[1]
@@ -105,6 +109,7 @@ class Workspace:
         self.write_params()
         self.write_dataset()
         self.write_priors()
+        self.write_floor()
 
     def copy(self, root: Path) -> Workspace:
         """The same workspace at another place."""
@@ -154,7 +159,8 @@ class Workspace:
         shards: int = 2,
         reason: str = "the predicted mask is empty",
     ) -> None:
-        """Write the masks of one version; ``failed`` names participant and contrast."""
+        """Write the masks of one version, declared beforehand; ``failed`` names participant and contrast."""
+        self.declare(bundle)
         cases: dict[int, list[dict[str, Any]]] = {shard: [] for shard in range(shards)}
         for number, sub in enumerate(self.people):
             shard = number % shards
@@ -174,6 +180,19 @@ class Workspace:
         for shard, entries in cases.items():
             record = {"shard": shard, "bundle": bundle, "inference": "i" * 64, "cases": entries}
             write_json(self.root / f"reports/segment/set/{shard}/manifest.json", record)
+
+    def declare(self, bundle: str, **changes: str) -> None:
+        """Write what the stage declare leaves for a bundle, today's params with ``changes``."""
+        params = load_params(self.root / "params.yaml")
+        frozen = frozen_digest([read_manifest(self.root / "data/fetch/set.json")])
+        fixed = items(params.compare, params.segment.contrasts, range_name(params.measure.levels), frozen)
+        value = {"bundle": bundle, "items": fixed | changes, "when": "2026-01-02T03:04:05+00:00"}
+        write_json(self.root / "reports/declare/protocol.json", value | {"before_results": True})
+
+    def write_floor(self, runner: Sequence[dict[str, Any]] = (), seeds: Sequence[dict[str, Any]] = ()) -> None:
+        """Write what the stage floor leaves."""
+        value = {"bundle": "d" * 64, "runner": list(runner), "seeds": list(seeds)}
+        write_json(self.root / "reports/floor/floor.json", value)
 
     def write_priors(self, priors: Sequence[dict[str, Any]] = (), *, offline: bool = False) -> None:
         """Write ``priors.json``."""

@@ -105,6 +105,7 @@ def test_first_version(lab: Path) -> None:
         "measures/agreement.csv",
         "measures/summary.json",
         "compare/drift.json",
+        "record/drift.json",
         "compare/bias.csv",
         "compare/csa_std.csv",
         "report/index.html",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
 import shutil
 from collections.abc import Sequence
@@ -74,8 +75,8 @@ def page(root: Path = Path()) -> str:
     return (root / "reports/report/index.html").read_text(encoding="utf-8")
 
 
-def text_of(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", html, flags=re.S))
+def text_of(source: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", source, flags=re.S))
 
 
 def test_the_first_thing_said_is_what_moved(finished: Path) -> None:
@@ -102,12 +103,12 @@ def test_agreement_person_by_person(finished: Path) -> None:
 
 def test_it_stands_alone(finished: Path) -> None:
     """No link to a file or a server: every picture is inside, and is one of the figures beside the page."""
-    html = page(finished)
-    sources = re.findall(r'(?:src|href)="([^"]*)"', html)
+    source = page(finished)
+    sources = re.findall(r'(?:src|href)="([^"]*)"', source)
     assert len(sources) == len(FIGURES)
     figures = {path.read_bytes() for path in (finished / "reports/report/figures").glob("*.png")}
     assert {base64.b64decode(s.removeprefix("data:image/png;base64,")) for s in sources} == figures
-    assert not re.search(r"https?://|<script|@import|url\(", html)
+    assert not re.search(r"https?://|<script|@import|url\(", source)
 
 
 def test_every_figure_has_its_numbers(finished: Path) -> None:
@@ -140,11 +141,11 @@ def test_names_from_data_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyP
     workspace.params["report"]["title"] = "<b>drift</b>"
     workspace.write_params()
     report.main([])
-    html = page()
-    assert "<script" not in html
-    assert "<b>" not in html
-    assert "&lt;b&gt;drift&lt;/b&gt;" in html
-    assert "To look at: sub-&lt;script&gt;alert(1)&lt;&amp;&gt;" in html
+    source = page()
+    assert "<script" not in source
+    assert "<b>" not in source
+    assert "&lt;b&gt;drift&lt;/b&gt;" in source
+    assert "To look at: sub-&lt;script&gt;alert(1)&lt;&amp;&gt;" in source
 
 
 def test_a_failed_case_is_shown_first(workspace: Workspace) -> None:
@@ -260,6 +261,22 @@ def test_conversion_and_groups_are_told(finished: Path) -> None:
     assert "manufacturer not said 3" in said
     months = read_csv(finished / "reports/compare/bias.csv", text=("contrast",)).set_index("contrast")
     assert number(months.loc["pooled", "atrophy_months"], 1) in said
+
+
+def test_a_drift_is_told_in_units_of_the_floors(workspace: Workspace) -> None:
+    way = {"variant": "step 0.5 instead of 0.75", "n": 6, "lost": 1, "mean_mm2": -0.05, "mean_abs_mm2": 0.1}
+    seed = {"seed": "2", "bundle": "e" * 64, "n": 3, "bias_mm2": 0.2, "csa_std_difference_mm2": -1.5}
+    workspace.write_floor([way | {"worst_mm2": 0.3}], [seed])
+    compare.main()
+    report.main([])
+    said = html.unescape(text_of(page()))
+    drift = read_json(Path("reports/compare/drift.json"))
+    bias = abs(drift["priors"][0]["pooled"]["bias_mm2"])
+    assert f"is {bias / 0.05:.1f} times the runner's largest mean change (0.050 mm²) and {bias / 0.2:.1f} times" in said
+    assert "step 0.5 instead of 0.75 6 (1 lost) −0.050 0.100 0.300" in said
+    assert "seed 2 3 0.20 −1.50" in said
+    margins = {row["criterion"]: row["margin"] for row in drift["verdict"]["judges"][0]["criteria"]}
+    assert margins == {"csa_std_mm2": 1.5, "csa_error_mm2": 1.5, "failures": 0.0}, "never below what a seed moves"
 
 
 def test_monitored_profiles_of_this_bundle_are_shown(workspace: Workspace) -> None:

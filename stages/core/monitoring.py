@@ -54,7 +54,7 @@ def monitor(root: Path, model: Path, profile: str, label: str | None = None, pla
     names = params.segment.datasets
     stages = [f"{verb}@{name}" for verb in ("fetch", "check") for name in names]
     stages += [f"segment@{name}-{shard}" for name in names for shard in params.segment.shards]
-    stages += ["measure", "history", "compare", "report", "register"]
+    stages += ["declare", "measure", "floor", "history", "compare", "report", "register"]
     dvc(folder, "repro", "--single-item", *stages, MLFLOW_TRACKING_URI=store)
     _export(folder, root / "data/monitored" / profile, params)
     print(f"monitor: bundle {verified.digest[:12]} on {profile}: {folder / 'reports/report/index.html'}")

@@ -143,6 +143,18 @@ class Measure(Block):
     stiffness_mm: Positive
 
 
+class Floor(Block):
+    """How the runner floor is taken: on how many participants, and with what instead of the settings of ``segment``.
+
+    What is null, or the same as there, is not tried; ``participants`` 0 tries nothing.
+    """
+
+    participants: Annotated[int, Field(ge=0)]
+    threads: Count | None
+    step: Annotated[float, Field(gt=0, le=1)] | None
+    device: Literal["cpu", "cuda"] | None
+
+
 class History(Block):
     """Where priors come from. ``offline``: do not ask MLflow; nothing can be judged or registered then."""
 
@@ -189,6 +201,7 @@ class Params(Block):
     train: Train
     segment: Segment
     measure: Measure
+    floor: Floor
     history: History
     compare: Compare
     report: Report

@@ -22,7 +22,15 @@ from stages.core.files import read_csv, read_json, whole_file, write_csv
 from stages.core.kept import restore
 from stages.core.kept_zip import KeptZip, read_kept
 from stages.core.params import Params
-from stages.core.rows import bias_rows, case_rows, concordance_rows, conversion_rows, subgroup_rows, version_rows
+from stages.core.rows import (
+    bias_rows,
+    case_rows,
+    concordance_rows,
+    conversion_rows,
+    floor_rows,
+    subgroup_rows,
+    version_rows,
+)
 from stages.core.segmented import Key
 from stages.core.wording import DASH, extremes, headline, label_of, number, short, shown_versions, smallest_margin
 from stages.core.worst import worst_cases, worst_participant
@@ -214,6 +222,7 @@ def render(
         conversion=conversion_rows(factors),
         subgroups=subgroup_rows(groups[drift["candidate"]["bundle"]], groups.get(against)),
         priors=_prior_rows(drift, shown),
+        floors=floor_rows(drift),
         drawn=drawn,
         concordance=concordance_rows(agreeing(tables)),
         worst=worst,

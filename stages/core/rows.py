@@ -111,6 +111,49 @@ def subgroup_rows(mine: pd.DataFrame, theirs: pd.DataFrame | None) -> list[dict[
     return rows
 
 
+def floor_rows(drift: dict[str, Any]) -> dict[str, Any]:
+    """Rows of both floors, and the bias of the headline in units of them (``said``; empty where it cannot be)."""
+    runner = [
+        {
+            "variant": str(row["variant"]),
+            "n": f"{row['n']} ({row['lost']} lost)" if row["lost"] else str(row["n"]),
+            "mean": number(row["mean_mm2"], 3),
+            "mean_abs": number(row["mean_abs_mm2"], 3),
+            "worst": number(row["worst_mm2"], 3),
+        }
+        for row in drift["floors"]["runner"]
+    ]
+    seeds = [
+        {
+            "seed": str(row["seed"]),
+            "n": str(row["n"]),
+            "bias": number(row["bias_mm2"]),
+            "csa_std": number(row["csa_std_difference_mm2"]),
+        }
+        for row in drift["floors"]["seeds"]
+    ]
+    return {"runner": runner, "seeds": seeds, "said": in_floors(drift)}
+
+
+def in_floors(drift: dict[str, Any]) -> str:
+    """Say how many times the floors the bias of the headline is."""
+    prior = next((record for record in drift["priors"] if record["digest"] == drift["against"]), None)
+    bias = prior["pooled"]["bias_mm2"] if prior else None
+    if bias is None:
+        return ""
+    said = []
+    for name, key, rows in (
+        ("the runner's largest mean change", "mean_mm2", drift["floors"]["runner"]),
+        ("what another seed moves", "bias_mm2", drift["floors"]["seeds"]),
+    ):
+        floor = max((abs(row[key]) for row in rows if row[key] is not None), default=None)
+        if floor:
+            said.append(f"{number(abs(bias) / floor, 1)} times {name} ({number(floor, 3)} mm²)")
+        elif floor == 0.0:
+            said.append(f"beyond {name}, which is 0")
+    return f"The pooled bias of {number(bias)} mm² is {' and '.join(said)}." if said else ""
+
+
 def plus_minus(mean: object, sd: object) -> str:
     """Write ``mean ± SD``; a dash where there is no mean."""
     return DASH if pd.isna(mean) else f"{number(mean)} ± {number(sd)}"  # type: ignore[call-overload]

@@ -42,7 +42,8 @@ def make(source: Path, folder: Path, profile: str) -> None:
         elif origin.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(origin, target)
-    (folder / "data/monitored").mkdir(parents=True, exist_ok=True)
+    for name in ("data/monitored", "data/seeds"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     shutil.copyfile(chosen, folder / "params.yaml")
     (folder / ".dvc").mkdir(exist_ok=True)
     with whole_file(folder / ".dvc/config") as part:

@@ -71,6 +71,8 @@ def compare(
     rule: Compare,
     offline: bool,
     people: pd.DataFrame | None = None,
+    declared: dict[str, Any] | None = None,
+    floors: dict[str, Any] | None = None,
 ) -> Comparison:
     """Compare the candidate with every prior, and set the ground truth beside them, once.
 
@@ -82,13 +84,19 @@ def compare(
     contrasts : the frozen contrasts
     rule : margin, alpha and least number of contrasts, fixed before results
     offline : the history was not asked
+    declared : by what the candidate was to be judged, and what of it was changed since
+    floors : what moves when nothing should: records ``runner`` and ``seeds``, as the stage floor writes them
     people : columns dataset, participant, manufacturer, sex, age, pathology (text)
     """
     name = candidate.series.range
+    changed = list(declared["changed"]) if declared else []
     new = _one_range(candidate, "prediction", contrasts)
     reference = _one_range(candidate, "reference", contrasts)
     known = pd.DataFrame(columns=[*CASE[:2], *ATTRIBUTES], dtype=object) if people is None else people
-    side = _Side(candidate, new, contrasts, rule, known)
+    floors = floors or {"runner": [], "seeds": []}
+    # CSA STD and CSA error may grow by what another seed moves them.
+    seed_floor = max((abs(row["csa_std_difference_mm2"] or 0.0) for row in floors["seeds"]), default=0.0)
+    side = _Side(candidate, new, contrasts, rule, known, seed_floor)
     seen: list[tuple[dict[str, Any], Tables]] = []
     if len(reference):
         seen.append(side.version(REFERENCE, "", REFERENCE, reference, None))
@@ -118,7 +126,9 @@ def compare(
         "offline": offline,
         "used": 1 + sum(prior.series.frozen == candidate.series.frozen for prior in priors),
         "rule": rule.model_dump(mode="json"),
-        "verdict": decide(judges, priors=len(priors), offline=offline).record(),
+        "declared": declared,
+        "floors": {key: floors[key] for key in ("runner", "seeds")},
+        "verdict": decide(judges, priors=len(priors), offline=offline, changed=changed).record(),
     }
     parts += [tables for _, tables in seen]
     return Comparison(drift, **{f.name: _joined(f.name, parts) for f in fields(Comparison) if f.name != "drift"})
@@ -133,6 +143,7 @@ class _Side:
     contrasts: list[str]
     rule: Compare
     people: pd.DataFrame
+    seed_floor_mm2: float
 
     def against(self, prior: Prior) -> tuple[dict[str, Any], Judge | None, Tables]:
         """Record of a prior, what it says as a judge (None where it is none), and the tables of the comparison."""
@@ -154,7 +165,7 @@ class _Side:
         judge = Judge(digest, prior.label, roles, why=why) if roles else None
         if judge and not why:
             mine, theirs = self._scores(self.candidate, self.csa), self._scores(prior.version, old)
-            criteria = judge_quality(mine, theirs, rule)
+            criteria = judge_quality(mine, theirs, rule, self.seed_floor_mm2)
             judge = Judge(digest, prior.label, roles, tuple(judge_drift(pairs, contrasts, rule)), tuple(criteria))
         measures = self.candidate.measures, prior.version.measures
         tables = {

@@ -86,7 +86,7 @@ class Decision:
         return value | plain({"smallest_margin_mm2": self.smallest_margin_mm2}) | {"judges": judges}
 
 
-def decide(judges: Sequence[Judge], *, priors: int, offline: bool) -> Decision:
+def decide(judges: Sequence[Judge], *, priors: int, offline: bool, changed: Sequence[str] = ()) -> Decision:
     """Bring the judges' verdicts together.
 
     Parameters
@@ -94,6 +94,8 @@ def decide(judges: Sequence[Judge], *, priors: int, offline: bool) -> Decision:
     judges : champion and anchor, once where one version is both
     priors : how many earlier versions there are at all
     offline : the history was not asked
+    changed : what of the rule or the frozen set is no longer as it was declared before the results: then nothing is
+        equivalent any more, for a margin can be chosen after the fact
     """
     if offline:
         return Decision(INCONCLUSIVE, UNKNOWN, ("history was offline: no earlier version was asked for",), ())
@@ -103,8 +105,12 @@ def decide(judges: Sequence[Judge], *, priors: int, offline: bool) -> Decision:
         why = f"none of {priors} earlier version(s) is {' or '.join(JUDGES)}; `cordrift promote` names one"
         return Decision(INCONCLUSIVE, UNKNOWN, (why,), ())
     reasons = [reason for judge in judges for reason in _reasons(judge)]
+    drift = worst([judge.drift for judge in judges], DRIFT)
+    if changed:
+        drift = worst([drift, INCONCLUSIVE], DRIFT)
+        reasons.insert(0, f"changed after it was declared: {', '.join(changed)}; nothing is called equivalent then")
     return Decision(
-        worst([judge.drift for judge in judges], DRIFT),
+        drift,
         worst([judge.quality for judge in judges], QUALITY),
         tuple(reasons),
         tuple(judges),

@@ -11,8 +11,9 @@ from stages.core.errors import CordriftError
 from stages.core.files import write_csv, write_json
 from stages.core.imported import CONTRASTS, Imported
 from stages.core.store.client import Store, Version
+from stages.core.store.packaged import version_identity
 from stages.core.store.record import Artifact
-from stages.core.store.registration import ensure_artifacts, version_identity
+from stages.core.store.registration import ensure_artifacts
 
 #: Tag of a version that was imported.
 IMPORTED = "imported"

@@ -19,3 +19,8 @@ SERIES = ("inference", "ruler", "frozen")
 def bundle_digest(package: Path = PACKAGE) -> str:
     """Return the digest of the packaged bundle."""
     return str(read_json(package / "model.json")["digest"])
+
+
+def version_identity(digest: str) -> dict[str, str]:
+    """Tags by which the run of a version is found again."""
+    return {"kind": "version", "digest": digest}

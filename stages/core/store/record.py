@@ -28,11 +28,15 @@ from stages.core.store.packaged import MASKS, MEASURES, PACKAGE, SERIES, bundle_
 
 @dataclass(frozen=True)
 class Artifact:
-    """One file of a run: a copy of ``source``, or a zip of ``members`` (name in the zip -> file)."""
+    """One file of a run: a copy of ``source``, or a zip of ``members`` (name in the zip -> file).
+
+    ``once``: what is there stays, whatever comes later.
+    """
 
     path: str
     source: Path | None = None
     members: tuple[tuple[str, Path], ...] = ()
+    once: bool = False
 
     @property
     def files(self) -> list[Path]:
@@ -192,6 +196,8 @@ def _artifacts(segment: Segment, scratch: Path) -> Iterable[Artifact]:
     for name in MEASURES:
         yield Artifact(f"measures/{name}", Path("reports/measure") / name)
     yield Artifact("compare/drift.json", Path("reports/compare/drift.json"))
+    # The first record of a digest: judged once, whatever is computed again later.
+    yield Artifact("record/drift.json", Path("reports/compare/drift.json"), once=True)
     for path in _files(Path("reports/compare"), "*.csv"):
         yield Artifact(f"compare/{path.name}", path)
     yield Artifact("report/index.html", Path("reports/report/index.html"))

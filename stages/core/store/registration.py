@@ -11,6 +11,7 @@ from pathlib import Path
 from stages.core.errors import CordriftError
 from stages.core.files import digest_of, write_json
 from stages.core.store.client import INDEX, Run, Store, Version
+from stages.core.store.packaged import version_identity
 from stages.core.store.record import Artifact, Record
 
 #: Aliases of the first version of a model, of a later one that passed the gate, and of one that did not; the anchor
@@ -20,11 +21,6 @@ PASSED_ALIASES = ("champion",)
 LATER_ALIASES = ("candidate",)
 #: Value of the tag `artifacts` while they are being written.
 INCOMPLETE = "incomplete"
-
-
-def version_identity(digest: str) -> dict[str, str]:
-    """Tags by which the run of a version is found again."""
-    return {"kind": "version", "digest": digest}
 
 
 def register_version(store: Store, record: Record) -> Version:
@@ -44,13 +40,14 @@ def register_version(store: Store, record: Record) -> Version:
 
 def ensure_artifacts(store: Store, run: Run, artifacts: Sequence[Artifact]) -> None:
     """Log what is missing or differs, delete what is no longer part, and say last that all is there."""
-    wanted = {artifact.path: artifact.digest() for artifact in artifacts}
-    state = digest_of(wanted)
     before, index = run.tags.get("cordrift.artifacts"), store.read_index(run)
+    kept = {artifact.path: index[artifact.path] for artifact in artifacts if artifact.once and artifact.path in index}
+    wanted = {artifact.path: artifact.digest() for artifact in artifacts} | kept
+    state = digest_of(wanted)
     if before == state and index == wanted:
         return
     # After an interruption files may be newer than the index says: none of them is trusted.
-    logged = {} if before == INCOMPLETE else index
+    logged = kept if before == INCOMPLETE else index
     store.ensure_tags(run, {"artifacts": INCOMPLETE})
     with tempfile.TemporaryDirectory() as folder:
         for artifact in artifacts:
