@@ -8,6 +8,7 @@ import pandas as pd
 
 from stages.core.cohort import Participant, people_of, read_manifest
 from stages.core.drift.compare import compare
+from stages.core.drift.metrics import metrics
 from stages.core.drift.store import read_priors, read_version
 from stages.core.errors import run
 from stages.core.files import read_json, whole_folder, write_csv, write_json
@@ -38,6 +39,7 @@ def main() -> None:
         for name, table in result.tables().items():
             write_csv(part / f"{name}.csv", table)
         write_json(part / "drift.json", result.drift)
+        write_json(part / "metrics.json", metrics(result.drift))
 
 
 if __name__ == "__main__":

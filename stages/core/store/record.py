@@ -3,7 +3,8 @@
 Metrics (an undefined one is NaN): ``csa_std_mean_mm2``, ``csa_std_sd_mm2``, ``csa_std_n`` (SD of CSA over contrasts,
 lower is better, and over how many participants), ``dice_mean``, ``dice_min``, ``dice/<contrast>`` (0 to 1, higher is
 better), ``csa_error_mean_mm2`` (absolute, lower is better), ``cases``, ``failures``, and against the champion among
-the priors ``bias_to_champion_mm2`` with ``..._ci_low_mm2``, ``..._ci_high_mm2``, ``..._n`` (new - old, 0 is best).
+the priors ``bias_to_champion_mm2`` with ``..._ci_low_mm2``, ``..._ci_high_mm2``, ``..._n`` (new - old, 0 is best), and
+``bias_to_champion/<contrast>``.
 """
 
 from __future__ import annotations
@@ -177,11 +178,17 @@ def _bias_to_champion() -> dict[str, float]:
     priors = read_json(Path("reports/history/priors.json"))["priors"]
     champion = next((prior["digest"] for prior in priors if "champion" in prior["aliases"]), None)
     table = read_csv(Path("reports/compare/bias.csv"), text=("prior", "contrast"))
-    rows = _of(table[table["contrast"] == "pooled"], "prior", champion)
+    mine = _of(table, "prior", champion)
+    rows = mine[mine["contrast"] == "pooled"]
+    contrasts = mine[mine["contrast"] != "pooled"]
     names = {"bias_mm2": "mm2", "ci_low_mm2": "ci_low_mm2", "ci_high_mm2": "ci_high_mm2", "n": "n"}
-    return {
+    pooled = {
         f"bias_to_champion_{name}": float(rows[column].iloc[0]) if len(rows) else float("nan")
         for column, name in names.items()
+    }
+    return pooled | {
+        f"bias_to_champion/{contrast}": float(bias)
+        for contrast, bias in zip(contrasts["contrast"], contrasts["bias_mm2"], strict=True)
     }
 
 

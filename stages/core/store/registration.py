@@ -33,7 +33,8 @@ def register_version(store: Store, record: Record) -> Version:
     store.ensure_metrics(run, record.metrics)
     ensure_artifacts(store, run, record.artifacts)
     tags = {"label": record.label, **record.series}
-    store.ensure_tags(run, {**tags, "mlflow.runName": record.label, "mlflow.note.content": record.note})
+    verdict = {"drift": str(record.verdict["drift"]), "quality": str(record.verdict["quality"])}
+    store.ensure_tags(run, {**tags, **verdict, "mlflow.runName": record.label, "mlflow.note.content": record.note})
     store.finish(run)
     return _ensure_version(store, run, {"digest": record.digest, **tags}, record)
 
