@@ -143,6 +143,9 @@ def test_only_the_seed_may_differ() -> None:
     other = provenance(seed=1)
     other["training"]["0"]["data"] = {"digest": "y"}
     assert same_training(provenance(seed=1)) != same_training(other)
+    elsewhere = provenance(seed=1)
+    elsewhere["training"]["0"]["data"]["datasets"] = {"set": {"url": "../../data/set"}}
+    assert same_training(provenance(seed=1)) == same_training(elsewhere)
 
 
 def test_the_seed_of_params_is_no_other_seed(workspace: Workspace) -> None:

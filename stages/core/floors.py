@@ -154,12 +154,12 @@ def seed_floor(
 
 
 def same_training(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings (without the seed) and data of every fold."""
+    """Settings (without the seed) and data (by digest: where they were fetched from decides nothing) of every fold."""
     folds = provenance.get("training") or {}
     return {
         fold: {
             "settings": {key: value for key, value in one.get("settings", {}).items() if key not in {"seed", "folds"}},
-            "data": one.get("data", {}),
+            "data": one.get("data", {}).get("digest"),
         }
         for fold, one in folds.items()
     }
