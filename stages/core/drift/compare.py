@@ -124,11 +124,12 @@ def compare(
         "priors": records,
         "against": _against(records),
         "offline": offline,
+        "lost": dict(candidate.lost),
         "used": 1 + sum(prior.series.frozen == candidate.series.frozen for prior in priors),
         "rule": rule.model_dump(mode="json"),
         "declared": declared,
         "floors": {key: floors[key] for key in ("runner", "seeds")},
-        "verdict": decide(judges, priors=len(priors), offline=offline, changed=changed).record(),
+        "verdict": decide(judges, priors=len(priors), offline=offline, changed=changed, lost=candidate.lost).record(),
     }
     parts += [tables for _, tables in seen]
     return Comparison(drift, **{f.name: _joined(f.name, parts) for f in fields(Comparison) if f.name != "drift"})
