@@ -108,10 +108,14 @@ def decide(
     decided = _decide(judges, priors, offline=offline, changed=changed)
     if not lost:
         return decided
-    missing = tuple(f"shard {name} of the frozen set is missing: {why}" for name, why in sorted(lost.items()))
     quality = UNKNOWN if decided.quality == FIRST else decided.quality
     reasons = () if decided.drift == FIRST else decided.reasons
-    return Decision(INCONCLUSIVE, quality, missing + reasons, decided.judges)
+    return Decision(INCONCLUSIVE, quality, (*incomplete(lost), *reasons), decided.judges)
+
+
+def incomplete(lost: Mapping[str, str]) -> list[str]:
+    """What of the frozen set was not delivered, in sentences."""
+    return [f"shard {name} of the frozen set is missing: {why}" for name, why in sorted(lost.items())]
 
 
 def _decide(judges: Sequence[Judge], priors: int, *, offline: bool, changed: Sequence[str]) -> Decision:

@@ -9,7 +9,6 @@ the priors ``bias_to_champion_mm2`` with ``..._ci_low_mm2``, ``..._ci_high_mm2``
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from stages.core.archives import pack
 from stages.core.cohort import CLONES, read_manifest
 from stages.core.errors import CordriftError
 from stages.core.files import digest_of, read_csv, read_json, sha256_of
@@ -51,13 +51,11 @@ class Artifact:
         return digest_of({name: sha256_of(path) for name, path in self.members})
 
     def file(self, scratch: Path) -> Path:
-        """Return the file to upload; a zip is written into ``scratch``: stored, sorted, without times."""
+        """Return the file to upload; a zip is written into ``scratch``."""
         if self.source is not None:
             return self.source
         packed = scratch / self.path.rpartition("/")[2]
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-            for name, path in self.members:
-                archive.writestr(zipfile.ZipInfo(name), path.read_bytes())  # dated 1980
+        pack(packed, dict(self.members))
         return packed
 
 
