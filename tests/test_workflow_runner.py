@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
-from typing import Any
 
 import pytest
-from actions import Run, State, WorkflowError, run_workflow
-
-CHECKOUT = "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683"
-UPLOAD = "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02"
-DOWNLOAD = "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093"
-CACHE = "actions/cache@0057852bfaa89a56745cba8c7296529d2fc39830"
-ATTEST = "actions/attest-build-provenance@e8998f949152b193b063cb0ec769d69d929409be"
+from actions import WorkflowError
+from actions.playing import CHECKOUT, UPLOAD, Player
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Any:
-    """Return a function that runs jobs given as YAML; each call is a run of its own."""
-    runs: list[Run] = []
-
-    def run(jobs: str, *, head: str = "on: push", **options: Any) -> Run:
-        folder = tmp_path / f"run-{len(runs) + 1}"
-        folder.mkdir()
-        source = tmp_path / "source"
-        source.mkdir(exist_ok=True)
-        (source / "data.txt").write_text("tracked\n")
-        path = folder / "workflow.yml"
-        path.write_text(f"{head}\njobs:\n" + textwrap.indent(textwrap.dedent(jobs), "  "))
-        done = run_workflow(path, source=source, folder=folder / "run", **options)
-        runs.append(done)
-        return done
-
-    return run
+def play(tmp_path: Path) -> Player:
+    return Player(tmp_path)
 
 
-def test_steps_run_in_order_and_pass_on_outputs(play: Any) -> None:
+def test_steps_run_in_order_and_pass_on_outputs(play: Player) -> None:
     run = play(
         """
         plan:
@@ -67,7 +45,7 @@ def test_steps_run_in_order_and_pass_on_outputs(play: Any) -> None:
     assert run.job("use", shard=2).steps[0].log.strip() == "2 of one\ntwo"
 
 
-def test_a_secret_that_is_not_passed_is_not_there(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_that_is_not_passed_is_not_there(play: Player, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "of this machine")
     run = play(
         """
@@ -90,7 +68,7 @@ def test_a_secret_that_is_not_passed_is_not_there(play: Any, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("shown", ['echo "$KEY"', 'echo -n "$KEY" | base64', 'echo "$KEY" >> "$GITHUB_STEP_SUMMARY"'])
-def test_a_secret_in_a_log_is_masked_and_reported(play: Any, shown: str) -> None:
+def test_a_secret_in_a_log_is_masked_and_reported(play: Player, shown: str) -> None:
     run = play(
         f"""
         a:
@@ -106,7 +84,7 @@ def test_a_secret_in_a_log_is_masked_and_reported(play: Any, shown: str) -> None
     assert "***" in run.log + run.summary
 
 
-def test_an_output_with_a_secret_does_not_leave_its_job(play: Any) -> None:
+def test_an_output_with_a_secret_does_not_leave_its_job(play: Player) -> None:
     run = play(
         """
         a:
@@ -131,7 +109,7 @@ def test_an_output_with_a_secret_does_not_leave_its_job(play: Any) -> None:
         ('echo "$TAG"', "::set-output name=admin::yes", {"admin"}),
     ],
 )
-def test_text_that_is_not_fenced_in_injects_outputs(play: Any, script: str, tag: str, injected: set[str]) -> None:
+def test_text_that_is_not_fenced_in_injects_outputs(play: Player, script: str, tag: str, injected: set[str]) -> None:
     jobs = f"a:\n  runs-on: x\n  steps:\n    - env: {{TAG: '${{{{ inputs.tag }}}}'}}\n      run: |\n        {script}\n"
     head = "on: {workflow_dispatch: {inputs: {tag: {required: true, type: string}}}}"
     step = play(jobs, head=head, event_name="workflow_dispatch", inputs={"tag": tag}).job("a").steps[0]
@@ -140,7 +118,7 @@ def test_text_that_is_not_fenced_in_injects_outputs(play: Any, script: str, tag:
 
 
 @pytest.mark.parametrize(("fail_fast", "expected"), [("false", "success"), ("true", "cancelled")])
-def test_a_failing_member_leaves_others_running_unless_fail_fast(play: Any, fail_fast: str, expected: str) -> None:
+def test_a_failing_member_leaves_others_running_unless_fail_fast(play: Player, fail_fast: str, expected: str) -> None:
     run = play(
         f"""
         shard:
@@ -174,7 +152,7 @@ g: {runs-on: x, needs: [c], if: "${{ always() && needs.c.result == 'success' }}"
 """
 
 
-def test_the_implied_success_asks_every_ancestor(play: Any) -> None:
+def test_the_implied_success_asks_every_ancestor(play: Player) -> None:
     """Job d is skipped though c, all it needs, succeeded: a failed further up (actions/runner#2205)."""
     assert play(SKIPS).results == {
         "a": "failure",
@@ -187,7 +165,7 @@ def test_the_implied_success_asks_every_ancestor(play: Any) -> None:
     }
 
 
-def test_a_failed_step_skips_the_next_but_not_those_that_ask(play: Any) -> None:
+def test_a_failed_step_skips_the_next_but_not_those_that_ask(play: Player) -> None:
     steps = play(
         """
         a:
@@ -206,7 +184,7 @@ def test_a_failed_step_skips_the_next_but_not_those_that_ask(play: Any) -> None:
     assert outcomes == ["failure", "success", "failure", "skipped", "success", "success", "skipped"]
 
 
-def test_a_timeout_kills_the_step_and_its_children(play: Any, tmp_path: Path) -> None:
+def test_a_timeout_kills_the_step_and_its_children(play: Player, tmp_path: Path) -> None:
     run = play(
         f"""
         a:
@@ -266,7 +244,7 @@ def test_a_timeout_kills_the_step_and_its_children(play: Any, tmp_path: Path) ->
         ("timeout-minutes: 0.5, run: 'true'", "whole number"),
     ],
 )
-def test_a_mistake_in_a_step_fails_the_test_even_when_the_step_is_not_reached(play: Any, step: str, said: str) -> None:
+def test_a_mistake_fails_the_test_even_where_the_run_does_not_get(play: Player, step: str, said: str) -> None:
     condition = "" if "if:" in step or "timeout" in step else "if: false, "
     jobs = f"""
         a:
@@ -281,7 +259,7 @@ def test_a_mistake_in_a_step_fails_the_test_even_when_the_step_is_not_reached(pl
     assert said in str(error.value)
 
 
-def test_names_that_are_not_set_are_empty(play: Any) -> None:
+def test_names_that_are_not_set_are_empty(play: Player) -> None:
     run = play(
         """
         a:
@@ -295,7 +273,7 @@ def test_names_that_are_not_set_are_empty(play: Any) -> None:
     assert run.job("a").steps[1].log.strip() == "[]"
 
 
-def test_each_job_begins_empty_and_a_checkout_is_clean(play: Any) -> None:
+def test_each_job_begins_empty_and_a_checkout_is_clean(play: Player) -> None:
     run = play(
         f"""
         a:
@@ -317,7 +295,7 @@ def test_each_job_begins_empty_and_a_checkout_is_clean(play: Any) -> None:
     assert run.results == {"a": "success", "b": "success"}, run.log
 
 
-def test_environment_and_path_grow_from_step_to_step(play: Any) -> None:
+def test_environment_and_path_grow_from_step_to_step(play: Player) -> None:
     run = play(
         """
         a:
@@ -339,7 +317,7 @@ def test_environment_and_path_grow_from_step_to_step(play: Any) -> None:
     assert run.job("a").steps[2].log.strip() == "file job"
 
 
-def test_default_shell_has_no_pipefail_and_bash_has(play: Any) -> None:
+def test_default_shell_has_no_pipefail_and_bash_has(play: Player) -> None:
     run = play(
         """
         a: {runs-on: x, steps: [{run: "false | true"}]}
@@ -349,160 +327,3 @@ def test_default_shell_has_no_pipefail_and_bash_has(play: Any) -> None:
         """
     )
     assert run.results == {"a": "success", "b": "failure", "c": "failure", "d": "failure"}
-
-
-def cached(key: str, *, path: str = "store", restore: str = "", make: str = "") -> str:
-    return f"""
-        a:
-          runs-on: x
-          steps:
-            - id: cache
-              uses: {CACHE}
-              with: {{path: {path}, key: {key}, restore-keys: "{restore}"}}
-            - run: mkdir -p store; {make or "true"}; cat store/* || true
-            - env: {{HIT: "${{{{ steps.cache.outputs.cache-hit }}}}"}}
-              run: echo "hit=[$HIT]"
-    """
-
-
-def said(run: Run) -> tuple[str, str]:
-    """Return what the cache held after the job, and the hit."""
-    return run.job("a").steps[1].log.strip(), run.job("a").steps[2].log.strip()
-
-
-def test_a_saved_cache_never_changes_and_is_found_by_the_beginning_of_its_key(play: Any, tmp_path: Path) -> None:
-    state = State(tmp_path / "caches")
-    assert said(play(cached("d-1", make="echo one > store/x"), state=state)) == ("one", "hit=[]")
-    assert said(play(cached("d-1", make="echo two > store/x"), state=state)) == ("two", "hit=[true]")
-    assert said(play(cached("d-1"), state=state)) == ("one", "hit=[true]")
-    assert said(play(cached("d-2", restore="d-"), state=state)) == ("one", "hit=[false]")
-    assert "cat" in said(play(cached("d-1", path="store/"), state=state))[0], "another path is another cache"
-    assert [(cache.key, cache.job) for cache in state.caches] == [("d-1", "a"), ("d-2", "a"), ("d-1", "a")]
-
-
-def test_a_failed_job_saves_no_cache(play: Any, tmp_path: Path) -> None:
-    state = State(tmp_path / "caches")
-    play(cached("d-1", make="echo x > store/x; exit 1"), state=state)
-    assert state.caches == []
-
-
-def test_a_cache_of_one_tag_is_not_seen_by_another(play: Any, tmp_path: Path) -> None:
-    state = State(tmp_path / "caches")
-    head = "on: {release: {types: [published]}, push: {}}"
-    for tag in ("v1", "v2"):
-        event = {"action": "published", "release": {"tag_name": tag}}
-        run = play(cached("d", make="touch store/x"), head=head, state=state, event_name="release", event=event)
-        assert said(run)[1] == "hit=[]"
-    play(cached("e", make="echo main > store/x"), head=head, state=state)
-    run = play(cached("e"), head=head, state=state, event_name="release", event=event)
-    assert said(run) == ("main", "hit=[true]"), "what the default branch saved is seen by all"
-
-
-def test_artifacts_are_kept_from_their_common_folder_on_and_merge(play: Any) -> None:
-    run = play(
-        f"""
-        make:
-          runs-on: x
-          strategy: {{matrix: {{n: [1, 2]}}}}
-          steps:
-            - env: {{N: "${{{{ matrix.n }}}}"}}
-              run: mkdir -p out/deep other; echo "$N" > "out/deep/$N.csv"; echo "$N" > "other/$N.txt"; touch out/.hidden
-            - uses: {UPLOAD}
-              with: {{name: "part-${{{{ matrix.n }}}}", path: out/, if-no-files-found: error}}
-            - uses: {UPLOAD}
-              with:
-                name: two-${{{{ matrix.n }}}}
-                path: |
-                  out/deep/*.csv
-                  other
-            - uses: {UPLOAD}
-              with: {{name: "one-${{{{ matrix.n }}}}", path: "out/deep/${{{{ matrix.n }}}}.csv"}}
-        merge:
-          needs: make
-          runs-on: x
-          steps:
-            - uses: {DOWNLOAD}
-              with: {{pattern: part-*, path: all, merge-multiple: true}}
-            - uses: {DOWNLOAD}
-              with: {{pattern: part-*, path: each}}
-            - uses: {DOWNLOAD}
-              with: {{name: one-1, path: single}}
-            - run: find . -type f | sort
-        """
-    )
-    assert run.results == {"make": "success", "merge": "success"}, run.log
-    assert run.artifacts["part-1"].files == ["deep/1.csv"]
-    assert run.artifacts["two-1"].files == ["other/1.txt", "out/deep/1.csv"]
-    assert run.job("merge").steps[3].log.split() == [
-        "./all/deep/1.csv",
-        "./all/deep/2.csv",
-        "./each/part-1/deep/1.csv",
-        "./each/part-2/deep/2.csv",
-        "./single/1.csv",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("more", "outcome"),
-    [
-        ("", "failure"),
-        (", overwrite: true", "success"),
-    ],
-)
-def test_an_artifact_is_uploaded_once(play: Any, more: str, outcome: str) -> None:
-    run = play(
-        f"""
-        a:
-          runs-on: x
-          steps:
-            - run: touch x
-            - {{uses: "{UPLOAD}", with: {{name: n, path: x}}}}
-            - {{uses: "{UPLOAD}", with: {{name: n, path: x{more}}}}}
-            - {{if: always(), uses: "{DOWNLOAD}", with: {{name: none}}}}
-            - {{if: always(), uses: "{UPLOAD}", with: {{name: none, path: none, if-no-files-found: error}}}}
-            - {{if: always(), uses: "{UPLOAD}", with: {{name: none, path: none}}}}
-        """
-    )
-    outcomes = [step.outcome for step in run.job("a").steps]
-    assert outcomes == ["success", "success", outcome, "failure", "failure", "success"]
-
-
-def test_attestation_and_checkout_need_their_permissions(play: Any) -> None:
-    jobs = f"""
-        a:
-          runs-on: x
-          permissions: {{id-token: write, attestations: write}}
-          steps:
-            - run: echo x > bundle.zip
-            - {{uses: "{ATTEST}", with: {{subject-path: bundle.zip}}}}
-            - {{if: always(), uses: "{CHECKOUT}"}}
-        b:
-          runs-on: x
-          permissions: {{contents: read, id-token: write}}
-          steps:
-            - {{uses: "{CHECKOUT}"}}
-            - {{uses: "{ATTEST}", with: {{subject-path: data.txt}}}}
-    """
-    run = play(jobs, head="on: push\npermissions: {}")
-    assert [step.outcome for step in run.job("a").steps] == ["success", "success", "failure"]
-    assert [step.outcome for step in run.job("b").steps] == ["success", "failure"]
-    assert [(one.job, one.name) for one in run.attestations] == [("a", "bundle.zip")]
-    assert run.job("b").permissions["contents"] == "read"
-
-
-def test_summaries_concurrency_and_uses_are_there_to_ask(play: Any) -> None:
-    run = play(
-        f"""
-        a:
-          runs-on: x
-          steps:
-            - {{uses: "{CHECKOUT}", with: {{persist-credentials: false}}}}
-            - run: echo '# verdict' >> "$GITHUB_STEP_SUMMARY"
-        """,
-        head='on: {release: {types: [published]}}\nconcurrency: {group: "r-${{ github.ref }}"}',
-        event_name="release",
-        event={"action": "published", "release": {"tag_name": "v1"}},
-    )
-    assert run.summary == "# verdict\n"
-    assert run.concurrency == {"": {"group": "r-refs/tags/v1"}}
-    assert [(one.action, one.inputs) for one in run.used] == [("actions/checkout", {"persist-credentials": "false"})]

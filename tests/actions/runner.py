@@ -12,7 +12,6 @@ from typing import Any
 from actions import document, values
 from actions.caches import State
 from actions.checkout import git
-from actions.checks import check
 from actions.context import RunContext
 from actions.errors import StepError
 from actions.event import github_context, inputs_of, ref_of
@@ -20,11 +19,10 @@ from actions.expressions import evaluate
 from actions.functions import PURE
 from actions.jobs import failed, run_job
 from actions.matrix import members
-from actions.permissions import granted
 from actions.results import JobResult, Run, combined
 from actions.secrets import Secrets
-from actions.steps import check_step
 from actions.template import condition, fill
+from actions.workflow import read_workflow
 
 # Like a token of GitHub in form, so that one in a log is recognised.
 TOKEN = "ghs_local-token-of-the-run"  # noqa: S105
@@ -168,13 +166,7 @@ def run_workflow(
     Raises:
         WorkflowError: the workflow is wrong, or uses what is not emulated.
     """
-    data = document.load(path)
-    check(data, path.name)
-    document.order(data["jobs"])
-    for body in data["jobs"].values():
-        granted(data, body)
-        for step in body.get("steps") or []:
-            check_step(step)
+    data = read_workflow(path)
     event = event or {}
     given = inputs_of(data, event_name, event, inputs or {})
     if event_name == "workflow_dispatch":

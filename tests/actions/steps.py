@@ -15,7 +15,7 @@ from actions.context import JobContext
 from actions.errors import StepError, WorkflowError
 from actions.processes import TRACKING, run_script
 from actions.template import fill
-from actions.uses import find_action, use
+from actions.uses import use
 
 SUMMARY_BYTES = 1024 * 1024
 # Defaults that a workflow cannot change; https://docs.github.com/actions/reference/workflows-and-actions/variables
@@ -80,12 +80,6 @@ def run_step(
         outcome = "failure"
     job.path += files["PATH"].read_text(encoding="utf-8").split("\n")[:-1]
     return Ended(outcome, raw, outputs, summary, masks)
-
-
-def check_step(step: Mapping[str, Any]) -> None:
-    """Raise a :class:`WorkflowError` for an action that a step may not use, also when it would not run."""
-    if "uses" in step:
-        find_action(step["uses"], step.get("with") or {})
 
 
 def minutes(value: Any) -> float:
