@@ -24,12 +24,13 @@ STAGES = (
 )
 #: Commands that are no stage, with what they do.
 COMMANDS = {
-    "demo": "the whole loop on a generated cohort (what `make demo` runs)",
+    "demo": "the whole loop on a generated cohort (what `make demo` runs); --micro: its smallest size",
     "profile": "make a file of params/ the params of this workspace",
     "phantom": "generate the cohort and publish it as a DataLad dataset",
     "pin": "write the commit that a dataset's tag points to into the registry",
     "withdraw": "leave a participant out for ever, and find what was made of the data",
     "diff-data": "what two model versions were trained on: added, removed, relabelled",
+    "diff-metrics": "two reports/compare/metrics.json side by side, as a Markdown table",
     "gate": "exit status 1 unless the verdict of reports/compare/drift.json lets the version pass",
     "promote": "accept a version with a reason: it becomes champion and anchor",
     "import-release": "an earlier release's CSA table as a prior version: shown, judging nothing",
