@@ -19,7 +19,7 @@ METRICS := .demo-micro/reports/compare/metrics.json
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup demo demo-micro diff-metrics test test-fast docs lint bench-fetch bench-ruler bench-differences \
+.PHONY: help setup path demo demo-micro diff-metrics test test-fast docs lint bench-fetch bench-ruler bench-differences \
 	bench-verdict bench-install dashboard repro clean
 
 help: ## this list
@@ -34,6 +34,9 @@ ifneq ($(TORCH_INDEX),)
 endif
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+path: ## where the installed commands are
+	@echo $(abspath $(BIN))
 
 demo: setup ## the whole loop on a generated cohort: two versions, a drift report, real MRI
 	$(CORDRIFT) demo --seeds $(SEEDS)
@@ -57,13 +60,10 @@ test: setup ## every test, the long ones too
 test-fast: setup ## the tests of seconds
 	$(BIN)/python -m pytest -q -m 'not slow'
 
-<<<<<<< HEAD
-lint: setup $(ACTIONLINT) ## formatting, lint, types, workflows
-=======
 docs: setup ## whether links, commands, targets and params that the documentation names exist
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
-lint: setup ## formatting, lint, types, workflows
+lint: setup $(ACTIONLINT) ## formatting, lint, types, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

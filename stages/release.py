@@ -1,7 +1,7 @@
-"""One job of a release each, in this order: plan, data, segment, judge, publish. By hand in one checkout it is the same.
+"""One job of a release each, in this order: plan, data, segment, judge, publish; by hand in one checkout the same.
 
-`accept` is for a lab without an MLflow server: a person accepts a release whatever its verdict. The repository and the
-access to it come from GITHUB_REPOSITORY, GITHUB_TOKEN and GITHUB_API_URL.
+`key` names the cache of the test datasets. `accept` is for a lab without an MLflow server: a person accepts a release,
+whatever its verdict. Repository and access come from GITHUB_REPOSITORY, GITHUB_TOKEN and GITHUB_API_URL.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     root, job = Path(), options.job
     if job == "plan":
         jobs.plan(root, open_repository(), options.tag, options.profile)
+    elif job == "key":
+        jobs.key(root, options.profile)
     elif job == "data":
         jobs.data(root, options.profile)
     elif job == "segment":
@@ -47,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cordrift release", description=__doc__)
     jobs = parser.add_subparsers(dest="job", required=True)
-    for name in ("plan", "data", "segment", "judge", "publish", "accept"):
+    for name in ("plan", "key", "data", "segment", "judge", "publish", "accept"):
         job = jobs.add_parser(name)
-        if name not in {"data", "segment"}:
+        if name not in {"key", "data", "segment"}:
             job.add_argument("--tag", required=True, help="of the release")
         if name not in {"publish", "accept"}:
             profile = os.environ.get("CORDRIFT_PROFILE") or PROFILE

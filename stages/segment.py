@@ -33,9 +33,7 @@ def main() -> None:
     manifest = read_manifest(Path(f"data/fetch/{name}.json"))
     checked = read_checked(Path(f"data/check/{name}"), manifest)
     people = deal((case.participant for case in manifest.cases), n_shards)[shard]
-    work = [
-        case for case in manifest.case_list() if case.contrast in params.contrasts and case.participant in people
-    ]
+    work = [case for case in manifest.case_list() if case.contrast in params.contrasts and case.participant in people]
     predict = Predictor(model, params) if work else None
     done = []
     with whole_folder(Path(f"reports/segment/{name}/{shard}")) as part:

@@ -113,12 +113,8 @@ def write_lost(folder: Path, cases: list[Case], series: dict[str, str], why: str
     folder : ``<dataset>/<shard>``
     series : ``bundle`` and ``inference`` of the other shards
     """
-    nothing = {"binary": None, "soft": None, "warnings": [], "status": "lost", "reason": LOST + why}
-    rows = [
-        {"dataset": case.dataset, "participant": case.participant, "session": case.session, "contrast": case.contrast}
-        | nothing
-        for case in cases
-    ]
+    nothing: dict[str, object] = {"binary": None, "soft": None, "warnings": [], "status": "lost", "reason": LOST + why}
+    rows = [{**case.model_dump(include={"dataset", "participant", "session", "contrast"}), **nothing} for case in cases]
     value = {"dataset": folder.parent.name, "shard": int(folder.name), **series, "lost": why, "cases": rows}
     write_json(folder / "manifest.json", value)
 

@@ -1,4 +1,4 @@
-"""The record of a version as one file, from which any store is filled again: what `register` wrote, less the weights."""
+"""The record of a version as one file, which fills any store again: what `register` wrote, less the weights."""
 
 from __future__ import annotations
 

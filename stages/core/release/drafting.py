@@ -1,4 +1,4 @@
-"""A retrained bundle as a draft release: the bundle, the toolbox's zip, how it was trained, and what its data gained."""
+"""A retrained bundle as a draft release: bundle, toolbox's zip, how it was trained, and what its data gained."""
 
 from __future__ import annotations
 

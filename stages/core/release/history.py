@@ -78,9 +78,7 @@ def rebuild(store: Store, repository: Repository, tag: str, dataset: str, scratc
     for event in sorted(events, key=lambda event: (event.when, event.promotion is not None)):
         if event.promotion is not None:
             version = find_version(store, event.promotion.digest)
-            promote(
-                store, version, reason=event.promotion.why, person=event.promotion.who, when=event.promotion.when
-            )
+            promote(store, version, reason=event.promotion.why, person=event.promotion.who, when=event.promotion.when)
             said.append(f"{event.release.tag} was accepted by {event.promotion.who}: {event.promotion.why}")
         else:
             said += _replay(store, repository, event.release, tag, dataset, scratch)

@@ -13,7 +13,7 @@ from stages.core.params import load_params
 from stages.core.release import judging
 from stages.core.release.gathering import hand_over
 from stages.core.release.names import ASSETS, BUNDLE, FIGURE, SHARDS
-from stages.core.release.planning import fetch_bundle, outputs
+from stages.core.release.planning import cache, fetch_bundle, outputs
 from stages.core.release.summary import judged_summary, published_summary
 from stages.core.runner import write_outputs, write_summary
 from stages.core.workspace import profile_file
@@ -24,6 +24,11 @@ def plan(root: Path, repository: Repository, tag: str, profile: str) -> None:
     params = load_params(profile_file(root, profile))
     verified = fetch_bundle(repository, tag, root)
     write_outputs(outputs(root, params, verified.digest))
+
+
+def key(root: Path, profile: str) -> None:
+    """Say under which key the test datasets of a profile are cached."""
+    write_outputs(cache(root, load_params(profile_file(root, profile))))
 
 
 def data(root: Path, profile: str) -> None:

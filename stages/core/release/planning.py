@@ -49,18 +49,17 @@ def open_bundle(packed: Path, folder: Path) -> bundle.Bundle:
 def outputs(root: Path, params: Params, digest: str) -> dict[str, str]:
     """What the jobs after `plan` need: outputs of a step, each one line."""
     check_shards(params.segment.shards)
-    return {
-        "digest": digest,
-        "shards": json.dumps(sorted(params.segment.shards)),
-        "cache_path": f".monitor/{params.profile}",
-        "cache_key": cache_key(root, params),
-    }
+    return {"digest": digest, "shards": json.dumps(sorted(params.segment.shards)), **cache(root, params)}
 
 
-def cache_key(root: Path, params: Params) -> str:
-    """Name what the monitored data come from: the pins and patterns of their datasets, and the frozen participants."""
+def cache(root: Path, params: Params) -> dict[str, str]:
+    """Folder of the monitored data and the key of their cache: outputs of a step.
+
+    The key is by the pins and patterns of their datasets and the frozen participants.
+    """
     registry = load_registry(root / REGISTRY)
     names = params.segment.datasets
     pins = {name: entry(registry, name, root / REGISTRY).model_dump(mode="json") for name in names}
     frozen = sorted([row.participant, row.dataset] for row in read_frozen(root / FROZEN) if row.dataset in names)
-    return f"cordrift-frozen-{params.profile}-{digest_of([pins, frozen])[:16]}"
+    key = f"cordrift-frozen-{params.profile}-{digest_of([pins, frozen])[:16]}"
+    return {"cache_path": f".monitor/{params.profile}", "cache_key": key}
