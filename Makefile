@@ -1,4 +1,4 @@
-# Needs git, make and Python 3.11. Everything else is installed into .venv.
+# Needs git, make and Python 3.11; `make lint` also Node.js. Everything else is installed into .venv and tests/lint.
 PYTHON ?= python3.11
 VENV := .venv
 # How many seeds the demo trains its second version with: 2 gives a seed floor, and takes as much longer.
