@@ -1,4 +1,4 @@
-# Needs git, make and Python 3.11. Everything else is installed into .venv.
+# Needs git, make and Python 3.11; `make lint` also Node.js. Everything else is installed into .venv and tests/lint.
 PYTHON ?= python3.11
 VENV ?= .venv
 # Address of a package index with another build of torch, such as PyTorch's index of CPU builds. Empty: pip's own choice.

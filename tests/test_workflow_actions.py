@@ -103,6 +103,28 @@ def test_a_saved_cache_never_changes_and_is_found_by_the_beginning_of_its_key(pl
     assert [(cache.key, cache.job) for cache in state.caches] == [("d-1", "a"), ("d-2", "a"), ("d-1", "a")]
 
 
+def test_a_second_save_under_a_key_is_said_and_changes_nothing(play: Player) -> None:
+    save, restore = (CACHE.replace("cache@", f"cache/{verb}@") for verb in ("save", "restore"))
+    run = play(
+        f"""
+        a:
+          runs-on: x
+          steps:
+            - run: echo one > x
+            - {{uses: "{save}", with: {{path: x, key: k}}}}
+            - run: echo two > x
+            - {{uses: "{save}", with: {{path: x, key: k}}}}
+            - {{uses: "{restore}", with: {{path: x, key: k, fail-on-cache-miss: true}}}}
+            - run: cat x
+            - {{uses: "{restore}", with: {{path: x, key: other, fail-on-cache-miss: true}}}}
+        """
+    )
+    steps = run.job("a").steps
+    assert [step.outcome for step in steps] == ["success"] * 6 + ["failure"]
+    assert "Unable to reserve cache with key k" in steps[3].log
+    assert steps[5].log == "one\n"
+
+
 def test_a_failed_job_saves_no_cache(play: Player, tmp_path: Path) -> None:
     state = State(tmp_path / "caches")
     play(cached("d-1", make="echo x > store/x; exit 1"), state=state)

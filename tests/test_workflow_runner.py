@@ -193,32 +193,26 @@ def test_a_timeout_kills_the_step_and_its_children(play: Player, tmp_path: Path)
             - timeout-minutes: 1
               run: |
                 (sleep 2; touch {tmp_path}/group) &
-                setsid sh -c 'sleep 2; touch {tmp_path}/session' &
                 sleep 60
             - if: failure()
-              run: echo after
+              run: sleep 2.5; test ! -e {tmp_path}/group
         b:
           runs-on: x
           timeout-minutes: 1
           steps:
-            - run: sleep 60
+            - run: |
+                setsid sh -c 'sleep 2; touch {tmp_path}/session' &
+                sleep 60
             - run: echo no
             - if: cancelled()
               run: echo cleaned
-        last:
-          needs: b
-          if: "!cancelled()"
-          runs-on: x
-          steps: [{{run: "sleep 2"}}]
         """,
         minute_seconds=0.5,
     )
-    assert (run.results["a"], run.results["b"]) == ("failure", "cancelled")
+    assert run.results == {"a": "failure", "b": "cancelled"}
     assert [step.outcome for step in run.job("a").steps] == ["failure", "success"]
     assert [step.outcome for step in run.job("b").steps] == ["cancelled", "skipped", "success"]
-    assert not (tmp_path / "group").exists()
     assert not (tmp_path / "session").exists()
-    assert len(run.job("a").orphans) >= 1
 
 
 @pytest.mark.parametrize(

@@ -142,9 +142,10 @@ def _ids(node: Node, job: Mapping[str, Any], steps: set[str], where: str) -> Non
     if context == "needs" and path[1] not in needs(job):
         raise WorkflowError(f"{where}: the job does not need {path[1]!r}; it needs {needs(job)}")
     if context == "matrix" and isinstance(axes := (job.get("strategy") or {}).get("matrix") or {}, dict):
-        members = axes.get("include") if isinstance(axes.get("include"), list) else []
+        include = axes.get("include")
+        members = include if isinstance(include, list) else []
         axis = {*axes, *(name for member in members for name in member)}
-        if path[1] not in axis and not isinstance(axes.get("include"), str):
+        if path[1] not in axis and not isinstance(include, str):
             raise WorkflowError(f"{where}: matrix.{path[1]} does not exist; there are {sorted(axis)}")
     known = {"steps": {"outputs", "outcome", "conclusion"}, "needs": {"outputs", "result"}}.get(context)
     if known and len(path) > 2 and path[2] not in known:

@@ -49,7 +49,7 @@ class JobContext:
     environment: dict[str, str] = field(default_factory=dict)
     path: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
-    after: list[Callable[[], None]] = field(default_factory=list)
+    after: list[Callable[[], object]] = field(default_factory=list)
 
     @property
     def workspace(self) -> Path:

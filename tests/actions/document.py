@@ -29,6 +29,9 @@ class _Loader(yaml.SafeLoader):
             raise WorkflowError(f"line {node.start_mark.line + 1}: {sorted(map(str, twice))} stands twice")
         return super().construct_mapping(node, deep)
 
+    def construct_decimal(self, node: yaml.ScalarNode) -> int:
+        return int(self.construct_scalar(node))
+
 
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _form in {
@@ -38,7 +41,7 @@ for _tag, _form in {
     "float": r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?",
 }.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_form})$"), None)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_decimal)
 
 
 def load(path: Path) -> dict[str, Any]:

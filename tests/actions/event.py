@@ -45,7 +45,8 @@ def ref_of(event_name: str, event: Mapping[str, Any], ref_name: str | None) -> s
     """Return the ref of a run: a release runs on its tag, else it is a branch."""
     if event_name == "release" and ref_name is None:
         return f"refs/tags/{event['release']['tag_name']}"
-    return ref_name if (ref_name or "").startswith("refs/") else f"refs/heads/{ref_name or 'main'}"
+    name = ref_name or "main"
+    return name if name.startswith("refs/") else f"refs/heads/{name}"
 
 
 def github_context(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def hash_files(workspace: Path, *patterns: Any) -> str:
     return total.hexdigest() if files else ""
 
 
-PURE = {
+PURE: dict[str, Callable[..., Any]] = {
     "contains": contains,
     "startswith": lambda text, start: values.text(text).lower().startswith(values.text(start).lower()),
     "endswith": lambda text, end: values.text(text).lower().endswith(values.text(end).lower()),

@@ -117,7 +117,7 @@ def _script(
 
 def _environment(job: JobContext, contexts: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, str]:
     base = {"LANG": "C.UTF-8", "HOME": str(job.home), "TMPDIR": str(job.folder / "tmp"), "CI": "true"}
-    found = base | job.run.environment | contexts["env"]
+    found: dict[str, str] = base | job.run.environment | contexts["env"]
     github = contexts["github"]
     found |= {f"GITHUB_{fact.upper()}": values.text(github[fact]) for fact in FACTS.split()}
     found |= {f"GITHUB_{name}": str(path) for name, path in files.items()}

@@ -65,7 +65,7 @@ def cache(job: JobContext, inputs: Inputs) -> dict[str, str]:
     """Restore, and save when the job succeeded without an exact hit."""
     outputs = restore(job, inputs)
     if outputs.get("cache-hit") != "true":
-        job.after.append(lambda: save(job, inputs) and None)
+        job.after.append(lambda: save(job, inputs))
     return {"cache-hit": outputs["cache-hit"]} if "cache-hit" in outputs else {}
 
 

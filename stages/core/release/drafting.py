@@ -16,8 +16,8 @@ from stages.core.data_difference import difference, table
 from stages.core.data_difference_text import lines
 from stages.core.errors import CordriftError
 from stages.core.files import read_csv, read_json, whole_file, whole_folder, write_csv, write_json
-from stages.core.github import Release, Repository
-from stages.core.release.names import BUNDLE_ZIP, DRAFT, MOST_ASSET_BYTES, TOOLBOX_ZIP, label_of
+from stages.core.github import MOST_ASSET_BYTES, Release, Repository
+from stages.core.release.names import BUNDLE_ZIP, DRAFT, TOOLBOX_ZIP, label_of
 from stages.core.release.planning import open_bundle
 from stages.core.training_manifest import IN_BUNDLE, TrainingData, read_training_data
 

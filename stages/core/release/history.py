@@ -10,11 +10,11 @@ from packaging.version import InvalidVersion, Version
 from pydantic import Field
 
 from stages.core.files import read_json
-from stages.core.github import Release, Repository
+from stages.core.github import MOST_ASSET_BYTES, Release, Repository
 from stages.core.imported import read_release
 from stages.core.params import Block, validate
 from stages.core.release.archive import read_record
-from stages.core.release.names import MOST_ASSET_BYTES, PROMOTION, RECORD_ZIP
+from stages.core.release.names import PROMOTION, RECORD_ZIP
 from stages.core.store.client import Store
 from stages.core.store.importing import import_version
 from stages.core.store.promotion import find_version, promote

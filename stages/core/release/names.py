@@ -24,8 +24,6 @@ RECORD_ZIP = "cordrift-record.zip"
 PROMOTION = "cordrift-promotion.json"
 #: The figure of the job summary.
 FIGURE = "csa_std.png"
-#: GitHub takes no larger asset.
-MOST_ASSET_BYTES = 2 << 30
 
 
 def label_of(tag: str) -> str:

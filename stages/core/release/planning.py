@@ -10,10 +10,10 @@ from stages.core import bundle
 from stages.core.archives import unpack
 from stages.core.errors import CordriftError
 from stages.core.files import digest_of, whole_folder
-from stages.core.github import Repository
+from stages.core.github import MOST_ASSET_BYTES, Repository
 from stages.core.params import Params
 from stages.core.registry import FROZEN, REGISTRY, entry, load_registry, read_frozen
-from stages.core.release.names import BUNDLE, BUNDLE_ZIP, MOST_ASSET_BYTES, label_of
+from stages.core.release.names import BUNDLE, BUNDLE_ZIP, label_of
 from stages.core.shards import check_shards
 
 #: Of a bundle, unpacked: safetensors hardly shrink, so a zip of GitHub's size holds hardly more.

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from stages.core.errors import CordriftError
 from stages.core.files import write_json
-from stages.core.github import Repository
+from stages.core.github import MOST_ASSET_BYTES, Repository
 from stages.core.release.archive import read_record
 from stages.core.release.history import Promotion
-from stages.core.release.names import MOST_ASSET_BYTES, PROMOTION, RECORD_ZIP
+from stages.core.release.names import PROMOTION, RECORD_ZIP
 
 
 def accept(repository: Repository, tag: str, *, who: str, why: str, when: str) -> Promotion:
