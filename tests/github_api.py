@@ -140,17 +140,19 @@ class GitHubServer:
         body: bytes | dict[str, Any] | None = None,
         path: str = "",
         method: str = "",
+        late: bool = False,
     ) -> None:
         """Answer the next ``count`` requests whose path contains ``path`` with this; status 0 breaks the connection.
 
         A broken upload has taken half of the content and leaves an asset in state ``starter``. Paths of the storage
-        host begin with ``/storage/``; a broken download sends half.
+        host begin with ``/storage/``; a broken download sends half. With ``late`` the request takes effect and only its
+        answer is lost (not with status 0).
         """
         if body is None:
             body = {"message": "Server Error" if status >= 500 else "Refused"}
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         with self.lock:
-            self._faults.append(Fault(count, status, dict(headers or {}), data, path, method))
+            self._faults.append(Fault(count, status, dict(headers or {}), data, path, method, late))
 
     def limit_next(self, count: int, reset: int, status: int = 403) -> None:
         """Say to the next requests that the rate limit is reached until ``reset`` (seconds since the epoch)."""

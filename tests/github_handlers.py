@@ -44,7 +44,10 @@ class StoredRelease:
 
 @dataclass
 class Fault:
-    """What the next ``count`` requests get whose path contains ``path``; ``status`` 0 breaks the connection."""
+    """What the next ``count`` requests get whose path contains ``path``; ``status`` 0 breaks the connection.
+
+    With ``late`` the request takes effect and only its answer is this one.
+    """
 
     count: int
     status: int
@@ -52,6 +55,7 @@ class Fault:
     body: bytes
     path: str
     method: str
+    late: bool
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -70,13 +74,14 @@ class Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         fault = self.github.note(self.command, self.path, headers)
         length = int(self.headers.get("Content-Length") or 0)
+        self.late = fault if fault and fault.late else None
         if fault and not fault.status:
             self.rfile.read(length // 2)
             self.break_off()
             self.close_connection = True
             return
         self.content = self.rfile.read(length)
-        if fault:
+        if fault and not fault.late:
             self.send(fault.status, fault.body, fault.headers)
             return
         self.respond()
@@ -91,7 +96,9 @@ class Handler(BaseHTTPRequestHandler):
         """Leave what a broken connection leaves."""
 
     def send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None, *, cut: bool = False) -> None:
-        """Send an answer; with ``cut`` half of it."""
+        """Send an answer, or the fault in its place; with ``cut`` half of it."""
+        if self.late:
+            status, body, headers = self.late.status, self.late.body, self.late.headers
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)

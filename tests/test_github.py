@@ -181,6 +181,10 @@ class TestPatience:
         error = GithubException(403, {"message": "You have exceeded a secondary rate limit."}, {})
         assert seconds_before_retry(error, 0, 0) == 60
 
+    def test_a_reset_that_has_passed(self) -> None:
+        headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "900"}
+        assert seconds_before_retry(GithubException(403, None, headers), 0, 1000) == 1
+
     @pytest.mark.parametrize("error", [GithubException(403, {"message": "no"}, {}), requests.exceptions.InvalidURL()])
     def test_what_will_not_change_is_not_tried_again(self, error: Exception) -> None:
         assert seconds_before_retry(error, 0, 0) is None

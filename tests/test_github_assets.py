@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.core.github import Release, Repository, open_repository
+from stages.core.github_access import Access
 from stages.core.github_asking import ATTEMPTS
+from stages.core.github_content import send
 from stages.core.github_upload import check_asset_name
 
 HOSTILE_NAMES = [
@@ -52,6 +54,14 @@ class TestDownload:
         assert (tmp_path / "new/b.zip").read_bytes() == self.CONTENT
         assert len(github.stored_requests) == 1
         assert github.violations == []
+
+    def test_content_that_the_api_sends_itself(
+        self, github: GitHubServer, repository: Repository, release: Release, tmp_path: Path
+    ) -> None:
+        github.fail_next(1, 200, body=self.CONTENT, path="/assets/")
+        repository.download(release, "bundle.zip", tmp_path / "b.zip", 10**8)
+        assert (tmp_path / "b.zip").read_bytes() == self.CONTENT
+        assert github.stored_requests == []
 
     def test_the_servers_record_of_violations_works(self, github: GitHubServer, release: Release) -> None:
         requests.get(f"{github.storage}/storage/{release.assets[0].id}", headers={"Authorization": "x"}, timeout=10)
@@ -130,6 +140,7 @@ class TestDownload:
         [
             ("http://evil.org/x?signature=s1gned", "'evil.org' without https"),
             ("file:///etc/passwd", "without https"),
+            ("http://127.0.0.1:9/x?signature=s1gned", "no whole answer"),
             ("{api}/repos/lab/cordrift/releases/assets/1", "address to address"),
         ],
     )
@@ -202,7 +213,10 @@ class TestUpload:
         self, github: GitHubServer, repository: Repository, release: Release, tmp_path: Path, digests: bool
     ) -> None:
         github.digests = digests
-        (tmp_path / "x").write_bytes(b"new")
+        (tmp_path / "x").write_bytes(b"longer")
+        assert repository.upload(release, tmp_path / "x", "drift.json") == "replaced"
+        assert github.stored_requests == []
+        (tmp_path / "x").write_bytes(b"LONGER")
         assert repository.upload(release, tmp_path / "x", "drift.json") == "replaced"
         assert repository.upload(release, tmp_path / "x", "drift.json") == "same"
         assert len(github.stored_requests) == (0 if digests else 2)
@@ -236,6 +250,23 @@ class TestUpload:
             github.add_asset("v1", name, b"?", state=state)
         assert repository.upload(release, path, "new.csv") == "uploaded"
         assert github.states("v1") == dict.fromkeys(["drift.json", "x.part-3", "new.csv"], "uploaded")
+
+    @pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH"])
+    @pytest.mark.parametrize(("name", "outcome"), [("drift.json", "replaced"), ("new.csv", "uploaded")])
+    def test_an_answer_that_is_lost_changes_nothing(
+        self,
+        github: GitHubServer,
+        repository: Repository,
+        release: Release,
+        path: Path,
+        method: str,
+        name: str,
+        outcome: str,
+    ) -> None:
+        github.fail_next(1, 502, method=method, late=True)
+        assert repository.upload(release, path, name) == outcome
+        assert github.assets("v1") == {"drift.json": b"old", name: path.read_bytes()}
+        assert set(github.states("v1").values()) == {"uploaded"}
 
     @pytest.mark.parametrize("method", ["DELETE", "PATCH"])
     def test_killed_between_two_steps_the_next_run_ends_it(
@@ -275,6 +306,39 @@ class TestUpload:
         monkeypatch.setattr(github, "describe", lambda one: truth(one) | {"upload_url": url})
         assert "which is no host of" in refused(lambda: repository.upload(release, path, "new.csv"))
         assert github.stored_requests == []
+
+    @pytest.mark.parametrize(
+        ("api", "upload", "allowed"),
+        [
+            ("https://api.github.com", "https://uploads.github.com/repos/x{?name,label}", True),
+            ("https://api.lab.ghe.com", "https://uploads.lab.ghe.com/x", True),
+            ("https://git.lab.org/api/v3", "https://git.lab.org:443/api/uploads/x", True),
+            ("https://api.github.com", "https://uploads.github.com.evil.org/x", False),
+            ("https://api.github.com", "https://uploads.github.com:444/x", False),
+            ("https://api.github.com", "http://uploads.github.com/x", False),
+            ("https://api.github.com", "https://api.github.com@evil.org/x", False),
+        ],
+    )
+    def test_hosts_for_uploads(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, api: str, upload: str, allowed: bool
+    ) -> None:
+        asked: list[str] = []
+
+        def post(_: requests.Session, url: str, **options: dict[str, str]) -> requests.Response:
+            asked.append(url)
+            assert options["headers"]["Authorization"] == "Bearer t0ken"
+            answer = requests.Response()
+            answer.status_code, answer._content = 201, b"{}"
+            return answer
+
+        monkeypatch.setattr(requests.Session, "post", post)
+        access = Access("lab/cordrift", api, "t0ken")
+        if allowed:
+            assert send(access, upload, "a.csv", path) == {}
+            assert asked == [upload.partition("{")[0]]
+        else:
+            assert "no host of" in refused(lambda: send(access, upload, "a.csv", path))
+            assert asked == []
 
     def test_who_may_only_read_is_told_what_the_job_needs(
         self, github: GitHubServer, release: Release, path: Path
@@ -337,7 +401,7 @@ class TestDraft:
         assert github.tags() == ["model-3"]
 
     def test_an_answer_that_is_lost_makes_no_second_draft(self, github: GitHubServer, repository: Repository) -> None:
-        github.fail_next(2, 502, method="POST")
+        github.fail_next(2, 502, method="POST", late=True)
         assert repository.draft("model-3", **self.ARGUMENTS).tag == "model-3"
         assert github.tags() == ["model-3"]
 

@@ -114,8 +114,8 @@ def _sentences(access: Access, purpose: str) -> Iterator[None]:
     except requests.RequestException as error:
         # The error's own text can hold a signed address.
         raise CordriftError(
-            f"could not {purpose}: no whole answer from {access.url} ({type(error).__name__}); check the network and "
-            "GITHUB_API_URL, then run this again."
+            f"could not {purpose}: no whole answer from {access.url} or its storage ({type(error).__name__}); "
+            "check the network and GITHUB_API_URL, then run this again."
         ) from error
 
 
