@@ -193,7 +193,7 @@ def test_the_impact_in_numbers(tmp_path: Path) -> None:
     assert f"{factors.loc['pooled', 'factor']:.4f}" in pooled
     assert f"is {given.drift['verdict']['smallest_margin_mm2']:.2f} mm²" in text
     for reason in given.drift["verdict"]["reasons"]:
-        assert reason.replace("_mm2", "_mm2") in text
+        assert f"- {reason}\n" in text
 
 
 def test_groups_that_leave_the_margin_are_named(tmp_path: Path) -> None:
@@ -226,6 +226,13 @@ def test_a_champion_of_another_ruler_is_shown_and_said_to_judge_nothing(tmp_path
     assert "**This difference judges nothing.** It was measured with another ruler" in text
     assert "v2.0: measured with another ruler; shown, they judge nothing." in text
     assert "v2.0: measured by others" in written(facts(result, imported={OLD}), tmp_path)[0]
+
+
+def test_other_inference_settings_are_a_change(tmp_path: Path) -> None:
+    other = version(OLD, 0.0, PEOPLE, 2, inference="j" * 64)
+    text = written(facts(compared([Prior(other.series, "v2.0", ("champion",), other)])), tmp_path)[0]
+    assert "Its inference settings differ from the candidate's." in part(text, 1)
+    assert "inference settings differ" not in written(facts(), tmp_path)[0]
 
 
 def test_limits_follow_from_the_facts(tmp_path: Path) -> None:

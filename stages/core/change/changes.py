@@ -34,9 +34,12 @@ def _compared(facts: Facts) -> Block:
         if not facts.drift["priors"] and not facts.drift["offline"]:
             why = "it is the first version"
         return paragraph(f"{facts.new_name} is compared with nothing: {why}. Below stands what it was made of.")
-    aliases = list(facts.prior["aliases"]) if facts.prior else []
-    role = f", which was {' and '.join(aliases)}" if aliases else ""
-    return paragraph(f"{facts.new_name} against {facts.old_name}{role}. Only what both manifests say is compared.")
+    prior = facts.prior or {"aliases": [], "comparable": False}
+    role = f", which was {' and '.join(prior['aliases'])}" if prior["aliases"] else ""
+    also = f" {prior['why']}" if prior["comparable"] else ""  # other inference settings; an obstacle stands in part 3
+    return paragraph(
+        f"{facts.new_name} against {facts.old_name}{role}. Only what both manifests say is compared.{also}"
+    )
 
 
 def _versus(facts: Facts, rows: Iterable[tuple[str, str | None, str | None]]) -> Block:
