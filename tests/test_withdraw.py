@@ -603,7 +603,9 @@ def test_end_to_end_after_training(
         assert set(rows["participant"]) == set(others)
     kept = _section(text, "Kept in this workspace").split()
     assert kept
-    assert all(path.startswith(("reports/compare/", "reports/report/")) for path in kept), "dvc repro makes these again"
+    assert all(path.startswith(("reports/compare/", "reports/floor/", "reports/report/")) for path in kept), (
+        "dvc repro makes these again"
+    )
     assert not list((work / "reports/segment").rglob(f"*{gone}*"))
 
     withdraw.main([learnt, "--reason", "asked"])

@@ -35,7 +35,7 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             found |= _flat(value, f"{name}.")
-        elif isinstance(value, bool) or not isinstance(value, int | float):
+        elif not isinstance(value, int | float):
             raise ValueError(f"{name} is {value!r}, no number")
         elif name != "schema":
             found[name] = value
