@@ -132,7 +132,9 @@ def test_an_acceptance_moves_champion_and_anchor_at_its_time(
 
 def test_tables_of_earlier_releases_are_imported_and_others_are_named(tmp_path: Path, github: GitHubServer) -> None:
     rows = ["SCT Version,Filename,Slice (I->S),VertLevel,MEAN(area),STD(area),SUM(length)"]
-    rows += [f"6.5,/x/sub-01_{name}_seg_v2.0.nii.gz,10:20,2:3,{area},1.0,35.1" for name, area in (("T1w", 70), ("T2w", 71))]
+    rows += [
+        f"6.5,/x/sub-01_{name}_seg_v2.0.nii.gz,10:20,2:3,{area},1.0,35.1" for name, area in (("T1w", 70), ("T2w", 71))
+    ]
     table = "\n".join(rows) + "\n"
     github.add_release("v2.0", published="2025-01-01T00:00:00Z", assets={"csa_c2c3__model_v2.0.csv": table.encode()})
     github.add_release("docs", published="2025-02-01T00:00:00Z", assets={"paper.pdf": b"%PDF"})
