@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 from test_drift import CONTRASTS, SERIES, csa_table, version
 
@@ -206,6 +207,22 @@ def test_quality_by_three_criteria(new: Scores, old: Scores, verdicts: list[str]
     found = judge_quality(new, old, RULE)
     assert [row.criterion for row in found] == ["csa_std_mm2", "csa_error_mm2", "failures"]
     assert [row.verdict for row in found] == verdicts
+
+
+@settings(max_examples=40)
+@given(mean=st.floats(-0.5, 0.5), sd=st.floats(0.05, 1.0), margin=st.floats(0.05, 0.5), seed=st.integers(0, 1000))
+def test_not_worse_is_the_one_sided_test_against_the_margin(mean: float, sd: float, margin: float, seed: int) -> None:
+    """Non-inferiority: the hypothesis that it grew by the margin or more is rejected at alpha."""
+    rng = np.random.default_rng(seed)
+    names = pd.Index([f"sub-{k:02d}" for k in range(N)])
+    old = pd.Series(rng.normal(2.0, 0.5, N), index=names)
+    new, same = old + rng.normal(mean, sd, N), pd.Series(1.0, index=names)
+    found = judge_quality(
+        Scores(new, same, 0, 294), Scores(old, same, 0, 294), RULE.model_copy(update={"csa_std_margin_mm2": margin})
+    )[0]
+    p = stats.ttest_1samp(new - old, margin, alternative="less").pvalue
+    assert (found.verdict in {"better", "same"}) == (p < RULE.alpha)
+    assert (found.verdict == "better") == (stats.ttest_rel(new, old).pvalue < RULE.alpha and found.difference < 0)
 
 
 def test_a_seed_floor_widens_the_margin() -> None:

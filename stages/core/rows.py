@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from stages.core.drift.versions import CASE
 from stages.core.figures import Shown
 from stages.core.wording import DASH, label_of, number
 
@@ -22,16 +23,20 @@ def version_rows(drift: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str
         row = {"label": label_of(shown, version["version"]), "role": version["role"]}
         row |= {"csa_std": spread if version["n"] else DASH, "n": f"{version['n']} of {version['participants']}"}
         is_reference = version["role"] == "reference"
-        row["dice"] = DASH if is_reference else number(version["dice_mean"], 3)
-        row["dice_min"] = DASH if is_reference else number(version["dice_min"], 3)
+        row["dice"] = DASH if is_reference else _two(version["dice_mean"], version["dice_min"], 3)
         row["rve"] = DASH if is_reference else number(version["rve_percent"], 1)
-        row["assd"] = DASH if is_reference else number(version["assd_mm"])
-        row["hd95"] = DASH if is_reference else number(version["hd95_mm"])
+        row["surfaces"] = DASH if is_reference else _two(version["assd_mm"], version["hd95_mm"], 2)
         row["csa_error"] = DASH if is_reference else number(version["csa_error_mm2"])
         row["failed"] = f"{version['failed']} of {version['cases']}"
         row["unmeasured"] = str(version["unmeasured"])
         rows.append(row)
     return rows
+
+
+def _two(first: object, second: object, digits: int) -> str:
+    """Write two numbers that belong together; one dash where neither is defined."""
+    both = [number(first, digits), number(second, digits)]
+    return DASH if both == [DASH, DASH] else ", ".join(both)
 
 
 def bias_rows(table: pd.DataFrame) -> list[dict[str, str]]:
@@ -150,8 +155,22 @@ def in_floors(drift: dict[str, Any]) -> str:
         if floor:
             said.append(f"{number(abs(bias) / floor, 1)} times {name} ({number(floor, 3)} mm²)")
         elif floor == 0.0:
-            said.append(f"beyond {name}, which is 0")
+            said.append(f"{'beyond' if bias else 'no more than'} {name}, which is 0")
     return f"The pooled bias of {number(bias)} mm² is {' and '.join(said)}." if said else ""
+
+
+def failure_rows(drift: dict[str, Any], csa: pd.DataFrame) -> list[dict[str, str]]:
+    """Cases of the candidate without a value: what is wrong, and what the version of the headline measured there."""
+    mine = csa[csa["version"] == drift["candidate"]["bundle"]]
+    mine = mine[mine["csa_mm2"].isna()].sort_values(["failed", *CASE], ascending=[False, *[True] * len(CASE)])
+    before = csa[csa["version"] == drift["against"]].set_index(CASE)["csa_mm2"]
+    rows = []
+    for _, case in mine.iterrows():
+        key = tuple(case[CASE])
+        was = f"{number(before[key], 1)} mm²" if key in before.index and not pd.isna(before[key]) else DASH
+        name = " ".join(part for part in (case["participant"], case["session"], case["contrast"]) if part)
+        rows.append({"name": name, "what": "failed" if case["failed"] else "not covered", "before": was})
+    return rows
 
 
 def plus_minus(mean: object, sd: object) -> str:

@@ -208,7 +208,7 @@ def _artifacts(segment: Segment, scratch: Path) -> Iterable[Artifact]:
     for path in _files(Path("reports/compare"), "*.csv"):
         yield Artifact(f"compare/{path.name}", path)
     yield Artifact("report/index.html", Path("reports/report/index.html"))
-    for path in _files(Path("reports/report/figures"), "*.png"):
+    for path in _files(Path("reports/report/figures"), "*.*"):  # each picture with its numbers
         yield Artifact(f"figures/{path.name}", path)
     segmentation = read_shards(Path("reports/segment"), segment.datasets, segment.shards)
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
