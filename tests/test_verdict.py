@@ -141,6 +141,18 @@ def test_a_participant_who_fails_in_one_version_leaves_the_pairs_and_counts_as_a
     assert any("failures: worse. 1 of 294 cases failed, 0 of 294 before" in reason for reason in record["reasons"])  # type: ignore[attr-defined]
 
 
+def test_what_is_no_longer_covered_is_not_equivalent() -> None:
+    """The mask did not fail, and has no value at the range; or the case is missing, as when a shard is."""
+    new, old = csa_table(people()), csa_table(people())
+    first = (new["participant"] == "sub-00") & (new["contrast"] == "T1w")
+    for less in (new.assign(csa_mm2=new["csa_mm2"].mask(first)), new[~first]):
+        found = {row.contrast: row for row in judge_drift(pair(less, old), CONTRASTS, RULE)}
+        assert (found["T1w"].n, found["T1w"].verdict, found["T2w"].verdict) == (N - 1, "inconclusive", "equivalent")
+        assert "1 case(s) that were measured before have no value now" in found["T1w"].why
+    for same in (pair(new, old[~first]), pair(new.assign(csa_mm2=new["csa_mm2"].mask(first), failed=first), old)):
+        assert {row.verdict for row in judge_drift(same, CONTRASTS, RULE)} == {"equivalent"}, "found anew, or failed"
+
+
 def test_all_predictions_empty() -> None:
     record = judged(version({sub: [math.nan] * 6 for sub in people()}), (prior(people()), BOTH))
     assert (record["drift"], record["quality"], record["passed"]) == ("inconclusive", "worse", False)
