@@ -8,7 +8,7 @@ import pytest
 
 from stages.core.drift.bias import t_interval
 from stages.core.figures import Shown, csa_std_figure
-from stages.core.figures_differences import bias_figure
+from stages.core.figures_differences import bias_figure, subgroup_figure
 
 
 def test_the_bias_has_both_intervals_of_the_rule() -> None:
@@ -27,9 +27,16 @@ def test_the_bias_has_both_intervals_of_the_rule() -> None:
 
 @pytest.mark.parametrize(
     ("values", "says"),
-    [([1.0, 2.0, 4.5], "n = 3\n2.50 ± 1.80"), ([1.0], "n = 1\n1.00 ± –"), ([np.nan], "n = 0\n– ± –")],
+    [([1.0, 2.0, 4.5], "n = 3\n2.50 ± 1.80"), ([1.0], "n = 1\n1.00"), ([np.nan], "n = 0\n–")],
 )
 def test_csa_std_tells_n_mean_and_sd(values: list[float], says: str) -> None:
     table = pd.DataFrame({"version": "d", "csa_std_mm2": values})
     (axes,) = csa_std_figure(table, [Shown("d", "v2", "candidate")]).axes
     assert [label.get_text() for label in axes.get_xticklabels()] == [f"v2\n{says}"]
+
+
+def test_intervals_of_two_do_not_set_the_scale() -> None:
+    row = {"attribute": "everyone", "group": "everyone", "n": 6, "bias_mm2": 0.5, "ci_low_mm2": 0.0, "ci_high_mm2": 1.0}
+    two = row | {"attribute": "sex", "group": "F", "n": 2, "ci_low_mm2": -40.0, "ci_high_mm2": 41.0}
+    (axes,) = subgroup_figure(pd.DataFrame([row, two]), 0.65).axes
+    assert axes.get_xlim() == (pytest.approx(-1.15), pytest.approx(1.15))

@@ -95,10 +95,10 @@ def draw(tables: Tables, shown: list[Shown]) -> dict[str, Drawing]:
         drawings["matrix"] = Drawing(matrix_figure(own, contrasts), tables.contrast_pairs)
     if drift["against"]:
         mine = tables.bias[tables.bias["prior"] == drift["against"]]
-        band = {"margin_mm2": drift["margin_mm2"], "level_percent": level_percent}
-        drawings["bias"] = Drawing(bias_figure(mine, [*contrasts, POOLED], drift["margin_mm2"], drift["alpha"]), mine)
+        margin_mm2 = drift["margin_mm2"]
+        drawings["bias"] = Drawing(bias_figure(mine, [*contrasts, POOLED], margin_mm2, drift["alpha"]), mine)
         groups = tables.subgroups[tables.subgroups["version"] == drift["against"]]
-        drawings["subgroups"] = Drawing(subgroup_figure(groups, **band), groups)
+        drawings["subgroups"] = Drawing(subgroup_figure(groups, margin_mm2), groups)
         pairs = pairs_of(tables)
         drawings["bland_altman"] = Drawing(bland_altman_figure(pairs, agreeing(tables), contrasts), pairs)
     return drawings

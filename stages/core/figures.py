@@ -88,8 +88,9 @@ def csa_std_figure(csa_std: pd.DataFrame, versions: Sequence[Shown]) -> Figure:
         ticks = []
         for place, shown in enumerate(versions):
             values = _values(csa_std[csa_std["version"] == shown.version]["csa_std_mm2"])
-            mean, sd = (f"{v:.2f}" if len(values) > k else "–" for k, v in enumerate(_mean_sd(values)))
-            ticks.append(f"{shown.label}\nn = {len(values)}\n{mean} ± {sd}".replace(", ", "\n"))
+            mean = f"{values.mean():.2f}" if len(values) else "–"
+            sd = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
+            ticks.append(f"{shown.label}\nn = {len(values)}\n{mean}{sd}".replace(", ", "\n"))
             _violin(axes, place, values, colour[shown.version])
         axes.set_xticks(range(len(versions)), ticks)
         axes.set_xlim(-0.6, len(versions) - 0.4)
@@ -158,11 +159,6 @@ def dice_figure(agreement: pd.DataFrame, versions: Sequence[Shown], contrasts: S
 
 def _values(column: pd.Series[float]) -> NDArray[np.float64]:
     return np.sort(column.dropna().to_numpy(dtype=np.float64))
-
-
-def _mean_sd(values: NDArray[np.float64]) -> tuple[float, float]:
-    mean = float(values.mean()) if len(values) else float("nan")
-    return mean, float(values.std(ddof=1)) if len(values) > 1 else float("nan")
 
 
 def _violin(axes: Axes, place: float, values: NDArray[np.float64], colour: str) -> None:

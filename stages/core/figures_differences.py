@@ -147,7 +147,7 @@ def matrix_figure(pairs: pd.DataFrame, contrasts: Sequence[str]) -> Figure:
     return figure
 
 
-def subgroup_figure(table: pd.DataFrame, *, margin_mm2: float, level_percent: float) -> Figure:
+def subgroup_figure(table: pd.DataFrame, margin_mm2: float) -> Figure:
     """Bias and its interval in each group of participants, over the band of the margin.
 
     Parameters
@@ -172,8 +172,10 @@ def subgroup_figure(table: pd.DataFrame, *, margin_mm2: float, level_percent: fl
             names.append(f"{name}  (n = {row['n']:.0f})".replace("$", r"\$"))
         axes.set_yticks(range(len(table)), names)
         axes.set_ylim(len(table) - 0.5, -0.5)
-        axes.set_xlabel(f"new − old (mm²), {level_percent:g} % interval; band: margin ±{margin_mm2:g} mm²")
-        reach = 1.15 * max(margin_mm2, float(np.nanmax(np.abs(_reach(table)), initial=0.0)))
+        axes.set_xlabel(f"new − old (mm²); green band: margin ±{margin_mm2:g} mm²")
+        # Of two values an interval is wider than all that is there to see: it is cut off.
+        shown = table.where(table["n"] > 2, table.assign(ci_low_mm2=np.nan, ci_high_mm2=np.nan))
+        reach = 1.15 * max(margin_mm2, float(np.nanmax(np.abs(_reach(shown)), initial=0.0)))
         axes.set_xlim(-reach, reach)
         axes.grid(axis="y", visible=False)
     return figure

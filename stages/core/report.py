@@ -34,16 +34,18 @@ from stages.core.rows import (
 )
 from stages.core.segmented import Key
 from stages.core.wording import (
+    CRITERIA,
     DASH,
     extremes,
     headline,
     label_of,
     meaning,
     number,
+    reasons,
     short,
     shown_versions,
     smallest_margin,
-    tied,
+    typeset,
 )
 from stages.core.worst import worst_cases, worst_participant
 
@@ -230,7 +232,9 @@ def render(
         meaning=meaning(drift),
         failures=failure_rows(drift, tables.csa),
         number=number,
-        tied=tied,
+        typeset=typeset,
+        reasons=reasons(drift["verdict"]),
+        criteria=CRITERIA,
         versions=version_rows(drift, shown),
         fewer=len(nearest(drift, shown)) < len(shown),
         against=label_of(shown, against) if against else None,

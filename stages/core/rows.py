@@ -19,9 +19,9 @@ def version_rows(drift: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str
     """Rows of the headline table, ground truth first."""
     rows = []
     for version in drift["versions"]:
-        spread = f"{number(version['csa_std_mean_mm2'])} ± {number(version['csa_std_sd_mm2'])}"
         row = {"label": label_of(shown, version["version"]), "role": version["role"]}
-        row |= {"csa_std": spread if version["n"] else DASH, "n": f"{version['n']} of {version['participants']}"}
+        spread = plus_minus(version["csa_std_mean_mm2"], version["csa_std_sd_mm2"])
+        row |= {"csa_std": spread, "n": f"{version['n']} of {version['participants']}"}
         is_reference = version["role"] == "reference"
         row["dice"] = DASH if is_reference else _two(version["dice_mean"], version["dice_min"], 3)
         row["rve"] = DASH if is_reference else number(version["rve_percent"], 1)
@@ -174,8 +174,8 @@ def failure_rows(drift: dict[str, Any], csa: pd.DataFrame) -> list[dict[str, str
 
 
 def plus_minus(mean: object, sd: object) -> str:
-    """Write ``mean ± SD``; a dash where there is no mean."""
-    return DASH if pd.isna(mean) else f"{number(mean)} ± {number(sd)}"  # type: ignore[call-overload]
+    """Write ``mean ± SD``, the mean alone where one value has no SD; a dash where there is no mean."""
+    return number(mean) + ("" if pd.isna(sd) else f" ± {number(sd)}")  # type: ignore[call-overload]
 
 
 def case_rows(

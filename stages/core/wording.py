@@ -12,6 +12,8 @@ from stages.core.drift.bias import POOLED
 from stages.core.figures import Shown
 
 DASH = "–"
+#: Criteria of quality, as people call them.
+CRITERIA = {"csa_std_mm2": "CSA STD", "csa_error_mm2": "CSA error"}
 
 
 def number(value: object, digits: int = 2) -> str:
@@ -22,8 +24,9 @@ def number(value: object, digits: int = 2) -> str:
     return (text[1:] if text.startswith("-") and float(text) == 0 else text).replace("-", "−")
 
 
-def tied(text: str) -> str:
-    """The text with each number tied to its unit, so that no line ends between them."""
+def typeset(text: str) -> str:
+    """A sentence as people write it: real minus signs, and no line ends between a number and its unit."""
+    text = re.sub(r"(?<![^\s(])-(?=[\d ])", "−", text)
     return re.sub(r"(?<=\d) (?=%|mm²)|(?<=n =) (?=\d)|(?<=n) (?== \d)", "\N{NO-BREAK SPACE}", text)
 
 
@@ -116,6 +119,19 @@ def _position(drift: dict[str, Any], low: float, high: float) -> str:
 
 def _judged(drift: dict[str, Any], digest: str) -> list[dict[str, Any]]:
     return [row for judge in drift["verdict"]["judges"] if judge["digest"] == digest for row in judge["rows"]]
+
+
+def reasons(verdict: dict[str, Any]) -> list[str]:
+    """The reasons of the verdict; where there is one judge, it is not named in each of them again."""
+    judges = verdict["judges"]
+    names = [f"against {' and '.join(judge['roles'])} {judge['label'] or short(judge['digest'])}" for judge in judges]
+    found = []
+    for reason in verdict["reasons"]:
+        text = reason.removeprefix(names[0]).removeprefix(",").removeprefix(":").strip() if len(names) == 1 else reason
+        for criterion, name in CRITERIA.items():
+            text = text.replace(criterion, name)
+        found.append(text)
+    return found
 
 
 def meaning(drift: dict[str, Any]) -> str:

@@ -222,8 +222,11 @@ class Store:
                 self.client.set_terminated(run.run_id, end_time=end_ms)
             run.status = "FINISHED"
 
-    def create_version(self, run: Run, tags: Mapping[str, str]) -> int:
-        """Register the bundle of ``run`` as a new version and return its number."""
+    def create_version(self, run: Run, tags: Mapping[str, str], description: str) -> int:
+        """Register the bundle of ``run`` as a new version and return its number.
+
+        ``description`` stands beside it in the list of versions, for good.
+        """
         from mlflow.exceptions import MlflowException
 
         with sentences(self.location, "did not create a version"):
@@ -233,7 +236,12 @@ class Store:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             version = self.client.create_model_version(
-                self.model, f"{run.artifact_uri}/bundle", run.run_id, tags=_prefixed(tags), await_creation_for=0
+                self.model,
+                f"{run.artifact_uri}/bundle",
+                run.run_id,
+                tags=_prefixed(tags),
+                description=description,
+                await_creation_for=0,
             )
         return int(version.version)
 

@@ -109,7 +109,7 @@ def _factors(store: Store, version: Version, replaced: dict[int, Version]) -> di
     for number, old in replaced.items():
         rows = table[table["prior"] == old.tags.get("digest", "")]
         values = {
-            str(row["contrast"]): {name: round(float(row[name]), 5) for name in FACTOR if math.isfinite(row[name])}
+            str(row["contrast"]): {name: round(float(row[name]), 6) for name in FACTOR if math.isfinite(row[name])}
             | {"n": int(row["n"])}
             for _, row in rows.iterrows()
         }

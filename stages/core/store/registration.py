@@ -34,7 +34,7 @@ def register_version(store: Store, record: Record) -> Version:
     ensure_artifacts(store, run, record.artifacts)
     tags = {"label": record.label, **record.series}
     verdict = {"drift": str(record.verdict["drift"]), "quality": str(record.verdict["quality"])}
-    store.ensure_tags(run, {**tags, **verdict, "mlflow.runName": record.label, "mlflow.note.content": record.note})
+    store.ensure_tags(run, {**tags, **verdict, "mlflow.runName": record.name, "mlflow.note.content": record.note})
     store.finish(run)
     return _ensure_version(store, run, {"digest": record.digest, **tags}, record)
 
@@ -65,7 +65,7 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
     versions = store.versions()
     version = next((known for known in versions if known.tags.get("digest") == tags["digest"]), None)
     if version is None:
-        number = store.create_version(run, tags)
+        number = store.create_version(run, tags, f"{record.label}: {record.summary}")
         versions = store.versions()
         version = next(known for known in versions if known.number == number)
     if version.run_id != run.run_id:
