@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
+from stages.core.rows import plus_minus
 from stages.core.wording import reasons, typeset
 
 
@@ -35,3 +37,10 @@ def test_one_judge_is_named_once() -> None:
 def test_of_two_judges_each_reason_names_its_own() -> None:
     said = reasons(verdict("anchor", "champion"))
     assert said[:2] == [f"against {role} v1, CSA STD: better. Why" for role in ("anchor", "champion")]
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "text"), [(2.417, 0.87, "2.42 ± 0.87"), (1.19, math.nan, "1.19"), (None, None, "–")]
+)
+def test_one_value_has_a_mean_and_no_sd(mean: float | None, sd: float | None, text: str) -> None:
+    assert plus_minus(mean, sd) == text
