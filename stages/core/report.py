@@ -29,6 +29,7 @@ from stages.core.rows import (
     conversion_rows,
     failure_rows,
     floor_rows,
+    prior_rows,
     subgroup_rows,
     version_rows,
 )
@@ -241,7 +242,7 @@ def render(
         bias=bias_rows(tables.bias[tables.bias["prior"] == against]),
         conversion=conversion_rows(factors),
         subgroups=subgroup_rows(groups[drift["candidate"]["bundle"]], groups.get(against)),
-        priors=_prior_rows(drift, shown),
+        priors=prior_rows(drift, shown),
         floors=floor_rows(drift),
         drawn=drawn,
         concordance=concordance_rows(agreeing(tables)),
@@ -250,31 +251,6 @@ def render(
         hidden=hidden,
         provenance=provenance,
     )
-
-
-def _prior_rows(drift: dict[str, Any], shown: list[Shown]) -> list[dict[str, str]]:
-    labels = {item.version: item.label for item in shown}
-    rows = []
-    for prior in drift["priors"]:
-        pooled = prior["pooled"] or {"bias_mm2": None, "ci_low_mm2": None, "ci_high_mm2": None, "n": 0}
-        interval = DASH
-        if pooled["ci_low_mm2"] is not None:
-            interval = f"{number(pooled['ci_low_mm2'])} to {number(pooled['ci_high_mm2'])}"
-        label = labels.get(prior["digest"]) or prior["label"] or short(prior["digest"])
-        if prior["aliases"]:
-            label += f" ({', '.join(prior['aliases'])})"
-        how = "yes" if prior["comparable"] else "shown, judges nothing" if prior["pooled"] else "no"
-        why = f"{how}. {prior['why']}" if prior["why"] else how
-        rows.append(
-            {
-                "label": label,
-                "bias": number(pooled["bias_mm2"]),
-                "interval": interval,
-                "n": str(pooled["n"]),
-                "why": why,
-            }
-        )
-    return rows
 
 
 def _embed(png: bytes) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from stages.core.drift.versions import CASE
 from stages.core.figures import Shown
-from stages.core.wording import DASH, label_of, number
+from stages.core.wording import DASH, label_of, number, short
 
 #: Columns of subgroups.csv that speak of one version, and not of a difference.
 COUNTED = ["participants", "n_csa_std", "csa_std_mean_mm2", "csa_std_sd_mm2"]
@@ -111,6 +111,32 @@ def subgroup_rows(mine: pd.DataFrame, theirs: pd.DataFrame | None) -> list[dict[
                 "bias": number(row["bias_mm2"]),
                 "interval": interval(row, "ci_low_mm2", "ci_high_mm2"),
                 "n": str(n),
+            }
+        )
+    return rows
+
+
+def prior_rows(drift: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str, str]]:
+    """Rows of the earlier versions: pooled bias, and whether they judge."""
+    labels = {item.version: item.label for item in shown}
+    rows = []
+    for prior in drift["priors"]:
+        pooled = prior["pooled"] or {"bias_mm2": None, "ci_low_mm2": None, "ci_high_mm2": None, "n": 0}
+        interval = DASH
+        if pooled["ci_low_mm2"] is not None:
+            interval = f"{number(pooled['ci_low_mm2'])} to {number(pooled['ci_high_mm2'])}"
+        label = labels.get(prior["digest"]) or prior["label"] or short(prior["digest"])
+        if prior["aliases"]:
+            label += f" ({', '.join(prior['aliases'])})"
+        how = "yes" if prior["comparable"] else "shown, judges nothing" if prior["pooled"] else "no"
+        why = f"{how}. {prior['why']}" if prior["why"] else how
+        rows.append(
+            {
+                "label": label,
+                "bias": number(pooled["bias_mm2"]),
+                "interval": interval,
+                "n": str(pooled["n"]),
+                "why": why,
             }
         )
     return rows
