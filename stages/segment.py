@@ -16,7 +16,7 @@ from stages.core.masks import write_description, write_masks
 from stages.core.nnunet.inference import Predictor, inference_digest
 from stages.core.params import load_params
 from stages.core.segmented import EMPTY, STOPPED
-from stages.core.shards import check_shards, shard_of
+from stages.core.shards import check_shards, deal
 
 
 def main() -> None:
@@ -32,11 +32,8 @@ def main() -> None:
     series = {"bundle": model.digest, "inference": inference_digest(params)}
     manifest = read_manifest(Path(f"data/fetch/{name}.json"))
     checked = read_checked(Path(f"data/check/{name}"), manifest)
-    work = [
-        case
-        for case in manifest.case_list()
-        if case.contrast in params.contrasts and shard_of(case.participant, n_shards) == shard
-    ]
+    people = deal((case.participant for case in manifest.cases), n_shards)[shard]
+    work = [case for case in manifest.case_list() if case.contrast in params.contrasts and case.participant in people]
     predict = Predictor(model, params) if work else None
     done = []
     with whole_folder(Path(f"reports/segment/{name}/{shard}")) as part:

@@ -1,7 +1,47 @@
-"""What holds for every test."""
+"""What holds for every test, and the fixtures that several modules share."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from github_api import GitHubServer
+
+    from stages.core.github import Repository
 
 # A deadline per example fails on a busy machine; how fast a thing is, the benchmarks say.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubServer]:
+    """A server on loopback that speaks GitHub's API."""
+    from github_api import GitHubServer
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with GitHubServer() as server:
+        yield server
+        assert server.violations == [], "a token reached the storage host"
+
+
+@pytest.fixture
+def github_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that were waited between attempts; nothing is waited in truth."""
+    from stages.core import github_asking
+
+    waited: list[float] = []
+    monkeypatch.setattr(github_asking, "sleep", waited.append)
+    return waited
+
+
+@pytest.fixture
+def repository(github: GitHubServer, github_waits: list[float]) -> Repository:
+    """The server's repository, with the token that may write."""
+    from stages.core.github import open_repository
+
+    return open_repository(github.environment())

@@ -83,12 +83,12 @@ def second(folder: Path, rested: State) -> State:
 
 def test_the_first_version_becomes_champion_and_is_reported(folder: Path, first: State) -> None:
     assert first.ran >= {
-        "fetch@phantom",
+        "fetch@micro",
         "prepare",
         "train@0",
         "package",
-        "check@phantom",
-        "segment@phantom-frozen-0",
+        "check@micro",
+        "segment@micro-frozen-0",
         "measure",
         "register",
     }
@@ -111,7 +111,7 @@ def test_a_grown_dataset_retrains_and_the_second_version_is_compared_with_the_fi
 ) -> None:
     work = folder / "work"
     assert "train@0" in second.ran
-    assert "fetch@phantom-frozen" not in second.ran, "growing the training data does not move the frozen set"
+    assert "fetch@micro-frozen" not in second.ran, "growing the training data does not move the frozen set"
     receipt = read_json(work / "reports/register/receipt.json")
     assert (receipt["version"], receipt["aliases"]) == ("2", ["candidate"])
     assert second.store["model_versions"] == rested.store["model_versions"] + 1
@@ -148,7 +148,7 @@ def test_masks_are_derivatives_that_name_model_and_source(folder: Path, second: 
     for path in sidecars:
         value = read_json_plain(path)
         assert value["bundle"] == digest
-        assert value["Sources"][0].startswith("bids:phantom-frozen:sub-")
+        assert value["Sources"][0].startswith("bids:micro-frozen:sub-")
 
 
 def read_json_plain(path: Path) -> dict[str, object]:
@@ -194,7 +194,7 @@ def test_a_further_dataset_reruns_only_what_it_touches(folder: Path, second: Sta
     """One more to train on, then one more to monitor: the others' fetch, check and shards are left alone."""
     work = folder / "further"
     shutil.copytree(folder / "work", work, symlinks=True)
-    entries = {"more": "phantom", "more-frozen": "phantom-frozen"}
+    entries = {"more": "micro", "more-frozen": "micro-frozen"}
 
     def register(registry: Any) -> None:
         for name, like in entries.items():
@@ -219,7 +219,7 @@ def test_a_further_dataset_reruns_only_what_it_touches(folder: Path, second: Sta
     shutil.copytree(folder / "work", work, symlinks=True)
     edit_yaml(work / REGISTRY, register)
     frozen = read_csv(work / FROZEN, text=("participant", "dataset")).drop(columns="schema")
-    rows = frozen[frozen["dataset"] == "phantom-frozen"].assign(dataset="more-frozen")
+    rows = frozen[frozen["dataset"] == "micro-frozen"].assign(dataset="more-frozen")
     write_csv(work / FROZEN, pd.concat([frozen, rows]))
     edit_yaml(work / "params.yaml", lambda params: params["fetch"]["datasets"].append("more-frozen"))
     edit_yaml(work / "params.yaml", lambda params: params["segment"]["datasets"].append("more-frozen"))
@@ -227,21 +227,23 @@ def test_a_further_dataset_reruns_only_what_it_touches(folder: Path, second: Sta
     assert ran == {"fetch@more-frozen", "check@more-frozen"}
     monitored = _dry(work, "measure")
     assert {"segment@more-frozen-0", "segment@more-frozen-1"} <= monitored
-    assert not {name for name in monitored if name.startswith(("segment@phantom-frozen", "check@"))}
+    assert not {name for name in monitored if name.startswith(("segment@micro-frozen", "check@"))}
 
 
 def test_what_is_removed_is_gone_downstream(folder: Path, second: State) -> None:
     """A participant leaves the frozen set and a shard is taken away; nothing after that still holds either."""
     work = folder / "work"
     frozen = read_csv(work / FROZEN, text=("participant", "dataset")).drop(columns="schema")
-    gone = str(frozen["participant"].iloc[0])
-    write_csv(work / FROZEN, frozen.iloc[1:])
-    kept = set(frozen.loc[frozen["dataset"] == "phantom-frozen", "participant"]) - {gone}
+    micro = frozen["dataset"] == "micro-frozen"
+    gone = str(frozen.loc[micro, "participant"].iloc[0])
+    # Whoever is frozen in any dataset is never trained on: the demo's participants have the same ids.
+    write_csv(work / FROZEN, frozen[frozen["participant"] != gone])
+    kept = set(frozen.loc[micro, "participant"]) - {gone}
     withdrawn = {gone: "withdrawn"}
-    edit_yaml(work / REGISTRY, lambda registry: registry["datasets"]["phantom"].update(exclude=withdrawn))
+    edit_yaml(work / REGISTRY, lambda registry: registry["datasets"]["micro"].update(exclude=withdrawn))
     edit_yaml(work / "params.yaml", lambda params: params["segment"].update(shards=[0]))
     _repro(work)
-    held = read_json(work / "data/fetch/phantom-frozen.json")
+    held = read_json(work / "data/fetch/micro-frozen.json")
     assert {case["participant"] for case in held["cases"]} == kept
     measures = read_csv(work / "reports/measure/measures.csv", text=("participant", "contrast"))
     assert set(measures["participant"]) == kept

@@ -23,8 +23,8 @@ def test_every_profile_is_valid_and_named_like_its_file(path: Path) -> None:
     assert load_params(path).profile == path.stem
 
 
-def test_there_are_the_three_profiles_that_the_readme_names() -> None:
-    assert {path.stem for path in PROFILES} == {"demo", "spine-generic", "real-cord"}
+def test_there_are_the_profiles_that_the_readme_names() -> None:
+    assert {path.stem for path in PROFILES} == {"demo", "micro", "spine-generic", "real-cord"}
 
 
 def test_params_yaml_is_a_copy_of_the_demo_profile() -> None:
@@ -100,5 +100,7 @@ def test_profile_refuses_to_overwrite_edits(tmp_path: Path) -> None:
 
 
 def test_an_unknown_profile_lists_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(CordriftError, match=r"There is no profile 'dmeo' .* there are demo, real-cord, spine-generic"):
+    with pytest.raises(
+        CordriftError, match=r"There is no profile 'dmeo' .* there are demo, micro, real-cord, spine-generic"
+    ):
         switch(_checkout(tmp_path), "dmeo")

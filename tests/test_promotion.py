@@ -90,6 +90,31 @@ def test_what_passes_becomes_champion_and_the_anchor_stays(lab: Path) -> None:
     assert versions()["v2"].aliases == ("champion",)
 
 
+def test_who_was_overtaken_by_another_release_does_not_become_champion(lab: Path) -> None:
+    """Two releases at once: the second to register was judged against a champion that is none any more."""
+    judge(passed=True)
+    history = (lab / "reports/history/priors.json").read_bytes()
+    register.main()
+    workspace(lab, C, label="v3")
+    judge(passed=True)
+    (lab / "reports/history/priors.json").write_bytes(history)
+    register.main()
+    assert versions()["v2"].aliases == ("champion",)
+    assert versions()["v3"].aliases == ("candidate",)
+
+
+def test_what_was_not_measured_whole_gets_its_alias_when_it_is(lab: Path) -> None:
+    judge(passed=False, drift="inconclusive")
+    summary = read_json(lab / "reports/measure/summary.json")
+    write_json(lab / "reports/measure/summary.json", {**summary, "lost": {"frozen/1": "its job failed"}})
+    register.main()
+    assert versions()["v2"].aliases == ()
+    write_json(lab / "reports/measure/summary.json", summary)
+    judge(passed=True, drift="equivalent")
+    register.main()
+    assert versions()["v2"].aliases == ("champion",)
+
+
 def test_a_verdict_keeps_its_judges_when_the_roles_move(lab: Path) -> None:
     """Second `dvc repro`: the candidate is champion by now, and is still judged against the version before it."""
     assert roles() == {A: ["anchor", "champion"]}

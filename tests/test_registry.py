@@ -32,15 +32,17 @@ def test_the_projects_own_registry_and_frozen_set_agree() -> None:
     assert sum(row.dataset == "spine-generic-frozen" for row in frozen) == 49
 
 
-@pytest.mark.parametrize("name", ["phantom", "phantom-frozen"])
-def test_entries_of_the_phantom_are_where_it_writes(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "cohort"), [("phantom", ""), ("phantom-frozen", "demo"), ("micro", ""), ("micro-frozen", "micro")]
+)
+def test_entries_of_the_phantom_are_where_it_writes(name: str, cohort: str) -> None:
     for contrast, patterns in load_registry(ROOT / "data/datasets.yaml").datasets[name].contrasts.items():
         paths = paths_of("{sub}", contrast)
         assert (patterns.image, patterns.mask) == (paths.image, paths.binary)
-        if name == "phantom-frozen":
+        if cohort:
             assert (patterns.softmask, patterns.discs) == (paths.soft, paths.discs)
-    frozen = [row.participant for row in read_frozen(ROOT / "data/frozen.csv") if row.dataset == "phantom-frozen"]
-    assert frozen == sorted(frozen_participants("demo", "r1"))
+    frozen = [row.participant for row in read_frozen(ROOT / "data/frozen.csv") if row.dataset == name]
+    assert frozen == (sorted(frozen_participants(cohort, "r1")) if cohort else [])
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_the_monitoring_half_needs_only_the_bundle_and_small_tables(
 
     verified = bundle.read(clone / "data/package")
     assert verified.digest == bundle.read(origin.folder / "data/package").digest
-    assert read_manifest(clone / "data/fetch/phantom-frozen.json").cases
+    assert read_manifest(clone / "data/fetch/micro-frozen.json").cases
     for name in ("data/prepare", "data/train", "reports/segment", CLONES):
         assert not (clone / name).exists(), name
     moved = _bytes(clone / ".dvc/cache")

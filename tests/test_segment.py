@@ -17,13 +17,20 @@ from numpy.typing import NDArray
 from stages import segment
 from stages.core import volumes
 from stages.core.cohort import read_manifest
+from stages.core.drift.versions import range_csa
 from stages.core.errors import CordriftError
 from stages.core.files import read_json, sha256_of, write_json
+from stages.core.measuring import measure_cohort
+from stages.core.params import load_params
+from stages.core.registry import FROZEN, read_frozen
 from stages.core.roundtrip import edit_yaml
-from stages.core.segmented import EMPTY, read_shards
-from stages.core.shards import check_shards, shard_of
+from stages.core.segmented import EMPTY, key_of, read_shards, write_lost
+from stages.core.shards import check_shards, deal
 from stages.core.volumes import Volume
 
+REPOSITORY = Path(__file__).parents[1]
+#: Every 16th of the frozen 49, from the first, in the order of the SHA-256 of their ids.
+GOLDEN_SHARD = ["sub-beijingPrisma02", "sub-fslPrisma04", "sub-oxfordOhba05", "sub-stanford04"]
 PEOPLE = {"sub-a1": "a", "sub-a2": "a", "sub-b1": "b"}
 
 
@@ -159,24 +166,48 @@ def test_a_clone_that_is_not_as_fetched_stops_the_shard_and_leaves_nothing(lab: 
 
 
 def test_a_shard_without_participants_is_whole_and_empty(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    n = 64
-    empty = next(k for k in range(n) if k not in {shard_of(sub, n) for sub in PEOPLE})
-    edit_yaml(lab / "params.yaml", lambda params: params["segment"].update(shards=list(range(n))))
-    monkeypatch.setattr("sys.argv", ["segment", "--dataset", "frozen", "--shard", str(empty)])
+    edit_yaml(lab / "params.yaml", lambda params: params["segment"].update(shards=[0, 1, 2, 3]))
+    monkeypatch.setattr("sys.argv", ["segment", "--dataset", "frozen", "--shard", "3"])
     segment.main()
-    assert read_json(lab / f"reports/segment/frozen/{empty}/manifest.json")["cases"] == []
+    assert read_json(lab / "reports/segment/frozen/3/manifest.json")["cases"] == []
 
 
-@given(names=st.lists(st.text("abc0123456789", min_size=1), min_size=1, max_size=40, unique=True), n=st.integers(1, 16))
-def test_adding_a_participant_moves_nobody(names: list[str], n: int) -> None:
-    before = {name: shard_of(name, n) for name in names[:-1]}
-    after = {name: shard_of(name, n) for name in names}
-    assert all(after[name] == shard for name, shard in before.items())
-    assert all(0 <= shard < n for shard in after.values())
+@given(names=st.lists(st.text("abc0123456789", min_size=1), max_size=60), n=st.integers(1, 16))
+def test_every_participant_is_in_one_shard_and_shards_differ_by_one_at_most(names: list[str], n: int) -> None:
+    shards = deal(names, n)
+    assert sorted(name for shard in shards for name in shard) == sorted(set(names))
+    sizes = [len(shard) for shard in shards]
+    assert len(sizes) == n
+    assert max(sizes) - min(sizes) <= 1
+    assert deal(reversed(names), n) == shards, "whatever the order of the manifest"
 
 
-def test_shards_of_the_frozen_49_are_used_and_the_same_on_every_machine() -> None:
-    assert shard_of("sub-amu01", 16) == 15, "golden: SHA-256 of the id, first 8 bytes, big-endian, modulo 16"
+def test_the_frozen_49_over_16_shards_are_balanced_and_the_same_on_every_machine() -> None:
+    frozen = [row.participant for row in read_frozen(REPOSITORY / FROZEN) if row.dataset == "spine-generic-frozen"]
+    assert len(frozen) == 49
+    shards = deal(frozen, 16)
+    assert sorted(map(len, shards)) == [3] * 15 + [4]
+    assert shards[0] == GOLDEN_SHARD
+
+
+def test_a_shard_that_was_not_delivered_is_named_and_its_cases_are_no_failures(lab: Path) -> None:
+    edit_yaml(lab / "params.yaml", lambda params: params["segment"].update(shards=[0, 1]))
+    segment.main()
+    manifest = read_manifest(lab / "data/fetch/frozen.json")
+    gone = [case for case in manifest.case_list() if case.participant in deal(PEOPLE, 2)[1]]
+    series = {key: read_json(lab / "reports/segment/frozen/0/manifest.json")[key] for key in ("bundle", "inference")}
+    write_lost(lab / "reports/segment/frozen/1", gone, series, "its job failed")
+    found = read_shards(lab / "reports/segment", ["frozen"], [0, 1])
+    assert found.lost == {"frozen/1": "its job failed"}
+    assert {key for key, one in found.predictions.items() if one.lost} == {key_of(case) for case in gone}
+    measured = measure_cohort([manifest], found, ["T1w", "T2w"], load_params().measure, lab / "data/clones")
+    assert measured.failed == 0
+    rows = measured.measures[measured.measures["source"] == "prediction"]
+    lost = rows[rows["flags"] == "lost"]
+    assert set(lost["participant"]) == {case.participant for case in gone}
+    assert lost["csa_mm2"].isna().all()
+    assert not range_csa(measured.measures, "prediction", "C2-C3")["failed"].any()
+    assert set(measured.agreement.loc[measured.agreement["flags"] == "lost", "participant"]) == set(lost["participant"])
 
 
 @pytest.mark.parametrize("shards", [[], [1], [0, 2], [0, 0]])

@@ -105,6 +105,19 @@ def test_contrasts_that_move_apart_are_not_pooled_away() -> None:
     }  # fmt: skip
 
 
+def test_a_missing_shard_is_named_and_nothing_is_decided() -> None:
+    """Not even a drift that the rest shows, and not the first version of a series."""
+    gone = {"frozen/3": "its job failed"}
+    for shift, passes in ((0.0, True), (2.0, False)):
+        new, old = version(people(shift, 0.1)), prior(people(0.0, 0.1, seed=2))
+        assert judged(new, (old, BOTH))["passed"] is passes
+        record = judged(replace(new, lost=gone), (old, BOTH))
+        assert (record["drift"], record["passed"]) == ("inconclusive", False)
+        assert "shard frozen/3 of the frozen set is missing: its job failed" in record["reasons"][0]  # type: ignore[index]
+    first = judged(replace(version(people()), lost=gone))
+    assert (first["drift"], first["quality"], first["passed"]) == ("inconclusive", "unknown", False)
+
+
 def test_reasons_begin_with_the_worst_and_are_few() -> None:
     new = version(people({c: 1.0 + k for k, c in enumerate(CONTRASTS)}, 0.2))
     record = judged(new, (prior(people(0.0, 0.2, seed=2)), BOTH))

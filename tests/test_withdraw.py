@@ -587,7 +587,7 @@ def test_end_to_end_after_training(
     micro_workspace(work, tmp_path / "cohort")
     _repro(work)
     monkeypatch.chdir(work)
-    gone, *others = sorted({case.participant for case in read_manifest(work / "data/fetch/phantom-frozen.json").cases})
+    gone, *others = sorted({case.participant for case in read_manifest(work / "data/fetch/micro-frozen.json").cases})
     trained = read_json(work / "data/prepare/manifest.json")["cases"]
     learnt = next(case["participant"] for case in trained if case["contrast"] != "synth")
     capfd.readouterr()
@@ -595,7 +595,7 @@ def test_end_to_end_after_training(
     withdraw.main([gone, "--reason", "asked"])
 
     text = capfd.readouterr().out
-    assert "segment@phantom-frozen-0" in _section(text, "Rebuilt")
+    assert "segment@micro-frozen-0" in _section(text, "Rebuilt")
     assert re.search(r"masks.zip \(\d+ files of theirs\)", _section(text, "Masks and measures kept in the store"))
     assert "0 of 1 in MLflow" in _section(text, "Model versions trained on the data")
     for table in ("measures", "agreement"):
@@ -603,7 +603,9 @@ def test_end_to_end_after_training(
         assert set(rows["participant"]) == set(others)
     kept = _section(text, "Kept in this workspace").split()
     assert kept
-    assert all(path.startswith(("reports/compare/", "reports/report/")) for path in kept), "dvc repro makes these again"
+    assert all(path.startswith(("reports/compare/", "reports/floor/", "reports/report/")) for path in kept), (
+        "dvc repro makes these again"
+    )
     assert not list((work / "reports/segment").rglob(f"*{gone}*"))
 
     withdraw.main([learnt, "--reason", "asked"])
@@ -611,7 +613,7 @@ def test_end_to_end_after_training(
     text = capfd.readouterr().out
     listed = _section(text, "Model versions trained on the data")
     assert "data/package of this workspace" in listed
-    assert f"cases by name (phantom_{learnt}_" in listed
+    assert f"cases by name (micro_{learnt}_" in listed
     assert "1 of 1 in MLflow" in listed
     assert f"data/package/{IN_BUNDLE}" in _section(text, "Kept in this workspace").split()
     assert learnt not in {case["participant"] for case in read_json(work / "data/prepare/manifest.json")["cases"]}

@@ -16,7 +16,7 @@ import yaml
 
 from stages import cli
 from stages.core import annex
-from stages.core.acceptance import check
+from stages.core.acceptance import dice_figures, loop_figures, real_figures, show
 from stages.core.adoption import adopt
 from stages.core.errors import CordriftError
 from stages.core.files import read_csv, read_json, write_csv, write_json
@@ -149,6 +149,14 @@ def _outputs(work: Path) -> None:
     prior = {"comparable": True, "pooled": {"n": 6}}
     verdict = {"drift": "drifted", "quality": "better", "passed": False}
     write_json(work / "reports/compare/drift.json", {"priors": [prior], "verdict": verdict})
+    (work / "reports/report").mkdir()
+    (work / "reports/report/index.html").write_text("", encoding="utf-8")
+
+
+def check(work: Path, dice_v1: dict[str, float], *, with_real: bool, aliases: tuple[str, ...]) -> bool:
+    """The demo's check in full size."""
+    figures = loop_figures(work, aliases) + dice_figures(work, dice_v1)
+    return show(figures + (real_figures(work) if with_real else []))
 
 
 def _dice(work: Path, name: str, value: float, rows: slice) -> None:
@@ -190,6 +198,9 @@ def test_the_demos_check_passes_where_all_is_reached(tmp_path: Path, capsys: pyt
             "MLflow version 1",
         ),
         (lambda work: write_csv(work / FROZEN, read_csv(work / FROZEN).iloc[1:]), "frozen participants 6"),
+        (lambda work: _drift(work, priors=[{"comparable": True, "pooled": {"n": 5}}]), "all of them compared"),
+        (lambda work: _dice(work, FROZEN, float("nan"), slice(None)), "v2 measured: mean Dice nan of 0 images"),
+        (lambda work: (work / "reports/report/index.html").unlink(), "the drift report"),
     ],
 )
 def test_each_figure_of_the_demos_check_can_fail(
@@ -199,6 +210,14 @@ def test_each_figure_of_the_demos_check_can_fail(
     spoil(tmp_path)
     assert not check(tmp_path, {**SEEN, **UNSEEN}, with_real=True, aliases=("anchor", "champion"))
     assert any(row.startswith("FAILED") and line in row for row in capsys.readouterr().out.splitlines())
+
+
+def test_a_tiny_model_is_held_to_no_dice_but_its_loop_must_close(tmp_path: Path) -> None:
+    _outputs(tmp_path)
+    _dice(tmp_path, FROZEN, 0.1, slice(None))
+    assert show(loop_figures(tmp_path, ("anchor", "champion")))
+    _drift(tmp_path, priors=[{"comparable": True, "pooled": {"n": 0}}])
+    assert not show(loop_figures(tmp_path, ("anchor", "champion"))), "nothing that both versions measured"
 
 
 @pytest.mark.parametrize("v1", [{**SEEN, **dict.fromkeys(UNSEEN, 0.92)}, {**dict.fromkeys(SEEN, 0.7), **UNSEEN}, SEEN])

@@ -23,7 +23,7 @@ def lines(
         yield ""
         yield dataset
         old, new = composition(before, dataset), composition(after, dataset)
-        for label, text in _summary(old, new):
+        for label, text in summary(old, new):
             yield f"  {label:<12}  {text}"
     counts = Counter(change.kind for change in changes)
     yield ""
@@ -40,10 +40,15 @@ def lines(
                 yield f"  and {len(named) - SHOWN_CASES} more (all of them with --csv)"
 
 
-def _summary(old: Composition | None, new: Composition | None) -> Iterator[tuple[str, str]]:
+def summary(old: Composition | None, new: Composition | None, to: str = " -> ") -> Iterator[tuple[str, str]]:
+    """Yield name and text of what a dataset contributes, with ``to`` between before and after.
+
+    None: the dataset is not in it.
+    """
+
     def arrow(field: str) -> str:
         was, now = (str(getattr(side, field)) if side else "none" for side in (old, new))
-        return was if was == now else f"{was} -> {now}"
+        return was if was == now else f"{was}{to}{now}"
 
     for field in ("revision", "participants", "images"):
         yield field, arrow(field)
@@ -53,19 +58,20 @@ def _summary(old: Composition | None, new: Composition | None) -> Iterator[tuple
             _counts(
                 getattr(old, field) if old else Counter(),
                 getattr(new, field) if new else Counter(),
+                to,
             ),
         )
 
 
-def _counts(old: Counter[str] | None, new: Counter[str] | None) -> str:
+def _counts(old: Counter[str] | None, new: Counter[str] | None, to: str) -> str:
     """Number of values before and after, then images per value: first those that changed."""
     sizes = ["not recorded" if side is None else str(len(side)) for side in (old, new)]
-    head = sizes[0] if sizes[0] == sizes[1] else " -> ".join(sizes)
+    head = sizes[0] if sizes[0] == sizes[1] else to.join(sizes)
     if old is None or new is None:
         return head
     values = sorted(old.keys() | new.keys(), key=lambda value: (old[value] == new[value], value))
     shown = [
-        f"{value} {old[value]}" if old[value] == new[value] else f"{value} {old[value]} -> {new[value]}"
+        f"{value} {old[value]}" if old[value] == new[value] else f"{value} {old[value]}{to}{new[value]}"
         for value in values
     ]
     more = f", and {len(shown) - SHOWN_VALUES} more" if len(shown) > SHOWN_VALUES else ""

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from stages.core.archives import UNREADABLE, check_members
 from stages.core.errors import CordriftError
 from stages.core.files import SCHEMA, digest_of
 from stages.core.kept import INDEX, Kept
 from stages.core.params import validate
 
 #: Limits far above any frozen set: a mask is about 20 KB, a set some hundred of them.
-MOST_MEMBERS = 100_000
 MOST_BYTES = 1 << 30
 MOST_INDEX_BYTES = 64 << 20
 
@@ -46,9 +45,13 @@ def read_kept(path: Path, digest: str) -> KeptZip | None:
         with zipfile.ZipFile(path) as archive:
             if INDEX not in archive.namelist():
                 return None
-            _check_members(archive.infolist())
+            # cordrift stores its members, which are gzip already.
+            check_members(archive.infolist(), "masks.zip", most_bytes=MOST_BYTES, stored=True)
+            size = archive.getinfo(INDEX).file_size
+            if size > MOST_INDEX_BYTES:
+                raise CordriftError(f"{INDEX} in masks.zip has {size} bytes; at most {MOST_INDEX_BYTES} are read.")
             files = {member.filename: archive.read(member) for member in archive.infolist()}
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except UNREADABLE as error:
         raise CordriftError(f"masks.zip cannot be read as a zip: {error or type(error).__name__}.") from error
     if digest_of({name: hashlib.sha256(content).hexdigest() for name, content in files.items()}) != digest:
         raise CordriftError("masks.zip is not the file that was registered: its members have other hashes.")
@@ -61,29 +64,6 @@ def read_kept(path: Path, digest: str) -> KeptZip | None:
             "expected the same files, each of them and each case once."
         )
     return KeptZip(index, files)
-
-
-def _check_members(members: list[zipfile.ZipInfo]) -> None:
-    if len(members) > MOST_MEMBERS or len({member.filename for member in members}) != len(members):
-        raise CordriftError(f"masks.zip has {len(members)} members; expected at most {MOST_MEMBERS}, each name once.")
-    for member in members:
-        parts = PurePosixPath(member.filename).parts
-        if ".." in parts or member.filename.startswith("/") or "\\" in member.filename or ":" in member.filename:
-            raise CordriftError(f"masks.zip has a member {member.filename!r}, whose name leads out of the zip.")
-        if member.is_dir() or stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
-            raise CordriftError(f"masks.zip has a member {member.filename!r} that is a link or folder, not a file.")
-        # cordrift stores its members, which are gzip already: what is packed could unpack to anything.
-        if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 0x1:
-            raise CordriftError(
-                f"masks.zip has a packed or encrypted member {member.filename!r}; expected stored ones."
-            )
-        if member.filename == INDEX and member.file_size > MOST_INDEX_BYTES:
-            raise CordriftError(
-                f"{INDEX} in masks.zip has {member.file_size} bytes; at most {MOST_INDEX_BYTES} are read."
-            )
-    total = sum(member.file_size for member in members)
-    if total > MOST_BYTES:
-        raise CordriftError(f"masks.zip holds {total} bytes; at most {MOST_BYTES} are read.")
 
 
 def _index(content: bytes) -> Kept:

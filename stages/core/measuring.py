@@ -55,7 +55,7 @@ def measure_cohort(
     failed = 0
     for manifest, case in cases:
         prediction = segmentation.predictions[key_of(case)]
-        failed += prediction.binary is None
+        failed += prediction.binary is None and not prediction.lost
         mine, pair = _measure_case(manifest, case, segmentation, params, clones)
         tables += [table.assign(ruler=ruler) for table in mine]
         pairs.append(pair)
@@ -91,7 +91,7 @@ def _measure_case(
         if path is None and source == "reference":
             continue
         if path is None or anchor is None or grid is None:
-            table = failed_row(params.levels)
+            table = absent_row(params.levels, lost=prediction.lost)
         else:
             mask = grid if path == anchor else read_on_grid(path, grid, anchor)
             table = _measure(mask, discs, params, path)
@@ -107,6 +107,8 @@ def _measure_case(
         # One of two masks is empty: no overlap at all, and not "unknown".
         nothing = Volume(masks["reference"].data * 0, masks["reference"].affine)
         pair |= asdict(agreement(nothing, masks["reference"])) | {"flags": "failed;prediction_empty"}
+    elif prediction.lost:
+        pair["flags"] = "lost"
     elif prediction.binary is None:
         pair["flags"] = "failed;stopped_by_check" if prediction.stopped else "failed"
     elif "reference" not in masks:
@@ -117,6 +119,12 @@ def _measure_case(
         pair["csa_error_mm2"] = abs(csa["prediction"] - csa["reference"])
     pair["flags"] = _warned(pair["flags"], prediction.warnings)
     return tables, pair
+
+
+def absent_row(levels: list[int], *, lost: bool) -> pd.DataFrame:
+    """Return the range row of a case without a mask: a failure, or ``lost`` with its shard, which is none."""
+    row = failed_row(levels)
+    return row.assign(flags="lost") if lost else row
 
 
 def identified(table: pd.DataFrame, row: Mapping[str, str], warnings: Iterable[str]) -> pd.DataFrame:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from stages.core import bundle, toolbox
 from stages.core.adoption import adopt
@@ -20,6 +22,8 @@ from stages.core.segmented import read_shards
 from stages.core.workspace import dvc, make
 
 TABLES = ("measures.csv", "agreement.csv", "summary.json")
+#: The stages after segment, in their order.
+JUDGING = ("declare", "measure", "floor", "history", "compare", "report", "register")
 
 
 def monitor(root: Path, model: Path, profile: str, label: str | None = None, plain: Path | None = None) -> Path:
@@ -40,25 +44,55 @@ def monitor(root: Path, model: Path, profile: str, label: str | None = None, pla
     """
     verified = bundle.read(model)
     folder = root / ".monitor" / profile
-    make(root, folder, profile)
-    edit_yaml(folder / "params.yaml", lambda params: params["register"].update(label=label or verified.digest[:8]))
-    params = load_params(folder / "params.yaml")
+    params = workspace(root, folder, profile, label or verified.digest[:8])
     if plain is not None:
         _adopt(folder, plain, params.segment.datasets)
+    bring(verified, model, folder)
+    store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow.db').resolve()}"
+    # An explicit list: what is not downstream of segment (the frozen fetch, history) would else be left out.
+    run_stages(folder, [*data_stages(params), *shard_stages(params), *JUDGING], MLFLOW_TRACKING_URI=store)
+    _export(folder, root / "data/monitored" / profile, params)
+    print(f"monitor: bundle {verified.digest[:12]} on {profile}: {folder / 'reports/report/index.html'}")
+    return folder / "reports/report/index.html"
+
+
+def workspace(root: Path, folder: Path, profile: str, label: str, device: str | None = None) -> Params:
+    """Make or refresh a scratch workspace for a version called ``label``; returns its params.
+
+    ``device`` takes the place of the profile's for inference; the series is another then.
+    """
+
+    def edit(params: Any) -> None:
+        params["register"].update(label=label)
+        params["segment"].update(device=device or params["segment"]["device"])
+
+    make(root, folder, profile)
+    edit_yaml(folder / "params.yaml", edit)
+    return load_params(folder / "params.yaml")
+
+
+def bring(verified: bundle.Bundle, model: Path, folder: Path) -> None:
+    """Put the bundle that was read from ``model`` into a workspace."""
     with whole_folder(folder / "data/package") as part:
         # The digest does not cover the toolbox's zip, and there are pickles in it: a foreign one is made anew.
         shutil.copytree(model, part, dirs_exist_ok=True, ignore=shutil.ignore_patterns("nnunet.zip"))
         toolbox.write_zip(verified, part / "nnunet.zip")
-    store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow.db').resolve()}"
-    # An explicit list: what is not downstream of segment (the frozen fetch, history) would else be left out.
-    names = params.segment.datasets
-    stages = [f"{verb}@{name}" for verb in ("fetch", "check") for name in names]
-    stages += [f"segment@{name}-{shard}" for name in names for shard in params.segment.shards]
-    stages += ["declare", "measure", "floor", "history", "compare", "report", "register"]
-    dvc(folder, "repro", "--single-item", *stages, MLFLOW_TRACKING_URI=store)
-    _export(folder, root / "data/monitored" / profile, params)
-    print(f"monitor: bundle {verified.digest[:12]} on {profile}: {folder / 'reports/report/index.html'}")
-    return folder / "reports/report/index.html"
+
+
+def data_stages(params: Params) -> list[str]:
+    """The stages that bring and check the test datasets."""
+    return [f"{verb}@{name}" for verb in ("fetch", "check") for name in params.segment.datasets]
+
+
+def shard_stages(params: Params, shards: Sequence[int] | None = None) -> list[str]:
+    """The stages that segment the given shards; by default all."""
+    wanted = params.segment.shards if shards is None else shards
+    return [f"segment@{name}-{shard}" for name in params.segment.datasets for shard in wanted]
+
+
+def run_stages(folder: Path, stages: Sequence[str], **environment: str) -> None:
+    """Run these stages of a workspace where something of theirs changed, and no others."""
+    dvc(folder, "repro", "--single-item", *stages, **environment)
 
 
 def _export(folder: Path, out: Path, params: Params) -> None:

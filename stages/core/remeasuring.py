@@ -16,11 +16,12 @@ from stages.core.errors import CordriftError
 from stages.core.files import read_csv, read_json
 from stages.core.kept import KeptCase, Kind, discs_of, restore
 from stages.core.kept_zip import KeptZip
-from stages.core.measuring import identified
+from stages.core.measuring import absent_row, identified
 from stages.core.morphometry.levels import range_name
 from stages.core.morphometry.ruler import ruler_id
-from stages.core.morphometry.table import failed_row, measure_volume
+from stages.core.morphometry.table import measure_volume
 from stages.core.params import Measure
+from stages.core.segmented import LOST
 
 _CASE = ["dataset", "participant", "session", "contrast"]
 
@@ -84,7 +85,7 @@ def remeasure(kept: KeptZip, ruler: Ruler) -> pd.DataFrame:
 def _measure_kept(kept: KeptZip, case: KeptCase, kind: Kind, params: Measure) -> pd.DataFrame:
     mask = case.masks.get(kind)
     if mask is None:
-        table = failed_row(params.levels)
+        table = absent_row(params.levels, lost=case.reason.startswith(LOST))
     else:
         volume = restore(mask, kept.files[mask.file])
         table = measure_volume(volume, discs_of(case, volume), params)

@@ -8,13 +8,15 @@ from typing import Any
 
 from stages.core.cohort import Case, Manifest
 from stages.core.errors import CordriftError
-from stages.core.files import read_json
+from stages.core.files import read_json, write_json
 
 Key = tuple[str, str, str, str]
 #: Why a case failed whose image was good: nothing of it was taken for cord.
 EMPTY = "the predicted mask is empty"
 #: How the reason begins of a case that ``check`` stopped: neither its image nor its reference is used.
 STOPPED = "check: "
+#: How the reason begins of a case whose shard was not delivered: nothing is known of it, and it is no failure.
+LOST = "lost: "
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class Prediction:
         """Whether ``check`` stopped the case."""
         return self.reason.startswith(STOPPED)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the shard of the case was not delivered."""
+        return self.reason.startswith(LOST)
+
 
 @dataclass(frozen=True)
 class Segmentation:
@@ -48,12 +55,14 @@ class Segmentation:
     ----------
     predictions : by (dataset, participant, session, contrast)
     ignored : folders in the root, as ``dataset/shard``, that params do not name (left from an earlier run)
+    lost : shards that were not delivered, as ``dataset/shard`` -> why
     """
 
     bundle: str
     inference: str
     predictions: dict[Key, Prediction]
     ignored: list[str]
+    lost: dict[str, str]
 
 
 def key_of(case: Case) -> Key:
@@ -72,12 +81,15 @@ def read_shards(root: Path, datasets: list[str], shards: list[int]) -> Segmentat
     wanted = [f"{dataset}/{shard}" for dataset in datasets for shard in shards]
     predictions: dict[Key, Prediction] = {}
     series: set[tuple[str, str]] = set()
+    lost: dict[str, str] = {}
     for name in wanted:
         folder = root / name
         if not (folder / "manifest.json").is_file():
             raise CordriftError(f"{folder} is missing, but params name it; run `dvc repro segment`.")
         manifest = read_json(folder / "manifest.json")
         series.add((str(manifest["bundle"]), str(manifest["inference"])))
+        if "lost" in manifest:
+            lost[name] = str(manifest["lost"])
         for entry in manifest["cases"]:
             key = (entry["dataset"], entry["participant"], entry["session"] or "", entry["contrast"])
             if key in predictions:
@@ -90,7 +102,21 @@ def read_shards(root: Path, datasets: list[str], shards: list[int]) -> Segmentat
         )
     bundle, inference = series.pop()
     present = {path.relative_to(root).as_posix() for path in root.glob("*/*") if path.is_dir()}
-    return Segmentation(bundle, inference, predictions, sorted(present - set(wanted)))
+    return Segmentation(bundle, inference, predictions, sorted(present - set(wanted)), lost)
+
+
+def write_lost(folder: Path, cases: list[Case], series: dict[str, str], why: str) -> None:
+    """Stand in for a shard that was not delivered: its cases are named, and none of them has a mask.
+
+    Parameters
+    ----------
+    folder : ``<dataset>/<shard>``
+    series : ``bundle`` and ``inference`` of the other shards
+    """
+    nothing: dict[str, object] = {"binary": None, "soft": None, "warnings": [], "status": "lost", "reason": LOST + why}
+    rows = [{**case.model_dump(include={"dataset", "participant", "session", "contrast"}), **nothing} for case in cases]
+    value = {"dataset": folder.parent.name, "shard": int(folder.name), **series, "lost": why, "cases": rows}
+    write_json(folder / "manifest.json", value)
 
 
 def _prediction(folder: Path, entry: dict[str, Any]) -> Prediction:

@@ -15,7 +15,7 @@ from stages.core.drift.concordance import concordance_table
 from stages.core.drift.contrast_pairs import contrast_pairs
 from stages.core.drift.conversion import COLUMNS, conversion_factors
 from stages.core.drift.csa_std import csa_std, summarise
-from stages.core.drift.decision import JUDGES, Judge, decide, plain
+from stages.core.drift.decision import JUDGES, Judge, decide, incomplete, plain
 from stages.core.drift.quality import ALL, quality
 from stages.core.drift.subgroups import ATTRIBUTES, groups, subgroups
 from stages.core.drift.verdict import Scores, judge_drift, judge_quality, scores
@@ -124,11 +124,12 @@ def compare(
         "priors": records,
         "against": _against(records),
         "offline": offline,
+        "incomplete": incomplete(candidate.lost),
         "used": 1 + sum(prior.series.frozen == candidate.series.frozen for prior in priors),
         "rule": rule.model_dump(mode="json"),
         "declared": declared,
         "floors": {key: floors[key] for key in ("runner", "seeds")},
-        "verdict": decide(judges, priors=len(priors), offline=offline, changed=changed).record(),
+        "verdict": decide(judges, priors=len(priors), offline=offline, changed=changed, lost=candidate.lost).record(),
     }
     parts += [tables for _, tables in seen]
     return Comparison(drift, **{f.name: _joined(f.name, parts) for f in fields(Comparison) if f.name != "drift"})

@@ -7,7 +7,7 @@ Against the champion alone five steps of half a margin would each pass, and toge
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -86,7 +86,14 @@ class Decision:
         return value | plain({"smallest_margin_mm2": self.smallest_margin_mm2}) | {"judges": judges}
 
 
-def decide(judges: Sequence[Judge], *, priors: int, offline: bool, changed: Sequence[str] = ()) -> Decision:
+def decide(
+    judges: Sequence[Judge],
+    *,
+    priors: int,
+    offline: bool,
+    changed: Sequence[str] = (),
+    lost: Mapping[str, str] | None = None,
+) -> Decision:
     """Bring the judges' verdicts together.
 
     Parameters
@@ -96,7 +103,22 @@ def decide(judges: Sequence[Judge], *, priors: int, offline: bool, changed: Sequ
     offline : the history was not asked
     changed : what of the rule or the frozen set is no longer as it was declared before the results: then nothing is
         equivalent any more, for a margin can be chosen after the fact
+    lost : what of the frozen set was not delivered, shard -> why: then nothing is decided, whatever the rest shows
     """
+    decided = _decide(judges, priors, offline=offline, changed=changed)
+    if not lost:
+        return decided
+    quality = UNKNOWN if decided.quality == FIRST else decided.quality
+    reasons = () if decided.drift == FIRST else decided.reasons
+    return Decision(INCONCLUSIVE, quality, (*incomplete(lost), *reasons), decided.judges)
+
+
+def incomplete(lost: Mapping[str, str]) -> list[str]:
+    """What of the frozen set was not delivered, in sentences."""
+    return [f"shard {name} of the frozen set is missing: {why}" for name, why in sorted(lost.items())]
+
+
+def _decide(judges: Sequence[Judge], priors: int, *, offline: bool, changed: Sequence[str]) -> Decision:
     if offline:
         return Decision(INCONCLUSIVE, UNKNOWN, ("history was offline: no earlier version was asked for",), ())
     if not priors:

@@ -29,7 +29,8 @@ def read_version(folder: Path, label: str = "", aliases: tuple[str, ...] = ()) -
     agreement = read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT)
     # A version that was registered before a column existed has no value there.
     agreement = agreement.reindex(columns=list(AGREEMENT))
-    return Version(read_series(folder), label, aliases, measures, agreement)
+    lost = read_json(folder / "summary.json").get("lost", {})
+    return Version(read_series(folder), label, aliases, measures, agreement, lost)
 
 
 def read_priors(root: Path, candidate: Series) -> tuple[list[Prior], bool]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -30,7 +31,8 @@ class Series:
 class Version:
     """One version with its tables ``measures`` and ``agreement`` (as the stage measure writes them).
 
-    ``label`` is how people call it (``""`` for the candidate, which the report names), ``aliases`` its aliases.
+    ``label`` is how people call it (``""`` for the candidate, which the report names), ``aliases`` its aliases,
+    ``lost`` what of the frozen set was not delivered: shard -> why.
     """
 
     series: Series
@@ -38,6 +40,7 @@ class Version:
     aliases: tuple[str, ...]
     measures: pd.DataFrame
     agreement: pd.DataFrame
+    lost: Mapping[str, str] = field(default_factory=dict)
 
 
 def obstacle(candidate: Series, prior: Series) -> str:

@@ -10,7 +10,6 @@ the priors ``bias_to_champion_mm2`` with ``..._ci_low_mm2``, ``..._ci_high_mm2``
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any
 
 import pandas as pd
 
-from stages.core.cohort import read_manifest
+from stages.core.archives import pack
+from stages.core.cohort import CLONES, read_manifest
 from stages.core.errors import CordriftError
 from stages.core.files import digest_of, read_csv, read_json, sha256_of
 from stages.core.keeping import keep_masks
@@ -55,13 +55,11 @@ class Artifact:
         return digest_of({name: sha256_of(path) for name, path in self.members})
 
     def file(self, scratch: Path) -> Path:
-        """Return the file to upload; a zip is written into ``scratch``: stored, sorted, without times."""
+        """Return the file to upload; a zip is written into ``scratch``."""
         if self.source is not None:
             return self.source
         packed = scratch / self.path.rpartition("/")[2]
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-            for name, path in self.members:
-                archive.writestr(zipfile.ZipInfo(name), path.read_bytes())  # dated 1980
+        pack(packed, dict(self.members))
         return packed
 
 
@@ -77,6 +75,7 @@ class Record:
     artifacts: tuple[Artifact, ...]
     verdict: Mapping[str, Any]
     judged: Mapping[str, str]
+    lost: bool = False
 
     @property
     def name(self) -> str:
@@ -108,8 +107,8 @@ class Record:
         )
 
 
-def collect(label: str, segment: Segment, scratch: Path) -> Record:
-    """Read the record of the packaged bundle from the outputs of the pipeline in the working folder.
+def collect(label: str, segment: Segment, scratch: Path, root: Path = Path()) -> Record:
+    """Read the record of the packaged bundle from the outputs of the pipeline in the workspace ``root``.
 
     The kept masks are written into ``scratch``, which must stay while the record is used.
 
@@ -118,14 +117,14 @@ def collect(label: str, segment: Segment, scratch: Path) -> Record:
     CordriftError
         A table is missing, or they are not of this bundle (an upstream stage did not run).
     """
-    digest = bundle_digest()
-    summary = read_json(Path("reports/measure/summary.json"))
+    digest = bundle_digest(root / PACKAGE)
+    summary = read_json(root / "reports/measure/summary.json")
     if summary["bundle"] != digest:
         raise CordriftError(
             f"reports/measure is of the bundle {summary['bundle'][:12]}, data/package holds {digest[:12]}; "
             "run `dvc repro`, which runs what lies between."
         )
-    artifacts = tuple(sorted(_artifacts(segment, scratch), key=lambda artifact: artifact.path))
+    artifacts = tuple(sorted(_artifacts(root, segment, scratch), key=lambda artifact: artifact.path))
     files = [path for artifact in artifacts for path in artifact.files]
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
@@ -134,18 +133,19 @@ def collect(label: str, segment: Segment, scratch: Path) -> Record:
         digest=digest,
         label=label,
         series={key: str(summary[key]) for key in SERIES},
-        params=_params(digest),
-        metrics=_metrics(digest, summary),
+        params=_params(root, digest),
+        metrics=_metrics(root, digest, summary),
         artifacts=artifacts,
-        verdict=read_json(Path("reports/compare/drift.json"))["verdict"],
-        judged=remembered(read_json(Path("reports/history/priors.json"))["priors"]),
+        verdict=read_json(root / "reports/compare/drift.json")["verdict"],
+        judged=remembered(read_json(root / "reports/history/priors.json")["priors"]),
+        lost=bool(summary.get("lost")),
     )
 
 
-def _params(digest: str) -> dict[str, str]:
+def _params(root: Path, digest: str) -> dict[str, str]:
     """Flatten what the bundle says of its making; of several folds the first, which shares its settings."""
-    params = {"bundle": digest, "folds": str(read_json(PACKAGE / "model.json")["folds"])}
-    provenance = PACKAGE / "provenance.json"
+    params = {"bundle": digest, "folds": str(read_json(root / PACKAGE / "model.json")["folds"])}
+    provenance = root / PACKAGE / "provenance.json"
     if provenance.is_file():
         training = read_json(provenance).get("training") or {}
         params |= training_params(training[min(training)]) if training else {}
@@ -177,8 +177,8 @@ def _flat(prefix: str, value: object) -> Iterable[tuple[str, object]]:
         yield prefix, value
 
 
-def _metrics(digest: str, summary: Mapping[str, Any]) -> dict[str, float]:
-    agreement = read_csv(Path("reports/measure/agreement.csv"), text=("contrast", "flags"))
+def _metrics(root: Path, digest: str, summary: Mapping[str, Any]) -> dict[str, float]:
+    agreement = read_csv(root / "reports/measure/agreement.csv", text=("contrast", "flags"))
     dice, error = agreement["dice"].astype(float), agreement["csa_error_mm2"].astype(float).abs()
     metrics = {
         "cases": float(summary["cases"]),
@@ -188,17 +188,17 @@ def _metrics(digest: str, summary: Mapping[str, Any]) -> dict[str, float]:
         "csa_error_mean_mm2": float(error.mean()),
     }
     metrics |= {f"dice/{name}": float(values.mean()) for name, values in dice.groupby(agreement["contrast"])}
-    stds = _of(read_csv(Path("reports/compare/csa_std.csv"), text=("version",)), "version", digest)["csa_std_mm2"]
+    stds = _of(read_csv(root / "reports/compare/csa_std.csv", text=("version",)), "version", digest)["csa_std_mm2"]
     metrics["csa_std_mean_mm2"] = float(stds.mean())
     metrics["csa_std_sd_mm2"] = float(stds.std(ddof=1))
     metrics["csa_std_n"] = float(stds.count())
-    return metrics | _bias_to_champion()
+    return metrics | _bias_to_champion(root)
 
 
-def _bias_to_champion() -> dict[str, float]:
-    priors = read_json(Path("reports/history/priors.json"))["priors"]
+def _bias_to_champion(root: Path) -> dict[str, float]:
+    priors = read_json(root / "reports/history/priors.json")["priors"]
     champion = next((prior["digest"] for prior in priors if "champion" in prior["aliases"]), None)
-    table = read_csv(Path("reports/compare/bias.csv"), text=("prior", "contrast"))
+    table = read_csv(root / "reports/compare/bias.csv", text=("prior", "contrast"))
     mine = _of(table, "prior", champion)
     rows = mine[mine["contrast"] == "pooled"]
     contrasts = mine[mine["contrast"] != "pooled"]
@@ -217,22 +217,25 @@ def _of(table: pd.DataFrame, column: str, digest: str | None) -> pd.DataFrame:
     return table[table[column].isin([digest, digest[:12]] if digest else [])]
 
 
-def _artifacts(segment: Segment, scratch: Path) -> Iterable[Artifact]:
-    for path in _files(PACKAGE, "**/*"):
-        yield Artifact(f"bundle/{path.relative_to(PACKAGE).as_posix()}", path)
+def _artifacts(root: Path, segment: Segment, scratch: Path) -> Iterable[Artifact]:
+    package, reports = root / PACKAGE, root / "reports"
+    for path in _files(package, "**/*"):
+        yield Artifact(f"bundle/{path.relative_to(package).as_posix()}", path)
     for name in MEASURES:
-        yield Artifact(f"measures/{name}", Path("reports/measure") / name)
-    yield Artifact("compare/drift.json", Path("reports/compare/drift.json"))
-    # The first record of a digest: judged once, whatever is computed again later.
-    yield Artifact("record/drift.json", Path("reports/compare/drift.json"), once=True)
-    for path in _files(Path("reports/compare"), "*.csv"):
+        yield Artifact(f"measures/{name}", reports / "measure" / name)
+    yield Artifact("compare/drift.json", reports / "compare/drift.json")
+    segmentation = read_shards(reports / "segment", segment.datasets, segment.shards)
+    if not segmentation.lost:
+        # The first record of a digest: judged once, whatever is computed again later.
+        yield Artifact("record/drift.json", reports / "compare/drift.json", once=True)
+    for path in _files(reports / "compare", "*.csv"):
         yield Artifact(f"compare/{path.name}", path)
-    yield Artifact("report/index.html", Path("reports/report/index.html"))
-    for path in _files(Path("reports/report/figures"), "*.*"):  # each picture with its numbers
+    yield Artifact("report/index.html", reports / "report/index.html")
+    for path in _files(reports / "report/figures", "*.*"):  # each picture with its numbers
         yield Artifact(f"figures/{path.name}", path)
-    segmentation = read_shards(Path("reports/segment"), segment.datasets, segment.shards)
-    manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
-    yield Artifact(MASKS, members=tuple(keep_masks(manifests, segmentation, segment.contrasts, scratch)))
+    manifests = [read_manifest(root / f"data/fetch/{name}.json") for name in segment.datasets]
+    kept = keep_masks(manifests, segmentation, segment.contrasts, scratch, root / CLONES)
+    yield Artifact(MASKS, members=tuple(kept))
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

@@ -65,7 +65,7 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
     versions = store.versions()
     version = next((known for known in versions if known.tags.get("digest") == tags["digest"]), None)
     if version is None:
-        number = store.create_version(run, tags, f"{record.label}: {record.summary}")
+        number = store.create_version(run, tags)
         versions = store.versions()
         version = next(known for known in versions if known.number == number)
     if version.run_id != run.run_id:
@@ -75,20 +75,27 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
             "then run `dvc repro register` again."
         )
     store.ensure_version_tags(version, tags)
-    # Once only: an alias that a person moved afterwards stays where it was moved to.
-    if version.tags.get("aliased") != "yes":
+    # Once only: an alias that a person moved afterwards stays where it was moved to. Not before all was delivered.
+    if version.tags.get("aliased") != "yes" and not record.lost:
         first = version.number == versions[0].number
         taken = {alias for known in versions for alias in known.aliases}
-        later = PASSED_ALIASES if record.verdict["passed"] else LATER_ALIASES
+        later = PASSED_ALIASES if record.verdict["passed"] and not _overtaken(versions, record) else LATER_ALIASES
         # Verdict and judges before the alias: moved first, an interruption would leave the version its own champion.
         verdict = {"drift": str(record.verdict["drift"]), "quality": str(record.verdict["quality"])}
         store.ensure_version_tags(version, {**verdict, **record.judged})
+        store.describe(version, f"{record.label}: {record.summary}")
         for alias in FIRST_ALIASES if first else later:
             if not first or alias not in taken:
                 store.set_alias(alias, version.number)
         store.ensure_version_tags(version, {"aliased": "yes"})
         return next(known for known in store.versions() if known.number == version.number)
     return version
+
+
+def _overtaken(versions: Sequence[Version], record: Record) -> bool:
+    """Whether another release became champion since the history of this one was asked for: it did not judge this."""
+    champion = next((known.tags.get("digest", "") for known in versions if "champion" in known.aliases), "")
+    return champion not in {record.digest, record.judged.get("judged_champion", "")}
 
 
 def log_training(

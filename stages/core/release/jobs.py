@@ -1,0 +1,72 @@
+"""The jobs of a release, each as one function of the checkout, in the order in which the workflow runs them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from stages.core import bundle
+from stages.core.errors import CordriftError
+from stages.core.github import Repository
+from stages.core.monitoring import bring, data_stages, run_stages, shard_stages, workspace
+from stages.core.params import load_params
+from stages.core.release import judging
+from stages.core.release.gathering import hand_over
+from stages.core.release.names import ASSETS, BUNDLE, FIGURE, SHARDS
+from stages.core.release.planning import cache, fetch_bundle, outputs
+from stages.core.release.summary import judged_summary, published_summary
+from stages.core.runner import write_outputs, write_summary
+from stages.core.workspace import profile_file
+
+
+def plan(root: Path, repository: Repository, tag: str, profile: str) -> None:
+    """Fetch and verify the bundle of the release, and say which shards there are."""
+    params = load_params(profile_file(root, profile))
+    verified = fetch_bundle(repository, tag, root)
+    write_outputs(outputs(root, params, verified.digest))
+
+
+def key(root: Path, profile: str) -> None:
+    """Say under which key the test datasets of a profile are cached."""
+    write_outputs(cache(root, load_params(profile_file(root, profile))))
+
+
+def data(root: Path, profile: str) -> None:
+    """Bring what is missing of the test datasets into the profile's scratch workspace, and check it."""
+    folder = root / ".monitor" / profile
+    run_stages(folder, data_stages(workspace(root, folder, profile, "data")))
+
+
+def segment(root: Path, profile: str, device: str | None, shard: int) -> None:
+    """Segment one shard and leave its masks in ``release/shards``."""
+    verified = bundle.read(root / BUNDLE)
+    folder = root / ".monitor" / profile
+    params = workspace(root, folder, profile, "shard", device)
+    if shard not in params.segment.shards:
+        raise CordriftError(f"there is no shard {shard} in the profile {profile}; there are {params.segment.shards}.")
+    bring(verified, root / BUNDLE, folder)
+    run_stages(folder, [*data_stages(params), *shard_stages(params, [shard])])
+    print(f"shard {shard}: {hand_over(folder, root / SHARDS, shard, params)}")
+
+
+def judge(root: Path, repository: Repository, tag: str, profile: str, device: str | None) -> None:
+    """Judge the release and write what goes beside its bundle."""
+    judged = judging.judge(root, repository, tag, profile, device)
+    write_summary(judged_summary(judged.facts, judged.history))
+
+
+def publish(root: Path, repository: Repository, tag: str) -> None:
+    """Put what was judged beside the bundle of the release; what is there already stays.
+
+    Raises
+    ------
+    CordriftError
+        Nothing was judged, or no such release.
+    """
+    files = sorted(path for path in (root / ASSETS).glob("*") if path.is_file())
+    if not files:
+        raise CordriftError(f"{root / ASSETS} holds nothing to publish; `cordrift release judge` writes it.")
+    release = repository.release(tag)
+    done = [(path.name, repository.upload(release, path, path.name)) for path in files]
+    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+    write_summary(published_summary(f"{server}/{repository.name}", tag, FIGURE, done))

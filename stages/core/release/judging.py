@@ -1,0 +1,145 @@
+"""A release judged: from its shards to the files that go beside its bundle."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stages.core import bundle
+from stages.core.archives import pack
+from stages.core.change.facts import Facts, compared_with, imported_digests, read_side, read_tables
+from stages.core.change.facts import gather as gather_facts
+from stages.core.change.provenance import release_provenance
+from stages.core.change.report import write_change_report
+from stages.core.cohort import read_manifest
+from stages.core.errors import CordriftError
+from stages.core.files import read_json, whole_folder, write_json
+from stages.core.github import Repository
+from stages.core.monitoring import JUDGING, bring, data_stages, run_stages, workspace
+from stages.core.params import Params
+from stages.core.provenance import code_revision
+from stages.core.release.archive import copy_masks, write_record
+from stages.core.release.gathering import gather
+from stages.core.release.history import rebuild
+from stages.core.release.names import ASSETS, BUNDLE, FIGURE, RECORD_ZIP, SHARDS, label_of
+from stages.core.store.client import Store, open_store
+from stages.core.store.packaged import version_identity
+from stages.core.store.record import Record, collect
+
+#: Tables and pages of the workspace that go to the release as they are.
+COPIED = {
+    "csa_measures.csv": "measure/measures.csv",
+    "drift.json": "compare/drift.json",
+    "conversion.csv": "compare/conversion.csv",
+    "report.html": "report/index.html",
+    FIGURE: f"report/figures/{FIGURE}",
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of a release: its facts, the shards that were lost, and where its history came from."""
+
+    facts: Facts
+    lost: dict[str, str]
+    history: list[str]
+
+
+def judge(root: Path, repository: Repository, tag: str, profile: str, device: str | None) -> Judged:
+    """Gather, measure, compare, report and register a release, and write ``release/assets``.
+
+    MLflow keeps the history where ``MLFLOW_TRACKING_URI`` names it; else it is rebuilt from the earlier releases.
+
+    Raises
+    ------
+    CordriftError
+        No bundle in ``release/bundle``, a stage that fails, or a history that cannot be had.
+    """
+    label = label_of(tag)
+    verified = bundle.read(root / BUNDLE)
+    folder = root / ".monitor" / profile
+    params = workspace(root, folder, profile, label, device)
+    bring(verified, root / BUNDLE, folder)
+    run_stages(folder, data_stages(params))
+    lost = gather(root / SHARDS, folder, params, verified.digest)
+    for name, why in sorted(lost.items()):
+        print(f"shard {name} is missing: {why}. Nothing is decided without it.")
+    with tempfile.TemporaryDirectory() as kept:
+        scratch = Path(kept)
+        if os.environ.get("MLFLOW_TRACKING_URI", "").strip():
+            store, history = open_store(params.registration.model, folder), ["from MLflow"]
+        else:
+            store, history = _from_releases(folder, repository, tag, params, scratch)
+        run_stages(folder, JUDGING)
+        return Judged(_assets(root, folder, store, params, scratch), lost, history)
+
+
+def _from_releases(
+    folder: Path, repository: Repository, tag: str, params: Params, scratch: Path
+) -> tuple[Store, list[str]]:
+    (folder / "mlflow.db").unlink(missing_ok=True)
+    shutil.rmtree(folder / "mlartifacts", ignore_errors=True)
+    store = open_store(params.registration.model, folder)
+    place = scratch / "history"
+    place.mkdir()
+    said = rebuild(store, repository, tag, params.segment.datasets[0], place)
+    return store, said or ["no earlier release"]
+
+
+def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Path) -> Facts:
+    """Write ``release/assets`` from a workspace in which everything ran."""
+    masks = scratch / "masks"
+    masks.mkdir()
+    record = collect(params.registration.label, params.segment, masks, folder)
+    run = store.find_run(version_identity(record.digest))
+    if run is None:
+        raise CordriftError(f"MLflow at {store.location.name} holds no run of the bundle {record.digest[:12]}.")
+    record = _with_first(record, store, run.run_id, scratch)
+    facts = _facts(folder, store, params, record.digest, scratch)
+    with whole_folder(root / ASSETS) as part:
+        for name, source in COPIED.items():
+            shutil.copyfile(folder / "reports" / source, part / name)
+        figures = sorted((folder / "reports/report/figures").iterdir())
+        pack(part / "figures.zip", {path.name: path for path in figures})
+        copy_masks(record, part / "kept_masks.zip", scratch)
+        write_record(part / RECORD_ZIP, record, run.params, scratch)
+        write_change_report(part, facts)
+        write_json(part / "provenance.json", release_provenance(facts, judged_by=code_revision(root)))
+    return facts
+
+
+def _with_first(record: Record, store: Store, run_id: str, scratch: Path) -> Record:
+    """The record with what the store keeps of the first judgement, in the place of today's."""
+    artifacts = []
+    for artifact in record.artifacts:
+        if artifact.once:
+            first = scratch / "first" / artifact.path
+            store.fetch(run_id, artifact.path, first)
+            artifact = replace(artifact, source=first)
+        artifacts.append(artifact)
+    return replace(record, artifacts=tuple(artifacts))
+
+
+def _facts(folder: Path, store: Store, params: Params, digest: str, scratch: Path) -> Facts:
+    drift = read_json(folder / "reports/compare/drift.json")
+    wanted = compared_with(drift)
+    old = None
+    if wanted is not None:
+        place = scratch / "old"
+        run = store.find_run(version_identity(wanted))
+        for name in ("provenance.json", "training_data.json") if run else ():
+            if run and f"bundle/{name}" in store.read_index(run):
+                store.fetch(run.run_id, f"bundle/{name}", place / name)
+        old = read_side(place, label=run.tags.get("cordrift.label", "") if run else "", digest=wanted)
+    return gather_facts(
+        read_side(folder / "data/package", label=params.registration.label, digest=digest),
+        old,
+        drift,
+        read_tables(folder / "reports/compare"),
+        pins=[read_manifest(folder / f"data/fetch/{name}.json") for name in params.segment.datasets],
+        settings=params.segment,
+        imported=imported_digests(read_json(folder / "reports/history/priors.json")),
+    )

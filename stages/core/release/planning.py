@@ -1,0 +1,65 @@
+"""The beginning of a release: its bundle, verified, the shards of its jobs, and what its data are cached under."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from stages.core import bundle
+from stages.core.archives import unpack
+from stages.core.errors import CordriftError
+from stages.core.files import digest_of, whole_folder
+from stages.core.github import MOST_ASSET_BYTES, Repository
+from stages.core.params import Params
+from stages.core.registry import FROZEN, REGISTRY, entry, load_registry, read_frozen
+from stages.core.release.names import BUNDLE, BUNDLE_ZIP, label_of
+from stages.core.shards import check_shards
+
+#: Of a bundle, unpacked: safetensors hardly shrink, so a zip of GitHub's size holds hardly more.
+MOST_BUNDLE_BYTES = 4 << 30
+
+
+def fetch_bundle(repository: Repository, tag: str, root: Path) -> bundle.Bundle:
+    """Bring the bundle of a release to ``release/bundle``, verified.
+
+    Raises
+    ------
+    CordriftError
+        A tag that is no name, no such release or asset, a zip that is none or leads out of itself, or no bundle.
+    """
+    label_of(tag)
+    release = repository.release(tag)
+    with tempfile.TemporaryDirectory() as scratch:
+        packed = Path(scratch) / BUNDLE_ZIP
+        repository.download(release, BUNDLE_ZIP, packed, MOST_ASSET_BYTES)
+        return open_bundle(packed, root / BUNDLE)
+
+
+def open_bundle(packed: Path, folder: Path) -> bundle.Bundle:
+    """Unpack a zip of a bundle into ``folder`` and verify it; nothing is left where it is none."""
+    with whole_folder(folder) as part:
+        unpack(packed, part, most_bytes=MOST_BUNDLE_BYTES)
+        try:
+            return bundle.read(part)
+        except CordriftError as error:
+            raise CordriftError(f"{packed.name} holds no bundle: {error}".replace(f"{part}/", "")) from error
+
+
+def outputs(root: Path, params: Params, digest: str) -> dict[str, str]:
+    """What the jobs after `plan` need: outputs of a step, each one line."""
+    check_shards(params.segment.shards)
+    return {"digest": digest, "shards": json.dumps(sorted(params.segment.shards)), **cache(root, params)}
+
+
+def cache(root: Path, params: Params) -> dict[str, str]:
+    """Folder of the monitored data and the key of their cache: outputs of a step.
+
+    The key is by the pins and patterns of their datasets and the frozen participants.
+    """
+    registry = load_registry(root / REGISTRY)
+    names = params.segment.datasets
+    pins = {name: entry(registry, name, root / REGISTRY).model_dump(mode="json") for name in names}
+    frozen = sorted([row.participant, row.dataset] for row in read_frozen(root / FROZEN) if row.dataset in names)
+    key = f"cordrift-frozen-{params.profile}-{digest_of([pins, frozen])[:16]}"
+    return {"cache_path": f".monitor/{params.profile}", "cache_key": key}

@@ -1,0 +1,32 @@
+"""Two comparisons side by side: every number of two metrics.json, as a Markdown table.
+
+``dvc metrics diff`` compares two revisions of one checkout; this one compares any two files.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from stages.core.drift.metrics_difference import metrics_difference
+from stages.core.errors import CordriftError, run
+from stages.core.files import read_json
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="cordrift diff-metrics", description=__doc__)
+    parser.add_argument("old", type=Path, metavar="OLD.json", help="a reports/compare/metrics.json")
+    parser.add_argument("new", type=Path, metavar="NEW.json")
+    options = parser.parse_args(arguments)
+    try:
+        print(metrics_difference(read_json(options.old), read_json(options.new)))
+    except ValueError as error:
+        raise CordriftError(
+            f"{options.old} and {options.new} cannot be compared: {error}; reports/compare/metrics.json is expected."
+        ) from error
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,71 @@
+"""One job of a release each, in this order: plan, data, segment, judge, publish; by hand in one checkout the same.
+
+`key` names the cache of the test datasets. `accept` is for a lab without an MLflow server: a person accepts a release,
+whatever its verdict. Repository and access come from GITHUB_REPOSITORY, GITHUB_TOKEN and GITHUB_API_URL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stages.core.children import user_name
+from stages.core.errors import run
+from stages.core.github import open_repository
+from stages.core.release import jobs
+from stages.core.release.promotions import accept
+
+#: Whose test datasets a release is judged on, where neither the option nor CORDRIFT_PROFILE says so.
+PROFILE = "spine-generic"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the job that is named first."""
+    options = _parser().parse_args(arguments)
+    root, job = Path(), options.job
+    if job == "plan":
+        jobs.plan(root, open_repository(), options.tag, options.profile)
+    elif job == "key":
+        jobs.key(root, options.profile)
+    elif job == "data":
+        jobs.data(root, options.profile)
+    elif job == "segment":
+        jobs.segment(root, options.profile, options.device, options.shard)
+    elif job == "judge":
+        jobs.judge(root, open_repository(), options.tag, options.profile, options.device)
+    elif job == "publish":
+        jobs.publish(root, open_repository(), options.tag)
+    else:
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        person = options.by or user_name() or getpass.getuser()
+        done = accept(open_repository(), options.tag, who=person, why=options.reason, when=when)
+        print(f"{options.tag} (bundle {done.digest[:12]}) is accepted: releases after it are judged against it.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cordrift release", description=__doc__)
+    jobs = parser.add_subparsers(dest="job", required=True)
+    for name in ("plan", "key", "data", "segment", "judge", "publish", "accept"):
+        job = jobs.add_parser(name)
+        if name not in {"key", "data", "segment"}:
+            job.add_argument("--tag", required=True, help="of the release")
+        if name not in {"publish", "accept"}:
+            profile = os.environ.get("CORDRIFT_PROFILE") or PROFILE
+            job.add_argument("--profile", default=profile, help="a file of params/ (default: %(default)s)")
+        if name in {"segment", "judge"}:
+            device = os.environ.get("CORDRIFT_DEVICE") or None
+            job.add_argument("--device", choices=["cpu", "cuda"], default=device, help="default: the profile's")
+        if name == "segment":
+            job.add_argument("--shard", type=int, required=True)
+        if name == "accept":
+            job.add_argument("--reason", required=True, help="kept with the release, for everybody to read")
+            job.add_argument("--by", metavar="NAME", help="who decides (default: the name that git knows)")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,224 @@
+"""A release's record and history: what one store holds comes back in another, from the assets of releases alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from github_api import GitHubServer
+from store_workspace import MODEL, A, B, C, contents, empty_store, workspace
+
+from stages import history, register, release
+from stages.core.errors import CordriftError
+from stages.core.files import read_json, write_json
+from stages.core.github import open_repository
+from stages.core.params import load_params
+from stages.core.release import drafting
+from stages.core.release.archive import read_record, write_record
+from stages.core.release.gathering import MISSING, gather, hand_over
+from stages.core.release.history import rebuild
+from stages.core.release.names import PROMOTION, RECORD_ZIP, label_of
+from stages.core.release.planning import cache
+from stages.core.segmented import read_shards
+from stages.core.store.client import Store, open_store
+from stages.core.store.packaged import version_identity
+from stages.core.store.record import collect
+from stages.core.wording import short
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def github() -> Iterator[GitHubServer]:
+    with GitHubServer() as server:
+        yield server
+
+
+def judge(root: Path, *, passed: bool, drift: str = "drifted", quality: str = "same") -> None:
+    value = read_json(root / "reports/compare/drift.json")
+    verdict = {"drift": drift, "quality": quality, "passed": passed, "reasons": [f"{drift}. Why"]}
+    write_json(root / "reports/compare/drift.json", {**value, "verdict": verdict})
+
+
+def registered(lab: Path, monkeypatch: pytest.MonkeyPatch, digest: str, label: str, *, passed: bool = True) -> bytes:
+    """Register a version in the workspace's store and return its record as a release would carry it."""
+    workspace(lab, digest, label=label)
+    monkeypatch.chdir(lab)
+    history.main()
+    judge(lab, passed=passed, drift="equivalent" if passed else "drifted")
+    register.main()
+    store = open_store(MODEL, lab)
+    scratch = lab / f"scratch-{label}"
+    (scratch / "masks").mkdir(parents=True)
+    record = collect(label, load_params(lab / "params.yaml").segment, scratch / "masks", lab)
+    run = store.find_run(version_identity(digest))
+    assert run is not None
+    write_record(scratch / RECORD_ZIP, record, run.params, scratch)
+    return (scratch / RECORD_ZIP).read_bytes()
+
+
+def replayed(folder: Path, github: GitHubServer, tag: str) -> tuple[Store, list[str]]:
+    """A new store, filled from the releases."""
+    (folder / "scratch").mkdir(parents=True)
+    (folder / "mlflow.db").write_bytes(empty_store().read_bytes())
+    store = open_store(MODEL, folder)
+    said = rebuild(store, open_repository(github.environment()), tag, "frozen", folder / "scratch")
+    return store, said
+
+
+def without_bundle(found: dict[str, object]) -> dict[str, object]:
+    """What a store holds, less training runs and the weights, which a record leaves out."""
+    runs = {}
+    for name, run in found["runs"].items():  # type: ignore[attr-defined]
+        if name.startswith("version"):
+            kept = {
+                path: content
+                for path, content in run["files"].items()
+                if not path.endswith((".safetensors", "index.json"))
+            }
+            tags = {key: value for key, value in run["tags"].items() if key != "cordrift.artifacts"}
+            runs[name[:9]] = {**run, "files": kept, "tags": tags}
+    return {"runs": runs, "versions": found["versions"]}
+
+
+def test_a_history_of_releases_gives_the_store_that_they_were_judged_in(
+    tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Aliases too: v2 passed and is champion, v3 did not and is candidate; v1 stays the anchor."""
+    lab = tmp_path / "lab"
+    for number, (digest, passed) in enumerate([(A, True), (B, True), (C, False)], 1):
+        record = registered(lab, monkeypatch, digest, f"v{number}", passed=passed)
+        github.add_release(f"v{number}", published=f"2026-0{number}-01T00:00:00Z", assets={RECORD_ZIP: record})
+    store, said = replayed(tmp_path / "other", github, "v9")
+    assert {v.tags["label"]: v.aliases for v in store.versions()} == {
+        "v1": ("anchor",), "v2": ("champion",), "v3": ("candidate",),
+    }  # fmt: skip
+    assert said == [f"v{n}: bundle {short(d)}, from {RECORD_ZIP}" for n, d in ((1, A), (2, B), (3, C))]
+    assert without_bundle(contents(tmp_path / "other")) == without_bundle(contents(lab))
+
+
+def test_what_was_published_later_is_no_part_of_a_releases_history(
+    tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, digest in enumerate([A, B, C], 1):
+        record = registered(tmp_path / "lab", monkeypatch, digest, f"v{number}")
+        github.add_release(f"v{number}", published=f"2026-0{number}-01T00:00:00Z", assets={RECORD_ZIP: record})
+    github.add_release("v0.9", draft=True, assets={RECORD_ZIP: b"a draft is not looked at"})
+    store, said = replayed(tmp_path / "other", github, "v2")
+    assert [version.tags["label"] for version in store.versions()] == ["v1", "v2"]
+    assert said == [f"v1: bundle {short(A)}, from {RECORD_ZIP}"], "of itself it has its declaration, and no prior"
+
+
+def test_an_acceptance_moves_champion_and_anchor_at_its_time(
+    tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, (digest, passed) in enumerate([(A, True), (B, False)], 1):
+        record = registered(tmp_path / "lab", monkeypatch, digest, f"v{number}", passed=passed)
+        github.add_release(f"v{number}", published=f"2026-0{number}-01T00:00:00Z", assets={RECORD_ZIP: record})
+    for key, value in github.environment().items():
+        monkeypatch.setenv(key, value)
+    release.main(["accept", "--tag", "v2", "--reason", "looked at", "--by", "a person"])
+    assert "releases after it are judged against it" in capsys.readouterr().out
+    value = json.loads(github.assets("v2")[PROMOTION])
+    assert (value["who"], value["why"], value["digest"]) == ("a person", "looked at", B)
+    store, said = replayed(tmp_path / "other", github, "v9")
+    assert {v.tags["label"]: v.aliases for v in store.versions()} == {"v1": (), "v2": ("anchor", "champion")}
+    assert said[-1] == "v2 was accepted by a person: looked at"
+    with pytest.raises(CordriftError, match="needs a reason"):
+        release.main(["accept", "--tag", "v2", "--reason", " "])
+
+
+def test_tables_of_earlier_releases_are_imported_and_others_are_named(tmp_path: Path, github: GitHubServer) -> None:
+    rows = ["SCT Version,Filename,Slice (I->S),VertLevel,MEAN(area),STD(area),SUM(length)"]
+    rows += [
+        f"6.5,/x/sub-01_{name}_seg_v2.0.nii.gz,10:20,2:3,{area},1.0,35.1" for name, area in (("T1w", 70), ("T2w", 71))
+    ]
+    table = "\n".join(rows) + "\n"
+    github.add_release("v2.0", published="2025-01-01T00:00:00Z", assets={"csa_c2c3__model_v2.0.csv": table.encode()})
+    github.add_release("docs", published="2025-02-01T00:00:00Z", assets={"paper.pdf": b"%PDF"})
+    store, said = replayed(tmp_path / "other", github, "v9")
+    assert [version.tags["label"] for version in store.versions()] == ["v2.0"]
+    assert "imported from csa_c2c3__model_v2.0.csv" in said[0]
+    assert said[1] == f"docs: no {RECORD_ZIP}, so it is not in the history"
+
+
+def test_a_record_that_was_tampered_with_stops_the_judgement(tmp_path: Path, github: GitHubServer) -> None:
+    github.add_release("v1", published="2026-01-01T00:00:00Z", assets={RECORD_ZIP: b"no zip"})
+    with pytest.raises(CordriftError, match="cannot be read as a zip"):
+        replayed(tmp_path / "other", github, "v9")
+
+
+def test_a_record_comes_back_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = registered(tmp_path / "lab", monkeypatch, A, "v1")
+    (tmp_path / "record.zip").write_bytes(packed)
+    (tmp_path / "out").mkdir()
+    found = read_record(tmp_path / "record.zip", tmp_path / "out")
+    (tmp_path / "masks").mkdir()
+    was = collect("v1", load_params(tmp_path / "lab/params.yaml").segment, tmp_path / "masks", tmp_path / "lab")
+    light = {a.path: a.digest() for a in was.artifacts if not a.path.endswith(".safetensors")}
+    assert {artifact.path: artifact.digest() for artifact in found.artifacts} == light
+    assert (found.digest, found.label, found.series, found.judged) == (was.digest, was.label, was.series, was.judged)
+    assert {key: str(value) for key, value in found.metrics.items()} == {k: str(v) for k, v in was.metrics.items()}
+
+
+# Shards ---
+
+
+def test_shards_are_gathered_and_one_of_another_bundle_counts_as_lost(tmp_path: Path) -> None:
+    work, shards = workspace(tmp_path / "work", A, store=False), tmp_path / "shards"
+    params = load_params(work / "params.yaml")
+    digest = gather_inference(work, params)
+    for shard in (0, 1):
+        hand_over(work, shards, shard, params)
+    assert gather(shards, work, params, A) == {}
+    assert read_shards(work / "reports/segment", ["frozen"], [0, 1]).inference == digest
+    assert gather(shards, work, params, B) == {
+        f"frozen/{n}": f"its masks are of the bundle {short(A)} or of other settings" for n in (0, 1)
+    }
+    for path in sorted((shards / "segmented-1").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    assert gather(shards, work, params, A) == {"frozen/1": MISSING}
+
+
+def gather_inference(work: Path, params: object) -> str:
+    """Give the made-up shards the digest of the settings that params really have."""
+    from stages.core.nnunet.inference import inference_digest
+
+    digest = inference_digest(params.segment)  # type: ignore[attr-defined]
+    for path in work.glob("reports/segment/*/*/manifest.json"):
+        value = read_json(path)
+        write_json(path, {**value, "inference": digest})
+    return digest
+
+
+# Names ---
+
+
+@pytest.mark.parametrize("tag", ['v1.0";curl x|sh;"', "../x", "-n", "", "v1 0", "v1\nx=y"])
+def test_a_tag_that_is_no_name_is_refused(tag: str) -> None:
+    with pytest.raises(CordriftError, match="cannot be the label"):
+        label_of(tag)
+
+
+def test_the_key_of_the_cache_follows_the_pin_and_the_participants(tmp_path: Path) -> None:
+    params = load_params(REPOSITORY / "params/spine-generic.yaml")
+    for name in ("data/datasets.yaml", "data/frozen.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((REPOSITORY / name).read_bytes())
+    key = cache(tmp_path, params)["cache_key"]
+    assert key == cache(REPOSITORY, params)["cache_key"]
+    text = (tmp_path / "data/frozen.csv").read_text(encoding="utf-8")
+    (tmp_path / "data/frozen.csv").write_text("\n".join(text.splitlines()[:-1]) + "\n", encoding="utf-8")
+    assert cache(tmp_path, params)["cache_key"] != key
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"), [([], "v1.0.0"), (["v1.9.0", "v1.10.2", "notes"], "v1.11.0"), (["v2.0", "v10.0"], "v10.1.0")]
+)
+def test_the_next_tag_is_the_next_minor_version(github: GitHubServer, tags: list[str], expected: str) -> None:
+    for tag in tags:
+        github.add_release(tag)
+    github.add_release("v99.0", draft=True)
+    assert drafting.next_tag(open_repository(github.environment()).releases()) == expected
