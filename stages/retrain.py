@@ -1,7 +1,6 @@
-"""The steps of a retraining on a runner: `pull` what DVC's remote has, `train` up to the bundle, `push` what is new.
+"""A retraining on a runner: what DVC's remote has is pulled, the pipeline runs up to the bundle, what is new is pushed.
 
-The remote is DVC_REMOTE_URL (a bucket or a folder); without it `pull` and `push` say so and do nothing. Its credentials
-are needed by these two alone.
+The remote is DVC_REMOTE_URL (a bucket or a folder); without it everything that changed is trained here, and stays here.
 """
 
 from __future__ import annotations
@@ -18,22 +17,19 @@ REMOTE = "DVC_REMOTE_URL"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the step that is named first."""
-    parser = argparse.ArgumentParser(prog="cordrift retrain", description=__doc__)
-    parser.add_argument("step", choices=["pull", "train", "push"])
-    step = parser.parse_args(arguments).step
-    root = Path()
-    if step == "train":
-        # What monitors comes with the release: there the rule is declared before the results.
+    """Pull, train, push."""
+    argparse.ArgumentParser(prog="cordrift retrain", description=__doc__).parse_args(arguments)
+    root, remote = Path(), os.environ.get(REMOTE, "").strip()
+    if not remote:
+        print(f"{REMOTE} is not set: nothing is pulled or pushed.")
         dvc(root, "repro", "package")
         return
-    remote = os.environ.get(REMOTE, "").strip()
-    if not remote:
-        print(f"{REMOTE} is not set: nothing to {step}; the next run trains anew.")
-        return
     dvc(root, "remote", "add", "--local", "--force", "--default", "lab", remote)
-    # The run cache too: it knows what was trained before, whether or not dvc.lock was committed.
-    dvc(root, step, "--run-cache", *(["--allow-missing"] if step == "pull" else []))
+    # With the run cache: it knows what was trained before, whether or not dvc.lock was committed.
+    dvc(root, "pull", "--run-cache", "--allow-missing")
+    # Up to the bundle: its rule is declared, and its results come, when it is released.
+    dvc(root, "repro", "--pull", "package")
+    dvc(root, "push", "--run-cache")
 
 
 if __name__ == "__main__":

@@ -69,24 +69,21 @@ def judge(root: Path, repository: Repository, tag: str, profile: str, device: st
         print(f"shard {name} is missing: {why}. Nothing is decided without it.")
     with tempfile.TemporaryDirectory() as kept:
         scratch = Path(kept)
-        if os.environ.get("MLFLOW_TRACKING_URI", "").strip():
-            store, history = open_store(params.registration.model, folder), ["from MLflow"]
-        else:
-            store, history = _from_releases(folder, repository, tag, params, scratch)
+        history = ["from MLflow"]
+        if not os.environ.get("MLFLOW_TRACKING_URI", "").strip():
+            history = _from_releases(folder, repository, tag, params, scratch)
         run_stages(folder, JUDGING)
+        store = open_store(params.registration.model, folder)  # anew: it knows what the stages made
         return Judged(_assets(root, folder, store, params, scratch), lost, history)
 
 
-def _from_releases(
-    folder: Path, repository: Repository, tag: str, params: Params, scratch: Path
-) -> tuple[Store, list[str]]:
+def _from_releases(folder: Path, repository: Repository, tag: str, params: Params, scratch: Path) -> list[str]:
     (folder / "mlflow.db").unlink(missing_ok=True)
     shutil.rmtree(folder / "mlartifacts", ignore_errors=True)
     store = open_store(params.registration.model, folder)
     place = scratch / "history"
     place.mkdir()
-    said = rebuild(store, repository, tag, params.segment.datasets[0], place)
-    return store, said or ["no earlier release"]
+    return rebuild(store, repository, tag, params.segment.datasets[0], place) or ["no earlier release"]
 
 
 def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Path) -> Facts:
