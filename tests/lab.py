@@ -55,7 +55,9 @@ class Lab:
 
     def release(self, tag: str, **options: Any) -> Run:
         """Run release.yml as the publication of a release sets it going."""
-        return self._run("release", event_name="release", event={"release": {"tag_name": tag}}, **options)
+        return self._run(
+            "release", event_name="release", event={"action": "published", "release": {"tag_name": tag}}, **options
+        )
 
     def _run(
         self,
@@ -79,7 +81,8 @@ class Lab:
             token=self.github.token,
             secrets=secrets,
             variables={**VARIABLES, **(variables or {})},
-            environment={"VENV": sys.prefix, "NO_PROXY": "127.0.0.1", "OMP_WAIT_POLICY": "PASSIVE"},
+            # PYTHONPATH: the commands run the code of the job's checkout, whichever one VENV was made for.
+            environment={"VENV": sys.prefix, "PYTHONPATH": ".", "NO_PROXY": "127.0.0.1", "OMP_WAIT_POLICY": "PASSIVE"},
             api_url=self.github.url,
             server_url=self.github.origin,
             state=self.state,
