@@ -38,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     location.check(place)
     command = server(place.database, options.host, _free(options.host, options.port))
-    print(f"Dashboard of {place.database}: http://{options.host}:{options.port}")
+    address = f"http://{options.host}:{options.port}"
+    print(f"Dashboard of {place.database}: {address}")
+    # MLflow opens on a page for chat models; this one lists what is here.
+    print(f"Models, their versions and verdicts: {address}/#/models?workflowType=machine_learning")
     print("(ready in about 10 seconds; Ctrl-C ends it)")
     sys.stdout.flush()  # exec does not
     os.execve(sys.executable, command, {**os.environ, **ENVIRONMENT})  # noqa: S606 - an argument list, no shell

@@ -1,6 +1,7 @@
 """Accept a version with a reason: it becomes champion and anchor, whatever the verdict was.
 
-Users of the older versions convert with the factors of its run (compare/conversion.csv).
+Its factors are published with it: users of the version before multiply by them (CSA in its tag `cordrift.conversion`,
+every metric in compare/conversion.csv of its run).
 """
 
 from __future__ import annotations
@@ -33,8 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     label, verdict = version.tags.get("label", ""), version.tags.get("drift", "not judged")
     print(f"{store.model} version {version.number} ({label}) is champion and anchor. Its drift was: {verdict}.")
     for role, number in done.before.items():
-        if number not in {None, version.number}:
-            print(f"  {role} was version {number}; its numbers are converted with compare/conversion.csv of this run")
+        if number is not None and number != version.number:
+            print(f"  {role} was version {number}")
+    for number in sorted({number for number in done.before.values() if number} - {version.number}):
+        print(f"  {_converted(number, done.factors.get(number))}")
+
+
+def _converted(number: int, factors: dict[str, dict[str, float]] | None) -> str:
+    if factors is None:
+        return f"CSA of version {number}: no factor to this version is known, for it was not compared with it"
+    said = ", ".join(f"{contrast} {value['factor']:.4f}" for contrast, value in factors.items() if "factor" in value)
+    return f"CSA of version {number} is multiplied by: {said} (published; every metric in compare/conversion.csv)"
 
 
 if __name__ == "__main__":

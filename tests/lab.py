@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from actions.caches import State
-from actions.checkout import git
+from actions.checkout import git, repository_of
 from actions.results import Run
 from actions.runner import run_workflow
 from github_api import GitHubServer
@@ -98,16 +97,7 @@ def make_lab(folder: Path, github: GitHubServer) -> Lab:
     if not (Path(sys.prefix) / ".ready").exists():
         pytest.skip("these tests run the workflow files in the environment that `make setup` makes")
     fork = folder / "fork"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (fork / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, fork / name)
+    repository_of(ROOT, fork)
     shutil.copyfile(fork / "params/micro.yaml", fork / "params.yaml")
     commit = publish(folder / "cohort", "micro", "r1", 2)
     for name in ("micro", "micro-frozen"):
@@ -115,7 +105,6 @@ def make_lab(folder: Path, github: GitHubServer) -> Lab:
             fork / REGISTRY, lambda registry, name=name: registry["datasets"][name].update(url=str(folder / "cohort"))
         )
         pin(fork / REGISTRY, name, "r1", commit)
-    git(fork, "init", "--quiet", "--initial-branch=main")
     commit_all(fork, "the fork of a lab")
     return Lab(folder, github, State(folder / "caches"))
 

@@ -102,3 +102,4 @@ def test_what_is_declared_is_written_by_a_stage() -> None:
         paths += [plot] if isinstance(plot, str) else [path for block in plot.values() for path in block["y"]]
     for path in paths:
         assert any(path.startswith(out + "/") for out in outs), path
+    assert "reports/compare/bias.csv" not in paths, "it holds every prior: their bars would lie over each other"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from store_workspace import MODEL, A, B, C, workspace
 
 from stages import gate, history, promote, register
 from stages.core.errors import CordriftError
-from stages.core.files import read_json, write_json
+from stages.core.files import read_json, write_csv, write_json
 from stages.core.store.client import Version, open_store
 from stages.core.store.promotion import promotions
 
@@ -166,6 +167,26 @@ def test_a_person_moves_champion_and_anchor_and_says_why(lab: Path, capsys: pyte
     assert (entry["who"], entry["why"], entry["champion_before"]) == ("Ada", "=cmd() <b>better</b>", "1")
     assert entry["when"].endswith("+00:00")
     assert now["v2"].tags["drift"] == "drifted", "a promotion rewrites no verdict"
+
+
+def test_a_promotion_publishes_the_conversion_factors(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """CSA factors from the champion before, from the run's own table, stand in a tag of the version."""
+    row = {"prior": A, "metric": "csa_mm2", "contrast": "T1w", "factor": 1.0125, "ci_low": 1.01, "ci_high": 1.015}
+    rows = [row | {"n": 2}, row | {"contrast": "pooled", "factor": 0.98, "ci_low": None, "ci_high": None, "n": 1}]
+    others = [row | {"n": 2, "metric": "solidity", "factor": 3.0}, row | {"n": 2, "prior": "c" * 64, "factor": 4.0}]
+    write_csv(Path("reports/compare/conversion.csv"), pd.DataFrame([*rows, *others]))
+    register.main()
+    promote.main(["v2", "--reason", "looked at"])
+    assert json.loads(versions()["v2"].tags["conversion"]) == {
+        "v1": {
+            "T1w": {"factor": 1.0125, "ci_low": 1.01, "ci_high": 1.015, "n": 2},
+            "pooled": {"factor": 0.98, "n": 1},
+        }
+    }
+    assert "CSA of version 1 is multiplied by: T1w 1.0125, pooled 0.9800 (published" in capsys.readouterr().out
+    promote.main(["v1", "--reason", "back"])
+    assert "CSA of version 2: no factor to this version is known" in capsys.readouterr().out
+    assert "conversion" not in versions()["v1"].tags
 
 
 def test_a_promotion_said_twice_is_kept_once_and_another_is_added(lab: Path) -> None:

@@ -97,6 +97,9 @@ def test_first_version(lab: Path) -> None:
     assert metrics == pytest.approx(expected), "no bias to a champion yet, so no such metric"
     assert version["params"]["train.optimiser.name"] == "AdamW"
     assert "| dice_mean | 0.8 |" in version["tags"]["mlflow.note.content"]
+    said = "drift drifted, quality better; CSA STD 2.00 mm²"
+    assert version["tags"]["mlflow.note.content"].startswith(f"**v1: {said}**")
+    assert client.open_store(MODEL).client.get_model_version(MODEL, "1").description == f"v1: {said}"
     assert set(version["files"]) == {
         "bundle/model.json",
         "bundle/provenance.json",
@@ -115,7 +118,7 @@ def test_first_version(lab: Path) -> None:
         "masks.zip",
         "index.json",
     }
-    assert training["tags"]["mlflow.parentRunId"] == "v1"
+    assert training["tags"]["mlflow.parentRunId"] == "v1 (drifted, better)"
     assert training["metrics"]["train_loss"] == [(0, "0.5"), (1, "0.25")]
     assert training["metrics"]["val_loss"] == [(0, "0.6")], "NaN is a gap"
     receipt = {"schema": 1, "digest": A, "model": MODEL, "version": "1", "aliases": ["anchor", "champion"]}
@@ -268,6 +271,8 @@ def test_later_version_is_candidate_with_a_bias(lab: Path) -> None:
     assert run is not None
     assert run.metrics["bias_to_champion_mm2"] == 0.5, "the pooled row, not a contrast's"
     assert run.metrics["bias_to_champion_ci_low_mm2"] == -0.25
+    said = "CSA +0.50 mm² (-0.25 to 1.25) to the champion before it, n = 2"
+    assert said in client.open_store(MODEL).client.get_model_version(MODEL, "2").description
     workspace(lab, C, label="v3")
     history.main()
     register.main()
@@ -294,10 +299,10 @@ def test_label_is_a_tag_and_no_version(lab: Path) -> None:
     register.main()
     state = contents(lab)
     assert [(number, name, tags["label"]) for number, name, _, tags in state["versions"]] == [
-        (1, "v1.0-final", "v1.0-final")
+        (1, "v1.0-final (drifted, better)", "v1.0-final")
     ]
     assert len(state["runs"]) == 2
-    assert state["runs"]["version a 0"]["tags"]["mlflow.note.content"].startswith("**v1.0-final**")
+    assert state["runs"]["version a 0"]["tags"]["mlflow.note.content"].startswith("**v1.0-final: drift")
 
 
 def test_offline_registers_nothing(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,13 +18,15 @@ from cords import Workspace, cord, digest_of_folder, keep_as_prior
 from stages import compare, measure, report
 from stages.core.cohort import read_manifest
 from stages.core.contours import Panel, contour_figure, gallery_figure
-from stages.core.figures import Shown, png_bytes
+from stages.core.drawings import nearest
+from stages.core.figures import Shown, colours, png_bytes
 from stages.core.files import read_csv, read_json, write_json
 from stages.core.keeping import keep_masks
+from stages.core.rows import in_floors
 from stages.core.segmented import read_shards
 from stages.core.store.record import Artifact
 from stages.core.volumes import Volume
-from stages.core.wording import headline, number, shown_versions
+from stages.core.wording import headline, meaning, number, shown_versions, smallest_margin
 from stages.core.worst import worst_cases
 
 GROWN = {"T1w": 0.1, "T2w": -0.1, "T2star": 0.2, "MTon": 0.1, "MToff": 0.3, "DWI": 0.0}
@@ -84,7 +86,10 @@ def test_the_first_thing_said_is_what_moved(finished: Path) -> None:
     heading = text_of(re.search(r"<h1>(.*?)</h1>", page(finished), re.S)[1])  # type: ignore[index]
     assert f"v2 measures the cord {pooled['bias_mm2']:.2f} mm² larger than v1 at C2-C3" in heading
     assert f"95 % interval {pooled['ci_low_mm2']:.2f} to {pooled['ci_high_mm2']:.2f} mm²; n = 3" in heading
-    assert "outside the margin of ±0.65 mm²" in text_of(page(finished))
+    text = text_of(page(finished))
+    assert "lies outside the margin of ±0.65 mm²" in text
+    assert text.index("drift: drifted") < text.index("v2 measures the cord"), "the verdict comes first"
+    assert "None: every case of v2 has a CSA at C2-C3." in text
 
 
 def test_agreement_person_by_person(finished: Path) -> None:
@@ -116,7 +121,8 @@ def test_every_figure_has_its_numbers(finished: Path) -> None:
     names = {path.stem for path in folder.glob("*.png")}
     assert names == FIGURES == {path.stem for path in folder.glob("*.csv")}
     assert len(read_csv(folder / "bias.csv")) == 7
-    assert set(read_csv(folder / "dice.csv")["version"]) == {"b" * 64, "d" * 64}
+    dice = read_csv(folder / "dice.csv")
+    assert {(row.label, row.version) for row in dice.itertuples()} == {("v1", "b" * 64), ("v2", "d" * 64)}
 
 
 def test_nothing_in_it_depends_on_the_day(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +164,7 @@ def test_a_failed_case_is_shown_first(workspace: Workspace) -> None:
     assert "To look at: sub-b" in text
     assert "2 failed contrast(s)" in text
     assert "2 of 18" in text
+    assert re.search(r"Failures .* sub-b DWI failed \d+\.\d mm² sub-b T2star failed \d+\.\d mm² ", text)
 
 
 def test_all_predictions_may_fail(workspace: Workspace) -> None:
@@ -297,11 +304,25 @@ def test_monitored_profiles_of_this_bundle_are_shown(workspace: Workspace) -> No
 # Words and pictures --------------------------------------------------------------------------------------------------
 
 
-def drift(low: float | None, high: float | None, bias: float | None = 0.2) -> dict[str, Any]:
+def drift(
+    low: float | None, high: float | None, bias: float | None = 0.2, *judged: dict[str, Any], verdict: str = "drifted"
+) -> dict[str, Any]:
+    """The part of drift.json that sentences are made of; ``judged`` are rows of the verdict on the prior."""
     pooled = {"bias_mm2": bias, "bias_percent": 0.3, "ci_low_mm2": low, "ci_high_mm2": high, "n": 6}
+    needed = max((row["smallest_margin_mm2"] for row in judged), default=None)
+    said = {"drift": verdict, "passed": verdict in {"equivalent", "first"}, "smallest_margin_mm2": needed}
     return {
         "candidate": {"bundle": "d"}, "range": "C2-C3", "margin_mm2": 0.65, "alpha": 0.05, "min_contrasts": 4,
-        "offline": False, "against": "b", "priors": [{"digest": "b", "pooled": pooled}],
+        "offline": False, "against": "b", "priors": [{"digest": "b", "pooled": pooled}], "contrasts": [],
+        "rule": {"min_participants": 30}, "verdict": {**said, "judges": [{"digest": "b", "rows": list(judged)}]},
+    }  # fmt: skip
+
+
+def row(inner_low: float, inner_high: float, n: int = 49) -> dict[str, Any]:
+    needed = max(abs(inner_low), abs(inner_high))
+    return {
+        "contrast": "pooled", "n": n, "inner_low_mm2": inner_low, "inner_high_mm2": inner_high,
+        "smallest_margin_mm2": needed,
     }  # fmt: skip
 
 
@@ -322,6 +343,53 @@ SHOWN = [Shown("b", "v1", "prior"), Shown("d", "v2", "candidate")]
 )
 def test_the_headline_places_the_interval(low: float | None, high: float | None, says: str) -> None:
     assert says in headline(drift(low, high), SHOWN)[1]
+
+
+def test_the_headline_asks_the_interval_that_the_verdict_asks() -> None:
+    """The 95 % interval reaches over the margin, the 90 % one does not: the verdict is equivalent, and so is said."""
+    said = headline(drift(-0.01, 0.66, 0.3, row(0.05, 0.6), verdict="equivalent"), SHOWN)[1]
+    assert said.startswith("Over all contrasts the 90 % interval (0.05 to 0.60) lies inside the margin of ±0.65 mm²")
+    assert "not enough" not in said
+    apart = headline(drift(-0.1, 0.1, 0.0, row(-0.1, 0.1)), SHOWN)[1]
+    assert "lies inside" in apart
+    assert "That alone is not enough" in apart, "contrasts moved apart"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "says"),
+    [
+        ("first", "moved from. It passes the gate."),
+        ("equivalent", "smaller than the margin. It passes the gate."),
+        ("drifted", "converts, with the factors below. It does not pass"),
+        ("inconclusive", "It is not shown that the measured area stayed"),
+    ],
+)
+def test_what_a_verdict_means_is_said(verdict: str, says: str) -> None:
+    assert says in meaning(drift(0.1, 0.2, verdict=verdict))
+
+
+def test_the_smallest_margin_is_no_promise_to_few() -> None:
+    assert smallest_margin(drift(0.1, 0.2)) == ""
+    assert "every row's interval is 0.60 mm²" in smallest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6)))
+    assert "none passes" not in smallest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6)))
+    few = smallest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6, n=6)))
+    assert few.endswith("With n = 6 none passes: 30 participants are asked for.")
+
+
+@pytest.mark.parametrize(("bias", "says"), [(0.0, "is no more than"), (0.1, "is beyond")])
+def test_a_floor_of_nothing(bias: float, says: str) -> None:
+    record = drift(-0.1, 0.1, bias) | {"floors": {"runner": [{"mean_mm2": 0.0}], "seeds": []}}
+    assert f"{says} the runner's largest mean change, which is 0" in in_floors(record)
+
+
+def test_a_chart_of_many_versions_shows_those_that_judge() -> None:
+    shown = [Shown(f"p{k}", f"v{k}.0", "prior") for k in range(9)] + [Shown("d", "v9.0", "candidate")]
+    priors = [{"digest": f"p{k}", "aliases": ["anchor"] if k == 2 else []} for k in range(9)]
+    assert [item.version for item in nearest({"against": "p8", "priors": priors}, shown)] == ["p2", "p8", "d"]
+    assert nearest({"against": "p8", "priors": priors}, shown[-6:]) == shown[-6:]
+    used = colours(shown)
+    assert len({used[f"p{k}"] for k in range(9)}) == 1, "no colour stands for two versions"
+    assert len(set(colours(shown[-6:]).values())) == 6
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,7 @@ def test_the_pages_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     try:
         assert process.stdout is not None
         assert process.stdout.readline().decode().rstrip().endswith(f"http://127.0.0.1:{port}")
+        assert f"http://127.0.0.1:{port}/#/models?" in process.stdout.readline().decode()
         _wait(f"http://127.0.0.1:{port}/health", process)
         address = f"http://127.0.0.1:{port}/get-artifact?path=report/index.html&run_uuid={run_id}"
         with urllib.request.urlopen(address, timeout=30) as page:

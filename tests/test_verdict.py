@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 from test_drift import CONTRASTS, SERIES, csa_table, version
 
@@ -153,6 +154,18 @@ def test_a_participant_who_fails_in_one_version_leaves_the_pairs_and_counts_as_a
     assert any("failures: worse. 1 of 294 cases failed, 0 of 294 before" in reason for reason in record["reasons"])  # type: ignore[attr-defined]
 
 
+def test_what_is_no_longer_covered_is_not_equivalent() -> None:
+    """The mask did not fail, and has no value at the range; or the case is missing, as when a shard is."""
+    new, old = csa_table(people()), csa_table(people())
+    first = (new["participant"] == "sub-00") & (new["contrast"] == "T1w")
+    for less in (new.assign(csa_mm2=new["csa_mm2"].mask(first)), new[~first]):
+        found = {row.contrast: row for row in judge_drift(pair(less, old), CONTRASTS, RULE)}
+        assert (found["T1w"].n, found["T1w"].verdict, found["T2w"].verdict) == (N - 1, "inconclusive", "equivalent")
+        assert "1 case(s) that were measured before have no value now" in found["T1w"].why
+    for same in (pair(new, old[~first]), pair(new.assign(csa_mm2=new["csa_mm2"].mask(first), failed=first), old)):
+        assert {row.verdict for row in judge_drift(same, CONTRASTS, RULE)} == {"equivalent"}, "found anew, or failed"
+
+
 def test_all_predictions_empty() -> None:
     record = judged(version({sub: [math.nan] * 6 for sub in people()}), (prior(people()), BOTH))
     assert (record["drift"], record["quality"], record["passed"]) == ("inconclusive", "worse", False)
@@ -219,6 +232,22 @@ def test_quality_by_three_criteria(new: Scores, old: Scores, verdicts: list[str]
     found = judge_quality(new, old, RULE)
     assert [row.criterion for row in found] == ["csa_std_mm2", "csa_error_mm2", "failures"]
     assert [row.verdict for row in found] == verdicts
+
+
+@settings(max_examples=40)
+@given(mean=st.floats(-0.5, 0.5), sd=st.floats(0.05, 1.0), margin=st.floats(0.05, 0.5), seed=st.integers(0, 1000))
+def test_not_worse_is_the_one_sided_test_against_the_margin(mean: float, sd: float, margin: float, seed: int) -> None:
+    """Non-inferiority: the hypothesis that it grew by the margin or more is rejected at alpha."""
+    rng = np.random.default_rng(seed)
+    names = pd.Index([f"sub-{k:02d}" for k in range(N)])
+    old = pd.Series(rng.normal(2.0, 0.5, N), index=names)
+    new, same = old + rng.normal(mean, sd, N), pd.Series(1.0, index=names)
+    found = judge_quality(
+        Scores(new, same, 0, 294), Scores(old, same, 0, 294), RULE.model_copy(update={"csa_std_margin_mm2": margin})
+    )[0]
+    p = stats.ttest_1samp(new - old, margin, alternative="less").pvalue
+    assert (found.verdict in {"better", "same"}) == (p < RULE.alpha)
+    assert (found.verdict == "better") == (stats.ttest_rel(new, old).pvalue < RULE.alpha and found.difference < 0)
 
 
 def test_a_seed_floor_widens_the_margin() -> None:

@@ -22,6 +22,9 @@ from stages.core.figures_differences import (
 )
 from stages.core.files import read_csv, read_json
 
+#: Versions that a chart with points side by side, or with a line for each, can show.
+FEW = 6
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -76,29 +79,37 @@ def read_tables(measure: Path, compare: Path, history: Path) -> Tables:
 def draw(tables: Tables, shown: list[Shown]) -> dict[str, Drawing]:
     """Draw the charts, by name."""
     drift = tables.drift
-    contrasts = drift["contrasts"]
+    contrasts, near = drift["contrasts"], nearest(drift, shown)
     level_percent = 100 * (1 - drift["alpha"])
     drawings = {
         "csa_std": Drawing(csa_std_figure(tables.csa_std, shown), tables.csa_std),
         "trend": Drawing(trend_figure(drift["versions"], shown, level_percent), _trend_table(drift["versions"])),
-        "csa": Drawing(csa_figure(tables.csa, shown, contrasts), tables.csa),
-        "dice": Drawing(dice_figure(tables.dice, shown, contrasts), tables.dice),
+        "csa": Drawing(csa_figure(tables.csa, near, contrasts), tables.csa),
+        "dice": Drawing(dice_figure(tables.dice, near, contrasts), tables.dice),
     }
     if len(contrasts) > 1:
         x, y = line_of(contrasts)
         two = tables.csa[tables.csa["contrast"].isin([x, y])]
-        drawings["line"] = Drawing(line_figure(two, tables.contrast_pairs, shown, x, y), two)
+        drawings["line"] = Drawing(line_figure(two, tables.contrast_pairs, near, x, y), two)
         own = tables.contrast_pairs[tables.contrast_pairs["version"] == drift["candidate"]["bundle"]]
         drawings["matrix"] = Drawing(matrix_figure(own, contrasts), tables.contrast_pairs)
     if drift["against"]:
         mine = tables.bias[tables.bias["prior"] == drift["against"]]
-        band = {"margin_mm2": drift["margin_mm2"], "level_percent": level_percent}
-        drawings["bias"] = Drawing(bias_figure(mine, [*contrasts, POOLED], **band), mine)
+        margin_mm2 = drift["margin_mm2"]
+        drawings["bias"] = Drawing(bias_figure(mine, [*contrasts, POOLED], margin_mm2, drift["alpha"]), mine)
         groups = tables.subgroups[tables.subgroups["version"] == drift["against"]]
-        drawings["subgroups"] = Drawing(subgroup_figure(groups, **band), groups)
+        drawings["subgroups"] = Drawing(subgroup_figure(groups, margin_mm2), groups)
         pairs = pairs_of(tables)
         drawings["bland_altman"] = Drawing(bland_altman_figure(pairs, agreeing(tables), contrasts), pairs)
     return drawings
+
+
+def nearest(drift: dict[str, Any], shown: Sequence[Shown]) -> list[Shown]:
+    """The versions that a crowded chart shows: all where they are few, else without priors that judge nothing."""
+    if len(shown) <= FEW:
+        return list(shown)
+    judging = {drift["against"], *(prior["digest"] for prior in drift["priors"] if prior["aliases"])}
+    return [item for item in shown if item.role != "prior" or item.version in judging]
 
 
 def pairs_of(tables: Tables) -> pd.DataFrame:
@@ -112,6 +123,17 @@ def pairs_of(tables: Tables) -> pd.DataFrame:
 def _trend_table(versions: list[dict[str, Any]]) -> pd.DataFrame:
     columns = ["version", "role", "n", "csa_std_mean_mm2", "csa_std_low_mm2", "csa_std_high_mm2"]
     return pd.DataFrame(versions)[columns]
+
+
+def labelled(table: pd.DataFrame, shown: Sequence[Shown]) -> pd.DataFrame:
+    """The numbers of a figure with the label of each version beside its digest, as the figure shows it."""
+    digest = next((name for name in ("version", "prior") if name in table.columns), None)
+    if digest is None:
+        return table
+    labels = {item.version: item.label for item in shown}
+    out = table.copy()
+    out.insert(0, "label", out[digest].map(labels))
+    return out
 
 
 def line_of(contrasts: Sequence[str]) -> tuple[str, str]:

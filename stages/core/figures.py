@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 DPI = 160
 GREY, BLUE, MARGIN = "#8a8f98", "#1f4e79", "#cfe3d4"
 PRIORS = ("#d08c3f", "#6a9f8b", "#a679a8", "#b0664f", "#7d8fc4")
+MANY = "#b3a184"
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -67,28 +68,32 @@ def colours(versions: Sequence[Shown]) -> dict[str, str]:
     """Colour of each version."""
     fixed = {"reference": GREY, "candidate": BLUE}
     priors = [shown.version for shown in versions if shown.role == "prior"]
-    chosen = {version: PRIORS[index % len(PRIORS)] for index, version in enumerate(reversed(priors))}
+    # More than there are colours: one for all, so that none stands for two of them.
+    palette = PRIORS if len(priors) <= len(PRIORS) else (MANY,) * len(priors)
+    chosen = dict(zip(reversed(priors), palette, strict=False))
     return {shown.version: fixed.get(shown.role) or chosen[shown.version] for shown in versions}
 
 
 def csa_std_figure(csa_std: pd.DataFrame, versions: Sequence[Shown]) -> Figure:
-    """CSA STD over contrasts by version: a violin where three or more differ, every participant, mean and n.
+    """CSA STD over contrasts by version: a violin where three or more differ, every participant, n, mean and SD.
 
     Parameters
     ----------
     csa_std : columns version, csa_std_mm2
     """
     with mpl.rc_context(STYLE):
-        figure = new_figure(max(5.0, 1.5 * len(versions) + 1.2), 3.8)
+        figure = new_figure(max(5.0, 1.1 * len(versions) + 1.2), 4.0)
         axes = figure.subplots()
         colour = colours(versions)
         ticks = []
         for place, shown in enumerate(versions):
             values = _values(csa_std[csa_std["version"] == shown.version]["csa_std_mm2"])
-            ticks.append(f"{shown.label}\nn = {len(values)}")
+            mean = f"{values.mean():.2f}" if len(values) else "–"
+            sd = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
+            ticks.append(f"{shown.label}\nn = {len(values)}\n{mean}{sd}".replace(", ", "\n"))
             _violin(axes, place, values, colour[shown.version])
         axes.set_xticks(range(len(versions)), ticks)
-        axes.set_xlim(-0.6, len(versions) - 0.2)
+        axes.set_xlim(-0.6, len(versions) - 0.4)
         axes.set_ylim(bottom=0)
         axes.set_ylabel("SD of CSA over contrasts (mm²)")
         axes.grid(axis="x", visible=False)
@@ -138,7 +143,7 @@ def csa_figure(csa: pd.DataFrame, versions: Sequence[Shown], contrasts: Sequence
     ----------
     csa : columns version, contrast, csa_mm2
     """
-    return _by_contrast(csa, "csa_mm2", "CSA at the range (mm²)", versions, contrasts)
+    return _by_contrast(csa, "csa_mm2", "CSA (mm²)", versions, contrasts)
 
 
 def dice_figure(agreement: pd.DataFrame, versions: Sequence[Shown], contrasts: Sequence[str]) -> Figure:
@@ -165,9 +170,6 @@ def _violin(axes: Axes, place: float, values: NDArray[np.float64], colour: str) 
     if len(values):
         mean = float(values.mean())
         axes.plot([place - 0.28, place + 0.28], [mean, mean], color=colour, lw=2.2)
-        axes.annotate(
-            f"{mean:.2f}", (place + 0.42, mean), ha="left", va="center", fontsize=10, color=colour, weight="bold"
-        )
 
 
 def _spread(place: float, n: int, half: float) -> NDArray[np.float64]:

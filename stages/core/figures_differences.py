@@ -10,16 +10,19 @@ import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy import stats
 
 from stages.core.figures import BLUE, MARGIN, STYLE, Shown, colours, new_figure
 
 
-def bias_figure(bias: pd.DataFrame, order: Sequence[str], *, margin_mm2: float, level_percent: float) -> Figure:
-    """Bias and its interval per contrast and pooled, over the band of the margin.
+def bias_figure(bias: pd.DataFrame, order: Sequence[str], margin_mm2: float, alpha: float) -> Figure:
+    """Bias per contrast and pooled, over the band of the margin, with both intervals that the verdict asks.
+
+    Thick: 1 - 2 alpha, equivalent where it lies inside the band. Thin: 1 - alpha, drifted where it excludes 0.
 
     Parameters
     ----------
-    bias : columns contrast, n, bias_mm2, ci_low_mm2, ci_high_mm2; one row per name in ``order``
+    bias : columns contrast, n, bias_mm2, sd_mm2, ci_low_mm2, ci_high_mm2; one row per name in ``order``
     """
     with mpl.rc_context(STYLE):
         figure = new_figure(6.4, 0.38 * len(order) + 1.0)
@@ -30,12 +33,15 @@ def bias_figure(bias: pd.DataFrame, order: Sequence[str], *, margin_mm2: float, 
         for place, (name, row) in enumerate(rows.iterrows()):
             pooled = name == order[-1]
             if np.isfinite(row["ci_low_mm2"]):
-                axes.plot([row["ci_low_mm2"], row["ci_high_mm2"]], [place, place], color=BLUE, lw=3 if pooled else 1.8)
+                axes.plot([row["ci_low_mm2"], row["ci_high_mm2"]], [place, place], color=BLUE, lw=1.2)
+                half = float(stats.t.ppf(1 - alpha, row["n"] - 1) * row["sd_mm2"] / np.sqrt(row["n"]))
+                inner = [row["bias_mm2"] - half, row["bias_mm2"] + half]
+                axes.plot(inner, [place, place], color=BLUE, lw=5, alpha=0.55, solid_capstyle="butt")
             axes.plot(row["bias_mm2"], place, "D" if pooled else "o", color=BLUE, ms=8 if pooled else 6)
         counts = [0 if pd.isna(n) else int(n) for n in rows["n"]]
         axes.set_yticks(range(len(order)), [f"{name}  (n = {n})" for name, n in zip(order, counts, strict=True)])
         axes.set_ylim(len(order) - 0.5, -0.5)
-        axes.set_xlabel(f"new − old (mm²), {level_percent:g} % interval; band: margin ±{margin_mm2:g} mm²")
+        axes.set_xlabel(f"new − old (mm²); green band: margin ±{margin_mm2:g} mm²")
         reach = 1.15 * max(margin_mm2, float(np.nanmax(np.abs(_reach(rows)), initial=0.0)))
         axes.set_xlim(-reach, reach)
         axes.grid(axis="y", visible=False)
@@ -141,7 +147,7 @@ def matrix_figure(pairs: pd.DataFrame, contrasts: Sequence[str]) -> Figure:
     return figure
 
 
-def subgroup_figure(table: pd.DataFrame, *, margin_mm2: float, level_percent: float) -> Figure:
+def subgroup_figure(table: pd.DataFrame, margin_mm2: float) -> Figure:
     """Bias and its interval in each group of participants, over the band of the margin.
 
     Parameters
@@ -166,8 +172,10 @@ def subgroup_figure(table: pd.DataFrame, *, margin_mm2: float, level_percent: fl
             names.append(f"{name}  (n = {row['n']:.0f})".replace("$", r"\$"))
         axes.set_yticks(range(len(table)), names)
         axes.set_ylim(len(table) - 0.5, -0.5)
-        axes.set_xlabel(f"new − old (mm²), {level_percent:g} % interval; band: margin ±{margin_mm2:g} mm²")
-        reach = 1.15 * max(margin_mm2, float(np.nanmax(np.abs(_reach(table)), initial=0.0)))
+        axes.set_xlabel(f"new − old (mm²); green band: margin ±{margin_mm2:g} mm²")
+        # Of two values an interval is wider than all that is there to see: it is cut off.
+        shown = table.where(table["n"] > 2, table.assign(ci_low_mm2=np.nan, ci_high_mm2=np.nan))
+        reach = 1.15 * max(margin_mm2, float(np.nanmax(np.abs(_reach(shown)), initial=0.0)))
         axes.set_xlim(-reach, reach)
         axes.grid(axis="y", visible=False)
     return figure

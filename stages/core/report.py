@@ -15,7 +15,7 @@ from markupsafe import Markup
 from stages.core.cohort import Manifest
 from stages.core.columns import AGREEMENT_TEXT, MEASURES_TEXT
 from stages.core.contours import Panel, Source, contour_figure, gallery_figure
-from stages.core.drawings import Drawing, Tables, agreeing, draw, pairs_of
+from stages.core.drawings import Drawing, Tables, agreeing, draw, labelled, nearest, pairs_of
 from stages.core.errors import CordriftError
 from stages.core.figures import Shown, png_bytes
 from stages.core.files import read_csv, read_json, whole_file, write_csv
@@ -27,12 +27,27 @@ from stages.core.rows import (
     case_rows,
     concordance_rows,
     conversion_rows,
+    failure_rows,
     floor_rows,
+    prior_rows,
     subgroup_rows,
     version_rows,
 )
 from stages.core.segmented import Key
-from stages.core.wording import DASH, extremes, headline, label_of, number, short, shown_versions, smallest_margin
+from stages.core.wording import (
+    CRITERIA,
+    DASH,
+    extremes,
+    headline,
+    label_of,
+    meaning,
+    number,
+    reasons,
+    short,
+    shown_versions,
+    smallest_margin,
+    typeset,
+)
 from stages.core.worst import worst_cases, worst_participant
 
 PAGE = Path(__file__).parent / "page"
@@ -67,7 +82,7 @@ def write_report(
         png = png_bytes(drawing.figure)
         with whole_file(folder / "figures" / f"{name}.png") as part:
             part.write_bytes(png)
-        write_csv(folder / "figures" / f"{name}.csv", drawing.table)
+        write_csv(folder / "figures" / f"{name}.csv", labelled(drawing.table, shown))
         sources[name] = _embed(png)
     also, hidden = read_monitored(
         monitored, tables.drift["candidate"]["bundle"], tables.drift["contrasts"], anatomy=anatomy
@@ -215,13 +230,19 @@ def render(
         inner=number(100 * (1 - 2 * drift["alpha"]), 0),
         verdict=drift["verdict"],
         margin=smallest_margin(drift),
+        meaning=meaning(drift),
+        failures=failure_rows(drift, tables.csa),
         number=number,
+        typeset=typeset,
+        reasons=reasons(drift["verdict"]),
+        criteria=CRITERIA,
         versions=version_rows(drift, shown),
+        fewer=len(nearest(drift, shown)) < len(shown),
         against=label_of(shown, against) if against else None,
         bias=bias_rows(tables.bias[tables.bias["prior"] == against]),
         conversion=conversion_rows(factors),
         subgroups=subgroup_rows(groups[drift["candidate"]["bundle"]], groups.get(against)),
-        priors=_prior_rows(drift, shown),
+        priors=prior_rows(drift, shown),
         floors=floor_rows(drift),
         drawn=drawn,
         concordance=concordance_rows(agreeing(tables)),
@@ -230,31 +251,6 @@ def render(
         hidden=hidden,
         provenance=provenance,
     )
-
-
-def _prior_rows(drift: dict[str, Any], shown: list[Shown]) -> list[dict[str, str]]:
-    labels = {item.version: item.label for item in shown}
-    rows = []
-    for prior in drift["priors"]:
-        pooled = prior["pooled"] or {"bias_mm2": None, "ci_low_mm2": None, "ci_high_mm2": None, "n": 0}
-        interval = DASH
-        if pooled["ci_low_mm2"] is not None:
-            interval = f"{number(pooled['ci_low_mm2'])} to {number(pooled['ci_high_mm2'])}"
-        label = labels.get(prior["digest"]) or prior["label"] or short(prior["digest"])
-        if prior["aliases"]:
-            label += f" ({', '.join(prior['aliases'])})"
-        how = "yes" if prior["comparable"] else "shown, judges nothing" if prior["pooled"] else "no"
-        why = f"{how}. {prior['why']}".strip()
-        rows.append(
-            {
-                "label": label,
-                "bias": number(pooled["bias_mm2"]),
-                "interval": interval,
-                "n": str(pooled["n"]),
-                "why": why,
-            }
-        )
-    return rows
 
 
 def _embed(png: bytes) -> str:

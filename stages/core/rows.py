@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from stages.core.drift.versions import CASE
 from stages.core.figures import Shown
-from stages.core.wording import DASH, label_of, number
+from stages.core.wording import DASH, label_of, number, short
 
 #: Columns of subgroups.csv that speak of one version, and not of a difference.
 COUNTED = ["participants", "n_csa_std", "csa_std_mean_mm2", "csa_std_sd_mm2"]
@@ -18,20 +19,24 @@ def version_rows(drift: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str
     """Rows of the headline table, ground truth first."""
     rows = []
     for version in drift["versions"]:
-        spread = f"{number(version['csa_std_mean_mm2'])} ± {number(version['csa_std_sd_mm2'])}"
         row = {"label": label_of(shown, version["version"]), "role": version["role"]}
-        row |= {"csa_std": spread if version["n"] else DASH, "n": f"{version['n']} of {version['participants']}"}
+        spread = plus_minus(version["csa_std_mean_mm2"], version["csa_std_sd_mm2"])
+        row |= {"csa_std": spread, "n": f"{version['n']} of {version['participants']}"}
         is_reference = version["role"] == "reference"
-        row["dice"] = DASH if is_reference else number(version["dice_mean"], 3)
-        row["dice_min"] = DASH if is_reference else number(version["dice_min"], 3)
+        row["dice"] = DASH if is_reference else _two(version["dice_mean"], version["dice_min"], 3)
         row["rve"] = DASH if is_reference else number(version["rve_percent"], 1)
-        row["assd"] = DASH if is_reference else number(version["assd_mm"])
-        row["hd95"] = DASH if is_reference else number(version["hd95_mm"])
+        row["surfaces"] = DASH if is_reference else _two(version["assd_mm"], version["hd95_mm"], 2)
         row["csa_error"] = DASH if is_reference else number(version["csa_error_mm2"])
         row["failed"] = f"{version['failed']} of {version['cases']}"
         row["unmeasured"] = str(version["unmeasured"])
         rows.append(row)
     return rows
+
+
+def _two(first: object, second: object, digits: int) -> str:
+    """Write two numbers that belong together; one dash where neither is defined."""
+    both = [number(first, digits), number(second, digits)]
+    return DASH if both == [DASH, DASH] else ", ".join(both)
 
 
 def bias_rows(table: pd.DataFrame) -> list[dict[str, str]]:
@@ -111,6 +116,32 @@ def subgroup_rows(mine: pd.DataFrame, theirs: pd.DataFrame | None) -> list[dict[
     return rows
 
 
+def prior_rows(drift: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str, str]]:
+    """Rows of the earlier versions: pooled bias, and whether they judge."""
+    labels = {item.version: item.label for item in shown}
+    rows = []
+    for prior in drift["priors"]:
+        pooled = prior["pooled"] or {"bias_mm2": None, "ci_low_mm2": None, "ci_high_mm2": None, "n": 0}
+        interval = DASH
+        if pooled["ci_low_mm2"] is not None:
+            interval = f"{number(pooled['ci_low_mm2'])} to {number(pooled['ci_high_mm2'])}"
+        label = labels.get(prior["digest"]) or prior["label"] or short(prior["digest"])
+        if prior["aliases"]:
+            label += f" ({', '.join(prior['aliases'])})"
+        how = "yes" if prior["comparable"] else "shown, judges nothing" if prior["pooled"] else "no"
+        why = f"{how}. {prior['why']}" if prior["why"] else how
+        rows.append(
+            {
+                "label": label,
+                "bias": number(pooled["bias_mm2"]),
+                "interval": interval,
+                "n": str(pooled["n"]),
+                "why": why,
+            }
+        )
+    return rows
+
+
 def floor_rows(drift: dict[str, Any]) -> dict[str, Any]:
     """Rows of both floors, and the bias of the headline in units of them (``said``; empty where it cannot be)."""
     runner = [
@@ -150,13 +181,27 @@ def in_floors(drift: dict[str, Any]) -> str:
         if floor:
             said.append(f"{number(abs(bias) / floor, 1)} times {name} ({number(floor, 3)} mm²)")
         elif floor == 0.0:
-            said.append(f"beyond {name}, which is 0")
+            said.append(f"{'beyond' if bias else 'no more than'} {name}, which is 0")
     return f"The pooled bias of {number(bias)} mm² is {' and '.join(said)}." if said else ""
 
 
+def failure_rows(drift: dict[str, Any], csa: pd.DataFrame) -> list[dict[str, str]]:
+    """Cases of the candidate without a value: what is wrong, and what the version of the headline measured there."""
+    mine = csa[csa["version"] == drift["candidate"]["bundle"]]
+    mine = mine[mine["csa_mm2"].isna()].sort_values(["failed", *CASE], ascending=[False, *[True] * len(CASE)])
+    before = csa[csa["version"] == drift["against"]].set_index(CASE)["csa_mm2"]
+    rows = []
+    for _, case in mine.iterrows():
+        key = tuple(case[CASE])
+        was = f"{number(before[key], 1)} mm²" if key in before.index and not pd.isna(before[key]) else DASH
+        name = " ".join(part for part in (case["participant"], case["session"], case["contrast"]) if part)
+        rows.append({"name": name, "what": "failed" if case["failed"] else "not covered", "before": was})
+    return rows
+
+
 def plus_minus(mean: object, sd: object) -> str:
-    """Write ``mean ± SD``; a dash where there is no mean."""
-    return DASH if pd.isna(mean) else f"{number(mean)} ± {number(sd)}"  # type: ignore[call-overload]
+    """Write ``mean ± SD``, the mean alone where one value has no SD; a dash where there is no mean."""
+    return number(mean) + ("" if pd.isna(sd) else f" ± {number(sd)}")  # type: ignore[call-overload]
 
 
 def case_rows(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
+from stages.core.drift.bias import POOLED
 from stages.core.figures import Shown
 
 DASH = "–"
+#: Criteria of quality, as people call them.
+CRITERIA = {"csa_std_mm2": "CSA STD", "csa_error_mm2": "CSA error"}
 
 
 def number(value: object, digits: int = 2) -> str:
@@ -18,6 +22,12 @@ def number(value: object, digits: int = 2) -> str:
         return DASH
     text = f"{float(value):.{digits}f}"  # type: ignore[arg-type]
     return (text[1:] if text.startswith("-") and float(text) == 0 else text).replace("-", "−")
+
+
+def typeset(text: str) -> str:
+    """A sentence as people write it: real minus signs, and no line ends between a number and its unit."""
+    text = re.sub(r"(?<![^\s(])-(?=[\d ])", "−", text)
+    return re.sub(r"(?<=\d) (?=%|mm²)|(?<=n =) (?=\d)|(?<=n) (?== \d)", "\N{NO-BREAK SPACE}", text)
 
 
 def short(digest: str) -> str:
@@ -59,7 +69,7 @@ def extremes(drift: dict[str, Any]) -> str:
 def headline(drift: dict[str, Any], shown: Sequence[Shown]) -> tuple[str, str]:
     """Say in two sentences what moved: the difference, and where its interval lies against the margin."""
     new = label_of(shown, drift["candidate"]["bundle"])
-    where, margin = drift["range"], number(drift["margin_mm2"])
+    where = drift["range"]
     if drift["offline"]:
         return f"{new} was measured without its history.", "History was offline, so nothing can be said about drift."
     if drift["against"] is None:
@@ -88,26 +98,64 @@ def headline(drift: dict[str, Any], shown: Sequence[Shown]) -> tuple[str, str]:
     if low is None:
         return f"{moved}; n = {pooled['n']}).", "One participant gives no interval."
     first = f"{moved}; {level} % interval {number(low)} to {number(high)} mm²; n = {pooled['n']} participants)."
-    return first, _position(low, high, drift["margin_mm2"], margin)
+    return first, _position(drift, low, high)
 
 
-def _position(low: float, high: float, margin_mm2: float, margin: str) -> str:
+def _position(drift: dict[str, Any], low: float, high: float) -> str:
+    """Where the pooled interval lies against the margin: that which the verdict asks, where it asked this prior."""
+    margin_mm2, level = drift["margin_mm2"], number(100 * (1 - drift["alpha"]), 0)
+    judged = next((row for row in _judged(drift, drift["against"]) if row["contrast"] == POOLED), None)
+    if judged and judged["inner_low_mm2"] is not None:
+        low, high, level = judged["inner_low_mm2"], judged["inner_high_mm2"], number(100 * (1 - 2 * drift["alpha"]), 0)
+    what = f"{level} % interval ({number(low)} to {number(high)})"
+    margin = f"the margin of ±{number(margin_mm2)} mm² that was fixed beforehand"
     if -margin_mm2 < low and high < margin_mm2:
-        return f"The whole interval lies inside the margin of ±{margin} mm² that was fixed beforehand."
+        but = "" if drift["verdict"]["drift"] == "equivalent" else " That alone is not enough; the reasons stand below."
+        return f"Over all contrasts the {what} lies inside {margin}.{but}"
     if low > margin_mm2 or high < -margin_mm2:
-        return f"The whole interval lies outside the margin of ±{margin} mm² that was fixed beforehand."
-    return (
-        f"The interval reaches beyond the margin of ±{margin} mm² that was fixed beforehand: "
-        "the area cannot be said to have stayed inside it."
-    )
+        return f"Over all contrasts the {what} lies outside {margin}."
+    return f"Over all contrasts the {what} reaches beyond {margin}: the area cannot be said to have stayed inside it."
+
+
+def _judged(drift: dict[str, Any], digest: str) -> list[dict[str, Any]]:
+    return [row for judge in drift["verdict"]["judges"] if judge["digest"] == digest for row in judge["rows"]]
+
+
+def reasons(verdict: dict[str, Any]) -> list[str]:
+    """The reasons of the verdict; where there is one judge, it is not named in each of them again."""
+    judges = verdict["judges"]
+    names = [f"against {' and '.join(judge['roles'])} {judge['label'] or short(judge['digest'])}" for judge in judges]
+    found = []
+    for reason in verdict["reasons"]:
+        text = reason.removeprefix(names[0]).removeprefix(",").removeprefix(":").strip() if len(names) == 1 else reason
+        for criterion, name in CRITERIA.items():
+            text = text.replace(criterion, name)
+        found.append(text)
+    return found
+
+
+def meaning(drift: dict[str, Any]) -> str:
+    """Say in a sentence or two what the verdict means to somebody who uses the numbers."""
+    verdict = drift["verdict"]
+    said = {
+        "first": "Nothing came before it that it could have moved from.",
+        "equivalent": "Every mean difference is shown to be smaller than the margin.",
+        "drifted": "The measured area moved: a study that spans both versions converts, with the factors below.",
+        "inconclusive": "It is not shown that the measured area stayed inside the margin, nor that it moved.",
+    }[verdict["drift"]]
+    if verdict["passed"]:
+        return f"{said} It passes the gate."
+    return f"{said} It does not pass the gate by itself; a person may accept it, with a reason (cordrift promote)."
 
 
 def smallest_margin(drift: dict[str, Any]) -> str:
     """Say which margin would have been passed; empty where nothing was judged."""
-    needed = drift["verdict"]["smallest_margin_mm2"]
+    needed, least = drift["verdict"]["smallest_margin_mm2"], drift["rule"]["min_participants"]
     if needed is None:
         return ""
+    fewest = min(row["n"] for judge in drift["verdict"]["judges"] for row in judge["rows"])
+    few = f" With n = {fewest} none passes: {least} participants are asked for." if fewest < least else ""
     return (
-        f"The smallest margin that every row would have passed is {number(needed)} mm²; the margin that was fixed "
-        f"beforehand is {number(drift['margin_mm2'])} mm²."
+        f"The smallest margin that would hold every row's interval is {number(needed)} mm²; the margin that was fixed "
+        f"beforehand is {number(drift['margin_mm2'])} mm².{few}"
     )

@@ -42,7 +42,7 @@ def verdicts(differences: np.ndarray) -> list[str]:
     found = []
     for values in differences:
         names = [f"s{k}" for k in range(len(values))]
-        table = pd.DataFrame({"dataset": "set", "participant": names, "session": "", "contrast": "T1w"})
+        table = pd.DataFrame({"dataset": "set", "participant": names, "session": "", "contrast": "T1w", "lost": False})
         found.append(
             judge_drift(table.assign(new=76.0 + values, old=76.0, difference=values), ["T1w"], RULE)[0].verdict
         )
@@ -55,7 +55,7 @@ def table_of(differences: np.ndarray, contrasts: list[str]) -> pd.DataFrame:
     frames = [
         pd.DataFrame(
             {"dataset": "set", "participant": [f"s{k}" for k in range(n)], "session": "", "contrast": name}
-        ).assign(new=76.0 + differences[:, c], old=76.0, difference=differences[:, c])
+        ).assign(new=76.0 + differences[:, c], old=76.0, difference=differences[:, c], lost=False)
         for c, name in enumerate(contrasts)
     ]
     return pd.concat(frames, ignore_index=True)

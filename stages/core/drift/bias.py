@@ -48,10 +48,19 @@ def t_interval(values: NDArray[np.float64], alpha: float) -> tuple[float, float]
 
 
 def pair(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
-    """Cases of both versions side by side: CASE, new, old, difference (mm2); NaN where either is not measured."""
-    both = new[[*CASE, "csa_mm2"]].merge(old[[*CASE, "csa_mm2"]], on=CASE, how="outer", suffixes=("_new", "_old"))
-    both = both.rename(columns={"csa_mm2_new": "new", "csa_mm2_old": "old"})
+    """Cases of both versions side by side: CASE, new, old, difference (mm2); NaN where either is not measured.
+
+    ``lost``: the old version measured it and the new one did not, though its mask did not fail: the range is not
+    covered, or a shard is missing.
+
+    Parameters
+    ----------
+    new, old : columns CASE, csa_mm2, failed
+    """
+    both = new[[*CASE, "csa_mm2", "failed"]].merge(old[[*CASE, "csa_mm2"]], on=CASE, how="outer", suffixes=("", "_old"))
+    both = both.rename(columns={"csa_mm2": "new", "csa_mm2_old": "old"})
     both["difference"] = both["new"] - both["old"]
+    both["lost"] = both["old"].notna() & both["new"].isna() & ~both.pop("failed").eq(True)  # NaN: it has no row
     return both.sort_values(CASE, ignore_index=True)
 
 

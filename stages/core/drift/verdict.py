@@ -4,7 +4,8 @@ Drift, by two one-sided tests (Schuirmann 1987, doi:10.1007/BF01068419), pooled 
 
 equivalent     the (1 - 2 alpha) interval of the mean paired difference lies inside the margin
 drifted        not equivalent, and the (1 - alpha) interval excludes 0
-inconclusive   the rest, and whenever fewer participants than the rule asks for were measured by both
+inconclusive   the rest, and whenever fewer participants than the rule asks for were measured by both, or the new
+               version has no value where the old one has, though its mask did not fail (failures are quality's)
 
 The worst of all rows decides, so that contrasts that move apart are not averaged away.
 """
@@ -77,14 +78,15 @@ def judge_drift(pairs: pd.DataFrame, contrasts: Sequence[str], rule: Compare) ->
     ----------
     pairs : as :func:`stages.core.drift.bias.pair` gives them
     """
-    rows = [
-        _judge_row(name, person_means(pairs[pairs["contrast"] == name], 1)["difference"], rule) for name in contrasts
-    ]
+    rows = []
+    for name in contrasts:
+        mine = pairs[pairs["contrast"] == name]
+        rows.append(_judge_row(name, person_means(mine, 1)["difference"], rule, int(mine["lost"].sum())))
     pooled = person_means(pairs[pairs["contrast"].isin(list(contrasts))], rule.min_contrasts)
     return [*rows, _judge_row(POOLED, pooled["difference"], rule)]
 
 
-def _judge_row(name: str, differences: pd.Series[float], rule: Compare) -> DriftRow:
+def _judge_row(name: str, differences: pd.Series[float], rule: Compare, lost: int = 0) -> DriftRow:
     values: Floats = np.asarray(differences, dtype=np.float64)
     n, margin = len(values), rule.margin_mm2
     inner, outer = t_interval(values, 2.0 * rule.alpha), t_interval(values, rule.alpha)
@@ -99,6 +101,9 @@ def _judge_row(name: str, differences: pd.Series[float], rule: Compare) -> Drift
         why = (
             f"{level} lies inside ±{margin:g}, but n = {n} is fewer than the {rule.min_participants} that are asked for"
         )
+    elif inside and lost:
+        verdict = INCONCLUSIVE
+        why = f"{level} lies inside ±{margin:g}, but {lost} case(s) that were measured before have no value now"
     elif inside:
         verdict = EQUIVALENT
         moved = f"; a small bias is there all the same (it differs from 0 at alpha {rule.alpha:g})" if away else ""

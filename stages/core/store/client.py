@@ -222,7 +222,7 @@ class Store:
                 self.client.set_terminated(run.run_id, end_time=end_ms)
             run.status = "FINISHED"
 
-    def create_version(self, run: Run, tags: Mapping[str, str]) -> int:
+    def create_version(self, run: Run, tags: Mapping[str, str], description: str = "") -> int:
         """Register the bundle of ``run`` as a new version and return its number."""
         from mlflow.exceptions import MlflowException
 
@@ -233,7 +233,12 @@ class Store:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             version = self.client.create_model_version(
-                self.model, f"{run.artifact_uri}/bundle", run.run_id, tags=_prefixed(tags), await_creation_for=0
+                self.model,
+                f"{run.artifact_uri}/bundle",
+                run.run_id,
+                tags=_prefixed(tags),
+                description=description,
+                await_creation_for=0,
             )
         return int(version.version)
 
@@ -243,6 +248,11 @@ class Store:
             for key, value in sorted(tags.items()):
                 if version.tags.get(key) != value:
                     self.client.set_model_version_tag(self.model, str(version.number), TAG + key, value)
+
+    def describe(self, version: Version, text: str) -> None:
+        """Write what stands beside a version in the list of versions."""
+        with sentences(self.location, "did not take a description"):
+            self.client.update_model_version(self.model, str(version.number), text)
 
     def set_alias(self, alias: str, number: int) -> None:
         """Move an alias to a version."""

@@ -57,7 +57,7 @@ def import_version(store: Store, release: Imported, source: Path) -> Version:
     if found is None:
         # `aliased`: it never takes part in who is champion
         more = {"digest": release.digest, IMPORTED: "yes", "aliased": "yes"}
-        store.create_version(run, {**tags, **more})
+        store.create_version(run, {**tags, **more}, note.replace("*", ""))
         found = _find(store, release.digest)
     if found is None:
         raise CordriftError(f"MLflow at {store.location.name} did not keep the version {release.label}.")

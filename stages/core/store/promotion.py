@@ -1,26 +1,44 @@
-"""A person accepts a version: it becomes champion and anchor, and who, when and why are kept with it."""
+"""A person accepts a version: it becomes champion and anchor; who, when and why are kept with it, and the factors.
+
+An improvement is a drift too: users of the version before multiply its CSA by the factors that are published here.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
+from stages.core.drift.bias import POOLED
 from stages.core.errors import CordriftError
-from stages.core.store.client import Store, Version
+from stages.core.files import read_csv, read_json
+from stages.core.store.client import INDEX, Store, Version
 from stages.core.store.judging import ROLES
 
 #: Tag with the promotions of a version, oldest first, as JSON.
 PROMOTIONS = "promotions"
+#: Artifact with the factors of every metric, and the tag that publishes those of CSA: label -> contrast -> FACTOR.
+CONVERSION, PUBLISHED = "compare/conversion.csv", "conversion"
+FACTOR = ("factor", "ci_low", "ci_high")
 #: Fewest digits of a digest that name a version.
 FEWEST = 6
 
 
 @dataclass(frozen=True)
 class Promoted:
-    """The version, and which versions (numbers) had the roles before; None where nobody had."""
+    """What a promotion did.
+
+    Attributes
+    ----------
+    before : number of the version that had each role before; None where nobody had
+    factors : by the number of such a version, its CSA factors to the new one by contrast; none where none are known
+    """
 
     version: Version
     before: dict[str, int | None]
+    factors: dict[int, dict[str, dict[str, float]]]
 
 
 def find_version(store: Store, named: str) -> Version:
@@ -60,17 +78,44 @@ def promote(store: Store, version: Version, *, reason: str, person: str, when: s
     if not reason.strip():
         raise CordriftError("a promotion needs a reason: what was looked at, and why the drift is accepted.")
     before = {role: next((v.number for v in store.versions() if role in v.aliases), None) for role in ROLES}
+    replaced = {v.number: v for v in store.versions() if v.number in before.values() and v.number != version.number}
+    factors = _factors(store, version, replaced)
     log = promotions(version)
     if [(entry["who"], entry["why"]) for entry in log[-1:]] != [(person, reason)]:
         log.append({"who": person, "when": when, "why": reason, "champion_before": str(before["champion"] or "")})
         # The reason first: an alias without one would be a version that nobody accepted.
         store.ensure_version_tags(version, {PROMOTIONS: json.dumps(log, ensure_ascii=False)})
+    if factors:
+        named = {replaced[number].tags.get("label", ""): found for number, found in factors.items()}
+        store.ensure_version_tags(version, {PUBLISHED: json.dumps(named, ensure_ascii=False)})
     for role in ROLES:
         store.set_alias(role, version.number)
     candidate = next((v for v in store.versions() if "candidate" in v.aliases), None)
     if candidate is not None and candidate.number == version.number:
         store.drop_alias("candidate")
-    return Promoted(version, before)
+    return Promoted(version, before, factors)
+
+
+def _factors(store: Store, version: Version, replaced: dict[int, Version]) -> dict[int, dict[str, dict[str, float]]]:
+    """CSA factors from each of the replaced versions to this one, as its own comparison found them."""
+    with tempfile.TemporaryDirectory() as scratch:
+        store.fetch(version.run_id, INDEX, Path(scratch) / INDEX)
+        if CONVERSION not in read_json(Path(scratch) / INDEX)["files"]:
+            return {}
+        store.fetch(version.run_id, CONVERSION, Path(scratch) / "conversion.csv")
+        table = read_csv(Path(scratch) / "conversion.csv", text=("prior", "metric", "contrast"))
+    table = table[table["metric"] == "csa_mm2"]
+    found = {}
+    for number, old in replaced.items():
+        rows = table[table["prior"] == old.tags.get("digest", "")]
+        values = {
+            str(row["contrast"]): {name: round(float(row[name]), 6) for name in FACTOR if math.isfinite(row[name])}
+            | {"n": int(row["n"])}
+            for _, row in rows.iterrows()
+        }
+        if "factor" in values.get(POOLED, {}):
+            found[number] = values
+    return found
 
 
 def promotions(version: Version) -> list[dict[str, str]]:

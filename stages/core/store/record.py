@@ -9,6 +9,7 @@ the priors ``bias_to_champion_mm2`` with ``..._ci_low_mm2``, ``..._ci_high_mm2``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from stages.core.params import Segment
 from stages.core.segmented import read_shards
 from stages.core.store.judging import remembered
 from stages.core.store.packaged import MASKS, MEASURES, PACKAGE, SERIES, bundle_digest
+
+#: Column of bias.csv -> the metric ``bias_to_champion_...``.
+BIAS = {"bias_mm2": "mm2", "ci_low_mm2": "ci_low_mm2", "ci_high_mm2": "ci_high_mm2", "n": "n"}
 
 
 @dataclass(frozen=True)
@@ -74,14 +78,31 @@ class Record:
     lost: bool = False
 
     @property
+    def name(self) -> str:
+        """Label and verdict: the name of the run, which is all that MLflow's table of runs shows at first."""
+        return f"{self.label} ({', '.join(dict.fromkeys((self.verdict['drift'], self.verdict['quality'])))})"
+
+    @property
+    def summary(self) -> str:
+        """One line: the verdict, what moved, and the spread over contrasts."""
+        said = [f"drift {self.verdict['drift']}, quality {self.verdict['quality']}"]
+        bias, low, high, n = (self.metrics.get(f"bias_to_champion_{key}", math.nan) for key in BIAS.values())
+        if math.isfinite(bias):
+            interval = f" ({low:.2f} to {high:.2f})" if math.isfinite(low) else ""
+            said.append(f"CSA {bias:+.2f} mm²{interval} to the champion before it, n = {n:.0f}")
+        if math.isfinite(self.metrics["csa_std_mean_mm2"]):
+            said.append(f"CSA STD {self.metrics['csa_std_mean_mm2']:.2f} mm²")
+        return "; ".join(said)
+
+    @property
     def note(self) -> str:
-        """The description shown in MLflow, as Markdown."""
+        """The description shown in MLflow, as Markdown; of a long one its pages show the first lines."""
         shown = "\n".join(f"| {key} | {value:.4g} |" for key, value in sorted(self.metrics.items()))
         reasons = "\n".join(f"- {reason}" for reason in self.verdict["reasons"])
         series = "\n".join(f"- {key}: `{value[:12]}`" for key, value in sorted(self.series.items()))
         return (
-            f"**{self.label}**, bundle `{self.digest[:12]}`\n\n**drift: {self.verdict['drift']}, quality: "
-            f"{self.verdict['quality']}**\n\n{reasons}\n\n{series}\n\n| metric | value |\n|---|---|\n{shown}\n\n"
+            f"**{self.label}: {self.summary}**\n\n{reasons}\n\nbundle `{self.digest[:12]}`\n\n{series}\n\n"
+            f"| metric | value |\n|---|---|\n{shown}\n\n"
             "Report: artifact `report/index.html`. Tables: `measures/`, `compare/`. An undefined metric is `nan`."
         )
 
@@ -181,10 +202,9 @@ def _bias_to_champion(root: Path) -> dict[str, float]:
     mine = _of(table, "prior", champion)
     rows = mine[mine["contrast"] == "pooled"]
     contrasts = mine[mine["contrast"] != "pooled"]
-    names = {"bias_mm2": "mm2", "ci_low_mm2": "ci_low_mm2", "ci_high_mm2": "ci_high_mm2", "n": "n"}
     pooled = {
         f"bias_to_champion_{name}": float(rows[column].iloc[0]) if len(rows) else float("nan")
-        for column, name in names.items()
+        for column, name in BIAS.items()
     }
     return pooled | {
         f"bias_to_champion/{contrast}": float(bias)
@@ -211,7 +231,7 @@ def _artifacts(root: Path, segment: Segment, scratch: Path) -> Iterable[Artifact
     for path in _files(reports / "compare", "*.csv"):
         yield Artifact(f"compare/{path.name}", path)
     yield Artifact("report/index.html", reports / "report/index.html")
-    for path in _files(reports / "report/figures", "*.png"):
+    for path in _files(reports / "report/figures", "*.*"):  # each picture with its numbers
         yield Artifact(f"figures/{path.name}", path)
     manifests = [read_manifest(root / f"data/fetch/{name}.json") for name in segment.datasets]
     kept = keep_masks(manifests, segmentation, segment.contrasts, scratch, root / CLONES)

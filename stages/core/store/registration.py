@@ -34,7 +34,7 @@ def register_version(store: Store, record: Record) -> Version:
     ensure_artifacts(store, run, record.artifacts)
     tags = {"label": record.label, **record.series}
     verdict = {"drift": str(record.verdict["drift"]), "quality": str(record.verdict["quality"])}
-    store.ensure_tags(run, {**tags, **verdict, "mlflow.runName": record.label, "mlflow.note.content": record.note})
+    store.ensure_tags(run, {**tags, **verdict, "mlflow.runName": record.name, "mlflow.note.content": record.note})
     store.finish(run)
     return _ensure_version(store, run, {"digest": record.digest, **tags}, record)
 
@@ -83,6 +83,7 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
         # Verdict and judges before the alias: moved first, an interruption would leave the version its own champion.
         verdict = {"drift": str(record.verdict["drift"]), "quality": str(record.verdict["quality"])}
         store.ensure_version_tags(version, {**verdict, **record.judged})
+        store.describe(version, f"{record.label}: {record.summary}")
         for alias in FIRST_ALIASES if first else later:
             if not first or alias not in taken:
                 store.set_alias(alias, version.number)

@@ -1,0 +1,42 @@
+"""What the charts of the report show, read from their artists."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.core.drift.bias import t_interval
+from stages.core.figures import Shown, csa_std_figure
+from stages.core.figures_differences import bias_figure, subgroup_figure
+
+
+def test_the_bias_has_both_intervals_of_the_rule() -> None:
+    """Thin: 95 %, drifted where it excludes 0. Thick: 90 %, equivalent where it lies inside the band."""
+    values = np.array([0.1, 0.4, 0.2, 0.5, 0.3])
+    low, high = t_interval(values, 0.05)
+    row = {"n": 5, "bias_mm2": values.mean(), "sd_mm2": values.std(ddof=1), "ci_low_mm2": low, "ci_high_mm2": high}
+    nothing = {"n": 0} | dict.fromkeys(("bias_mm2", "sd_mm2", "ci_low_mm2", "ci_high_mm2"), np.nan)
+    table = pd.DataFrame([{"contrast": "T1w", **row}, {"contrast": "pooled", **nothing}])
+    (axes,) = bias_figure(table, ["T1w", "pooled"], 0.65, 0.05).axes
+    drawn = {line.get_linewidth(): list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2}
+    assert drawn[1.2] == pytest.approx([low, high])
+    assert drawn[5.0] == pytest.approx(list(t_interval(values, 0.10)))
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["T1w  (n = 5)", "pooled  (n = 0)"]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [([1.0, 2.0, 4.5], "n = 3\n2.50 ± 1.80"), ([1.0], "n = 1\n1.00"), ([np.nan], "n = 0\n–")],
+)
+def test_csa_std_tells_n_mean_and_sd(values: list[float], says: str) -> None:
+    table = pd.DataFrame({"version": "d", "csa_std_mm2": values})
+    (axes,) = csa_std_figure(table, [Shown("d", "v2", "candidate")]).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == [f"v2\n{says}"]
+
+
+def test_intervals_of_two_do_not_set_the_scale() -> None:
+    row = {"attribute": "everyone", "group": "everyone", "n": 6, "bias_mm2": 0.5, "ci_low_mm2": 0.0, "ci_high_mm2": 1.0}
+    two = row | {"attribute": "sex", "group": "F", "n": 2, "ci_low_mm2": -40.0, "ci_high_mm2": 41.0}
+    (axes,) = subgroup_figure(pd.DataFrame([row, two]), 0.65).axes
+    assert axes.get_xlim() == (pytest.approx(-1.15), pytest.approx(1.15))
