@@ -20,7 +20,7 @@ export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help setup path demo demo-micro diff-metrics test test-fast docs lint bench-fetch bench-ruler bench-differences \
-	bench-verdict bench-install dashboard repro clean
+	bench-verdict bench-install bench-workflows dashboard repro clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
@@ -88,6 +88,9 @@ bench-differences: setup ## how far columns of the Spinal Cord Toolbox of the sa
 
 bench-verdict: setup ## power and false "equivalent" of the verdict, simulated (a minute)
 	$(BIN)/python tests/benchmarks/verdict.py
+
+bench-workflows: setup ## seconds of each job of two trainings and two releases, in micro size (minutes)
+	$(BIN)/python tests/benchmarks/workflows.py
 
 bench-install: setup ## megabytes on disk of what is installed, by distribution (seconds)
 	$(BIN)/python tests/benchmarks/install.py

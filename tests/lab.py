@@ -80,7 +80,8 @@ class Lab:
             token=self.github.token,
             secrets=secrets,
             variables={**VARIABLES, **(variables or {})},
-            environment={"VENV": sys.prefix, "NO_PROXY": "127.0.0.1", "OMP_WAIT_POLICY": "PASSIVE"},
+            # PYTHONPATH: the commands run the code of the job's checkout, whichever one VENV was made for.
+            environment={"VENV": sys.prefix, "PYTHONPATH": ".", "NO_PROXY": "127.0.0.1", "OMP_WAIT_POLICY": "PASSIVE"},
             api_url=self.github.url,
             server_url=self.github.origin,
             state=self.state,
