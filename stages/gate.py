@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for reason in verdict["reasons"]:
         print(f"  {reason}")
     if not verdict["passed"]:
-        print("not passed. To accept it all the same: `cordrift promote DIGEST --reason ...`", file=sys.stderr)
+        print("not passed. To accept it all the same: `cordrift promote DIGEST --reason ...`,", file=sys.stderr)
+        print("or `cordrift release accept --tag TAG --reason ...` where there is no MLflow.", file=sys.stderr)
         sys.exit(1)
     print("passed")
 

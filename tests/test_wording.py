@@ -26,7 +26,7 @@ def test_numbers_are_typeset(text: str, shown: str) -> None:
 
 def verdict(*roles: str) -> dict[str, Any]:
     judges = [{"roles": [role], "label": "v1", "digest": role * 9} for role in roles]
-    said = [f"against {role} v1, csa_std_mm2: better. Why" for role in roles]
+    said = [f"against {role} v1, CSA STD: better. Why" for role in roles]
     return {"judges": judges, "reasons": [*said, f"against {roles[0]} v1: 2 more rows are drifted"]}
 
 

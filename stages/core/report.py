@@ -16,6 +16,7 @@ from stages.core.cohort import Manifest
 from stages.core.columns import AGREEMENT_TEXT, MEASURES_TEXT
 from stages.core.contours import Panel, Source, contour_figure, gallery_figure
 from stages.core.drawings import Drawing, Tables, agreeing, draw, labelled, nearest, pairs_of
+from stages.core.drift.decision import CRITERIA
 from stages.core.errors import CordriftError
 from stages.core.figures import Shown, png_bytes
 from stages.core.files import read_csv, read_json, whole_file, write_csv
@@ -35,7 +36,6 @@ from stages.core.rows import (
 )
 from stages.core.segmented import Key
 from stages.core.wording import (
-    CRITERIA,
     DASH,
     extremes,
     headline,

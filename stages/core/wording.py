@@ -12,8 +12,6 @@ from stages.core.drift.bias import POOLED
 from stages.core.figures import Shown
 
 DASH = "–"
-#: Criteria of quality, as people call them.
-CRITERIA = {"csa_std_mm2": "CSA STD", "csa_error_mm2": "CSA error"}
 
 
 def number(value: object, digits: int = 2) -> str:
@@ -125,13 +123,9 @@ def reasons(verdict: dict[str, Any]) -> list[str]:
     """The reasons of the verdict; where there is one judge, it is not named in each of them again."""
     judges = verdict["judges"]
     names = [f"against {' and '.join(judge['roles'])} {judge['label'] or short(judge['digest'])}" for judge in judges]
-    found = []
-    for reason in verdict["reasons"]:
-        text = reason.removeprefix(names[0]).removeprefix(",").removeprefix(":").strip() if len(names) == 1 else reason
-        for criterion, name in CRITERIA.items():
-            text = text.replace(criterion, name)
-        found.append(text)
-    return found
+    if len(names) != 1:
+        return list(verdict["reasons"])
+    return [reason.removeprefix(names[0]).removeprefix(",").removeprefix(":").strip() for reason in verdict["reasons"]]
 
 
 def meaning(drift: dict[str, Any]) -> str:

@@ -17,6 +17,8 @@ from stages.core.drift.verdict import DRIFT, INCONCLUSIVE, QUALITY, UNKNOWN, Dri
 FIRST = "first"
 #: How many rows a list of reasons names; the table has them all.
 SHOWN = 3
+#: Criteria of quality, as people call them.
+CRITERIA = {"csa_std_mm2": "CSA STD", "csa_error_mm2": "CSA error"}
 #: Aliases of the versions that judge.
 JUDGES = ("champion", "anchor")
 
@@ -150,9 +152,10 @@ def _reasons(judge: Judge) -> list[str]:
     shown = deciding[::-1][: 1 if judge.drift == DRIFT[0] else SHOWN]
     out = [f"against {name}, {row.contrast}: {row.verdict}. {row.why}" for row in shown]
     if judge.drift != DRIFT[0] and len(deciding) > len(shown):
-        out.append(f"against {name}: {len(deciding) - len(shown)} more rows are {judge.drift}")
+        more = len(deciding) - len(shown)
+        out.append(f"against {name}: {more} more {'row is' if more == 1 else 'rows are'} {judge.drift}")
     return out + [
-        f"against {name}, {row.criterion}: {row.verdict}. {row.why}"
+        f"against {name}, {CRITERIA.get(row.criterion, row.criterion)}: {row.verdict}. {row.why}"
         for row in judge.criteria
         if row.verdict == judge.quality
     ]

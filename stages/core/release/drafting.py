@@ -125,7 +125,7 @@ def bundle_files(package: Path) -> dict[str, Path]:
 def training_lines(package: Path, data: TrainingData) -> Iterator[str]:
     """How the bundle was trained, as Markdown: data, folds, last and best validation Dice, time."""
     people = {(case.dataset, case.participant) for case in data.cases.values()}
-    yield f"Trained on {len(people)} participants, {len(data.cases)} images of {len(data.revisions)} datasets:"
+    yield f"Trained on {len(people)} participants, {len(data.cases)} images:"
     yield ""
     for name, (tag, commit) in sorted(data.revisions.items()):
         yield f"- {name} {tag or 'without a tag'} (`{commit[:12]}`)"
