@@ -48,6 +48,8 @@ def bundle(lab: Lab, trained: Run) -> bytes:
 @pytest.fixture(scope="module")
 def first(lab: Lab, trained: Run) -> Run:
     lab.github.publish("v1.0.0", "2026-01-10T10:00:00Z")
+    lab.github.fail_next(1, 502)
+    lab.github.fail_next(1, 429, headers={"retry-after": "1"}, path="/assets/")
     return lab.release("v1.0.0")
 
 
@@ -112,6 +114,7 @@ def test_the_first_release_passes_and_its_record_lies_beside_the_bundle(lab: Lab
     assert (drift["verdict"]["drift"], drift["priors"], drift["incomplete"]) == ("first", [], [])
     assert "drift first" in first.summary
     assert "no earlier release" in first.summary
+    assert not lab.github.violations, "no token went to the storage host"
     assert "releases/download/v1.0.0/csa_std.png" in first.summary
     assert not first.leaks()
 

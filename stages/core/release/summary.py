@@ -16,13 +16,14 @@ def judged_summary(facts: Facts, history: Iterable[str]) -> str:
     drift = dict(facts.drift)
     verdict = drift["verdict"]
     first, second = headline(drift, facts.shown)
-    passed = "passes the gate" if verdict["passed"] else "does not pass the gate"
+    passed = "It passes the gate." if verdict["passed"] else "It does not pass the gate; a person may accept it."
     parts = [
         f"## {escape(facts.new_name)}: drift {verdict['drift']}, quality {verdict['quality']}",
-        f"**{escape(first)}** {escape(second)} It {passed}.",
+        f"**{escape(first)}** {escape(second)}",
+        passed,
         "\n".join(f"- {escape(reason)}" for reason in verdict["reasons"]),
         _table(
-            ["version", "CSA STD, mm²", "n", "Dice", "failed", "not measured"],
+            ["version", "CSA STD, mm²", "n", "Dice, mean and lowest", "failed", "not measured"],
             [
                 [row[key] for key in ("label", "csa_std", "n", "dice", "failed", "unmeasured")]
                 for row in version_rows(drift, facts.shown)
@@ -52,7 +53,7 @@ def published_summary(page: str, tag: str, figure: str, done: Sequence[tuple[str
     """
     folder = f"{page}/releases/download/{quote(tag, safe='')}"
     rows = [[f"[{name}]({folder}/{quote(name)})", what] for name, what in done]
-    return f"![CSA STD of every version]({folder}/{figure})\n\n" + _table(["asset", ""], rows, raw=True)
+    return f"![CSA STD of every version, a point a participant]({folder}/{figure})\n\n" + _table(["asset", ""], rows, raw=True)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, raw: bool = False) -> str:
