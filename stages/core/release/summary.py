@@ -53,7 +53,8 @@ def published_summary(page: str, tag: str, figure: str, done: Sequence[tuple[str
     """
     folder = f"{page}/releases/download/{quote(tag, safe='')}"
     rows = [[f"[{name}]({folder}/{quote(name)})", what] for name, what in done]
-    return f"![CSA STD of every version, a point a participant]({folder}/{figure})\n\n" + _table(["asset", ""], rows, raw=True)
+    shown = f"![CSA STD of every version, a point a participant]({folder}/{figure})"
+    return f"{shown}\n\n{_table(['asset', ''], rows, raw=True)}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, raw: bool = False) -> str:
