@@ -28,10 +28,10 @@ WRITER = "t0ken-wr1te"
 class GitHubServer:
     """The server; a context manager. Every method may be called while requests run."""
 
-    def __init__(self, repository: str = "lab/cordrift", token: str = WRITER) -> None:
-        self.repository, self.token = repository, token
+    def __init__(self) -> None:
+        self.repository, self.token = "lab/cordrift", WRITER
         #: A token of a job with ``contents: read``.
-        self.reader = token + "-re4d"
+        self.reader = WRITER + "-re4d"
         #: Whether answers state the SHA-256 of assets; older Enterprise servers do not.
         self.digests = True
         self.lock = threading.RLock()

@@ -20,14 +20,12 @@ from actions.checkout import git, repository_of
 from actions.results import Run
 from actions.runner import run_workflow
 from github_api import GitHubServer
+from micro import pin_cohort
 from safetensors.numpy import load_file, save_file
 
 from stages.core import bundle
 from stages.core.archives import unpack
 from stages.core.files import read_json, write_json
-from stages.core.phantom.publish import publish
-from stages.core.registry import REGISTRY, pin
-from stages.core.roundtrip import edit_yaml
 
 ROOT = Path(__file__).parents[1]
 #: Variables of the repository: nothing runs before a lab has set them.
@@ -99,12 +97,7 @@ def make_lab(folder: Path, github: GitHubServer) -> Lab:
     fork = folder / "fork"
     repository_of(ROOT, fork)
     shutil.copyfile(fork / "params/micro.yaml", fork / "params.yaml")
-    commit = publish(folder / "cohort", "micro", "r1", 2)
-    for name in ("micro", "micro-frozen"):
-        edit_yaml(
-            fork / REGISTRY, lambda registry, name=name: registry["datasets"][name].update(url=str(folder / "cohort"))
-        )
-        pin(fork / REGISTRY, name, "r1", commit)
+    pin_cohort(fork, folder / "cohort")
     commit_all(fork, "the fork of a lab")
     return Lab(folder, github, State(folder / "caches"))
 

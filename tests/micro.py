@@ -16,11 +16,16 @@ CONTRASTS = ["T1w", "T2w", "MTon"]
 def micro_workspace(folder: Path, cohort: Path) -> None:
     """Make a workspace on the micro profile; its cohort, first revision, lies in ``cohort``."""
     make(ROOT, folder, "micro")
+    pin_cohort(folder, cohort)
+    edit_yaml(folder / "params.yaml", lambda params: params["register"].update(label="v1"))
+
+
+def pin_cohort(folder: Path, cohort: Path) -> None:
+    """Publish the first revision in ``cohort`` and pin it in ``folder``, for training and as test set."""
     first = publish(cohort, "micro", "r1", 2)
     for name in ("micro", "micro-frozen"):
         edit_yaml(folder / REGISTRY, lambda registry, name=name: registry["datasets"][name].update(url=str(cohort)))
         pin(folder / REGISTRY, name, "r1", first)
-    edit_yaml(folder / "params.yaml", lambda params: params["register"].update(label="v1"))
 
 
 def grow(folder: Path, cohort: Path) -> None:

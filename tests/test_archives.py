@@ -27,10 +27,10 @@ def write(path: Path, members: dict[str, bytes], *, mode: int = 0, method: int =
     return path
 
 
-def refused(path: Path, folder: Path, most_bytes: int = 1000) -> str:
+def refused(path: Path, folder: Path) -> str:
     folder.mkdir(exist_ok=True)
     with pytest.raises(CordriftError) as error:
-        unpack(path, folder, most_bytes=most_bytes)
+        unpack(path, folder, most_bytes=1000)
     assert not list(folder.rglob("*"))
     return str(error.value)
 

@@ -8,49 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
-from markupsafe import Markup
 
 from stages.core.cohort import Manifest
 from stages.core.columns import AGREEMENT_TEXT, MEASURES_TEXT
 from stages.core.contours import Panel, Source, contour_figure, gallery_figure
-from stages.core.drawings import Drawing, Tables, agreeing, draw, labelled, nearest, pairs_of
-from stages.core.drift.decision import CRITERIA
+from stages.core.drawings import Drawing, Tables, draw, labelled, pairs_of
 from stages.core.errors import CordriftError
-from stages.core.figures import Shown, png_bytes
+from stages.core.figures import png_bytes
 from stages.core.files import read_csv, read_json, whole_file, write_csv
 from stages.core.kept import restore
 from stages.core.kept_zip import KeptZip, read_kept
 from stages.core.params import Params
-from stages.core.rows import (
-    bias_rows,
-    case_rows,
-    concordance_rows,
-    conversion_rows,
-    failure_rows,
-    floor_rows,
-    prior_rows,
-    subgroup_rows,
-    version_rows,
-)
+from stages.core.report_page import provenance, render
+from stages.core.rows import case_rows
 from stages.core.segmented import Key
-from stages.core.wording import (
-    DASH,
-    extremes,
-    headline,
-    label_of,
-    meaning,
-    number,
-    reasons,
-    short,
-    shown_versions,
-    smallest_margin,
-    typeset,
-)
+from stages.core.wording import short, shown_versions
 from stages.core.worst import worst_cases, worst_participant
-
-PAGE = Path(__file__).parent / "page"
 
 
 def write_report(
@@ -170,87 +144,6 @@ def read_monitored(
         ]
         also.append({"profile": folder.name, "rows": rows, "images": images})
     return also, hidden
-
-
-def provenance(drift: dict[str, Any], manifests: list[Manifest]) -> list[tuple[str, str]]:
-    """Rows of the provenance table."""
-    candidate = drift["candidate"]
-    datasets = "; ".join(f"{m.dataset} {m.tag} ({short(m.commit)}), {m.licence}" for m in manifests)
-    return [
-        ("bundle", candidate["bundle"]),
-        ("inference settings", candidate["inference"]),
-        ("ruler", candidate["ruler"]),
-        ("frozen set", candidate["frozen"]),
-        ("datasets", datasets),
-        ("range", drift["range"]),
-        ("margin", f"±{number(drift['margin_mm2'])} mm²"),
-        ("alpha", f"{drift['alpha']:g}"),
-        ("least contrasts", str(drift["min_contrasts"])),
-    ]
-
-
-def render(
-    tables: Tables,
-    shown: list[Shown],
-    *,
-    title: str,
-    threshold: float,
-    drawn: dict[str, str],
-    worst: dict[str, Any] | None,
-    monitored: list[dict[str, Any]],
-    hidden: int,
-    provenance: list[tuple[str, str]],
-) -> str:
-    """Render the page; every text that comes from data is escaped.
-
-    Parameters
-    ----------
-    drawn : data URI of each figure by name
-    """
-    loader = jinja2.FileSystemLoader(PAGE)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    css = Markup(PAGE.joinpath("report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
-    drift = tables.drift
-    against = drift["against"]
-    groups = {version: rows for version, rows in tables.subgroups.groupby("version")}  # noqa: C416
-    factors = tables.conversion[(tables.conversion["prior"] == against) & (tables.conversion["metric"] == "csa_mm2")]
-    return environment.get_template("report.html").render(
-        title=title,
-        threshold=f"{threshold:g}",
-        css=css,
-        dash=DASH,
-        drift=drift,
-        label=label_of(shown, drift["candidate"]["bundle"]),
-        headline=headline(drift, shown),
-        extremes=extremes(drift),
-        first=not drift["priors"] and not drift["offline"],
-        level=number(100 * (1 - drift["alpha"]), 0),
-        inner=number(100 * (1 - 2 * drift["alpha"]), 0),
-        verdict=drift["verdict"],
-        margin=smallest_margin(drift),
-        meaning=meaning(drift),
-        failures=failure_rows(drift, tables.csa),
-        number=number,
-        typeset=typeset,
-        reasons=reasons(drift["verdict"]),
-        criteria=CRITERIA,
-        versions=version_rows(drift, shown),
-        fewer=len(nearest(drift, shown)) < len(shown),
-        against=label_of(shown, against) if against else None,
-        bias=bias_rows(tables.bias[tables.bias["prior"] == against]),
-        conversion=conversion_rows(factors),
-        subgroups=subgroup_rows(groups[drift["candidate"]["bundle"]], groups.get(against)),
-        priors=prior_rows(drift, shown),
-        floors=floor_rows(drift),
-        drawn=drawn,
-        concordance=concordance_rows(agreeing(tables)),
-        worst=worst,
-        monitored=monitored,
-        hidden=hidden,
-        provenance=provenance,
-    )
 
 
 def _embed(png: bytes) -> str:

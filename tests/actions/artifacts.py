@@ -43,7 +43,7 @@ def upload(job: JobContext, inputs: Mapping[str, str]) -> dict[str, str]:
             shutil.rmtree(folder)
         for file in found.files:
             _copy(file, folder / file.relative_to(root))
-        job.run.artifacts[name] = Artifact(name, folder, job.id, inputs.get("retention-days"))
+        job.run.artifacts[name] = Artifact(name, folder, job.id)
         number = len(job.run.artifacts)
     job.say(f"Artifact {name}: {len(found.files)} file(s)")
     return {"artifact-id": str(number)}

@@ -70,7 +70,6 @@ class Artifact:
     name: str
     folder: Path
     job: str
-    retention_days: str | None = None
 
     @property
     def files(self) -> list[str]:

@@ -30,11 +30,6 @@ def setup_python(job: JobContext, inputs: Inputs) -> dict[str, str]:
     return {"python-version": version, "python-path": program}
 
 
-def setup_node(job: JobContext, inputs: Inputs) -> dict[str, str]:
-    """Say the version; what is on the PATH stays as it is."""
-    return {"node-version": inputs["node-version"]}
-
-
 def restore(job: JobContext, inputs: Inputs) -> dict[str, str]:
     """Restore a cache by its key or the beginning of one."""
     key, paths = _key(inputs["key"]), paths_of(inputs["path"])
@@ -83,16 +78,6 @@ def attest(job: JobContext, inputs: Inputs) -> dict[str, str]:
     return {"attestation-id": str(len(job.run.attestations))}
 
 
-def aws_credentials(job: JobContext, inputs: Inputs) -> dict[str, str]:
-    """Put credentials into the environment: those given, or made-up ones of the role."""
-    if "role-to-assume" in inputs:
-        require(job.permissions, "id-token", "write", "to assume a role")
-    job.environment["AWS_REGION"] = job.environment["AWS_DEFAULT_REGION"] = inputs["aws-region"]
-    job.environment["AWS_ACCESS_KEY_ID"] = inputs.get("aws-access-key-id") or "ASIALOCALROLE"
-    job.environment["AWS_SECRET_ACCESS_KEY"] = inputs.get("aws-secret-access-key") or "local-role"
-    return {}
-
-
 @dataclass(frozen=True)
 class Action:
     """A stand-in, the inputs it must have and those it may have."""
@@ -111,7 +96,6 @@ _RESTORE = "restore-keys lookup-only fail-on-cache-miss"
 ACTIONS = {
     "actions/checkout": _action(checkout, "", _CHECKOUT),
     "actions/setup-python": _action(setup_python, "python-version", "check-latest"),
-    "actions/setup-node": _action(setup_node, "node-version", "package-manager-cache"),
     "actions/cache": _action(cache, "key path", _RESTORE),
     "actions/cache/restore": _action(restore, "key path", _RESTORE),
     "actions/cache/save": _action(save, "key path", ""),
@@ -122,10 +106,6 @@ ACTIONS = {
     ),
     "actions/download-artifact": _action(artifacts.download, "", "name pattern path merge-multiple"),
     "actions/attest-build-provenance": _action(attest, "subject-path", "show-summary"),
-    "actions/attest": _action(attest, "subject-path", "show-summary predicate-type predicate predicate-path sbom-path"),
-    "aws-actions/configure-aws-credentials": _action(
-        aws_credentials, "aws-region", "role-to-assume role-session-name aws-access-key-id aws-secret-access-key"
-    ),
 }
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jinja2
-from markupsafe import Markup
-
 from stages.core.change.changes import changes
 from stages.core.change.document import Document, clean, line
 from stages.core.change.facts import Facts
@@ -14,9 +11,9 @@ from stages.core.change.impact import impact, verdict
 from stages.core.change.tested import tested
 from stages.core.change.text import ADDRESS, markdown
 from stages.core.files import whole_file
+from stages.core.pages import style, templates
 from stages.core.wording import extremes, headline
 
-PAGE = Path(__file__).parents[1] / "page"
 MARKDOWN, HTML = "CHANGE_REPORT.md", "change_report.html"
 
 
@@ -31,17 +28,10 @@ def document(facts: Facts) -> Document:
 
 def html(report: Document) -> str:
     """Write a report as one page; every text that comes from data is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(PAGE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters["clean"] = clean
     environment.tests["address"] = lambda text: ADDRESS.fullmatch(text) is not None
-    css = Markup(PAGE.joinpath("report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
-    return environment.get_template("change.html").render(report=report, css=css)
+    return environment.get_template("change.html").render(report=report, css=style())
 
 
 def write_change_report(folder: Path, facts: Facts) -> None:

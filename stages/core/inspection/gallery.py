@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -20,9 +19,9 @@ from stages.core.figures import new_figure, png_bytes
 from stages.core.findings import Finding
 from stages.core.inspection.catalogue import MEANING
 from stages.core.inspection.header import read_header
+from stages.core.pages import style, templates
 from stages.core.volumes import Volume, read
 
-PAGE = Path(__file__).parents[1] / "page"
 #: A page is looked through: no more pictures than this, errors first. All findings are in findings.csv.
 PICTURES = 200
 #: Half the side of the axial cut, mm.
@@ -58,13 +57,10 @@ def write_page(
     ]
     counts = Counter((check, severity) for check, severity, _ in {(f.check, f.severity, _case(f)) for f in findings})
     errors, warned = int((table["errors"] > 0).sum()), int(((table["errors"] == 0) & (table["warnings"] > 0)).sum())
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(PAGE), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     clean = table[(table["errors"] == 0) & (table["warnings"] == 0)]
-    page = environment.get_template("check.html").render(
-        css=(PAGE / "report.css").read_text(encoding="utf-8"),
+    template = templates().get_template("check.html")
+    page = template.render(
+        css=style(),
         manifest=manifest,
         images=len(table),
         errors=errors,

@@ -8,16 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from packaging.version import InvalidVersion, Version
-
 from stages.core import bundle
 from stages.core.archives import pack
 from stages.core.data_difference import difference, table
 from stages.core.data_difference_text import lines
 from stages.core.errors import CordriftError
-from stages.core.files import read_csv, read_json, whole_file, whole_folder, write_csv, write_json
+from stages.core.files import read_csv, read_json, whole_folder, write_csv, write_json
 from stages.core.github import MOST_ASSET_BYTES, Release, Repository
-from stages.core.release.names import BUNDLE_ZIP, DRAFT, TOOLBOX_ZIP, label_of
+from stages.core.release.names import BUNDLE_ZIP, DRAFT, TOOLBOX_ZIP, label_of, version_of
 from stages.core.release.planning import open_bundle
 from stages.core.training_manifest import IN_BUNDLE, TrainingData, read_training_data
 
@@ -67,15 +65,11 @@ def write_draft(root: Path, repository: Repository, tag: str | None) -> dict[str
         if (root / "dvc.lock").is_file():
             shutil.copyfile(root / "dvc.lock", part / "dvc.lock")
         training = "\n".join(training_lines(package, data))
-        _write(part / "TRAINING.md", training + "\n")
-        changes = difference(before.data if before else TrainingData({}, {}), data)
-        said = lines(
-            before.data if before else TrainingData({}, {}),
-            data,
-            changes,
-            (before.tag if before else "no earlier release", wanted),
-        )
-        _write(part / "DATA_DIFF.md", "# Training data\n\n````text\n" + "\n".join(said) + "\n````\n")
+        (part / "TRAINING.md").write_text(training + "\n", encoding="utf-8")
+        tag_before, data_before = (before.tag, before.data) if before else ("no earlier release", TrainingData({}, {}))
+        changes = difference(data_before, data)
+        said = "\n".join(lines(data_before, data, changes, (tag_before, wanted)))
+        (part / "DATA_DIFF.md").write_text(f"# Training data\n\n````text\n{said}\n````\n", encoding="utf-8")
         write_csv(part / "data_diff.csv", table(changes))
         body = f"Bundle `{verified.digest}`. Publish this draft to have it judged.\n\n{training}\n"
         write_json(part / CARD, {"tag": wanted, "title": wanted, "body": body, "digest": verified.digest})
@@ -104,16 +98,11 @@ def upload_draft(root: Path, repository: Repository, commit: str) -> Release:
 
 def next_tag(releases: Sequence[Release]) -> str:
     """The minor version after the highest published one; tags that are no versions do not count."""
-    found = []
-    for release in releases:
-        try:
-            if not release.draft:
-                found.append(Version(release.tag))
-        except InvalidVersion:
-            continue
+    found = [version for release in releases if not release.draft and (version := version_of(release.tag))]
     if not found:
         return FIRST
-    return f"v{max(found).major}.{max(found).minor + 1}.0"
+    newest = max(found)
+    return f"v{newest.major}.{newest.minor + 1}.0"
 
 
 def bundle_files(package: Path) -> dict[str, Path]:
@@ -151,8 +140,3 @@ def _previous(repository: Repository, releases: Sequence[Release]) -> Previous |
         repository.download(newest, BUNDLE_ZIP, packed, MOST_ASSET_BYTES)
         verified = open_bundle(packed, folder)
         return Previous(newest.tag, verified.digest, read_training_data(folder / IN_BUNDLE))
-
-
-def _write(path: Path, text: str) -> None:
-    with whole_file(path) as part:
-        part.write_text(text, encoding="utf-8")

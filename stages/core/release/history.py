@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from packaging.version import InvalidVersion, Version
 from pydantic import Field
 
 from stages.core.files import read_json
 from stages.core.github import MOST_ASSET_BYTES, Release, Repository
 from stages.core.imported import read_release
 from stages.core.params import Block, validate
-from stages.core.release.archive import read_record
-from stages.core.release.names import PROMOTION, RECORD_ZIP
+from stages.core.release.archive import Digest, read_record
+from stages.core.release.names import PROMOTION, RECORD_ZIP, version_of
 from stages.core.store.client import Store
 from stages.core.store.importing import import_version
 from stages.core.store.promotion import find_version, promote
@@ -30,7 +29,7 @@ MOST_TABLE_BYTES = 256 << 20
 class Promotion(Block):
     """A person's acceptance of a released version, as its asset says: who, when (ISO time) and why."""
 
-    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    digest: Digest
     who: Text
     when: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")]
     why: Text
@@ -106,17 +105,9 @@ def _replay(
         register_version(store, record)
         return [] if release.tag == current else [f"{release.tag}: bundle {record.digest[:12]}, from {RECORD_ZIP}"]
     table = f"csa_c2c3__model_{release.tag}.csv"
-    if release.asset(table) and _is_version(release.tag):
+    if release.asset(table) and version_of(release.tag):
         path = scratch / table
         repository.download(release, table, path, MOST_TABLE_BYTES)
         imported = import_version(store, read_release(path, release.tag, dataset), path)
         return [f"{release.tag}: imported from {table} as version {imported.number}, shown and judging nothing"]
     return [] if release.tag == current else [f"{release.tag}: no {RECORD_ZIP}, so it is not in the history"]
-
-
-def _is_version(tag: str) -> bool:
-    try:
-        Version(tag)
-    except InvalidVersion:
-        return False
-    return True

@@ -41,10 +41,9 @@ COPIED = {
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of a release: its facts, the shards that were lost, and where its history came from."""
+    """What became of a release: its facts, and where its history came from."""
 
     facts: Facts
-    lost: dict[str, str]
     history: list[str]
 
 
@@ -74,7 +73,7 @@ def judge(root: Path, repository: Repository, tag: str, profile: str, device: st
             history = _from_releases(folder, repository, tag, params, scratch)
         run_stages(folder, JUDGING)
         store = open_store(params.registration.model, folder)  # anew: it knows what the stages made
-        return Judged(_assets(root, folder, store, params, scratch), lost, history)
+        return Judged(_assets(root, folder, store, params, scratch), history)
 
 
 def _from_releases(folder: Path, repository: Repository, tag: str, params: Params, scratch: Path) -> list[str]:

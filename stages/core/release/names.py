@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from packaging.version import InvalidVersion, Version
 from pydantic import TypeAdapter, ValidationError
 
 from stages.core.errors import CordriftError
@@ -42,3 +43,11 @@ def label_of(tag: str) -> str:
             "v1.2.0. Give the release another tag."
         ) from None
     return label
+
+
+def version_of(tag: str) -> Version | None:
+    """Return the tag as a version that can be ordered; None where it is none."""
+    try:
+        return Version(tag)
+    except InvalidVersion:
+        return None

@@ -113,7 +113,7 @@ class Store:
             )
         return _run(runs[0])
 
-    def ensure_run(self, identity: Mapping[str, str], name: str, start_ms: int | None = None) -> Run:
+    def ensure_run(self, identity: Mapping[str, str], name: str) -> Run:
         """Find the run of ``identity`` or create it, with its experiment when that is missing too."""
         run = self.find_run(identity)
         if run is not None:
@@ -122,7 +122,7 @@ class Store:
             if self._experiment_id is None:
                 self._experiment_id = self._create_experiment()
             tags = {f"{TAG}{key}": value for key, value in identity.items()}
-            return _run(self.client.create_run(self._experiment_id, start_ms, tags=tags, run_name=name))
+            return _run(self.client.create_run(self._experiment_id, tags=tags, run_name=name))
 
     def _create_experiment(self) -> str:
         if self.location.database is None:

@@ -152,12 +152,12 @@ def _params(root: Path, digest: str) -> dict[str, str]:
     return params
 
 
-def trainings(package: Path = PACKAGE) -> list[tuple[int, dict[str, str], list[dict[str, float]]]]:
+def trainings() -> list[tuple[int, dict[str, str], list[dict[str, float]]]]:
     """Return fold, settings and progress (one row per epoch) of every training that the bundle came from."""
-    provenance = read_json(package / "provenance.json")["training"]
+    provenance = read_json(PACKAGE / "provenance.json")["training"]
     out = []
-    for fold in read_json(package / "model.json")["folds"]:
-        table = read_csv(package / f"fold_{fold}/progress.csv").drop(columns="schema")
+    for fold in read_json(PACKAGE / "model.json")["folds"]:
+        table = read_csv(PACKAGE / f"fold_{fold}/progress.csv").drop(columns="schema")
         progress = [{str(key): float(value) for key, value in row.items()} for row in table.to_dict("records")]
         out.append((int(fold), training_params(provenance[str(fold)]), progress))
     return out
