@@ -29,7 +29,7 @@ setup: $(VENV)/.ready ## install everything, at the versions of constraints.txt
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-ifneq ($(TORCH_INDEX),)
+ifneq ($(value TORCH_INDEX),)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps --index-url "$$TORCH_INDEX" torch torchvision
 endif
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'

@@ -96,6 +96,19 @@ def test_names_twice_and_too_many_members(tmp_path: Path, monkeypatch: pytest.Mo
     assert "at most 1" in refused(write(tmp_path / "y.zip", {"a.x": b"", "b.x": b""}), tmp_path / "out")
 
 
+def test_a_damaged_or_unusual_packing_is_a_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path / "z.zip", {"a.x": b"a" * 500}, method=zipfile.ZIP_DEFLATED)
+    content = bytearray(path.read_bytes())
+    start = 30 + len("a.x")
+    content[start : start + 4] = b"\xff" * 4
+    path.write_bytes(bytes(content))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(CordriftError, match="cannot be read as a zip"):
+        unpack(path, tmp_path / "out", most_bytes=1000)
+    packed = write(tmp_path / "y.zip", {"a.x": b"a" * 500}, method=zipfile.ZIP_LZMA)
+    assert "packed or encrypted member" in refused(packed, tmp_path / "other")
+
+
 def test_what_is_no_zip_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "z.zip").write_bytes(b"PK no zip")
     assert "z.zip cannot be read as a zip" in refused(tmp_path / "z.zip", tmp_path / "out")

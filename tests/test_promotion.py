@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from store_workspace import MODEL, A, B, C, workspace
+from store_workspace import MODEL, A, B, C, contents, workspace
 
 from stages import gate, history, promote, register
 from stages.core.errors import CordriftError
@@ -113,6 +113,18 @@ def test_what_was_not_measured_whole_gets_its_alias_when_it_is(lab: Path) -> Non
     judge(passed=True, drift="equivalent")
     register.main()
     assert versions()["v2"].aliases == ("champion",)
+
+
+def test_what_was_judged_whole_is_not_replaced_by_what_lacks_a_shard(lab: Path) -> None:
+    judge(passed=True, drift="equivalent")
+    register.main()
+    before = contents(lab)
+    summary = read_json(lab / "reports/measure/summary.json")
+    write_json(lab / "reports/measure/summary.json", {**summary, "lost": {"frozen/1": "its job failed"}})
+    judge(passed=False, drift="inconclusive")
+    with pytest.raises(CordriftError, match="was judged whole before, and a shard is missing now"):
+        register.main()
+    assert contents(lab) == before
 
 
 def test_a_verdict_keeps_its_judges_when_the_roles_move(lab: Path) -> None:

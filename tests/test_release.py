@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from github_api import GitHubServer
+from lab import unzipped, zipped
 from store_workspace import MODEL, A, B, C, contents, empty_store, workspace
 
 from stages import history, register, release
@@ -15,11 +17,11 @@ from stages.core.errors import CordriftError
 from stages.core.files import read_json, write_json
 from stages.core.github import open_repository
 from stages.core.params import load_params
-from stages.core.release import drafting
+from stages.core.release import drafting, jobs, planning
 from stages.core.release.archive import read_record, write_record
 from stages.core.release.gathering import MISSING, gather, hand_over
 from stages.core.release.history import rebuild
-from stages.core.release.names import PROMOTION, RECORD_ZIP, label_of
+from stages.core.release.names import BUNDLE_ZIP, PROMOTION, RECORD_ZIP, TOOLBOX_ZIP, label_of
 from stages.core.release.planning import cache
 from stages.core.segmented import read_shards
 from stages.core.store.client import Store, open_store
@@ -28,6 +30,11 @@ from stages.core.store.record import collect
 from stages.core.wording import short
 
 REPOSITORY = Path(__file__).parents[1]
+#: What a release from before cordrift published.
+TABLE = """SCT Version,Filename,Slice (I->S),VertLevel,MEAN(area),STD(area),SUM(length)
+6.5,/x/sub-01_T1w_seg_v2.0.nii.gz,10:20,2:3,70,1.0,35.1
+6.5,/x/sub-01_T2w_seg_v2.0.nii.gz,10:20,2:3,71,1.0,35.1
+"""
 
 
 @pytest.fixture
@@ -130,13 +137,63 @@ def test_an_acceptance_moves_champion_and_anchor_at_its_time(
         release.main(["accept", "--tag", "v2", "--reason", " "])
 
 
+def test_an_acceptance_of_a_bundle_that_no_release_has_is_named(
+    tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = registered(tmp_path / "lab", monkeypatch, A, "v1")
+    accepted = {"schema": 1, "digest": C, "who": "a person", "when": "2026-02-01T00:00:00+00:00", "why": "looked at"}
+    assets = {RECORD_ZIP: record, PROMOTION: json.dumps(accepted).encode()}
+    github.add_release("v1", published="2026-01-01T00:00:00Z", assets=assets)
+    with pytest.raises(CordriftError, match=f"accepts the bundle {short(C)}, of which no release has a record"):
+        replayed(tmp_path / "other", github, "v9")
+
+
+def test_a_judged_release_whose_bundle_was_replaced_is_refused(
+    tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "open_bundle", lambda *_: SimpleNamespace(digest=B))
+    for tag, judged in (("v1", A), ("v2", B)):
+        provenance = json.dumps({"schema": 1, "bundle": judged}).encode()
+        github.add_release(tag, assets={BUNDLE_ZIP: b"zip", "provenance.json": provenance})
+    repository = open_repository(github.environment())
+    assert planning.fetch_bundle(repository, "v2", tmp_path).digest == B
+    with pytest.raises(CordriftError, match="release the new one under the next tag"):
+        planning.fetch_bundle(repository, "v1", tmp_path)
+
+
+def test_a_record_sets_no_tag_but_who_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = unzipped(registered(tmp_path / "lab", monkeypatch, A, "v1"))
+    record = json.loads(packed["record.json"])
+    packed["record.json"] = json.dumps({**record, "judged": {"aliased": "yes"}}).encode()
+    (tmp_path / "record.zip").write_bytes(zipped(packed))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(CordriftError, match="judged"):
+        read_record(tmp_path / "record.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", [BUNDLE_ZIP, TOOLBOX_ZIP, PROMOTION])
+def test_what_a_judgement_does_not_write_is_not_published(tmp_path: Path, github: GitHubServer, name: str) -> None:
+    (tmp_path / "release/assets").mkdir(parents=True)
+    for file in ("drift.json", name):
+        (tmp_path / "release/assets" / file).write_bytes(b"{}")
+    github.add_release("v1")
+    with pytest.raises(CordriftError, match=f"holds {name}, which no judgement writes"):
+        jobs.publish(tmp_path, open_repository(github.environment()), "v1")
+    assert github.assets("v1") == {}
+
+
+def test_the_first_version_after_imported_ones_is_champion_and_anchor(
+    tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    github.add_release("v2.0", published="2025-01-01T00:00:00Z", assets={"csa_c2c3__model_v2.0.csv": TABLE.encode()})
+    record = registered(tmp_path / "lab", monkeypatch, A, "v3")
+    github.add_release("v3", published="2026-01-01T00:00:00Z", assets={RECORD_ZIP: record})
+    store, _ = replayed(tmp_path / "other", github, "v9")
+    assert {v.tags["label"]: v.aliases for v in store.versions()} == {"v2.0": (), "v3": ("anchor", "champion")}
+
+
 def test_tables_of_earlier_releases_are_imported_and_others_are_named(tmp_path: Path, github: GitHubServer) -> None:
-    rows = ["SCT Version,Filename,Slice (I->S),VertLevel,MEAN(area),STD(area),SUM(length)"]
-    rows += [
-        f"6.5,/x/sub-01_{name}_seg_v2.0.nii.gz,10:20,2:3,{area},1.0,35.1" for name, area in (("T1w", 70), ("T2w", 71))
-    ]
-    table = "\n".join(rows) + "\n"
-    github.add_release("v2.0", published="2025-01-01T00:00:00Z", assets={"csa_c2c3__model_v2.0.csv": table.encode()})
+    github.add_release("v2.0", published="2025-01-01T00:00:00Z", assets={"csa_c2c3__model_v2.0.csv": TABLE.encode()})
     github.add_release("docs", published="2025-02-01T00:00:00Z", assets={"paper.pdf": b"%PDF"})
     store, said = replayed(tmp_path / "other", github, "v9")
     assert [version.tags["label"] for version in store.versions()] == ["v2.0"]

@@ -118,6 +118,14 @@ def test_a_missing_shard_is_named_and_nothing_is_decided() -> None:
     assert (first["drift"], first["quality"], first["passed"]) == ("inconclusive", "unknown", False)
 
 
+def test_the_first_version_is_the_first_whatever_was_imported_before_it() -> None:
+    imported = prior(people(2.0, 0.1), ruler="none", frozen="")
+    record = judged(version(people()), (imported, ()))
+    assert (record["drift"], record["passed"], record["judges"]) == ("first", True, [])
+    own = prior(people(), digest="b" * 64)
+    assert judged(version(people()), (imported, ()), (own, ()))["drift"] == "inconclusive", "an own prior, and no judge"
+
+
 def test_reasons_begin_with_the_worst_and_are_few() -> None:
     new = version(people({c: 1.0 + k for k, c in enumerate(CONTRASTS)}, 0.2))
     record = judged(new, (prior(people(0.0, 0.2, seed=2)), BOTH))

@@ -228,7 +228,7 @@ def test_hostile_archives_are_refused(lab: Lab, tmp_path: Path, monkeypatch: pyt
         _plan_fails(lab, f"v6.{number}.0", sentence)
 
 
-def test_the_frozen_49_go_to_16_balanced_shards(lab: Lab, bundle: bytes) -> None:
+def test_the_frozen_49_are_planned_in_16_shards(lab: Lab, bundle: bytes) -> None:
     lab.github.add_release("v7.0.0", assets={"cordrift-bundle.zip": bundle})
 
     def nowhere(tree: Path) -> None:

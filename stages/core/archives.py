@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +13,7 @@ from stages.core.errors import CordriftError
 from stages.core.files import whole_file
 
 #: What zipfile raises on a file that is no zip, or is a damaged or encrypted one.
-UNREADABLE = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError)
+UNREADABLE = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error)
 #: Nothing that is released has more members.
 MOST_MEMBERS = 100_000
 
@@ -48,7 +49,8 @@ def check_members(members: Sequence[zipfile.ZipInfo], what: str, *, most_bytes: 
             raise CordriftError(f"{what} has a member {name!r}, whose name leads out of the zip.")
         if member.is_dir() or stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
             raise CordriftError(f"{what} has a member {name!r} that is a link or folder, not a file.")
-        if member.flag_bits & 0x1 or (stored and member.compress_type != zipfile.ZIP_STORED):
+        allowed = {zipfile.ZIP_STORED} if stored else {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+        if member.flag_bits & 0x1 or member.compress_type not in allowed:
             raise CordriftError(f"{what} has a packed or encrypted member {name!r}; expected stored ones.")
     total = sum(member.file_size for member in members)
     if total > most_bytes:

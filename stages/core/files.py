@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from stages.core.errors import CordriftError
@@ -89,7 +90,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CordriftError(f"{path} is missing; `dvc repro` or `dvc pull` makes it.")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise CordriftError(f"{path} is not valid JSON: {error}.") from error
     if not isinstance(value, dict):
         raise CordriftError(f"{path} must hold a JSON object, not a {type(value).__name__}.")
@@ -121,9 +122,9 @@ def read_csv(path: Path, *, text: tuple[str, ...] = ()) -> pd.DataFrame:
 
 
 def _check_schema(path: Path, schema: Any) -> None:
-    if schema is None or pd.isna(schema) or int(schema) < 1:
+    if isinstance(schema, bool) or not isinstance(schema, int | np.integer) or schema < 1:
         raise CordriftError(f"{path} carries no schema number; expected 1 to {SCHEMA}.")
-    if int(schema) > SCHEMA:
+    if schema > SCHEMA:
         raise CordriftError(
             f"{path} has schema {schema}, this cordrift reads up to {SCHEMA}; install a newer cordrift."
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -58,7 +59,9 @@ def send(access: Access, upload_url: str, name: str, path: Path) -> dict[str, An
         raise CordriftError(
             f"the release names {urlsplit(url).netloc!r} for uploads, which is no host of {access.url}."
         )
-    headers = access.headers(access.url) | {"Content-Type": "application/octet-stream"}
+    # GitHub hands an asset out as what it was sent as: a picture of another kind is not shown in a summary.
+    kind = guess_type(path.name)[0] or "application/octet-stream"
+    headers = access.headers(access.url) | {"Content-Type": kind}
     with _session() as session, path.open("rb") as stream:
         response = session.post(
             url, params={"name": name}, data=stream, headers=headers, timeout=TIMEOUT_S, allow_redirects=False

@@ -111,6 +111,7 @@ def compare(
             one = side.version(prior.series.bundle, prior.label, "prior", old, prior.version.agreement)
             one[0]["marks"] = record["marks"]
             seen.append(one)
+    own = sum(bool(prior.series.frozen) for prior in priors)  # an imported one is shown and judges nothing
     seen.append(side.version(candidate.series.bundle, "", "candidate", new, candidate.agreement))
     series = asdict(candidate.series)
     drift = {
@@ -129,7 +130,7 @@ def compare(
         "rule": rule.model_dump(mode="json"),
         "declared": declared,
         "floors": {key: floors[key] for key in ("runner", "seeds")},
-        "verdict": decide(judges, priors=len(priors), offline=offline, changed=changed, lost=candidate.lost).record(),
+        "verdict": decide(judges, priors=own, offline=offline, changed=changed, lost=candidate.lost).record(),
     }
     parts += [tables for _, tables in seen]
     return Comparison(drift, **{f.name: _joined(f.name, parts) for f in fields(Comparison) if f.name != "drift"})

@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,7 @@ MOST_BYTES = 2 << 30
 HEAVY = (".safetensors", ".zip")
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Role = Annotated[str, Field(pattern=r"^judged_(champion|anchor)$")]
 
 
 class Verdict(Block):
@@ -47,7 +48,7 @@ class Archived(Block):
     params: dict[str, str]
     metrics: dict[str, float | None]
     verdict: Verdict
-    judged: dict[str, str]
+    judged: dict[Role, Digest | Literal[""]]
     lost: bool
     once: list[str]
 

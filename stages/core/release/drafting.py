@@ -34,7 +34,7 @@ class Previous(NamedTuple):
 
 
 def write_draft(root: Path, repository: Repository, tag: str | None) -> dict[str, str]:
-    """Write ``release/draft`` from the packaged bundle; returns outputs of the step: ``tag`` and ``digest``.
+    """Write ``release/draft`` from the packaged bundle; returns the output of the step, ``tag``.
 
     ``tag`` is empty, and nothing is written, where the newest release has this very bundle: nothing was learnt.
 
@@ -57,7 +57,7 @@ def write_draft(root: Path, repository: Repository, tag: str | None) -> dict[str
     if before is not None and before.digest == verified.digest:
         print(f"the bundle {verified.digest[:12]} is that of {before.tag}: there is nothing new to release.")
         shutil.rmtree(root / DRAFT, ignore_errors=True)
-        return {"tag": "", "digest": verified.digest}
+        return {"tag": ""}
     data = read_training_data(package / IN_BUNDLE)
     with whole_folder(root / DRAFT) as part:
         pack(part / BUNDLE_ZIP, bundle_files(package))
@@ -72,8 +72,8 @@ def write_draft(root: Path, repository: Repository, tag: str | None) -> dict[str
         (part / "DATA_DIFF.md").write_text(f"# Training data\n\n````text\n{said}\n````\n", encoding="utf-8")
         write_csv(part / "data_diff.csv", table(changes))
         body = f"Bundle `{verified.digest}`. Publish this draft to have it judged.\n\n{training}\n"
-        write_json(part / CARD, {"tag": wanted, "title": wanted, "body": body, "digest": verified.digest})
-    return {"tag": wanted, "digest": verified.digest}
+        write_json(part / CARD, {"tag": wanted, "title": wanted, "body": body})
+    return {"tag": wanted}
 
 
 def upload_draft(root: Path, repository: Repository, commit: str) -> Release:

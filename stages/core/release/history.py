@@ -8,15 +8,16 @@ from typing import Annotated
 
 from pydantic import Field
 
+from stages.core.errors import CordriftError
 from stages.core.files import read_json
 from stages.core.github import MOST_ASSET_BYTES, Release, Repository
 from stages.core.imported import read_release
 from stages.core.params import Block, validate
 from stages.core.release.archive import Digest, read_record
 from stages.core.release.names import PROMOTION, RECORD_ZIP, version_of
-from stages.core.store.client import Store
+from stages.core.store.client import Store, Version
 from stages.core.store.importing import import_version
-from stages.core.store.promotion import find_version, promote
+from stages.core.store.promotion import promote
 from stages.core.store.registration import register_version
 
 Text = Annotated[str, Field(min_length=1)]
@@ -72,11 +73,11 @@ def rebuild(store: Store, repository: Repository, tag: str, dataset: str, scratc
     for release in earlier:
         if release.tag != tag and release.asset(PROMOTION):
             promotion = _promotion(repository, release, scratch)
-            events.append(Event(promotion.when, release, promotion))
+            events.append(Event(max(promotion.when, release.published), release, promotion))
     said = []
     for event in sorted(events, key=lambda event: (event.when, event.promotion is not None)):
         if event.promotion is not None:
-            version = find_version(store, event.promotion.digest)
+            version = _accepted(store, event.release, event.promotion)
             promote(store, version, reason=event.promotion.why, person=event.promotion.who, when=event.promotion.when)
             said.append(f"{event.release.tag} was accepted by {event.promotion.who}: {event.promotion.why}")
         else:
@@ -91,6 +92,16 @@ def _promotion(repository: Repository, release: Release, scratch: Path) -> Promo
     value.pop("schema")
     promotion: Promotion = validate(Promotion, value, f"{PROMOTION} of the release {release.tag}")
     return promotion
+
+
+def _accepted(store: Store, release: Release, promotion: Promotion) -> Version:
+    for version in store.versions():
+        if version.tags.get("digest") == promotion.digest:
+            return version
+    raise CordriftError(
+        f"{PROMOTION} of the release {release.tag} accepts the bundle {promotion.digest[:12]}, of which no release has "
+        "a record: the bundle was replaced afterwards. Delete that asset, or accept the release again."
+    )
 
 
 def _replay(

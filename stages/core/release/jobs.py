@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from stages.core import bundle
@@ -12,7 +11,7 @@ from stages.core.monitoring import bring, data_stages, run_stages, shard_stages,
 from stages.core.params import load_params
 from stages.core.release import judging
 from stages.core.release.gathering import hand_over
-from stages.core.release.names import ASSETS, BUNDLE, FIGURE, SHARDS
+from stages.core.release.names import ASSETS, BUNDLE, FIGURE, KEPT, SHARDS, page_of
 from stages.core.release.planning import cache, fetch_bundle, outputs
 from stages.core.release.summary import judged_summary, published_summary
 from stages.core.runner import write_outputs, write_summary
@@ -22,8 +21,8 @@ from stages.core.workspace import profile_file
 def plan(root: Path, repository: Repository, tag: str, profile: str) -> None:
     """Fetch and verify the bundle of the release, and say which shards there are."""
     params = load_params(profile_file(root, profile))
-    verified = fetch_bundle(repository, tag, root)
-    write_outputs(outputs(root, params, verified.digest))
+    print(f"bundle {fetch_bundle(repository, tag, root).digest}")
+    write_outputs(outputs(root, params))
 
 
 def key(root: Path, profile: str) -> None:
@@ -66,7 +65,11 @@ def publish(root: Path, repository: Repository, tag: str) -> None:
     files = sorted(path for path in (root / ASSETS).glob("*") if path.is_file())
     if not files:
         raise CordriftError(f"{root / ASSETS} holds nothing to publish; `cordrift release judge` writes it.")
+    foreign = sorted(KEPT & {path.name for path in files})
+    if foreign:
+        raise CordriftError(
+            f"{root / ASSETS} holds {', '.join(foreign)}, which no judgement writes; nothing is published."
+        )
     release = repository.release(tag)
     done = [(path.name, repository.upload(release, path, path.name)) for path in files]
-    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-    write_summary(published_summary(f"{server}/{repository.name}", tag, FIGURE, done))
+    write_summary(published_summary(page_of(repository), tag, FIGURE, done))

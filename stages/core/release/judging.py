@@ -24,7 +24,7 @@ from stages.core.provenance import code_revision
 from stages.core.release.archive import copy_masks, write_record
 from stages.core.release.gathering import gather
 from stages.core.release.history import rebuild
-from stages.core.release.names import ASSETS, BUNDLE, FIGURE, RECORD_ZIP, SHARDS, label_of
+from stages.core.release.names import ASSETS, BUNDLE, FIGURE, PROVENANCE, RECORD_ZIP, SHARDS, label_of, page_of
 from stages.core.store.client import Store, open_store
 from stages.core.store.packaged import version_identity
 from stages.core.store.record import Record, collect
@@ -73,7 +73,8 @@ def judge(root: Path, repository: Repository, tag: str, profile: str, device: st
             history = _from_releases(folder, repository, tag, params, scratch)
         run_stages(folder, JUDGING)
         store = open_store(params.registration.model, folder)  # anew: it knows what the stages made
-        return Judged(_assets(root, folder, store, params, scratch), history)
+        protocol = f"{page_of(repository)}/blob/{tag}/docs/drift.md"
+        return Judged(_assets(root, folder, store, params, scratch, protocol), history)
 
 
 def _from_releases(folder: Path, repository: Repository, tag: str, params: Params, scratch: Path) -> list[str]:
@@ -85,7 +86,7 @@ def _from_releases(folder: Path, repository: Repository, tag: str, params: Param
     return rebuild(store, repository, tag, params.segment.datasets[0], place) or ["no earlier release"]
 
 
-def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Path) -> Facts:
+def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Path, protocol: str) -> Facts:
     """Write ``release/assets`` from a workspace in which everything ran."""
     masks = scratch / "masks"
     masks.mkdir()
@@ -94,7 +95,7 @@ def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Pat
     if run is None:
         raise CordriftError(f"MLflow at {store.location.name} holds no run of the bundle {record.digest[:12]}.")
     record = _with_first(record, store, run.run_id, scratch)
-    facts = _facts(folder, store, params, record.digest, scratch)
+    facts = _facts(folder, store, params, record.digest, scratch, protocol)
     with whole_folder(root / ASSETS) as part:
         for name, source in COPIED.items():
             shutil.copyfile(folder / "reports" / source, part / name)
@@ -103,7 +104,7 @@ def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Pat
         copy_masks(record, part / "kept_masks.zip", scratch)
         write_record(part / RECORD_ZIP, record, run.params, scratch)
         write_change_report(part, facts)
-        write_json(part / "provenance.json", release_provenance(facts, judged_by=code_revision(root)))
+        write_json(part / PROVENANCE, release_provenance(facts, judged_by=code_revision(root)))
     return facts
 
 
@@ -119,7 +120,7 @@ def _with_first(record: Record, store: Store, run_id: str, scratch: Path) -> Rec
     return replace(record, artifacts=tuple(artifacts))
 
 
-def _facts(folder: Path, store: Store, params: Params, digest: str, scratch: Path) -> Facts:
+def _facts(folder: Path, store: Store, params: Params, digest: str, scratch: Path, protocol: str) -> Facts:
     drift = read_json(folder / "reports/compare/drift.json")
     wanted = compared_with(drift)
     old = None
@@ -138,4 +139,5 @@ def _facts(folder: Path, store: Store, params: Params, digest: str, scratch: Pat
         pins=[read_manifest(folder / f"data/fetch/{name}.json") for name in params.segment.datasets],
         settings=params.segment,
         imported=imported_digests(read_json(folder / "reports/history/priors.json")),
+        protocol=protocol,
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 from pydantic import TypeAdapter, ValidationError
 
 from stages.core.errors import CordriftError
+from stages.core.github import Repository
 from stages.core.params import Name
 
 #: Folder of a checkout in which the jobs of a release hand files to each other.
@@ -23,6 +25,10 @@ TOOLBOX_ZIP = "nnunet.zip"
 #: Asset that rebuilds the version in a store, and the one that a person's acceptance leaves.
 RECORD_ZIP = "cordrift-record.zip"
 PROMOTION = "cordrift-promotion.json"
+#: Asset that says which bundle was judged.
+PROVENANCE = "provenance.json"
+#: What a judgement never replaces.
+KEPT = {BUNDLE_ZIP, TOOLBOX_ZIP, PROMOTION}
 #: The figure of the job summary.
 FIGURE = "csa_std.png"
 
@@ -51,3 +57,8 @@ def version_of(tag: str) -> Version | None:
         return Version(tag)
     except InvalidVersion:
         return None
+
+
+def page_of(repository: Repository) -> str:
+    """Return the address of the repository's pages."""
+    return f"{os.environ.get('GITHUB_SERVER_URL') or 'https://github.com'}/{repository.name}"

@@ -9,15 +9,16 @@ from pathlib import Path
 from stages.core import bundle
 from stages.core.archives import unpack
 from stages.core.errors import CordriftError
-from stages.core.files import digest_of, whole_folder
+from stages.core.files import digest_of, read_json, whole_folder
 from stages.core.github import MOST_ASSET_BYTES, Repository
 from stages.core.params import Params
 from stages.core.registry import FROZEN, REGISTRY, entry, load_registry, read_frozen
-from stages.core.release.names import BUNDLE, BUNDLE_ZIP, label_of
+from stages.core.release.names import BUNDLE, BUNDLE_ZIP, PROVENANCE, label_of
 from stages.core.shards import check_shards
 
 #: Of a bundle, unpacked: safetensors hardly shrink, so a zip of GitHub's size holds hardly more.
 MOST_BUNDLE_BYTES = 4 << 30
+MOST_PROVENANCE_BYTES = 16 << 20
 
 
 def fetch_bundle(repository: Repository, tag: str, root: Path) -> bundle.Bundle:
@@ -33,7 +34,16 @@ def fetch_bundle(repository: Repository, tag: str, root: Path) -> bundle.Bundle:
     with tempfile.TemporaryDirectory() as scratch:
         packed = Path(scratch) / BUNDLE_ZIP
         repository.download(release, BUNDLE_ZIP, packed, MOST_ASSET_BYTES)
-        return open_bundle(packed, root / BUNDLE)
+        verified = open_bundle(packed, root / BUNDLE)
+        if release.asset(PROVENANCE):
+            repository.download(release, PROVENANCE, Path(scratch) / PROVENANCE, MOST_PROVENANCE_BYTES)
+            judged = read_json(Path(scratch) / PROVENANCE).get("bundle")
+            if judged != verified.digest:
+                raise CordriftError(
+                    f"the release {tag} was judged with the bundle {str(judged)[:12]} and now has "
+                    f"{verified.digest[:12]}; release the new one under the next tag."
+                )
+        return verified
 
 
 def open_bundle(packed: Path, folder: Path) -> bundle.Bundle:
@@ -46,10 +56,10 @@ def open_bundle(packed: Path, folder: Path) -> bundle.Bundle:
             raise CordriftError(f"{packed.name} holds no bundle: {error}".replace(f"{part}/", "")) from error
 
 
-def outputs(root: Path, params: Params, digest: str) -> dict[str, str]:
+def outputs(root: Path, params: Params) -> dict[str, str]:
     """What the jobs after `plan` need: outputs of a step, each one line."""
     check_shards(params.segment.shards)
-    return {"digest": digest, "shards": json.dumps(sorted(params.segment.shards)), **cache(root, params)}
+    return {"shards": json.dumps(sorted(params.segment.shards)), **cache(root, params)}
 
 
 def cache(root: Path, params: Params) -> dict[str, str]:

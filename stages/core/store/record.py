@@ -90,8 +90,9 @@ class Record:
         if math.isfinite(bias):
             interval = f" ({low:.2f} to {high:.2f})" if math.isfinite(low) else ""
             said.append(f"CSA {bias:+.2f} mm²{interval} to the champion before it, n = {n:.0f}")
-        if math.isfinite(self.metrics["csa_std_mean_mm2"]):
-            said.append(f"CSA STD {self.metrics['csa_std_mean_mm2']:.2f} mm²")
+        spread = self.metrics.get("csa_std_mean_mm2", math.nan)
+        if math.isfinite(spread):
+            said.append(f"CSA STD {spread:.2f} mm²")
         return "; ".join(said)
 
     @property

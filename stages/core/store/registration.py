@@ -27,7 +27,17 @@ def register_version(store: Store, record: Record) -> Version:
     """Bring MLflow to the state in which it holds ``record``; writes nothing when it does already.
 
     The version is created after everything that it points to, so a version is always whole.
+
+    Raises
+    ------
+    CordriftError
+        ``record`` lacks a shard, and what is there does not.
     """
+    if record.lost and any(v.tags.get("digest") == record.digest and v.tags.get("aliased") for v in store.versions()):
+        raise CordriftError(
+            f"{record.label} (bundle {record.digest[:12]}) was judged whole before, and a shard is missing now; "
+            "nothing is replaced. Run the shard's job again."
+        )
     run = store.ensure_run(version_identity(record.digest), record.label)
     store.ensure_params(run, record.params)
     store.ensure_metrics(run, record.metrics)
@@ -77,7 +87,7 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
     store.ensure_version_tags(version, tags)
     # Once only: an alias that a person moved afterwards stays where it was moved to. Not before all was delivered.
     if version.tags.get("aliased") != "yes" and not record.lost:
-        first = version.number == versions[0].number
+        first = version.number == next(known.number for known in versions if not known.tags.get("imported"))
         taken = {alias for known in versions for alias in known.aliases}
         later = PASSED_ALIASES if record.verdict["passed"] and not _overtaken(versions, record) else LATER_ALIASES
         # Verdict and judges before the alias: moved first, an interruption would leave the version its own champion.
