@@ -37,7 +37,7 @@ COMMANDS = {
     "seed": "the same training with another seed, as a floor for drift",
     "measure": "masks of your own, with the pipeline's ruler (with no argument: the stage)",
     "doctor": "what this machine and workspace have, and what `dvc repro` would run",
-    "release": "one job of a release on GitHub: plan, data, segment, judge, publish, accept",
+    "release": "one job of a release on GitHub: plan, data, segment, judge, publish, accept, restore",
     "retrain": "a retraining on a runner: pull, train up to the bundle, push",
     "draft": "a retrained bundle as a draft release on GitHub",
     "monitor": "the monitoring half alone: a bundle on a profile's test datasets",

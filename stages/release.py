@@ -1,7 +1,8 @@
 """One job of a release each, in this order: plan, data, segment, judge, publish; by hand in one checkout the same.
 
 `key` names the cache of the test datasets. `accept` is for a lab without an MLflow server: a person accepts a release,
-whatever its verdict. Repository and access come from GITHUB_REPOSITORY, GITHUB_TOKEN and GITHUB_API_URL.
+whatever its verdict. `restore` fills an empty store, such as a new server's, with the history of the releases.
+Repository and access come from GITHUB_REPOSITORY, GITHUB_TOKEN and GITHUB_API_URL.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         jobs.segment(root, options.profile, options.device, options.shard)
     elif job == "judge":
         jobs.judge(root, open_repository(), options.tag, options.profile, options.device)
+    elif job == "restore":
+        jobs.restore(root, open_repository(), options.profile)
     elif job == "publish":
         jobs.publish(root, open_repository(), options.tag)
     else:
@@ -49,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cordrift release", description=__doc__)
     jobs = parser.add_subparsers(dest="job", required=True)
-    for name in ("plan", "key", "data", "segment", "judge", "publish", "accept"):
+    for name in ("plan", "key", "data", "segment", "judge", "publish", "accept", "restore"):
         job = jobs.add_parser(name)
-        if name not in {"key", "data", "segment"}:
+        if name not in {"key", "data", "segment", "restore"}:
             job.add_argument("--tag", required=True, help="of the release")
         if name not in {"publish", "accept"}:
             profile = os.environ.get("CORDRIFT_PROFILE") or PROFILE

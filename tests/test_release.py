@@ -137,6 +137,26 @@ def test_an_acceptance_moves_champion_and_anchor_at_its_time(
         release.main(["accept", "--tag", "v2", "--reason", " "])
 
 
+def test_a_new_server_gets_the_history_and_one_with_versions_is_left_alone(
+    tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, digest in enumerate([A, B], 1):
+        record = registered(tmp_path / "lab", monkeypatch, digest, f"v{number}")
+        github.add_release(f"v{number}", published=f"2026-0{number}-01T00:00:00Z", assets={RECORD_ZIP: record})
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server/mlflow.db").write_bytes(empty_store().read_bytes())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/server/mlflow.db")
+    for key, value in github.environment().items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.chdir(REPOSITORY)
+    release.main(["restore", "--profile", "demo"])
+    assert f"v2: bundle {short(B)}" in capsys.readouterr().out
+    found = open_store(MODEL).versions()
+    assert {v.tags["label"]: v.aliases for v in found} == {"v1": ("anchor",), "v2": ("champion",)}
+    with pytest.raises(CordriftError, match="holds 2 version"):
+        release.main(["restore", "--profile", "demo"])
+
+
 def test_an_acceptance_of_a_bundle_that_no_release_has_is_named(
     tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

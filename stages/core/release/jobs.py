@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from stages.core import bundle
@@ -11,10 +12,12 @@ from stages.core.monitoring import bring, data_stages, run_stages, shard_stages,
 from stages.core.params import load_params
 from stages.core.release import judging
 from stages.core.release.gathering import hand_over
+from stages.core.release.history import rebuild
 from stages.core.release.names import ASSETS, BUNDLE, FIGURE, KEPT, SHARDS, page_of
 from stages.core.release.planning import cache, fetch_bundle, outputs
 from stages.core.release.summary import judged_summary, published_summary
 from stages.core.runner import write_outputs, write_summary
+from stages.core.store.client import open_store
 from stages.core.workspace import profile_file
 
 
@@ -73,3 +76,23 @@ def publish(root: Path, repository: Repository, tag: str) -> None:
     release = repository.release(tag)
     done = [(path.name, repository.upload(release, path, path.name)) for path in files]
     write_summary(published_summary(page_of(repository), tag, FIGURE, done))
+
+
+def restore(root: Path, repository: Repository, profile: str) -> None:
+    """Fill an empty store with the history of all releases: one that was lost, or a server that is new.
+
+    Raises
+    ------
+    CordriftError
+        The store holds versions: a replay would move their aliases.
+    """
+    params = load_params(profile_file(root, profile))
+    store = open_store(params.registration.model, root)
+    if known := store.versions():
+        raise CordriftError(
+            f"MLflow at {store.location.name} holds {len(known)} version(s) of {store.model}; the history of the "
+            "releases is restored into an empty store only, since their aliases would move."
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        said = rebuild(store, repository, "", params.segment.datasets[0], Path(scratch))
+    print("\n".join(said) or "no release has a record")
