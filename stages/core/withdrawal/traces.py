@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.core.archives import UNREADABLE
 from stages.core.cohort import CLONES
 from stages.core.errors import CordriftError
 from stages.core.kept import INDEX
@@ -21,7 +21,7 @@ from stages.core.training_manifest import IN_BUNDLE, TrainedCase, content, read_
 from stages.core.withdrawal.identity import Identity
 
 #: Where a workspace keeps data, results and scratch workspaces (which may have a store of their own).
-ROOTS = ("data", "reports", ".monitor", ".demo")
+ROOTS = ("data", "reports", "release", ".monitor", ".demo", ".demo-micro")
 #: Folders with nothing in them that bears a name: objects of git and DVC; the code; the params.
 _SKIPPED = frozenset({".git", ".dvc", "stages", "params", "__pycache__"})
 #: Tables that say who is what: they must name a withdrawn participant for ever.
@@ -161,6 +161,6 @@ def _masks(file: Path, identity: Identity) -> str:
                     index = Path(folder) / INDEX
                     index.write_bytes(archive.read(INDEX))
                     count += identity.in_file(index)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError, zlib.error):
+    except UNREADABLE:
         return "no readable zip: nobody can say whose masks it holds"
     return f"{count} files of theirs" if count else ""
