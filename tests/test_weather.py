@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -277,6 +278,29 @@ def test_resume_after_a_kill(bucket: Path, source: Path) -> None:
     assert (bucket / "log").read_text().count("RETRIEVE") <= 8 - here
     assert git(CLONE, ["status", "--porcelain"]) == ""
     assert not (CLONE / ".git/index.lock").exists()
+
+
+def test_what_a_killed_transfer_left_is_cleared_before_two_at_a_time_start(
+    bucket: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else, now and then, one transfer removes a dead lock while the other opens it, and a file does not come."""
+    register("ds", source, remotes={"bucket": "external:bucket"})
+    (remote,) = chosen().remotes
+    key = annex.keys(CLONE, [IMAGE])[IMAGE][0]
+    transfers = CLONE / ".git/annex/transfer/download"
+    left = [transfers / "lck" / f"lck.{key}", transfers / remote.uuid / f"lck.{key}", transfers / remote.uuid / key]
+    for file in left:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("" if file.name.startswith("lck.") else f"1795615569.5s\n{IMAGE}")
+    there = []
+
+    def watched(words: list[str]) -> Iterator[dict[str, Any]]:
+        there.append([file for file in left if file.exists()])
+        return datalad_results(words)
+
+    monkeypatch.setattr(annex, "datalad_results", watched)
+    assert fetched() == 9
+    assert there == [[]]
 
 
 def test_a_checkout_that_was_killed_half_way_is_no_edit(source: Path) -> None:

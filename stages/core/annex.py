@@ -164,6 +164,10 @@ def get(path: Path, files: Sequence[str], jobs: int = 1, arrived: Callable[[str]
     """
     todo = missing(path, files)
     reasons: dict[str, str] = {}
+    if todo:
+        # Clears what transfers that were killed left, which git-annex does by the way of every transfer, and of two at
+        # a time one removes the lock that the other opens: "transfer already in progress". Transfers that run stay.
+        git(path, ["annex", "info", "--fast"])
     for start in range(0, len(todo), _BATCH):
         batch = todo[start : start + _BATCH]
         for result in datalad_results(["get", "-d", str(path), "-J", str(jobs), "--", *(str(path / n) for n in batch)]):
