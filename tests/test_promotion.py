@@ -127,6 +127,27 @@ def test_what_was_judged_whole_is_not_replaced_by_what_lacks_a_shard(lab: Path) 
     assert contents(lab) == before
 
 
+def test_what_was_judged_is_not_replaced_by_other_inference_settings(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else v3 is compared with numbers of v2 that no study ever used, and what the settings moved stays unseen."""
+    judge(passed=True, drift="equivalent")
+    register.main()
+    before = contents(lab)
+    summary = read_json(lab / "reports/measure/summary.json")
+    was = summary["inference"]
+    write_json(lab / "reports/measure/summary.json", {**summary, "inference": "f" * 64, "failed": 7})
+    judge(passed=False, drift="inconclusive")
+    capsys.readouterr()
+    register.main()
+    said = capsys.readouterr().out
+    assert (
+        f"was judged with other inference settings ({was[:12]}, now ffffffffffff): its record in MLflow stays" in said
+    )
+    assert contents(lab) == before
+    assert read_json(register.RECEIPT)["aliases"] == ["champion"]
+
+
 def test_a_verdict_keeps_its_judges_when_the_roles_move(lab: Path) -> None:
     """Second `dvc repro`: the candidate is champion by now, and is still judged against the version before it."""
     assert roles() == {A: ["anchor", "champion"]}

@@ -26,18 +26,30 @@ INCOMPLETE = "incomplete"
 def register_version(store: Store, record: Record) -> Version:
     """Bring MLflow to the state in which it holds ``record``; writes nothing when it does already.
 
-    The version is created after everything that it points to, so a version is always whole.
+    The version is created after everything that it points to, so a version is always whole. A bundle that was judged
+    and is now segmented with other inference settings keeps the record of what was released, and a line says so:
+    the next version would else be compared with numbers that nobody was given.
 
     Raises
     ------
     CordriftError
         ``record`` lacks a shard, and what is there does not.
     """
-    if record.lost and any(v.tags.get("digest") == record.digest and v.tags.get("aliased") for v in store.versions()):
+    judged = next(
+        (v for v in store.versions() if v.tags.get("digest") == record.digest and v.tags.get("aliased")), None
+    )
+    if judged is not None and record.lost:
         raise CordriftError(
             f"{record.label} (bundle {record.digest[:12]}) was judged whole before, and a shard is missing now; "
             "nothing is replaced. Run the shard's job again."
         )
+    if judged is not None and judged.tags.get("inference", "") != record.series["inference"]:
+        print(
+            f"{record.label} (bundle {record.digest[:12]}) was judged with other inference settings "
+            f"({judged.tags.get('inference', '')[:12]}, now {record.series['inference'][:12]}): its record in MLflow "
+            f"stays, and the new numbers are under reports/ alone. The next version is compared with what stays."
+        )
+        return judged
     run = store.ensure_run(version_identity(record.digest), record.label)
     store.ensure_params(run, record.params)
     store.ensure_metrics(run, record.metrics)
