@@ -16,8 +16,9 @@ from stages import history, register, release
 from stages.core.errors import CordriftError
 from stages.core.files import read_json, write_json
 from stages.core.github import open_repository
+from stages.core.nnunet.inference import inference_digest
 from stages.core.params import load_params
-from stages.core.release import drafting, jobs, planning
+from stages.core.release import drafting, jobs, judging, planning
 from stages.core.release.archive import read_record, write_record
 from stages.core.release.gathering import MISSING, gather, hand_over
 from stages.core.release.history import rebuild
@@ -179,6 +180,29 @@ def test_a_judged_release_whose_bundle_was_replaced_is_refused(
     assert planning.fetch_bundle(repository, "v2", tmp_path).digest == B
     with pytest.raises(CordriftError, match="release the new one under the next tag"):
         planning.fetch_bundle(repository, "v1", tmp_path)
+
+
+def test_a_judged_release_is_not_judged_again_with_other_inference_settings(
+    tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its assets are the history of later releases where there is no MLflow."""
+    params = load_params(REPOSITORY / "params.yaml")
+    same = inference_digest(params.segment)
+    for tag, inference in (("v1", {"digest": "f" * 64}), ("v2", "not a mapping"), ("v3", {"digest": same})):
+        provenance = json.dumps({"schema": 1, "bundle": A, "inference": inference}).encode()
+        github.add_release(tag, assets={"provenance.json": provenance})
+    github.add_release("v4")
+    repository = open_repository(github.environment())
+    monkeypatch.setattr(judging.bundle, "read", lambda _: SimpleNamespace(digest=A))
+    monkeypatch.setattr(judging, "workspace", lambda *_: params)
+    monkeypatch.setattr(judging, "bring", lambda *_: pytest.fail("it went on"))
+    for tag, was in (("v1", "ffffffffffff"), ("v2", "None")):
+        sentence = f"the release {tag} was judged with other inference settings \\({was}, now {same[:12]}\\)"
+        with pytest.raises(CordriftError, match=sentence):
+            judging.judge(tmp_path, repository, tag, "demo", None)
+    for tag in ("v3", "v4"):
+        with pytest.raises(pytest.fail.Exception, match="it went on"):
+            judging.judge(tmp_path, repository, tag, "demo", None)
 
 
 def test_a_record_sets_no_tag_but_who_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,14 @@ from stages.core.errors import CordriftError
 from stages.core.files import read_json, whole_folder, write_json
 from stages.core.github import Repository
 from stages.core.monitoring import JUDGING, bring, data_stages, run_stages, workspace
+from stages.core.nnunet.inference import inference_digest
 from stages.core.params import Params
 from stages.core.provenance import code_revision
 from stages.core.release.archive import copy_masks, write_record
 from stages.core.release.gathering import gather
 from stages.core.release.history import rebuild
 from stages.core.release.names import ASSETS, BUNDLE, FIGURE, PROVENANCE, RECORD_ZIP, SHARDS, label_of, page_of
+from stages.core.release.planning import check_inference
 from stages.core.store.client import Store, open_store
 from stages.core.store.packaged import version_identity
 from stages.core.store.record import Record, collect
@@ -55,12 +57,14 @@ def judge(root: Path, repository: Repository, tag: str, profile: str, device: st
     Raises
     ------
     CordriftError
-        No bundle in ``release/bundle``, a stage that fails, or a history that cannot be had.
+        No bundle in ``release/bundle``, other inference settings than the release was judged with before, a stage
+        that fails, or a history that cannot be had.
     """
     label = label_of(tag)
     verified = bundle.read(root / BUNDLE)
     folder = root / ".monitor" / profile
     params = workspace(root, folder, profile, label, device)
+    check_inference(repository, tag, inference_digest(params.segment))
     bring(verified, root / BUNDLE, folder)
     run_stages(folder, data_stages(params))
     lost = gather(root / SHARDS, folder, params, verified.digest)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from stages.core import bundle
 from stages.core.archives import unpack
+from stages.core.change.facts import as_mapping
 from stages.core.errors import CordriftError
 from stages.core.files import digest_of, read_json, whole_folder
 from stages.core.github import MOST_ASSET_BYTES, Repository
@@ -35,15 +37,41 @@ def fetch_bundle(repository: Repository, tag: str, root: Path) -> bundle.Bundle:
         packed = Path(scratch) / BUNDLE_ZIP
         repository.download(release, BUNDLE_ZIP, packed, MOST_ASSET_BYTES)
         verified = open_bundle(packed, root / BUNDLE)
-        if release.asset(PROVENANCE):
-            repository.download(release, PROVENANCE, Path(scratch) / PROVENANCE, MOST_PROVENANCE_BYTES)
-            judged = read_json(Path(scratch) / PROVENANCE).get("bundle")
-            if judged != verified.digest:
-                raise CordriftError(
-                    f"the release {tag} was judged with the bundle {str(judged)[:12]} and now has "
-                    f"{verified.digest[:12]}; release the new one under the next tag."
-                )
-        return verified
+    before = _judged(repository, tag)
+    if before and before.get("bundle") != verified.digest:
+        raise CordriftError(
+            f"the release {tag} was judged with the bundle {str(before.get('bundle'))[:12]} and now has "
+            f"{verified.digest[:12]}; release the new one under the next tag."
+        )
+    return verified
+
+
+def check_inference(repository: Repository, tag: str, inference: str) -> None:
+    """Make sure that a release that was judged before is judged again with the same inference settings (a digest).
+
+    Raises
+    ------
+    CordriftError
+        It was judged with others: later releases are compared with what was published.
+    """
+    before = _judged(repository, tag)
+    was = as_mapping(before.get("inference")).get("digest")
+    if before and was != inference:
+        raise CordriftError(
+            f"the release {tag} was judged with other inference settings ({str(was)[:12]}, now {inference[:12]}), and "
+            "what was published stays. Set the params of `segment` and CORDRIFT_DEVICE as they were; other settings "
+            "begin with the next bundle."
+        )
+
+
+def _judged(repository: Repository, tag: str) -> dict[str, Any]:
+    """What a release says of its judgement; empty where there was none."""
+    release = repository.release(tag)
+    if not release.asset(PROVENANCE):
+        return {}
+    with tempfile.TemporaryDirectory() as scratch:
+        repository.download(release, PROVENANCE, Path(scratch) / PROVENANCE, MOST_PROVENANCE_BYTES)
+        return read_json(Path(scratch) / PROVENANCE)
 
 
 def open_bundle(packed: Path, folder: Path) -> bundle.Bundle:
