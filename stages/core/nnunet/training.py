@@ -54,7 +54,7 @@ def preprocessed_digest(data_digest: str, settings: Train) -> str:
     return digest_of({"data": data_digest, **which, "code": _code()})
 
 
-def _code() -> dict[str, str]:
+def _code() -> list[str]:
     """Syntax of the training code: state that other code left is never gone on with."""
     return syntax_of(Path(__file__).parent, ("plans.py", "trainer.py", "training.py"))
 
