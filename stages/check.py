@@ -6,13 +6,13 @@ import argparse
 import os
 from pathlib import Path
 
-from stages.core.cohort import read_manifest
-from stages.core.errors import run
-from stages.core.files import whole_folder, write_csv
-from stages.core.findings import VOLUMES, write_findings
-from stages.core.inspection.dataset import inspect_dataset
-from stages.core.inspection.gallery import write_page
-from stages.core.params import load_params
+from .core.base.errors import run
+from .core.base.files import whole_folder, write_csv
+from .core.base.params import load_params
+from .core.data.datasets.findings import VOLUMES, write_findings
+from .core.data.datasets.manifest import read_manifest
+from .core.data.inspection.dataset import inspect_dataset
+from .core.data.inspection.gallery import write_page
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from stages.core.errors import did_you_mean, run
+from .core.base.errors import did_you_mean, run
 
 STAGES = (
     "fetch",
@@ -75,7 +75,7 @@ def main() -> None:
     # The stage takes no argument; with one, it is about files that no pipeline knows.
     name = "measure-files" if name == "measure" and len(sys.argv) > 2 else name
     sys.argv = [f"cordrift {name}", *sys.argv[2:]]
-    run(import_module(f"stages.{name.replace('-', '_')}").main)
+    run(import_module(f".{name.replace('-', '_')}", __package__).main)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.core.cohort import Participant, people_of, read_manifest
-from stages.core.drift.compare import compare
-from stages.core.drift.metrics import metrics
-from stages.core.drift.store import read_priors, read_version
-from stages.core.errors import run
-from stages.core.files import read_json, whole_folder, write_csv, write_json
-from stages.core.params import load_params
-from stages.core.protocol import items, read_protocol
+from .core.base.errors import run
+from .core.base.files import read_json, whole_folder, write_csv, write_json
+from .core.base.params import load_params
+from .core.data.datasets.manifest import Participant, people_of, read_manifest
+from .core.drift.judgement.comparison import compare
+from .core.drift.record.metrics import metrics
+from .core.drift.rule.protocol import items, read_protocol
+from .core.drift.versions.folders import read_priors, read_version
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.core.errors import CordriftError, run
-from stages.core.store import location
+from .core.base.errors import CordriftError, run
+from .core.store import location
 
 #: Not needed to look at runs: its background jobs start more processes, and the telemetry leaves the machine.
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}

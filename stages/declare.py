@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stages.core.cohort import frozen_digest, read_manifest
-from stages.core.errors import run
-from stages.core.files import write_json
-from stages.core.morphometry.levels import range_name
-from stages.core.params import load_params
-from stages.core.protocol import FILE, Protocol, items
-from stages.core.store.client import open_store
-from stages.core.store.declaration import declare
-from stages.core.store.packaged import bundle_digest
+from .core.base.errors import run
+from .core.base.files import write_json
+from .core.base.params import load_params
+from .core.data.datasets.manifest import frozen_digest, read_manifest
+from .core.drift.rule.protocol import FILE, Protocol, items
+from .core.measures.morphometry.levels import range_name
+from .core.store.bundle_files import bundle_digest
+from .core.store.client import open_store
+from .core.store.declaration import declare
 
 
 def main() -> None:

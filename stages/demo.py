@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stages.core.errors import CordriftError, run
-from stages.core.rehearsal import FULL, MICRO, demo
+from .core.base.errors import CordriftError, run
+from .core.workspace.runs.demo import FULL, MICRO, demo
 
 #: Where one real participant lies, when a lab or a developer has it beside the checkout.
 REAL = Path("../shared/real-cord")

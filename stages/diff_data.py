@@ -9,11 +9,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.core.data_difference import difference, table
-from stages.core.data_difference_text import lines
-from stages.core.errors import run
-from stages.core.files import write_csv
-from stages.core.training_sources import find_training_data
+from .core.base.errors import run
+from .core.base.files import write_csv
+from .core.model.lineage.difference import difference, table
+from .core.model.lineage.text import lines
+from .core.store.training_sources import find_training_data
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,9 +9,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.core.drift.metrics_difference import metrics_difference
-from stages.core.errors import CordriftError, run
-from stages.core.files import read_json
+from .core.base.errors import CordriftError, run
+from .core.base.files import read_json
+from .core.drift.record.metrics_difference import metrics_difference
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from stages.core.diagnosis.check import lines
-from stages.core.diagnosis.examine import examine
-from stages.core.errors import run
+from .core.base.errors import run
+from .core.workspace.diagnosis.check import lines
+from .core.workspace.diagnosis.examine import examine
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -10,10 +10,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.core.errors import CordriftError, run
-from stages.core.github import open_repository
-from stages.core.release.drafting import upload_draft, write_draft
-from stages.core.runner import write_outputs, write_summary
+from .core.base.errors import CordriftError, run
+from .core.release.github.repository import open_repository
+from .core.release.github.runner import write_outputs, write_summary
+from .core.release.jobs.draft import upload_draft, write_draft
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

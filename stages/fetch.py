@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stages.core.errors import CordriftError, run
-from stages.core.fetching import explain, fetch
-from stages.core.files import write_json
-from stages.core.params import load_params
-from stages.core.registry import entry, load_registry, read_frozen
+from .core.base.errors import CordriftError, run
+from .core.base.files import write_json
+from .core.base.params import load_params
+from .core.data.clones.fetch import explain, fetch
+from .core.data.datasets.registry import entry, load_registry, read_frozen
+
+REGISTRY = Path("data/datasets.yaml")
+FROZEN = Path("data/frozen.csv")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -25,17 +28,17 @@ def main(argv: list[str] | None = None) -> None:
     if options.dataset is None:
         raise CordriftError("fetch needs --dataset NAME; without it, only --dry-run looks at all datasets of params.")
     name = options.dataset
-    dataset = entry(load_registry(), name)
+    dataset = entry(load_registry(REGISTRY), name)
     out = Path("data/fetch") / f"{name}.json"
     out.unlink(missing_ok=True)  # a fetch that fails leaves no manifest, not the one of an earlier commit
-    manifest = fetch(name, dataset, read_frozen(), params.fetch.jobs)
+    manifest = fetch(name, dataset, read_frozen(FROZEN), params.fetch.jobs)
     write_json(out, manifest.model_dump())
     print(f"fetch {name}: {len(manifest.cases)} images, {len(manifest.excluded)} left out (reasons in {out})")
 
 
 def explain_all(names: list[str]) -> None:
     """Print what a fetch of each dataset would do; one that has no plan does not hide the others'."""
-    registry, frozen, without = load_registry(), read_frozen(), []
+    registry, frozen, without = load_registry(REGISTRY), read_frozen(FROZEN), []
     for name in names:
         try:
             print("\n".join(explain(name, entry(registry, name), frozen)))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.core import bundle
-from stages.core.cohort import read_manifest
-from stages.core.columns import MEASURES_TEXT
-from stages.core.drift.decision import plain
-from stages.core.drift.versions import range_csa
-from stages.core.errors import run
-from stages.core.files import read_csv, whole_folder, write_csv, write_json
-from stages.core.floors import run_variants, runner_floor, seed_floor, some_cases, variants
-from stages.core.morphometry.levels import range_name
-from stages.core.nnunet.inference import Predictor
-from stages.core.params import load_params
+from .core.base.errors import run
+from .core.base.files import read_csv, whole_folder, write_csv, write_json
+from .core.base.params import load_params
+from .core.data.datasets.manifest import read_manifest
+from .core.drift.judgement.decision import plain
+from .core.drift.versions.version import range_csa
+from .core.measures.cohort.variants import run_variants, runner_floor, seed_floor, some_cases, variants
+from .core.measures.morphometry.levels import range_name
+from .core.model.bundle import content as bundle
+from .core.model.segmentation.predictor import Predictor
+from .core.tables.columns import MEASURES_TEXT
 
 PACKAGE, MEASURED = Path("data/package"), Path("reports/measure")
 

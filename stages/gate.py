@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.core.errors import CordriftError, run
-from stages.core.files import read_json
+from .core.base.errors import CordriftError, run
+from .core.base.files import read_json
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stages.core.errors import run
-from stages.core.files import whole_folder, write_json
-from stages.core.params import load_params
-from stages.core.remeasuring import current_ruler
-from stages.core.store import priors
-from stages.core.store.client import open_store
-from stages.core.store.judging import roles
-from stages.core.store.packaged import bundle_digest
+from .core.base.errors import run
+from .core.base.files import whole_folder, write_json
+from .core.base.params import load_params
+from .core.measures.kept_masks.remeasurement import current_ruler
+from .core.store import priors
+from .core.store.bundle_files import bundle_digest
+from .core.store.client import open_store
+from .core.store.judges import roles
 
 
 def main() -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from stages.core.errors import CordriftError, run
-from stages.core.imported import read_release
-from stages.core.params import load_params
-from stages.core.store.client import open_store
-from stages.core.store.importing import import_version
+from .core.base.errors import CordriftError, run
+from .core.base.params import load_params
+from .core.measures.cohort.published_tables import read_release
+from .core.store.client import open_store
+from .core.store.imported_version import import_version
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

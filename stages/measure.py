@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from stages.core.cohort import frozen_digest, read_manifest
-from stages.core.errors import run
-from stages.core.files import whole_folder, write_csv, write_json
-from stages.core.measuring import measure_cohort
-from stages.core.morphometry.levels import range_name
-from stages.core.params import load_params
-from stages.core.protocol import read_protocol
-from stages.core.segmented import read_shards
+from .core.base.errors import run
+from .core.base.files import whole_folder, write_csv, write_json
+from .core.base.params import load_params
+from .core.data.datasets.manifest import frozen_digest, read_manifest
+from .core.drift.rule.protocol import read_protocol
+from .core.measures.cohort.measurement import measure_cohort
+from .core.measures.morphometry.levels import range_name
+from .core.model.segmentation.predictions import read_shards
 
 
 def main() -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from stages.core.errors import CordriftError, run
-from stages.core.file_measures import Labels, chosen, draw, measure_files, one_each, picture_name
-from stages.core.files import write_csv
-from stages.core.morphometry.levels import parse_range
-from stages.core.params import Measure, validate
+from .core.base.errors import CordriftError, run
+from .core.base.files import write_csv
+from .core.base.params import Measure, validate
+from .core.measures.morphometry.levels import parse_range
+from .core.measures.own_masks.measurement import Labels, chosen, draw, measure_files, one_each, picture_name
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stages.core.errors import run
-from stages.core.monitoring import monitor
-from stages.core.params import load_params
-from stages.core.registry import REGISTRY, entry, load_registry
-from stages.core.workspace import profile_file
+from .core.base.errors import run
+from .core.base.params import load_params
+from .core.data.datasets.registry import REGISTRY, entry, load_registry
+from .core.workspace.runs.monitor import monitor
+from .core.workspace.runs.workspace import profile_file
 
 
 def _beside(root: Path, profile: str) -> Path | None:

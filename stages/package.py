@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.core import bundle, toolbox
-from stages.core.errors import run
-from stages.core.files import whole_folder
-from stages.core.params import load_params
-from stages.core.provenance import code_revision
+from .core.base.errors import run
+from .core.base.files import whole_folder
+from .core.base.params import load_params
+from .core.model.bundle import content as bundle
+from .core.model.bundle import toolbox
+from .core.model.bundle.revision import code_revision
 
 
 def main() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stages.core import annex
-from stages.core.errors import run
-from stages.core.phantom.cohort import COHORTS, last_revision
-from stages.core.phantom.contrasts import CONTRASTS, SIX
-from stages.core.phantom.order import order
-from stages.core.phantom.pathology import JOIN, PATHOLOGIES
-from stages.core.phantom.publish import publish
-from stages.core.registry import REGISTRY, load_registry, pin
+from .core.base.errors import run
+from .core.data.clones import annex
+from .core.data.datasets.registry import REGISTRY, load_registry, pin
+from .core.phantom.acquisition.contrasts import CONTRASTS, SIX
+from .core.phantom.anatomy.pathology import JOIN, PATHOLOGIES
+from .core.phantom.dataset.cohort import COHORTS, last_revision
+from .core.phantom.dataset.order import order
+from .core.phantom.dataset.publish import publish
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -43,7 +43,7 @@ def _pin(out: Path, revision: str) -> list[tuple[str, str]]:
     if not REGISTRY.is_file():
         return []
     pins = []
-    for name, dataset in load_registry().datasets.items():
+    for name, dataset in load_registry(REGISTRY).datasets.items():
         if Path(dataset.url).resolve() == out.resolve():
             tag = revision if dataset.role == "train" else dataset.tag
             pin(REGISTRY, name, tag, annex.commit_of(str(out), tag))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from stages.core.annex import commit_of
-from stages.core.errors import run
-from stages.core.registry import REGISTRY, entry, load_registry, pin
+from .core.base.errors import run
+from .core.data.clones.annex import commit_of
+from .core.data.datasets.registry import REGISTRY, entry, load_registry, pin
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -15,7 +15,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("dataset", help="entry of the registry")
     parser.add_argument("--tag", help="another tag than the entry's")
     options = parser.parse_args(argv)
-    dataset = entry(load_registry(), options.dataset)
+    dataset = entry(load_registry(REGISTRY), options.dataset)
     tag = options.tag or dataset.tag
     commit = commit_of(dataset.url, tag)
     pin(REGISTRY, options.dataset, tag, commit)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from stages.core.cohort import Manifest, locate, read_manifest
-from stages.core.errors import CordriftError, run
-from stages.core.files import whole_folder, write_json
-from stages.core.findings import read_checked
-from stages.core.params import load_params
-from stages.core.raw import PREPARATION, RawCase, write_raw
-from stages.core.registry import read_frozen, read_persons
-from stages.core.trainset import check_leak, check_persons, check_roles, describe, gather, make_folds
+from .core.base.errors import CordriftError, run
+from .core.base.files import whole_folder, write_json
+from .core.base.params import load_params
+from .core.data.datasets.findings import read_checked
+from .core.data.datasets.manifest import Manifest, locate, read_manifest
+from .core.data.datasets.registry import read_frozen, read_persons
+from .core.data.trainset.cases import check_leak, check_persons, check_roles, describe, gather, make_folds
+from .core.data.trainset.raw import PREPARATION, RawCase, write_raw
 
 FETCHED = Path("data/fetch")
 CHECKED = Path("data/check")
 OUT = Path("data/prepare")
+FROZEN = Path("data/frozen.csv")
+PERSONS = Path("data/persons.csv")
 
 
 def read(name: str) -> Manifest:
@@ -36,7 +38,7 @@ def main() -> None:
     stale = [path for path in FETCHED.glob("*.json") if path.stem not in known]
     check_roles(training, test)
     checked = {manifest.dataset: read_checked(CHECKED / manifest.dataset, manifest) for manifest in (*training, *test)}
-    frozen, persons = read_frozen(), read_persons()
+    frozen, persons = read_frozen(FROZEN), read_persons(PERSONS)
     cases, left_out = gather(training, checked, frozen, params.prepare.contrasts)
     check_persons(cases, frozen, persons)
     check_leak(cases, test, checked)

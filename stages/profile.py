@@ -6,10 +6,10 @@ import argparse
 import shutil
 from pathlib import Path
 
-from stages.core.errors import CordriftError, run
-from stages.core.files import whole_file
-from stages.core.params import load_params
-from stages.core.workspace import profile_file
+from .core.base.errors import CordriftError, run
+from .core.base.files import whole_file
+from .core.base.params import load_params
+from .core.workspace.runs.workspace import profile_file
 
 
 def switch(root: Path, name: str) -> None:

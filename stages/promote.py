@@ -11,11 +11,11 @@ import getpass
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from stages.core.children import user_name
-from stages.core.errors import run
-from stages.core.params import load_params
-from stages.core.store.client import open_store
-from stages.core.store.promotion import find_version, promote
+from .core.base.errors import run
+from .core.base.params import load_params
+from .core.data.clones.programs import user_name
+from .core.store.client import open_store
+from .core.store.promotion import find_version, promote
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from stages.core.errors import run
-from stages.core.files import write_json
-from stages.core.params import load_params
-from stages.core.store.client import open_store
-from stages.core.store.packaged import bundle_digest
-from stages.core.store.record import collect, trainings
-from stages.core.store.registration import log_training, register_version
+from .core.base.errors import run
+from .core.base.files import write_json
+from .core.base.params import load_params
+from .core.store.bundle_files import bundle_digest
+from .core.store.client import open_store
+from .core.store.record import collect, trainings
+from .core.store.registration import log_training, register_version
 
 RECEIPT = Path("reports/register/receipt.json")
 

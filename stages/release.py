@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stages.core.children import user_name
-from stages.core.errors import run
-from stages.core.github import open_repository
-from stages.core.release import jobs
-from stages.core.release.promotions import accept
+from .core.base.errors import run
+from .core.data.clones.programs import user_name
+from .core.release.github.repository import open_repository
+from .core.release.jobs import commands as jobs
+from .core.release.jobs.promotions import accept
 
 #: Whose test datasets a release is judged on, where neither the option nor CORDRIFT_PROFILE says so.
 PROFILE = "spine-generic"

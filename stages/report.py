@@ -6,14 +6,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.core.cohort import read_manifest
-from stages.core.contours import Source
-from stages.core.drawings import read_tables
-from stages.core.errors import run
-from stages.core.files import whole_folder
-from stages.core.params import load_params
-from stages.core.report import kept_masks, write_report
-from stages.core.segmented import read_shards
+from .core.base.errors import run
+from .core.base.files import whole_folder
+from .core.base.params import load_params
+from .core.data.datasets.manifest import read_manifest
+from .core.model.segmentation.predictions import read_shards
+from .core.reports.drift_report.contours import Source
+from .core.reports.drift_report.drawings import read_tables
+from .core.reports.drift_report.report import kept_masks, write_report
 
 HISTORY = Path("reports/history")
 

@@ -10,8 +10,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.core.errors import run
-from stages.core.workspace import dvc
+from .core.base.errors import run
+from .core.workspace.runs.workspace import dvc
 
 REMOTE = "DVC_REMOTE_URL"
 

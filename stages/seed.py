@@ -9,8 +9,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.core.errors import run
-from stages.core.seeding import train_again
+from .core.base.errors import run
+from .core.workspace.runs.other_seed import train_again
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

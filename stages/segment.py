@@ -7,16 +7,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.core import bundle, volumes
-from stages.core.cohort import locate, read_manifest
-from stages.core.errors import CordriftError, run
-from stages.core.files import whole_folder, write_json
-from stages.core.findings import read_checked
-from stages.core.masks import write_description, write_masks
-from stages.core.nnunet.inference import Predictor, inference_digest
-from stages.core.params import load_params
-from stages.core.segmented import EMPTY, STOPPED
-from stages.core.shards import check_shards, deal
+from .core.base.errors import CordriftError, run
+from .core.base.files import whole_folder, write_json
+from .core.base.params import load_params
+from .core.data.datasets.findings import read_checked
+from .core.data.datasets.manifest import locate, read_manifest
+from .core.images import volumes
+from .core.model.bundle import content as bundle
+from .core.model.segmentation.masks import write_description, write_masks
+from .core.model.segmentation.predictions import EMPTY, STOPPED
+from .core.model.segmentation.predictor import Predictor, inference_digest
+from .core.model.segmentation.shards import check_shards, deal
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.core.errors import CordriftError, run
-from stages.core.store import location
+from .core.base.errors import CordriftError, run
+from .core.store import location
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stages.core.errors import run
-from stages.core.nnunet.training import train_fold
-from stages.core.params import load_params
+from .core.base.errors import run
+from .core.base.params import load_params
+from .core.model.training.fold import train_fold
 
 
 def main() -> None:

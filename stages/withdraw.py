@@ -11,10 +11,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.core.errors import CordriftError, run
-from stages.core.files import whole_file
-from stages.core.withdrawal.text import conclusion, lines
-from stages.core.withdrawal.withdraw import withdraw
+from .core.base.errors import CordriftError, run
+from .core.base.files import whole_file
+from .core.workspace.withdrawal.text import conclusion, lines
+from .core.workspace.withdrawal.withdraw import withdraw
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from cords import ROOT
 
-from stages.core.change.facts import Facts, Side, Tables, gather
-from stages.core.cohort import Manifest
-from stages.core.columns import AGREEMENT
-from stages.core.drift.compare import Comparison, Prior, compare
-from stages.core.drift.versions import Series, Version
-from stages.core.morphometry.table import as_table
-from stages.core.params import Compare, Segment, load_params
-from stages.core.training_manifest import TrainedCase, TrainingData
+from stages.core.base.params import Compare, Segment, load_params
+from stages.core.data.datasets.manifest import Manifest
+from stages.core.drift.judgement.comparison import Comparison, Prior, compare
+from stages.core.drift.versions.version import Series, Version
+from stages.core.measures.morphometry.table import as_table
+from stages.core.model.lineage.manifest import TrainedCase, TrainingData
+from stages.core.reports.change_report.facts import Facts, Side, Tables, gather
+from stages.core.tables.columns import AGREEMENT
 
 CONTRASTS = ["T1w", "T2w", "T2star", "MTon", "MToff", "DWI"]
 NEW, OLD = "d" * 64, "b" * 64

@@ -11,7 +11,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from github_api import GitHubServer
 
-    from stages.core.github import Repository
+    from stages.core.release.github.repository import Repository
 
 # A deadline per example fails on a busy machine; how fast a thing is, the benchmarks say.
 settings.register_profile("untimed", deadline=None)
@@ -32,7 +32,7 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubServer]:
 @pytest.fixture
 def github_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that were waited between attempts; nothing is waited in truth."""
-    from stages.core import github_asking
+    from stages.core.release.github import retry as github_asking
 
     waited: list[float] = []
     monkeypatch.setattr(github_asking, "sleep", waited.append)
@@ -42,6 +42,6 @@ def github_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def repository(github: GitHubServer, github_waits: list[float]) -> Repository:
     """The server's repository, with the token that may write."""
-    from stages.core.github import open_repository
+    from stages.core.release.github.repository import open_repository
 
     return open_repository(github.environment())

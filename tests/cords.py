@@ -13,12 +13,12 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from stages.core.cohort import frozen_digest, read_manifest
-from stages.core.files import read_json, write_json
-from stages.core.morphometry.levels import range_name
-from stages.core.params import load_params
-from stages.core.protocol import items
-from stages.core.volumes import Volume, write
+from stages.core.base.files import read_json, write_json
+from stages.core.base.params import load_params
+from stages.core.data.datasets.manifest import frozen_digest, read_manifest
+from stages.core.drift.rule.protocol import items
+from stages.core.images.volumes import Volume, write
+from stages.core.measures.morphometry.levels import range_name
 
 ROOT = Path(__file__).parents[1]
 REAL_CORD = ROOT.parent / "shared" / "real-cord"

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from stages.core import annex
-from stages.core.cohort import CLONES, Manifest
-from stages.core.files import sha256_of, write_csv, write_json
-from stages.core.findings import VOLUMES, Finding, write_findings
-from stages.core.volumes import write
+from stages.core.base.files import sha256_of, write_csv, write_json
+from stages.core.data.clones import annex
+from stages.core.data.datasets.findings import VOLUMES, Finding, write_findings
+from stages.core.data.datasets.manifest import CLONES, Manifest
+from stages.core.images.volumes import write
 
 #: The repository under test, and the folder of given material beside it.
 ROOT = Path(__file__).parents[1]

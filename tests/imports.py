@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def _file_of(module: str) -> Path | None:
+def file_of(module: str) -> Path | None:
     """Return the file of a module of the package, or None where the name is no module of it."""
     base = ROOT / module.replace(".", "/")
     if base.with_suffix(".py").is_file():
@@ -16,29 +16,27 @@ def _file_of(module: str) -> Path | None:
     return base / "__init__.py" if (base / "__init__.py").is_file() else None
 
 
-def _imported(path: Path) -> set[str]:
-    """Return every name that a file imports, at any depth of nesting, as full dotted names."""
+def imported(path: Path) -> set[str]:
+    """Return every name that a file of the package imports from it, at any depth of nesting, as full dotted names."""
+    package = path.relative_to(ROOT).parts[:-1]
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports are not followed; write the full name"
-            names.add(str(node.module))
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *filter(None, [node.module])])
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return {name for name in names if name.split(".")[0] == "stages"}
 
 
 def closure(module: str) -> set[str]:
-    """Return the files (relative to the root) that running ``module`` imports, its packages included."""
+    """Return the files (relative to the root) that running ``module`` imports, without the empty ``__init__`` files."""
     found: set[Path] = set()
     waiting = [module]
     while waiting:
-        name = waiting.pop()
-        parts = name.split(".")
-        for length in range(1, len(parts) + 1):
-            path = _file_of(".".join(parts[:length]))
-            if path is not None and path not in found:
-                found.add(path)
-                waiting += _imported(path)
-    return {path.relative_to(ROOT).as_posix() for path in found}
+        path = file_of(waiting.pop())
+        if path is not None and path not in found:
+            found.add(path)
+            waiting += imported(path)
+    return {path.relative_to(ROOT).as_posix() for path in found if path.name != "__init__.py"}

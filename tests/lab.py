@@ -23,9 +23,9 @@ from github_api import GitHubServer
 from micro import pin_cohort
 from safetensors.numpy import load_file, save_file
 
-from stages.core import bundle
-from stages.core.archives import unpack
-from stages.core.files import read_json, write_json
+from stages.core.base.files import read_json, write_json
+from stages.core.measures.kept_masks.zips import unpack
+from stages.core.model.bundle import content as bundle
 
 ROOT = Path(__file__).parents[1]
 #: Variables of the repository: nothing runs before a lab has set them.

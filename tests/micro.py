@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.core.phantom.publish import publish
-from stages.core.registry import REGISTRY, pin
-from stages.core.roundtrip import edit_yaml
-from stages.core.workspace import make
+from stages.core.data.datasets.registry import REGISTRY, pin
+from stages.core.phantom.dataset.publish import publish
+from stages.core.workspace.runs.workspace import make
+from stages.core.workspace.runs.yaml_edit import edit_yaml
 
 ROOT = Path(__file__).parents[1]
 CONTRASTS = ["T1w", "T2w", "MTon"]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sections import Section, dented, ellipse, polygon_moments, superellipse
 
-from stages.core.volumes import Volume
+from stages.core.images.volumes import Volume
 
 __all__ = ["Cord", "Section", "binarised", "dented", "ellipse", "polygon_moments", "render", "superellipse"]
 

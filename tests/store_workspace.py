@@ -13,11 +13,11 @@ import pandas as pd
 import yaml
 from cords import binarised, cord, discs_at, key_of_file
 
-from stages.core.files import write_csv, write_json
-from stages.core.morphometry.ruler import ruler_id
-from stages.core.params import load_params
+from stages.core.base.files import write_csv, write_json
+from stages.core.base.params import load_params
+from stages.core.images.volumes import Volume, write
+from stages.core.measures.morphometry.ruler import ruler_id
 from stages.core.store.client import open_store
-from stages.core.volumes import Volume, write
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 MODEL = "cord-demo"

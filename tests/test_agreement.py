@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core.agreement import agreement
-from stages.core.errors import CordriftError
-from stages.core.volumes import Volume
+from stages.core.base.errors import CordriftError
+from stages.core.images.volumes import Volume
+from stages.core.measures.cohort.agreement import agreement
 
 AFFINE = np.diag([0.5, 0.5, 4.0, 1.0])  # 1 mm3 a voxel
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from data_factory import image_path, make_dataset, mask_path
 
-from stages.core import annex
-from stages.core.children import git
-from stages.core.errors import CordriftError
-from stages.core.keys import Key, git_key, parse_key, verify
+from stages.core.base.errors import CordriftError
+from stages.core.data.clones import annex
+from stages.core.data.clones.programs import git
+from stages.core.data.datasets.keys import Key, git_key, parse_key, verify
 
 IMAGE, MASK = image_path("sub-a1", "T1w"), mask_path("sub-a1", "T1w")
 

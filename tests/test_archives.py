@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core import archives
-from stages.core.archives import pack, unpack
-from stages.core.errors import CordriftError
+from stages.core.base.errors import CordriftError
+from stages.core.measures.kept_masks import zips as archives
+from stages.core.measures.kept_masks.zips import pack, unpack
 
 NAMES = st.from_regex(r"[a-z]{1,5}(/[a-z]{1,5}){0,2}\.x", fullmatch=True)
 

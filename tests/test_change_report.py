@@ -24,13 +24,21 @@ from change_factory import (
     version,
 )
 
-from stages.core.change.facts import Facts, Side, compared_with, gather, imported_digests, read_side, read_tables
-from stages.core.change.report import HTML, MARKDOWN, write_change_report
-from stages.core.drift.compare import Prior
-from stages.core.errors import CordriftError
-from stages.core.files import write_csv, write_json
-from stages.core.training_manifest import TrainedCase
-from stages.core.wording import headline
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import write_csv, write_json
+from stages.core.drift.judgement.comparison import Prior
+from stages.core.model.lineage.manifest import TrainedCase
+from stages.core.reports.change_report.facts import (
+    Facts,
+    Side,
+    compared_with,
+    gather,
+    imported_digests,
+    read_side,
+    read_tables,
+)
+from stages.core.reports.change_report.report import HTML, MARKDOWN, write_change_report
+from stages.core.reports.drift_report.wording import headline
 
 HOSTILE = "v1<script>alert(1)</script>|`x`\n\n| a | b |\n=1+1"
 PEOPLE = [f"sub-{n:03}" for n in range(36)]

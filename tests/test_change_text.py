@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages.core.change.document import Document, Section, Span, clean, line, paragraph, strong, table
-from stages.core.change.report import html
-from stages.core.change.text import escape, markdown
+from stages.core.reports.change_report.document import Document, Section, Span, clean, line, paragraph, strong, table
+from stages.core.reports.change_report.report import html
+from stages.core.reports.change_report.text import escape, markdown
 
 #: A pipe that an even number of backslashes (or none) stands before.
 BARE_PIPE = re.compile(r"(?<!\\)(?:\\\\)*\|")

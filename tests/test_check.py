@@ -24,18 +24,25 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
 from stages import check
-from stages.core.cohort import CLONES, Manifest, read_manifest
-from stages.core.errors import CordriftError
-from stages.core.files import read_csv, sha256_of, write_json
-from stages.core.findings import Checked, read_checked
-from stages.core.inspection import dataset as inspection
-from stages.core.inspection import gallery
-from stages.core.inspection.catalogue import MEANING
-from stages.core.inspection.header import LARGEST_BYTES, Header, corner_shift_mm, judge_grid, judge_header, read_header
-from stages.core.inspection.voxels import judge_discs, judge_mask, voxel_digest
-from stages.core.morphometry.labels import read_discs
-from stages.core.params import Check, load_params
-from stages.core.volumes import Volume, read, write
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_csv, sha256_of, write_json
+from stages.core.base.params import Check, load_params
+from stages.core.data.datasets.findings import Checked, read_checked
+from stages.core.data.datasets.manifest import CLONES, Manifest, read_manifest
+from stages.core.data.inspection import dataset as inspection
+from stages.core.data.inspection import gallery
+from stages.core.data.inspection.catalogue import MEANING
+from stages.core.data.inspection.header import (
+    LARGEST_BYTES,
+    Header,
+    corner_shift_mm,
+    judge_grid,
+    judge_header,
+    read_header,
+)
+from stages.core.data.inspection.voxels import judge_discs, judge_mask, voxel_digest
+from stages.core.images.volumes import Volume, read, write
+from stages.core.measures.morphometry.labels import read_discs
 
 SHAPE = (20, 22, 30)
 AFFINE = np.array([[1.0, 0, 0, -9], [0, 1.0, 0, -10], [0, 0, 2.0, -30], [0, 0, 0, 1]])
@@ -432,7 +439,7 @@ def test_page_draws_so_many_pictures_and_no_more(lab: Callable[..., Checked], mo
 
 def test_every_check_is_explained() -> None:
     """The page has words for each name that the code gives a fault, and for no other."""
-    folder = ROOT / "stages" / "core" / "inspection"
+    folder = ROOT / "stages/core/data/inspection"
     source = "".join(path.read_text() for path in folder.glob("*.py"))
     names = set(re.findall(r'(?:error|warning)\(\s*"([a-z-]+)"', source)) | {"mask-volume", "mask-length"}
     assert names == set(MEANING)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from test_drift import CONTRASTS, csa_table
 
-from stages.core.drift.bias import POOLED, pair
-from stages.core.drift.concordance import (
+from stages.core.drift.statistics.bias import POOLED, pair
+from stages.core.drift.statistics.concordance import (
     COLUMNS,
     concordance,
     concordance_table,

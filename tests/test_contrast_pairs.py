@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from test_drift import CONTRASTS, FLAT, csa_table, older, run, version
 
-from stages.core.drift.contrast_pairs import contrast_pairs, line
+from stages.core.drift.statistics.contrast_pairs import contrast_pairs, line
 
 AREAS = st.lists(st.tuples(st.floats(40, 110), st.floats(40, 110)), min_size=3, max_size=20)
 

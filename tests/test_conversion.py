@@ -11,9 +11,9 @@ import pytest
 from scipy import stats
 from test_drift import CONTRASTS, SERIES, version
 
-from stages.core.drift.bias import POOLED
-from stages.core.drift.conversion import SCALED, conversion_factors
-from stages.core.drift.versions import Version
+from stages.core.drift.statistics.bias import POOLED
+from stages.core.drift.statistics.conversion import SCALED, conversion_factors
+from stages.core.drift.versions.version import Version
 
 RNG = np.random.default_rng(5)
 OLD = {f"sub-{k:02d}": [float(v) for v in RNG.normal(76, 6, 6)] for k in range(12)}

@@ -11,12 +11,12 @@ from cords import Workspace, keep_as_prior
 from store_workspace import MODEL, A, B, params, workspace
 
 from stages import compare, declare, measure, register, report
-from stages.core.errors import CordriftError
-from stages.core.files import read_json, write_json
-from stages.core.params import load_params
-from stages.core.protocol import items, read_protocol
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_json, write_json
+from stages.core.base.params import load_params
+from stages.core.drift.rule.protocol import items, read_protocol
+from stages.core.store.bundle_files import version_identity
 from stages.core.store.client import Run, open_store
-from stages.core.store.packaged import version_identity
 
 PROTOCOL = Path("reports/declare/protocol.json")
 

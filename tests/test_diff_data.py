@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from store_workspace import MODEL, A, B, C, workspace
 
 from stages import diff_data, register
-from stages.core.data_difference import Change, composition, difference, table
-from stages.core.errors import CordriftError
-from stages.core.files import read_csv, write_json
-from stages.core.training_manifest import TrainedCase, TrainingData, read_training_data
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_csv, write_json
+from stages.core.model.lineage.difference import Change, composition, difference, table
+from stages.core.model.lineage.manifest import TrainedCase, TrainingData, read_training_data
 
 
 def key(content: str, backend: str = "SHA256E") -> str:

@@ -12,16 +12,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from stages.core.columns import AGREEMENT
-from stages.core.drift.bias import bias_of_contrast, pair, pooled_bias, t_interval
-from stages.core.drift.compare import Comparison, Prior, compare
-from stages.core.drift.csa_std import csa_std, summarise
-from stages.core.drift.quality import quality
-from stages.core.drift.store import read_version
-from stages.core.drift.versions import Series, Version, range_csa
-from stages.core.files import write_csv, write_json
-from stages.core.morphometry.table import as_table
-from stages.core.params import Compare
+from stages.core.base.files import write_csv, write_json
+from stages.core.base.params import Compare
+from stages.core.drift.judgement.comparison import Comparison, Prior, compare
+from stages.core.drift.statistics.bias import bias_of_contrast, pair, pooled_bias, t_interval
+from stages.core.drift.statistics.csa_std import csa_std, summarise
+from stages.core.drift.statistics.quality import quality
+from stages.core.drift.versions.folders import read_version
+from stages.core.drift.versions.version import Series, Version, range_csa
+from stages.core.measures.morphometry.table import as_table
+from stages.core.tables.columns import AGREEMENT
 
 CONTRASTS = ["T1w", "T2w", "T2star", "MTon", "MToff", "DWI"]
 RULE = Compare(

@@ -11,12 +11,12 @@ import pytest
 from data_factory import ROOT, SHARED, entry, image_path, make_dataset, mask_path, workspace, write_registry
 
 from stages import fetch, pin
-from stages.core import annex
-from stages.core.cohort import case_name, frozen_digest, locate, read_manifest
-from stages.core.errors import CordriftError
-from stages.core.params import validate
-from stages.core.registry import Dataset, Frozen, load_registry, read_frozen
-from stages.core.selection import Selection, participants, select
+from stages.core.base.errors import CordriftError
+from stages.core.base.params import validate
+from stages.core.data.clones import annex
+from stages.core.data.datasets.manifest import case_name, frozen_digest, locate, read_manifest
+from stages.core.data.datasets.registry import REGISTRY, Dataset, Frozen, load_registry, read_frozen
+from stages.core.data.datasets.selection import Selection, participants, select
 
 COMMIT = "a" * 40
 
@@ -297,7 +297,7 @@ def test_pin_asks_the_dataset_where_its_tag_points(
 ) -> None:
     write_registry(Path(), registry | {"ds": registry["ds"] | {"commit": None}})
     pin.main(["ds"])
-    assert load_registry().datasets["ds"].commit == published[1]
+    assert load_registry(REGISTRY).datasets["ds"].commit == published[1]
     assert "(before: none)" in capsys.readouterr().out
     before = Path("data/datasets.yaml").read_bytes()
     with pytest.raises(CordriftError, match="has no tag 'r9'"):

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.core.drift.bias import t_interval
-from stages.core.figures import Shown, csa_std_figure
-from stages.core.figures_differences import bias_figure, subgroup_figure
+from stages.core.drift.statistics.bias import t_interval
+from stages.core.reports.drift_report.charts import Shown, csa_std_figure
+from stages.core.reports.drift_report.difference_charts import bias_figure, subgroup_figure
 
 
 def test_the_bias_has_both_intervals_of_the_rule() -> None:

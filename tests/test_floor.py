@@ -12,15 +12,23 @@ from cords import CONTRASTS, Workspace
 from numpy.typing import NDArray
 
 from stages import measure
-from stages.core.cohort import read_manifest
-from stages.core.columns import MEASURES_TEXT
-from stages.core.drift.versions import range_csa
-from stages.core.errors import CordriftError
-from stages.core.files import read_csv, read_json, write_json
-from stages.core.floors import Variant, run_variants, runner_floor, same_training, seed_floor, some_cases, variants
-from stages.core.params import Floor, Segment, load_params
-from stages.core.seeding import train_again
-from stages.core.volumes import Volume
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_csv, read_json, write_json
+from stages.core.base.params import Floor, Segment, load_params
+from stages.core.data.datasets.manifest import read_manifest
+from stages.core.drift.versions.version import range_csa
+from stages.core.images.volumes import Volume
+from stages.core.measures.cohort.variants import (
+    Variant,
+    run_variants,
+    runner_floor,
+    same_training,
+    seed_floor,
+    some_cases,
+    variants,
+)
+from stages.core.tables.columns import MEASURES_TEXT
+from stages.core.workspace.runs.other_seed import train_again
 
 
 @pytest.fixture(scope="module")

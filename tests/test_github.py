@@ -14,8 +14,8 @@ from github_api import HOSTILE_TAGS, GitHubServer, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core.github import Repository, open_repository
-from stages.core.github_asking import ATTEMPTS, MOST_WAIT_S, seconds_before_retry
+from stages.core.release.github.repository import Repository, open_repository
+from stages.core.release.github.retry import ATTEMPTS, MOST_WAIT_S, seconds_before_retry
 
 
 class TestOpening:

@@ -12,11 +12,11 @@ from github_api import HOSTILE_TAGS, GitHubServer, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core.github import Release, Repository, open_repository
-from stages.core.github_access import Access
-from stages.core.github_asking import ATTEMPTS
-from stages.core.github_content import send
-from stages.core.github_upload import check_asset_name
+from stages.core.release.github.access import Access
+from stages.core.release.github.content import send
+from stages.core.release.github.repository import Release, Repository, open_repository
+from stages.core.release.github.retry import ATTEMPTS
+from stages.core.release.github.upload import check_asset_name
 
 HOSTILE_NAMES = [
     "../x",

@@ -12,13 +12,13 @@ from cords import ROOT
 from store_workspace import MODEL, A, B, workspace
 
 from stages import history, import_release, promote, register
-from stages.core.columns import AGREEMENT, MEASURES
-from stages.core.drift.store import read_priors
-from stages.core.drift.versions import Series, marks, range_csa
-from stages.core.errors import CordriftError
-from stages.core.files import read_json
-from stages.core.imported import read_release
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_json
+from stages.core.drift.versions.folders import read_priors
+from stages.core.drift.versions.version import Series, marks, range_csa
+from stages.core.measures.cohort.published_tables import read_release
 from stages.core.store.client import Version, open_store
+from stages.core.tables.columns import AGREEMENT, MEASURES
 
 EXAMPLE = ROOT.parent / "shared/legacy-release/example.csv"
 COLUMNS = ["Timestamp", "SCT Version", "Filename", "Slice (I->S)", "VertLevel", "DistancePMJ", "MEAN(area)"]

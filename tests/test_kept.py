@@ -22,22 +22,23 @@ from hypothesis.extra.numpy import arrays
 from nibabel.orientations import aff2axcodes
 from scipy.spatial.transform import Rotation
 
-from stages.core import archives, kept_zip
-from stages.core.cohort import read_manifest
-from stages.core.columns import MEASURES
-from stages.core.errors import CordriftError
-from stages.core.files import SCHEMA, digest_of, read_json, write_json
-from stages.core.keeping import keep_masks
-from stages.core.kept import INDEX, Kept, KeptCase, KeptMask, discs_of, keep, restore
-from stages.core.kept_zip import KeptZip, read_kept
-from stages.core.measuring import measure_cohort
-from stages.core.morphometry.ruler import ruler_id
-from stages.core.morphometry.table import measure_volume
-from stages.core.params import Measure
-from stages.core.remeasuring import Ruler, remeasure, with_new_errors
-from stages.core.segmented import read_shards
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import SCHEMA, digest_of, read_json, write_json
+from stages.core.base.params import Measure
+from stages.core.data.datasets.manifest import read_manifest
+from stages.core.images.volumes import Volume, read, write
+from stages.core.measures.cohort.measurement import measure_cohort
+from stages.core.measures.kept_masks import reader as kept_zip
+from stages.core.measures.kept_masks import zips as archives
+from stages.core.measures.kept_masks.layout import INDEX, Kept, KeptCase, KeptMask, discs_of, keep, restore
+from stages.core.measures.kept_masks.reader import KeptZip, read_kept
+from stages.core.measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
+from stages.core.measures.kept_masks.writer import keep_masks
+from stages.core.measures.morphometry.ruler import ruler_id
+from stages.core.measures.morphometry.table import measure_volume
+from stages.core.model.segmentation.predictions import read_shards
 from stages.core.store.record import Artifact
-from stages.core.volumes import Volume, read, write
+from stages.core.tables.columns import MEASURES
 
 SHA = "0" * 64
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=5.0)

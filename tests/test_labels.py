@@ -8,12 +8,12 @@ from cords import cord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.core.errors import CordriftError
-from stages.core.morphometry.labels import on_grid, read_discs, read_map
-from stages.core.morphometry.levels import Discs, assign, coverage, parse_range, range_name
-from stages.core.morphometry.table import measure_volume
-from stages.core.params import Measure
-from stages.core.volumes import Volume
+from stages.core.base.errors import CordriftError
+from stages.core.base.params import Measure
+from stages.core.images.volumes import Volume
+from stages.core.measures.morphometry.labels import on_grid, read_discs, read_map
+from stages.core.measures.morphometry.levels import Discs, assign, coverage, parse_range, range_name
+from stages.core.measures.morphometry.table import measure_volume
 
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)
 

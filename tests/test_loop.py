@@ -18,11 +18,11 @@ import pandas as pd
 import pytest
 from micro import CONTRASTS, ROOT, grow, micro_workspace
 
-from stages.core.files import read_csv, read_json, write_csv
-from stages.core.monitoring import monitor
-from stages.core.registry import FROZEN, REGISTRY
-from stages.core.roundtrip import edit_yaml
-from stages.core.workspace import dvc_environment
+from stages.core.base.files import read_csv, read_json, write_csv
+from stages.core.data.datasets.registry import FROZEN, REGISTRY
+from stages.core.workspace.runs.monitor import monitor
+from stages.core.workspace.runs.workspace import dvc_environment
+from stages.core.workspace.runs.yaml_edit import edit_yaml
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 REAL = ROOT.parent / "shared" / "real-cord"

@@ -11,10 +11,10 @@ import pytest
 from cords import CONTRASTS, Workspace, digest_of_folder, keep_as_prior
 
 from stages import compare, measure
-from stages.core.columns import AGREEMENT, AGREEMENT_TEXT, MEASURES, MEASURES_TEXT
-from stages.core.errors import CordriftError
-from stages.core.files import read_csv, read_json, write_json
-from stages.core.volumes import read, write
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_csv, read_json, write_json
+from stages.core.images.volumes import read, write
+from stages.core.tables.columns import AGREEMENT, AGREEMENT_TEXT, MEASURES, MEASURES_TEXT
 
 
 @pytest.fixture(scope="module")

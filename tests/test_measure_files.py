@@ -11,14 +11,14 @@ import pytest
 from cords import REAL_CORD, cord, discs_at
 
 from stages import cli, measure_files
-from stages.core.columns import MEASURES, MEASURES_TEXT
-from stages.core.errors import CordriftError
-from stages.core.file_measures import Labels, measure_file
-from stages.core.files import read_csv
-from stages.core.morphometry.ruler import ruler_id
-from stages.core.morphometry.table import measure_volume
-from stages.core.params import Measure
-from stages.core.volumes import Volume, write
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_csv
+from stages.core.base.params import Measure
+from stages.core.images.volumes import Volume, write
+from stages.core.measures.morphometry.ruler import ruler_id
+from stages.core.measures.morphometry.table import measure_volume
+from stages.core.measures.own_masks.measurement import Labels, measure_file
+from stages.core.tables.columns import MEASURES, MEASURES_TEXT
 
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)
 CORD = cord((0.8, 0.8, 2.0), 30, tilt_ap=12, tilt_rl=5)

@@ -16,9 +16,9 @@ from cords import CONTRASTS, ROOT, Workspace, keep_as_prior
 from test_drift import FLAT, older, run, version
 
 from stages import compare, measure, report
-from stages.core.drift.metrics import metrics
-from stages.core.files import read_json
-from stages.core.workspace import dvc_environment
+from stages.core.base.files import read_json
+from stages.core.drift.record.metrics import metrics
+from stages.core.workspace.runs.workspace import dvc_environment
 
 DECLARED = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imports import closure
 
-from stages.core.errors import CordriftError
-from stages.core.morphometry.csa import measure_sections
-from stages.core.morphometry.ruler import MODULES, ruler_id
-from stages.core.morphometry.table import failed_row, measure_volume
-from stages.core.params import Measure
-from stages.core.volumes import Volume, read
+from stages.core.base.errors import CordriftError
+from stages.core.base.params import Measure
+from stages.core.images.volumes import Volume, read
+from stages.core.measures.morphometry.csa import measure_sections
+from stages.core.measures.morphometry.ruler import MODULES, ruler_id
+from stages.core.measures.morphometry.table import failed_row, measure_volume
 
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)
 
@@ -348,9 +348,9 @@ def test_the_ruler_id_follows_the_parameters() -> None:
 
 def test_the_ruler_id_covers_every_module_that_a_number_comes_from() -> None:
     """All that the table's module imports, but for names, sentences, parameters and files."""
-    decides_nothing = {"columns.py", "errors.py", "files.py", "params.py"}
-    imported = {name.removeprefix("stages/core/") for name in closure("stages.core.morphometry.table")}
-    assert {name for name in imported if not name.endswith("__init__.py")} - decides_nothing == set(MODULES)
+    decides_nothing = {"base/errors.py", "base/files.py", "base/params.py", "tables/columns.py"}
+    imported = {name.removeprefix("stages/core/") for name in closure("stages.core.measures.morphometry.table")}
+    assert imported - decides_nothing == set(MODULES)
 
 
 @pytest.mark.skipif(not REAL_CORD.is_dir(), reason=f"{REAL_CORD} is not there")

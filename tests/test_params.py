@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stages.core.errors import CordriftError
-from stages.core.params import load_params
+from stages.core.base.errors import CordriftError
+from stages.core.base.params import load_params
 from stages.profile import switch
 
 ROOT = Path(__file__).parents[1]

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.core.phantom.cohort import SITES, find_cohort, participants, seed_of
-from stages.core.phantom.contrasts import CONTRASTS
-from stages.core.phantom.draw import draw_anatomy
-from stages.core.phantom.geometry import Anatomy
-from stages.core.phantom.grid import Grid, Pose, View
-from stages.core.phantom.local import localise, superellipse_distance
-from stages.core.phantom.parts import Compression, Lesion
-from stages.core.phantom.randomise import draw_signals, render_synth, resampling
-from stages.core.phantom.render import RenderedCase, cord_occupancy, odd_parts, render_case, slice_truth
-from stages.core.phantom.tissues import Tissue
+from stages.core.phantom.acquisition.contrasts import CONTRASTS
+from stages.core.phantom.acquisition.grid import Grid, Pose, View
+from stages.core.phantom.acquisition.tissues import Tissue
+from stages.core.phantom.anatomy.draw import draw_anatomy
+from stages.core.phantom.anatomy.geometry import Anatomy
+from stages.core.phantom.anatomy.local import localise, superellipse_distance
+from stages.core.phantom.anatomy.parts import Compression, Lesion
+from stages.core.phantom.dataset.cohort import SITES, find_cohort, participants, seed_of
+from stages.core.phantom.rendering.randomise import draw_signals, render_synth, resampling
+from stages.core.phantom.rendering.render import RenderedCase, cord_occupancy, odd_parts, render_case, slice_truth
 
 #: Field of view of the tests: the cord and its canal, C2 and C3.
 SMALL_MM = (36.0, 40.0, 56.0)

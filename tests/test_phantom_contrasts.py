@@ -10,14 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core.phantom.cohort import SITES
-from stages.core.phantom.contrasts import CONTRASTS, NINE, SIX
-from stages.core.phantom.draw import draw_anatomy
-from stages.core.phantom.geometry import Anatomy
-from stages.core.phantom.grid import Grid, Pose, View
-from stages.core.phantom.images import RATIO_RANGE, SIGNED_ZERO, paint_grid
-from stages.core.phantom.render import RATER_SD, RenderedCase, cord_occupancy, render_case
-from stages.core.phantom.sequences import (
+from stages.core.phantom.acquisition.contrasts import CONTRASTS, NINE, SIX
+from stages.core.phantom.acquisition.grid import Grid, Pose, View
+from stages.core.phantom.acquisition.sequences import (
     INVERSION_EFFICIENCY,
     Protocol,
     inversion_recovery,
@@ -27,7 +22,12 @@ from stages.core.phantom.sequences import (
     psir,
     stir,
 )
-from stages.core.phantom.tissues import TISSUES, Properties, Tissue
+from stages.core.phantom.acquisition.tissues import TISSUES, Properties, Tissue
+from stages.core.phantom.anatomy.draw import draw_anatomy
+from stages.core.phantom.anatomy.geometry import Anatomy
+from stages.core.phantom.dataset.cohort import SITES
+from stages.core.phantom.rendering.images import RATIO_RANGE, SIGNED_ZERO, paint_grid
+from stages.core.phantom.rendering.render import RATER_SD, RenderedCase, cord_occupancy, render_case
 
 #: Relaxation times of anything in a body, ms.
 T1S = st.floats(150, 5000)

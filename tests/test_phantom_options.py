@@ -12,16 +12,16 @@ import pandas as pd
 import pytest
 
 from stages import phantom as command
-from stages.core.errors import CordriftError
-from stages.core.phantom.cohort import COHORTS, SITES, Revision, anatomy_of, find_cohort, participants
-from stages.core.phantom.contrasts import CONTRASTS, NINE
-from stages.core.phantom.draw import draw_anatomy
-from stages.core.phantom.geometry import Anatomy
-from stages.core.phantom.grid import LARGE, View
-from stages.core.phantom.order import order
-from stages.core.phantom.parts import Compression
-from stages.core.phantom.pathology import PATHOLOGIES, with_pathology
-from stages.core.phantom.publish import paths_of, publish, write_participant
+from stages.core.base.errors import CordriftError
+from stages.core.phantom.acquisition.contrasts import CONTRASTS, NINE
+from stages.core.phantom.acquisition.grid import LARGE, View
+from stages.core.phantom.anatomy.draw import draw_anatomy
+from stages.core.phantom.anatomy.geometry import Anatomy
+from stages.core.phantom.anatomy.parts import Compression
+from stages.core.phantom.anatomy.pathology import PATHOLOGIES, with_pathology
+from stages.core.phantom.dataset.cohort import COHORTS, SITES, Revision, anatomy_of, find_cohort, participants
+from stages.core.phantom.dataset.order import order
+from stages.core.phantom.dataset.publish import paths_of, publish, write_participant
 
 #: Along the cord, in steps of 0.5 mm, as far as the usual field of view shows it.
 S_MM = np.arange(-40.0, 40.0, 0.5)

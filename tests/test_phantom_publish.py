@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from stages import phantom as command
-from stages.core.errors import CordriftError
-from stages.core.files import sha256_of
-from stages.core.phantom.cohort import Revision, find_cohort, frozen_participants, participants
-from stages.core.phantom.publish import paths_of, publish, write_participant
-from stages.core.volumes import read, read_on_grid
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import sha256_of
+from stages.core.images.volumes import read, read_on_grid
+from stages.core.phantom.dataset.cohort import Revision, find_cohort, frozen_participants, participants
+from stages.core.phantom.dataset.publish import paths_of, publish, write_participant
 
 
 def git(folder: Path, *words: str) -> str:

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stages.core.errors import CordriftError
-from stages.core.phantom.cohort import COHORTS, SITES, anatomy_of, participants
-from stages.core.phantom.contrasts import CONTRASTS
-from stages.core.phantom.draw import draw_anatomy, extend_anatomy
-from stages.core.phantom.geometry import Anatomy
-from stages.core.phantom.grid import LARGE, Grid, Pose, View
-from stages.core.phantom.images import render_image
-from stages.core.phantom.local import localise
-from stages.core.phantom.render import cord_occupancy, disc_labels, render_case, slice_truth
+from stages.core.base.errors import CordriftError
+from stages.core.phantom.acquisition.contrasts import CONTRASTS
+from stages.core.phantom.acquisition.grid import LARGE, Grid, Pose, View
+from stages.core.phantom.anatomy.draw import draw_anatomy, extend_anatomy
+from stages.core.phantom.anatomy.geometry import Anatomy
+from stages.core.phantom.anatomy.local import localise
+from stages.core.phantom.dataset.cohort import COHORTS, SITES, anatomy_of, participants
+from stages.core.phantom.rendering.images import render_image
+from stages.core.phantom.rendering.render import cord_occupancy, disc_labels, render_case, slice_truth
 
 #: Wide enough for a cord that crosses the view at 40 degrees.
 WIDE_MM = (72.0, 80.0, 40.0)

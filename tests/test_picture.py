@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.text import Text
 
-from stages.core.morphometry.csa import measure_sections
-from stages.core.morphometry.labels import read_discs
-from stages.core.morphometry.picture import draw, picture
-from stages.core.morphometry.table import tabulate
-from stages.core.params import Measure
-from stages.core.volumes import Volume
+from stages.core.base.params import Measure
+from stages.core.images.volumes import Volume
+from stages.core.measures.morphometry.csa import measure_sections
+from stages.core.measures.morphometry.labels import read_discs
+from stages.core.measures.morphometry.table import tabulate
+from stages.core.measures.own_masks.picture import draw, picture
 
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)
 CORD = cord((0.7, 0.7, 2.0), 30, tilt_ap=12, tilt_rl=6)

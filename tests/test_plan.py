@@ -13,11 +13,11 @@ from data_factory import ROOT, SHARED, image_path, make_dataset, mask_path, writ
 from weather import CLONE, IMAGE, OUT, PEOPLE, chosen, fetched, register
 
 from stages import fetch
-from stages.core import annex, whereabouts
-from stages.core.children import call, git
-from stages.core.errors import CordriftError
-from stages.core.special import SpecialRemote
-from stages.core.whereabouts import Place, describe, plan, unreachable
+from stages.core.base.errors import CordriftError
+from stages.core.data.clones import annex, whereabouts
+from stages.core.data.clones.programs import call, git
+from stages.core.data.clones.special_remotes import SpecialRemote
+from stages.core.data.clones.whereabouts import Place, describe, plan, unreachable
 
 REAL = SHARED / "spine-generic"
 #: Where the real dataset's own git-annex branch says that its content is.

@@ -27,16 +27,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stages import fetch, prepare
-from stages.core.cohort import CLONES, SYNTHETIC, Case, read_manifest
-from stages.core.errors import CordriftError
-from stages.core.files import read_json, sha256_of, write_json
-from stages.core.findings import Checked, read_checked
-from stages.core.keys import content_digest
-from stages.core.raw import RawCase, write_case
-from stages.core.registry import PERSONS, Frozen
-from stages.core.split import validation_sets
-from stages.core.trainset import TrainCase, check_leak, gather, make_folds
-from stages.core.volumes import write
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_json, sha256_of, write_json
+from stages.core.data.datasets.findings import Checked, read_checked
+from stages.core.data.datasets.keys import content_digest
+from stages.core.data.datasets.manifest import CLONES, SYNTHETIC, Case, read_manifest
+from stages.core.data.datasets.registry import PERSONS, Frozen
+from stages.core.data.trainset.cases import TrainCase, check_leak, gather, make_folds
+from stages.core.data.trainset.folds import validation_sets
+from stages.core.data.trainset.raw import RawCase, write_case
+from stages.core.images.volumes import write
 
 OUT = Path("data/prepare")
 PEOPLE = {"sub-a1": "a", "sub-a2": "a", "sub-a3": "a", "sub-b1": "b", "sub-b2": "b"}

@@ -10,8 +10,8 @@ import pytest
 from store_workspace import MODEL, A, B, C, contents, workspace
 
 from stages import gate, history, promote, register
-from stages.core.errors import CordriftError
-from stages.core.files import read_json, write_csv, write_json
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_json, write_csv, write_json
 from stages.core.store.client import Version, open_store
 from stages.core.store.promotion import promotions
 

@@ -12,13 +12,13 @@ import pytest
 from store_workspace import MODEL, A, B, C, contents, files, page, params, ruler, workspace
 
 from stages import history, register
-from stages.core.errors import CordriftError
-from stages.core.files import read_json, write_json
-from stages.core.kept import restore
-from stages.core.kept_zip import read_kept
-from stages.core.params import load_params
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_json, write_json
+from stages.core.base.params import load_params
+from stages.core.images.volumes import read
+from stages.core.measures.kept_masks.layout import restore
+from stages.core.measures.kept_masks.reader import read_kept
 from stages.core.store import client, record, registration
-from stages.core.volumes import read
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ import pytest
 import yaml
 from data_factory import ROOT, entry
 
-from stages.core.errors import CordriftError
-from stages.core.phantom.cohort import frozen_participants
-from stages.core.phantom.publish import paths_of
-from stages.core.registry import Frozen, load_registry, pin, pinned, read_frozen
-from stages.core.registry import entry as find
+from stages.core.base.errors import CordriftError
+from stages.core.data.datasets.registry import Frozen, load_registry, pin, pinned, read_frozen
+from stages.core.data.datasets.registry import entry as find
+from stages.core.phantom.dataset.cohort import frozen_participants
+from stages.core.phantom.dataset.publish import paths_of
 
 COMMIT = "0123456789" * 4
 

@@ -10,25 +10,28 @@ from types import SimpleNamespace
 import pytest
 from github_api import GitHubServer
 from lab import unzipped, zipped
+from stages.core.release.jobs.commands.archive import read_record, write_record
+from stages.core.release.jobs.commands.handover import MISSING, gather, hand_over
+from stages.core.release.jobs.commands.history import rebuild
+from stages.core.release.jobs.commands.names import BUNDLE_ZIP, PROMOTION, RECORD_ZIP, TOOLBOX_ZIP, label_of
+from stages.core.release.jobs.commands.plan import cache
 from store_workspace import MODEL, A, B, C, contents, empty_store, workspace
 
 from stages import history, register, release
-from stages.core.errors import CordriftError
-from stages.core.files import read_json, write_json
-from stages.core.github import open_repository
-from stages.core.nnunet.inference import inference_digest
-from stages.core.params import load_params
-from stages.core.release import drafting, jobs, judging, planning
-from stages.core.release.archive import read_record, write_record
-from stages.core.release.gathering import MISSING, gather, hand_over
-from stages.core.release.history import rebuild
-from stages.core.release.names import BUNDLE_ZIP, PROMOTION, RECORD_ZIP, TOOLBOX_ZIP, label_of
-from stages.core.release.planning import cache
-from stages.core.segmented import read_shards
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_json, write_json
+from stages.core.base.params import load_params
+from stages.core.model.segmentation.predictions import read_shards
+from stages.core.model.segmentation.predictor import inference_digest
+from stages.core.release.github.repository import open_repository
+from stages.core.release.jobs.commands import commands as jobs
+from stages.core.release.jobs.commands import draft as drafting
+from stages.core.release.jobs.commands import judge as judging
+from stages.core.release.jobs.commands import plan as planning
+from stages.core.reports.drift_report.wording import short
+from stages.core.store.bundle_files import version_identity
 from stages.core.store.client import Store, open_store
-from stages.core.store.packaged import version_identity
 from stages.core.store.record import collect
-from stages.core.wording import short
 
 REPOSITORY = Path(__file__).parents[1]
 #: What a release from before cordrift published.
@@ -285,7 +288,7 @@ def test_shards_are_gathered_and_one_of_another_bundle_counts_as_lost(tmp_path: 
 
 def gather_inference(work: Path, params: object) -> str:
     """Give the made-up shards the digest of the settings that params really have."""
-    from stages.core.nnunet.inference import inference_digest
+    from stages.core.model.segmentation.predictor import inference_digest
 
     digest = inference_digest(params.segment)  # type: ignore[attr-defined]
     for path in work.glob("reports/segment/*/*/manifest.json"):

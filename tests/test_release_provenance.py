@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from change_factory import NEW, OLD, compared, facts, pin, provenance, sides
 
-from stages.core.change.facts import Side
-from stages.core.change.provenance import release_provenance
+from stages.core.reports.change_report.facts import Side
+from stages.core.reports.change_report.provenance import release_provenance
 
 JUDGED_BY = "cordrift-0.2.0+" + "3" * 40
 

@@ -17,9 +17,9 @@ import yaml
 from micro import ROOT, micro_workspace
 from moto.server import ThreadedMotoServer
 
-from stages.core import bundle
-from stages.core.cohort import CLONES, read_manifest
-from stages.core.workspace import dvc_environment
+from stages.core.data.datasets.manifest import CLONES, read_manifest
+from stages.core.model.bundle import content as bundle
+from stages.core.workspace.runs.workspace import dvc_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 BUCKET = "lab"

@@ -16,18 +16,18 @@ import pytest
 from cords import Workspace, cord, digest_of_folder, keep_as_prior
 
 from stages import compare, measure, report
-from stages.core.cohort import read_manifest
-from stages.core.contours import Panel, contour_figure, gallery_figure
-from stages.core.drawings import nearest
-from stages.core.figures import Shown, colours, png_bytes
-from stages.core.files import read_csv, read_json, write_json
-from stages.core.keeping import keep_masks
-from stages.core.rows import in_floors
-from stages.core.segmented import read_shards
+from stages.core.base.files import read_csv, read_json, write_json
+from stages.core.data.datasets.manifest import read_manifest
+from stages.core.images.volumes import Volume
+from stages.core.measures.kept_masks.writer import keep_masks
+from stages.core.model.segmentation.predictions import read_shards
+from stages.core.reports.drift_report.charts import Shown, colours, png_bytes
+from stages.core.reports.drift_report.contours import Panel, contour_figure, gallery_figure
+from stages.core.reports.drift_report.drawings import nearest
+from stages.core.reports.drift_report.rows import in_floors
+from stages.core.reports.drift_report.wording import headline, meaning, number, shown_versions, smallest_margin
+from stages.core.reports.drift_report.worst import worst_cases
 from stages.core.store.record import Artifact
-from stages.core.volumes import Volume
-from stages.core.wording import headline, meaning, number, shown_versions, smallest_margin
-from stages.core.worst import worst_cases
 
 GROWN = {"T1w": 0.1, "T2w": -0.1, "T2star": 0.2, "MTon": 0.1, "MToff": 0.3, "DWI": 0.0}
 

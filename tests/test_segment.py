@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stages import segment
-from stages.core import volumes
-from stages.core.cohort import read_manifest
-from stages.core.drift.versions import range_csa
-from stages.core.errors import CordriftError
-from stages.core.files import read_json, sha256_of, write_json
-from stages.core.measuring import measure_cohort
-from stages.core.params import load_params
-from stages.core.registry import FROZEN, read_frozen
-from stages.core.roundtrip import edit_yaml
-from stages.core.segmented import EMPTY, key_of, read_shards, write_lost
-from stages.core.shards import check_shards, deal
-from stages.core.volumes import Volume
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_json, sha256_of, write_json
+from stages.core.base.params import load_params
+from stages.core.data.datasets.manifest import read_manifest
+from stages.core.data.datasets.registry import FROZEN, read_frozen
+from stages.core.drift.versions.version import range_csa
+from stages.core.images import volumes
+from stages.core.images.volumes import Volume
+from stages.core.measures.cohort.measurement import measure_cohort
+from stages.core.model.segmentation.predictions import EMPTY, key_of, read_shards, write_lost
+from stages.core.model.segmentation.shards import check_shards, deal
+from stages.core.workspace.runs.yaml_edit import edit_yaml
 
 REPOSITORY = Path(__file__).parents[1]
 #: Every 16th of the frozen 49, from the first, in the order of the SHA-256 of their ids.

@@ -12,9 +12,9 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial import ConvexHull
 from skimage.measure import label, regionprops
 
-from stages.core.morphometry.csa import measure_sections
-from stages.core.morphometry.solidity import solidity
-from stages.core.volumes import Volume
+from stages.core.images.volumes import Volume
+from stages.core.measures.morphometry.csa import measure_sections
+from stages.core.measures.morphometry.solidity import solidity
 
 
 @pytest.mark.parametrize("pixel", [0.35, 0.625, 1.0])

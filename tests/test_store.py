@@ -17,7 +17,7 @@ from store_workspace import MODEL, REPOSITORY, A, B, contents, empty_store, file
 
 from stages import dashboard, history, register
 from stages import store as store_command
-from stages.core.errors import CordriftError
+from stages.core.base.errors import CordriftError
 from stages.core.store import location, sentences
 from stages.core.store.client import open_store
 

@@ -10,10 +10,10 @@ import pytest
 from scipy import stats
 from test_drift import CONTRASTS, FLAT, RULE, SERIES, older, version
 
-from stages.core.drift.bias import t_interval
-from stages.core.drift.bootstrap import mean_interval
-from stages.core.drift.compare import Prior, compare
-from stages.core.drift.subgroups import UNKNOWN, age_band, groups
+from stages.core.drift.judgement.comparison import Prior, compare
+from stages.core.drift.statistics.bias import t_interval
+from stages.core.drift.statistics.bootstrap import mean_interval
+from stages.core.drift.statistics.subgroups import UNKNOWN, age_band, groups
 
 
 def person(sub: str, manufacturer: str, sex: str, age: str, pathology: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from stages.core.syntax import syntax
+from stages.core.base.syntax import syntax
 
 SOURCE = '''"""What the module is for."""
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 from math import pi as circle
 
 import numpy as np
-from stages.core.files import digest_of
+from stages.core.base.files import digest_of
 
 
 class A:
@@ -43,7 +43,7 @@ def test_the_syntax_is_the_same_text_on_every_python() -> None:
         ("a comment", "size: int = 1", "size: int = 1  # of what"),
         ("a docstring", '"""A class."""', '"""Another class."""'),
         ("white space", "*rest, key=None", "*rest,\n        key=None"),
-        ("a module of this package that moved", "stages.core.files", "stages.core.base.files"),
+        ("a module of this package that moved", "stages.core.base.files", "stages.core.base.files"),
         ("a module of this package that moved, inside a function", "from .mask", "from ...images.mask"),
         (
             "the order of imports",

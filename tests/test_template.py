@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from cords import REAL_CORD, cord
 
-from stages.core.morphometry.levels import Discs
-from stages.core.morphometry.table import measure_volume
-from stages.core.morphometry.template import FIRST, LAST, onto_template, template_slices
-from stages.core.params import Measure
-from stages.core.volumes import Volume
+from stages.core.base.params import Measure
+from stages.core.images.volumes import Volume
+from stages.core.measures.morphometry.levels import Discs
+from stages.core.measures.morphometry.table import measure_volume
+from stages.core.measures.own_masks.template import FIRST, LAST, onto_template, template_slices
 
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)
 NORMATIVE = REAL_CORD.parent / "normative"

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.core import volumes
-from stages.core.errors import CordriftError
-from stages.core.files import read_csv, read_json, whole_file, whole_folder, write_json
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_csv, read_json, whole_file, whole_folder, write_json
+from stages.core.images import volumes
 
 ORDERS = ["RAS", "LAS", "PSR", "LPI", "ASL", "IRP"]
 

@@ -26,12 +26,12 @@ from data_factory import fill, image_path, make_dataset, mask_path
 from weather import CLONE, IMAGE, OUT, PEOPLE, chosen, fetched, make_bucket, register
 
 from stages import fetch
-from stages.core import annex
-from stages.core.addresses import source_of
-from stages.core.alone import alone
-from stages.core.children import call, datalad_results, git
-from stages.core.errors import CordriftError
-from stages.core.special import special_remotes
+from stages.core.base.errors import CordriftError
+from stages.core.data.clones import annex
+from stages.core.data.clones.addresses import source_of
+from stages.core.data.clones.lock import alone
+from stages.core.data.clones.programs import call, datalad_results, git
+from stages.core.data.clones.special_remotes import special_remotes
 
 
 @pytest.fixture(scope="module")

@@ -33,19 +33,19 @@ from store_workspace import workspace as store_workspace
 from test_diff_data import key, manifest, row
 
 from stages import history, register, withdraw
-from stages.core import annex
-from stages.core.alone import alone
-from stages.core.cohort import CLONES, read_manifest
-from stages.core.errors import CordriftError
-from stages.core.files import read_csv, read_json, write_json
-from stages.core.registry import REGISTRY, load_registry
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_csv, read_json, write_json
+from stages.core.data.clones import annex
+from stages.core.data.clones.lock import alone
+from stages.core.data.datasets.manifest import CLONES, read_manifest
+from stages.core.data.datasets.registry import REGISTRY, load_registry
+from stages.core.model.lineage.manifest import IN_BUNDLE, content
 from stages.core.store.training_data import open_archive
-from stages.core.training_manifest import IN_BUNDLE, content
-from stages.core.withdrawal.clones import take_out
-from stages.core.withdrawal.exclusion import exclude
-from stages.core.withdrawal.identity import Identity
-from stages.core.withdrawal.traces import in_store
-from stages.core.workspace import dvc_environment, make
+from stages.core.workspace.runs.workspace import dvc_environment, make
+from stages.core.workspace.withdrawal.clones import take_out
+from stages.core.workspace.withdrawal.exclusion import exclude
+from stages.core.workspace.withdrawal.identity import Identity
+from stages.core.workspace.withdrawal.traces import in_store
 
 PEOPLE = {"sub-a1": "s1", "sub-a2": "s1", "sub-a3": "s2", "sub-f1": "s1", "sub-f2": "s2"}
 FROZEN = [("sub-f1", "frozen"), ("sub-f2", "frozen")]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stages.core.rows import plus_minus
-from stages.core.wording import reasons, typeset
+from stages.core.reports.drift_report.rows import plus_minus
+from stages.core.reports.drift_report.wording import reasons, typeset
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ import pytest
 from actions.results import Run
 from github_api import GitHubServer
 from lab import Lab, commit_all, make_lab, unzipped, variant, zipped
+from stages.core.release.jobs.commands.history import rebuild
 
-from stages.core.registry import REGISTRY
-from stages.core.release.history import rebuild
-from stages.core.roundtrip import edit_yaml
+from stages.core.data.datasets.registry import REGISTRY
 from stages.core.store.client import open_store
+from stages.core.workspace.runs.yaml_edit import edit_yaml
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 ASSETS = {
@@ -163,7 +163,7 @@ def test_the_same_release_again_changes_nothing_whatever_came_after_it(lab: Lab,
 
 
 def test_a_third_release_is_judged_against_both_priors_in_mlflow(lab: Lab, bundle: bytes, second: Run) -> None:
-    from stages.core.github import open_repository
+    from stages.core.release.github.repository import open_repository
 
     place = lab.folder / "team"
     (place / "scratch").mkdir(parents=True)

@@ -15,15 +15,15 @@ import pytest
 import yaml
 
 from stages import cli
-from stages.core import annex
-from stages.core.acceptance import dice_figures, loop_figures, real_figures, show
-from stages.core.adoption import adopt
-from stages.core.errors import CordriftError
-from stages.core.files import read_csv, read_json, write_csv, write_json
-from stages.core.registry import REGISTRY, load_registry
-from stages.core.roundtrip import edit_yaml
-from stages.core.volumes import is_pointer
-from stages.core.workspace import dvc, make
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_csv, read_json, write_csv, write_json
+from stages.core.data.clones import annex
+from stages.core.data.clones.adoption import adopt
+from stages.core.data.datasets.registry import REGISTRY, load_registry
+from stages.core.images.volumes import is_pointer
+from stages.core.workspace.runs.demo_check import dice_figures, loop_figures, real_figures, show
+from stages.core.workspace.runs.workspace import dvc, make
+from stages.core.workspace.runs.yaml_edit import edit_yaml
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,10 +11,10 @@ import pytest
 from data_factory import entry, image_path, workspace
 
 from stages import fetch
-from stages.core import fetching
-from stages.core.children import git
-from stages.core.cohort import locate, read_manifest
-from stages.core.registry import load_registry
+from stages.core.data.clones import fetch as fetching
+from stages.core.data.clones.programs import git
+from stages.core.data.datasets.manifest import locate, read_manifest
+from stages.core.data.datasets.registry import REGISTRY, load_registry
 
 PEOPLE = {"sub-a1": "a", "sub-a2": "a"}
 IMAGE = image_path("sub-a1", "T1w")
@@ -31,7 +31,7 @@ def register(url: str, source: Path, **changes: Any) -> None:
 
 def chosen() -> fetching.Chosen:
     """Clone the registered dataset and select from it; no content."""
-    return fetching.choose("ds", load_registry().datasets["ds"], [])
+    return fetching.choose("ds", load_registry(REGISTRY).datasets["ds"], [])
 
 
 def fetched() -> int:

@@ -1,1 +1,0 @@
-"""The library of cordrift: pure where it can be, one door per outside tool."""

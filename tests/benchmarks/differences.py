@@ -21,8 +21,8 @@ from scipy.spatial import ConvexHull  # noqa: E402
 from skimage.measure import label, regionprops  # noqa: E402
 from skimage.transform import pyramid_expand  # noqa: E402
 
-from stages.core.morphometry.csa import measure_sections  # noqa: E402
-from stages.core.volumes import Volume  # noqa: E402
+from stages.core.images.volumes import Volume  # noqa: E402
+from stages.core.measures.morphometry.csa import measure_sections  # noqa: E402
 
 #: Right-left and front-back half axes, mm: a cord of 13 x 9 mm.
 A_MM, B_MM = 6.5, 4.5

@@ -25,10 +25,10 @@ from typing import Any
 
 import yaml
 
-from stages.core import annex
-from stages.core.cohort import CLONES, read_manifest
-from stages.core.phantom.cohort import find_cohort, find_revision, participants
-from stages.core.phantom.publish import write_participant
+from stages.core.data.clones import annex
+from stages.core.data.datasets.manifest import CLONES, read_manifest
+from stages.core.phantom.dataset.cohort import find_cohort, find_revision, participants
+from stages.core.phantom.dataset.publish import write_participant
 
 ROOT = Path(__file__).parents[2]
 NAME = "bench"

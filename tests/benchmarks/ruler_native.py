@@ -8,9 +8,9 @@ from itertools import product
 import numpy as np
 from rendering import Cord, Section, render
 
-from stages.core.morphometry.table import measure_volume
-from stages.core.params import Measure
-from stages.core.volumes import Volume
+from stages.core.base.params import Measure
+from stages.core.images.volumes import Volume
+from stages.core.measures.morphometry.table import measure_volume
 
 SPACING_MM = {
     "T1w": (1.0, 1.0, 1.0),

@@ -16,10 +16,10 @@ import numpy as np
 from rendering import Section, binarised, render
 from ruler_native import SPACING_MM, discs_of
 
-from stages.core.columns import METRICS
-from stages.core.morphometry.table import measure_volume
-from stages.core.params import Measure
-from stages.core.volumes import Volume, read, write
+from stages.core.base.params import Measure
+from stages.core.images.volumes import Volume, read, write
+from stages.core.measures.morphometry.table import measure_volume
+from stages.core.tables.columns import METRICS
 
 #: 200 slices of 0.8 mm, in a field of view of so many voxels.
 SLICES, SPEED_MM, SPEED_SHAPE = 200, (0.8, 0.8, 0.8), (64, 320, 320)

@@ -17,11 +17,11 @@ import pandas as pd
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from stages.core.drift.bias import t_interval  # noqa: E402
-from stages.core.drift.bootstrap import mean_interval  # noqa: E402
-from stages.core.drift.concordance import limits_of_agreement, lin, slope  # noqa: E402
-from stages.core.drift.verdict import DRIFT, judge_drift, worst  # noqa: E402
-from stages.core.params import Compare  # noqa: E402
+from stages.core.base.params import Compare  # noqa: E402
+from stages.core.drift.judgement.verdict import DRIFT, judge_drift, worst  # noqa: E402
+from stages.core.drift.statistics.bias import t_interval  # noqa: E402
+from stages.core.drift.statistics.bootstrap import mean_interval  # noqa: E402
+from stages.core.drift.statistics.concordance import limits_of_agreement, lin, slope  # noqa: E402
 
 #: SD of paired differences, mm2, and the size of the literature's frozen set.
 SD_MM2, N = 1.3, 49

@@ -1,1 +1,0 @@
-"""A generated cohort: geometry in mm, contrasts by signal equations, truths known by construction."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.core.errors import CordriftError
-from stages.core.store import location as places
-from stages.core.store.location import ROOT_TAG, Location
-from stages.core.store.sentences import greeting, hush, sentences
+from ..base.errors import CordriftError
+from . import location as places
+from .location import ROOT_TAG, Location
+from .sentences import greeting, hush, sentences
 
 #: Artifact that lists the others with their hashes; written last, it says that they are all there.
 INDEX = "index.json"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stages.core.protocol import Protocol
-from stages.core.store.client import Store
-from stages.core.store.packaged import version_identity
+from ..drift.rule.protocol import Protocol
+from .bundle_files import version_identity
+from .client import Store
 
 PREFIX = "declared."
 WHEN, BEFORE = "when", "before_results"

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.core.errors import CordriftError
+from ..base.errors import CordriftError
 
 #: Experiment tag that holds the folder in which its artifact paths were made.
 ROOT_TAG = "cordrift.root"

@@ -13,13 +13,13 @@ from typing import Any
 from packaging.version import InvalidVersion
 from packaging.version import Version as Label
 
-from stages.core.columns import AGREEMENT_TEXT
-from stages.core.errors import CordriftError
-from stages.core.files import read_csv, read_json, sha256_of, write_csv, write_json
-from stages.core.kept_zip import read_kept
-from stages.core.remeasuring import Ruler, remeasure, with_new_errors
-from stages.core.store.client import INDEX, Store, Version
-from stages.core.store.packaged import MASKS, MEASURES, SERIES
+from ..base.errors import CordriftError
+from ..base.files import read_csv, read_json, sha256_of, write_csv, write_json
+from ..measures.kept_masks.reader import read_kept
+from ..measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
+from ..tables.columns import AGREEMENT_TEXT
+from .bundle_files import MASKS, MEASURES, SERIES
+from .client import INDEX, Store, Version
 
 
 def select(versions: Iterable[Version], current: str) -> tuple[list[Version], int]:

@@ -11,11 +11,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.core.drift.bias import POOLED
-from stages.core.errors import CordriftError
-from stages.core.files import read_csv, read_json
-from stages.core.store.client import INDEX, Store, Version
-from stages.core.store.judging import ROLES
+from ..base.errors import CordriftError
+from ..base.files import read_csv, read_json
+from ..drift.statistics.bias import POOLED
+from .client import INDEX, Store, Version
+from .judges import ROLES
 
 #: Tag with the promotions of a version, oldest first, as JSON.
 PROMOTIONS = "promotions"

@@ -17,15 +17,15 @@ from typing import Any
 
 import pandas as pd
 
-from stages.core.archives import pack
-from stages.core.cohort import CLONES, read_manifest
-from stages.core.errors import CordriftError
-from stages.core.files import digest_of, read_csv, read_json, sha256_of
-from stages.core.keeping import keep_masks
-from stages.core.params import Segment
-from stages.core.segmented import read_shards
-from stages.core.store.judging import remembered
-from stages.core.store.packaged import MASKS, MEASURES, PACKAGE, SERIES, bundle_digest
+from ..base.errors import CordriftError
+from ..base.files import digest_of, read_csv, read_json, sha256_of
+from ..base.params import Segment
+from ..data.datasets.manifest import CLONES, read_manifest
+from ..measures.kept_masks.writer import keep_masks
+from ..measures.kept_masks.zips import pack
+from ..model.segmentation.predictions import read_shards
+from .bundle_files import MASKS, MEASURES, PACKAGE, SERIES, bundle_digest
+from .judges import remembered
 
 #: Column of bias.csv -> the metric ``bias_to_champion_...``.
 BIAS = {"bias_mm2": "mm2", "ci_low_mm2": "ci_low_mm2", "ci_high_mm2": "ci_high_mm2", "n": "n"}

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from stages.core.errors import CordriftError
-from stages.core.files import digest_of, write_json
-from stages.core.store.client import INDEX, Run, Store, Version
-from stages.core.store.packaged import version_identity
-from stages.core.store.record import Artifact, Record
+from ..base.errors import CordriftError
+from ..base.files import digest_of, write_json
+from .bundle_files import version_identity
+from .client import INDEX, Run, Store, Version
+from .record import Artifact, Record
 
 #: Aliases of the first version of a model, of a later one that passed the gate, and of one that did not; the anchor
 #: moves by a person's hand alone. (`latest` and `v2` are reserved by MLflow.)

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from stages.core.environment import environment
-from stages.core.errors import CordriftError
-from stages.core.store.location import Location, redact
+from ..base.environment import environment
+from ..base.errors import CordriftError
+from .location import Location, redact
 
 #: Silence and privacy: no telemetry, no progress bars, no addresses (with credentials) on the terminal.
 ENVIRONMENT = {

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.core.errors import CordriftError, did_you_mean
-from stages.core.store import location as places
-from stages.core.store.client import TAG, Store, pages
-from stages.core.store.location import Location
-from stages.core.store.sentences import greeting, hush, sentences
-from stages.core.training_manifest import IN_BUNDLE, TrainingData, read_training_data
+from ..base.errors import CordriftError, did_you_mean
+from ..model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
+from . import location as places
+from .client import TAG, Store, pages
+from .location import Location
+from .sentences import greeting, hush, sentences
 
 #: Fewer digits of a digest could be a version's number or a short label.
 LEAST_DIGITS = 6

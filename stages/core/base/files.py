@@ -1,0 +1,130 @@
+"""Files written whole or not at all, and their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .errors import CordriftError
+
+#: The schema number that every JSON and CSV of this version carries. Readers refuse a newer one.
+SCHEMA = 1
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside ``path`` and rename it to ``path`` when the block ends without error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The name keeps its ending: nibabel and numpy choose the format by it.
+    handle, name = tempfile.mkstemp(prefix=".part-", suffix="-" + path.name, dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        umask = os.umask(0)
+        os.umask(umask)
+        part.chmod(0o666 & ~umask)  # mkstemp makes 0600, which a shared lab folder cannot read
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``path`` that takes the place of ``path`` when the block ends without error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".part-{path.name}-", dir=path.parent))
+    try:
+        yield part
+        umask = os.umask(0)
+        os.umask(umask)
+        part.chmod(0o777 & ~umask)
+        if path.exists():
+            shutil.rmtree(path)
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 of a JSON value in canonical form (sorted keys, no white space, no NaN)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write ``value`` with the schema number; sorted keys, so that the same value gives the same bytes.
+
+    NaN is refused: an undefined number is written as ``None``.
+    """
+    text = json.dumps({"schema": SCHEMA, **value}, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    with whole_file(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that :func:`write_json` wrote.
+
+    Raises
+    ------
+    CordriftError
+        The file is missing, is not a JSON object, or carries a newer schema.
+    """
+    if not path.is_file():
+        raise CordriftError(f"{path} is missing; `dvc repro` or `dvc pull` makes it.")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CordriftError(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise CordriftError(f"{path} must hold a JSON object, not a {type(value).__name__}.")
+    _check_schema(path, value.get("schema"))
+    return value
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table with a first column ``schema``; ten significant digits, undefined cells empty."""
+    out = table.drop(columns="schema", errors="ignore")
+    out.insert(0, "schema", SCHEMA)
+    with whole_file(path) as part:
+        out.to_csv(part, index=False, float_format="%.10g", lineterminator="\n")
+
+
+def read_csv(path: Path, *, text: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read a table that :func:`write_csv` wrote; columns named in ``text`` stay strings, empty as ``""``."""
+    if not path.is_file():
+        raise CordriftError(f"{path} is missing; `dvc repro` or `dvc pull` makes it.")
+    table = pd.read_csv(path, dtype=dict.fromkeys(text, "object"), keep_default_na=True)
+    if "schema" not in table.columns:
+        raise CordriftError(f"{path} has no column 'schema': it was not written by cordrift.")
+    for schema in table["schema"].unique():
+        _check_schema(path, schema)
+    for name in text:
+        if name in table.columns:
+            table[name] = table[name].fillna("").astype(str)
+    return table
+
+
+def _check_schema(path: Path, schema: Any) -> None:
+    if isinstance(schema, bool) or not isinstance(schema, int | np.integer) or schema < 1:
+        raise CordriftError(f"{path} carries no schema number; expected 1 to {SCHEMA}.")
+    if schema > SCHEMA:
+        raise CordriftError(
+            f"{path} has schema {schema}, this cordrift reads up to {SCHEMA}; install a newer cordrift."
+        )

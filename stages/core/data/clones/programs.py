@@ -1,0 +1,120 @@
+"""Child processes of the annex door: git, git-annex and DataLad, quiet, unattended and with an identity."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import CordriftError
+
+_DATALAD = ("datalad", "-l", "error", "-f", "json")
+_IDENTITY = {"user.name": "cordrift", "user.email": "cordrift@localhost"}
+
+
+def datalad(arguments: Sequence[str], doing: str) -> None:
+    """Run a DataLad command; raise :class:`CordriftError` "DataLad could not <doing>" with its condensed reason."""
+    answer = call([*_DATALAD, *arguments])
+    results = [_json(line) for line in answer.stdout.decode(errors="replace").splitlines()]
+    bad = [result for result in results if result.get("status") in ("error", "impossible")]
+    if bad or answer.returncode:
+        reasons = [f"{result.get('path', '')}: {result.get('message') or 'no reason given'}" for result in bad]
+        detail = condensed(reasons[0] if reasons else answer.stderr.decode(errors="replace"))
+        more = f" ({len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise CordriftError(f"DataLad could not {doing}: {detail}{more}.")
+
+
+def datalad_results(arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Run a DataLad command and yield its results as they come; what failed is a result like any other.
+
+    Raises
+    ------
+    CordriftError
+        DataLad stopped without a result that says why.
+    """
+    failed = False
+    with tempfile.TemporaryFile() as said:
+        try:
+            child = subprocess.Popen([*_DATALAD, *arguments], stdout=subprocess.PIPE, stderr=said, env=_environment())
+        except FileNotFoundError as error:
+            raise _not_found("datalad") from error
+        with child:
+            for line in child.stdout or ():
+                result = _json(line.decode(errors="replace"))
+                failed = failed or result.get("status") in ("error", "impossible")
+                yield result
+        if child.returncode and not failed:
+            said.seek(0)
+            raise CordriftError(f"DataLad stopped: {condensed(said.read().decode(errors='replace'))}.")
+
+
+def _json(line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def git(path: Path | None, arguments: Sequence[str], failure: str = "", stdin: str = "") -> str:
+    """Run git (in ``path``) and return its output; ``failure`` begins the sentence when it fails."""
+    where = [] if path is None else ["-C", str(path)]
+    answer = call(["git", *where, *arguments], stdin.encode(errors="surrogateescape"))
+    if answer.returncode:
+        what = failure or f"`git {' '.join(arguments[:3])}` failed in {path}"
+        raise CordriftError(f"{what}: {condensed(answer.stderr.decode(errors='replace'))}.")
+    return answer.stdout.decode(errors="surrogateescape")
+
+
+def user_name() -> str:
+    """Return the name that git knows of the person at the keyboard, ``""`` where there is none."""
+    # Without cordrift's own environment, which always has an answer.
+    answer = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
+    return answer.stdout.strip()
+
+
+def condensed(text: str) -> str:
+    """First lines that say something, on one line, without git's own prefixes and a trailing stop."""
+    lines = [line.strip().removeprefix("fatal: ").removeprefix("error: ") for line in text.splitlines()]
+    joined = re.sub(r"\s+", " ", "; ".join(line for line in lines if line)).strip()
+    return (joined[:300] + "..." if len(joined) > 300 else joined).rstrip(".") or "no reason given"
+
+
+def call(command: Sequence[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run a program to its end, whatever its exit status; bytes in, bytes out."""
+    try:
+        return subprocess.run(list(command), input=stdin, capture_output=True, env=_environment(), check=False)
+    except FileNotFoundError as error:
+        raise _not_found(command[0]) from error
+
+
+def _not_found(program: str) -> CordriftError:
+    return CordriftError(
+        f"{program} was not found beside {sys.executable} or on the search path; cordrift needs git (from the "
+        "system) and DataLad with git-annex (`pip install datalad git-annex`)."
+    )
+
+
+def _environment() -> dict[str, str]:
+    """The environment of git and DataLad: this interpreter's programs first, never a question, an identity."""
+    # A git hook or an outer git command points these at another repository.
+    foreign = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
+    env = {name: value for name, value in os.environ.items() if name not in foreign}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
+    env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:https:ssh", "DATALAD_UI_PROGRESSBAR": "none"}
+    # git-annex has an ssh of its own; who tells git how to connect means both.
+    env |= {"GIT_ANNEX_USE_GIT_SSH": "1"} if {"GIT_SSH", "GIT_SSH_COMMAND"} & env.keys() else {}
+    count = int(env.get("GIT_CONFIG_COUNT") or 0)
+    for name, value in _IDENTITY.items():
+        asked = ["git", "config", "--get", name]
+        if not subprocess.run(asked, capture_output=True, env=env, check=False).stdout.strip():
+            env |= {f"GIT_CONFIG_KEY_{count}": name, f"GIT_CONFIG_VALUE_{count}": value}
+            count += 1
+            env["GIT_CONFIG_COUNT"] = str(count)
+    return env

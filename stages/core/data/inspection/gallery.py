@@ -1,0 +1,153 @@
+"""The page of a check: what was found, and a look at every suspect."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+
+from ...base.errors import CordriftError
+from ...images.volumes import Volume, read
+from ...pages.templates import style, templates
+from ...reports.drift_report.charts import new_figure, png_bytes
+from ..datasets.findings import Finding
+from ..datasets.manifest import CLONES, Manifest, ManifestCase
+from .catalogue import MEANING
+from .header import read_header
+
+#: A page is looked through: no more pictures than this, errors first. All findings are in findings.csv.
+PICTURES = 200
+#: Half the side of the axial cut, mm.
+NEAR_MM = 25.0
+
+
+def write_page(
+    path: Path, manifest: Manifest, table: pd.DataFrame, findings: Sequence[Finding], clones: Path = CLONES
+) -> None:
+    """Write one self-contained HTML page: numbers, checks by count, a card a suspect, and the clean images.
+
+    Parameters
+    ----------
+    table : as volumes.csv, with the counts of errors and warnings
+    """
+    by_case: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in findings:
+        by_case.setdefault(_case(one), []).append(one)
+    suspects = [case for case in manifest.cases if _key(case) in by_case]
+    suspects.sort(key=lambda case: (not any(f.severity == "error" for f in by_case[_key(case)]), *_key(case)))
+    cards = [
+        {
+            "name": " ".join(part for part in _key(case) if part),
+            "image": case.image,
+            "findings": [
+                (one, *_sentence(case, one))
+                for one in sorted(by_case[_key(case)], key=lambda one: (one.severity, one.check, one.file))
+            ],
+            "error": any(one.severity == "error" for one in by_case[_key(case)]),
+            "picture": _picture(case, clones / manifest.dataset) if place < PICTURES else None,
+        }
+        for place, case in enumerate(suspects)
+    ]
+    counts = Counter((check, severity) for check, severity, _ in {(f.check, f.severity, _case(f)) for f in findings})
+    errors, warned = int((table["errors"] > 0).sum()), int(((table["errors"] == 0) & (table["warnings"] > 0)).sum())
+    clean = table[(table["errors"] == 0) & (table["warnings"] == 0)]
+    template = templates().get_template("check.html")
+    page = template.render(
+        css=style(),
+        manifest=manifest,
+        images=len(table),
+        errors=errors,
+        warned=warned,
+        checks=[
+            {"name": check, "severity": severity, "meaning": MEANING[check], "images": n}
+            for (check, severity), n in sorted(counts.items(), key=lambda item: (item[0][1], -item[1], item[0][0]))
+        ],
+        cards=cards,
+        pictures=PICTURES,
+        clean=clean.astype(object).where(clean.notna(), "").to_dict("records"),
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _case(one: Finding) -> tuple[str, str, str]:
+    return one.participant, one.session, one.contrast
+
+
+def _sentence(case: ManifestCase, one: Finding) -> tuple[str, str]:
+    """Return what a finding is about ("The mask") and what it says of it; the path comes after, in small."""
+    names = {case.mask: "The mask", case.softmask: "The soft mask", case.discs: "The disc file"}
+    return names.get(one.file, "The image"), one.message.removeprefix(one.file).strip()
+
+
+def _key(case: ManifestCase) -> tuple[str, str, str]:
+    return case.participant, case.session, case.contrast
+
+
+def _picture(case: ManifestCase, clone: Path) -> str:
+    """Return a PNG of two cuts through the cord as a data address, or ``""`` where the image cannot be shown."""
+    image = _readable(clone / case.image)
+    if image is None:
+        return ""
+    mask = _readable(clone / case.mask) if case.mask else None
+    discs = _readable(clone / case.discs) if case.discs else None
+    mask, discs = (_fitting(one, image) for one in (mask, discs))
+    inside = np.argwhere(mask.data >= 0.5) if mask is not None else np.empty((0, 3))
+    centre = np.median(inside, axis=0).astype(int) if len(inside) else np.array(image.data.shape) // 2
+    figure = new_figure(5.2, 3.2)
+    side, across = figure.subplots(1, 2)
+    low, high = (float(v) for v in np.percentile(image.data, [1, 99.5]))
+    dx, dy, dz = image.spacing_mm
+    x, y, z = (int(n) for n in centre)
+    _cut(side, image.data[x].T, None if mask is None else mask.data.transpose(0, 2, 1), x, dz / dy, (low, high))
+    if discs is not None:
+        for place in np.argwhere(discs.data > 0):
+            number = f"{discs.data[tuple(place)]:.0f}"
+            text = side.text(place[1], place[2], number, color="#ffd24d", fontsize=8, ha="center", va="center")
+            text.set_path_effects([withStroke(linewidth=2, foreground="#000")])
+    cut = None if mask is None else mask.data.transpose(2, 1, 0)
+    _cut(across, image.data[:, :, z].T, cut, z, dy / dx, (low, high))
+    # As far as the mask goes in any slice: a piece far from the cord is in the picture.
+    reach = np.abs(inside[:, :2] - (x, y)).max(axis=0) + 1 if len(inside) else np.zeros(2)
+    across.set_xlim(x - max(NEAR_MM / dx, reach[0]), x + max(NEAR_MM / dx, reach[0]))
+    across.set_ylim(y - max(NEAR_MM / dy, reach[1]), y + max(NEAR_MM / dy, reach[1]))
+    side.set_title("sagittal (front is right)", fontsize=7)
+    across.set_title(f"axial, slice {z}", fontsize=7)
+    return "data:image/png;base64," + base64.b64encode(png_bytes(figure)).decode()
+
+
+def _cut(
+    axes: Axes,
+    image: NDArray[np.float32],
+    mask: NDArray[np.float32] | None,
+    index: int,
+    aspect: float,
+    window: tuple[float, float],
+) -> None:
+    """Draw one cut; ``mask`` (slices, rows, columns) as a line where slice ``index`` has it, dotted where any has."""
+    top = max(window[1], window[0] + 1e-6)
+    axes.imshow(image, origin="lower", cmap="gray", aspect=aspect, vmin=window[0], vmax=top)
+    if mask is not None:
+        for outline, style in ((mask.max(axis=0), "dotted"), (mask[index], "solid")):
+            if outline.max() > 0.5 > outline.min():
+                axes.contour(outline, levels=[0.5], colors=["#ff5a36"], linewidths=0.9, linestyles=style)
+    axes.set_axis_off()
+
+
+def _readable(path: Path) -> Volume | None:
+    if read_header(path)[0] is None:  # a header that lies is not followed here either
+        return None
+    try:
+        return read(path)
+    except CordriftError:
+        return None
+
+
+def _fitting(label: Volume | None, image: Volume) -> Volume | None:
+    return label if label is not None and label.data.shape == image.data.shape else None

@@ -1,0 +1,122 @@
+"""What the voxels say: of an image, of a mask, of disc labels. Arrays in canonical (RAS+) axes."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ...base.params import Check
+from ...images.volumes import Volume
+from .fault import Fault, error, warning
+
+#: Discs 1 to 25 lie on top of C1 to S1.
+LAST_DISC = 25
+#: Labels of other landmarks that the Spinal Cord Toolbox sets: the brain stem's groove and junction (49, 50).
+LANDMARKS = (49, 50)
+
+
+def voxel_digest(volume: Volume) -> str:
+    """SHA-256 (64 hex digits) of the values and the grid, whatever the storage order, type and compression."""
+    digest = hashlib.sha256(repr(volume.data.shape).encode())
+    digest.update((np.round(volume.affine, 3) + 0.0).tobytes())  # + 0.0: a rounded -0 is 0
+    digest.update(np.ascontiguousarray(volume.data + np.float32(0)).tobytes())
+    return digest.hexdigest()
+
+
+def judge_image(data: NDArray[np.float32], params: Check) -> list[Fault]:
+    """Judge intensities: constant, or clipped (many voxels at the very maximum)."""
+    low, high = float(data.min()), float(data.max())
+    if low == high:
+        return [error("image-constant", f"has one value everywhere, {low:g}", "values that differ", low)]
+    share = float(np.mean(data == high))
+    if share > params.clipped_share:
+        say = f"is clipped: {share:.1%} of its voxels have the largest value, {high:g}"
+        return [warning("image-clipped", say, f"at most {params.clipped_share:.1%}", share)]
+    return []
+
+
+def judge_mask(mask: Volume, params: Check, *, soft: bool) -> list[Fault]:
+    """Judge a mask: its values, whether it is empty, in pieces, or cut off at the side of the image.
+
+    ``soft``: values from 0 to 1 are expected, otherwise 0 and 1 alone.
+    """
+    low, high = float(mask.data.min()), float(mask.data.max())
+    if low < 0 or high > 1:
+        worst = low if low < 0 else high
+        return [error("mask-values", f"has values from {low:g} to {high:g}", "values from 0 to 1", worst)]
+    between = int(((mask.data > 0) & (mask.data < 1)).sum())
+    if between and not soft:
+        return [error("mask-values", f"has {between} values between 0 and 1", "0 and 1 alone", float(between))]
+    inside = mask.data >= 0.5
+    if not inside.any():
+        return [error("mask-empty", "is empty: no voxel reaches 0.5", "a cord", 0.0)]
+    faults = []
+    pieces = components(inside, params.component_share)
+    if pieces > 1:
+        say = f"is in {pieces} pieces of more than {params.component_share:.0%} of its volume"
+        faults.append(warning("mask-components", say, "one piece", float(pieces)))
+    side = {axis for axis in (0, 1) if inside.take(0, axis=axis).any() or inside.take(-1, axis=axis).any()}
+    if side:
+        names = " and ".join(("left or right", "front or back")[axis] for axis in sorted(side))
+        faults.append(warning("mask-border", f"reaches the {names} side of the image", "a cord that is not cut off"))
+    return faults
+
+
+def components(inside: NDArray[np.bool_], least_share: float) -> int:
+    """Number of connected pieces (26 neighbours) that hold more than ``least_share`` of all voxels inside."""
+    labelled, _ = ndimage.label(inside, structure=np.ones((3, 3, 3)))
+    sizes = np.bincount(labelled.ravel())[1:]
+    return int((sizes > least_share * sizes.sum()).sum())
+
+
+def mask_size(mask: Volume) -> tuple[float, float]:
+    """Volume (mm3: sum of the values) of a mask, and its length (mm) along z: slices with cord, gaps left out."""
+    volume = float(mask.data.sum(dtype=np.float64) * abs(np.linalg.det(mask.affine[:3, :3])))
+    slices = int((mask.data >= 0.5).any(axis=(0, 1)).sum())
+    return volume, slices * mask.spacing_mm[2]
+
+
+def disc_numbers(labels: Volume) -> list[int]:
+    """Return the disc numbers that a volume of labels holds, ascending, one entry a voxel."""
+    values = np.round(labels.data[labels.data != 0]).astype(int)
+    return sorted(int(value) for value in values if 1 <= value <= LAST_DISC)
+
+
+def judge_discs(labels: Volume) -> list[Fault]:
+    """Judge single-voxel disc labels: whole numbers, each once, descending, without a gap.
+
+    An error is what the ruler refuses (:func:`stages.core.measures.morphometry.levels.read_discs`).
+    """
+    where = np.argwhere(labels.data != 0)
+    values = labels.data[tuple(where.T)].astype(np.float64)
+    if len(values) and float(np.abs(values - np.round(values)).max()) > 1e-3:
+        return [error("discs-values", "holds labels that are no whole numbers", "whole numbers: not interpolated")]
+    faults = []
+    strange = sorted({round(v) for v in values.tolist()} - {*range(1, LAST_DISC + 1), *LANDMARKS})
+    if strange:
+        say = f"holds the label {strange[0]}, which is no disc"
+        faults.append(warning("discs-range", say, f"labels from 1 to {LAST_DISC}", float(strange[0])))
+    numbers = disc_numbers(labels)
+    if not numbers:
+        return [*faults, warning("discs-missing", "holds no disc label", f"labels from 1 to {LAST_DISC}")]
+    twice = sorted({number for number in numbers if numbers.count(number) > 1})
+    if twice:
+        say = f"holds disc {twice[0]} in more than one voxel"
+        return [*faults, error("discs-duplicated", say, "each disc once", float(twice[0]))]
+    height = {round(value): int(voxel[2]) for value, voxel in zip(values.tolist(), where, strict=True)}
+    for above, below in pairwise(numbers):
+        if height[below] > height[above]:
+            faults.append(
+                error(
+                    "discs-order", f"has disc {below} above disc {above}", "numbers that rise downwards", float(below)
+                )
+            )
+            break
+    gaps = [above + 1 for above, below in pairwise(numbers) if below > above + 1]
+    if gaps:
+        faults.append(warning("discs-gap", f"lacks disc {gaps[0]} between others", "no gap", float(gaps[0])))
+    return faults

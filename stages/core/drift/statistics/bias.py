@@ -1,0 +1,112 @@
+"""Paired difference of CSA between two versions, per contrast and pooled over participants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from ..versions.version import CASE
+
+#: Name of the row that pools the contrasts.
+POOLED = "pooled"
+PERSON = ["dataset", "participant"]
+
+
+@dataclass(frozen=True)
+class Bias:
+    """Mean paired difference new - old in mm2 with its two-sided t-interval.
+
+    Attributes
+    ----------
+    n : participants
+    bias_mm2 : positive = the new version measures a larger cord
+    bias_percent : of the old version's mean
+    sd_mm2 : of the paired differences, ddof 1
+    dropped : participants that are left out for too few contrasts (pooled) or no pair (a contrast)
+    """
+
+    n: int
+    bias_mm2: float
+    bias_percent: float
+    sd_mm2: float
+    ci_low_mm2: float
+    ci_high_mm2: float
+    dropped: int
+
+
+def t_interval(values: NDArray[np.float64], alpha: float) -> tuple[float, float]:
+    """Two-sided (1 - alpha) t-interval of a mean; NaN below two values, one point where they do not vary."""
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    half = float(stats.t.ppf(1.0 - alpha / 2.0, len(values) - 1) * stats.sem(values))
+    mean = float(values.mean())
+    return mean - half, mean + half
+
+
+def pair(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
+    """Cases of both versions side by side: CASE, new, old, difference (mm2); NaN where either is not measured.
+
+    ``lost``: the old version measured it and the new one did not, though its mask did not fail: the range is not
+    covered, or a shard is missing.
+
+    Parameters
+    ----------
+    new, old : columns CASE, csa_mm2, failed
+    """
+    both = new[[*CASE, "csa_mm2", "failed"]].merge(old[[*CASE, "csa_mm2"]], on=CASE, how="outer", suffixes=("", "_old"))
+    both = both.rename(columns={"csa_mm2": "new", "csa_mm2_old": "old"})
+    both["difference"] = both["new"] - both["old"]
+    both["lost"] = both["old"].notna() & both["new"].isna() & ~both.pop("failed").eq(True)  # NaN: it has no row
+    return both.sort_values(CASE, ignore_index=True)
+
+
+def bias_of_contrast(pairs: pd.DataFrame, contrast: str, alpha: float) -> Bias:
+    """Bias of one contrast; several sessions of a participant count once, by their mean."""
+    return _bias(pairs[pairs["contrast"] == contrast], 1, alpha)
+
+
+def pooled_bias(pairs: pd.DataFrame, min_contrasts: int, alpha: float) -> Bias:
+    """Bias over all contrasts, by participant means: the contrasts of one participant are not independent.
+
+    A participant with fewer than ``min_contrasts`` contrasts measured by both versions is dropped and counted.
+    """
+    return _bias(pairs, min_contrasts, alpha)
+
+
+def person_means(pairs: pd.DataFrame, min_contrasts: int) -> pd.DataFrame:
+    """Means of new, old and difference (mm2) of each participant with enough contrasts measured by both versions.
+
+    First over sessions, then over contrasts, so that each contrast of a participant weighs the same. A participant is
+    one observation, whatever the number of contrasts: these are not independent.
+    """
+    measured = pairs.dropna(subset=["difference"])
+    by_contrast = measured.groupby([*PERSON, "contrast"])[["new", "old", "difference"]].mean()
+    grouped = by_contrast.groupby(level=PERSON)
+    return grouped.mean()[grouped.size() >= min_contrasts]
+
+
+def atrophy_months(bias_mm2: float, rate_mm2_per_year: float) -> float:
+    """Months of atrophy that a change of version feigns (positive: the cord seems to have shrunk) or hides."""
+    return -12.0 * bias_mm2 / rate_mm2_per_year
+
+
+def _bias(pairs: pd.DataFrame, min_contrasts: int, alpha: float) -> Bias:
+    people = pairs[PERSON].drop_duplicates()
+    kept = person_means(pairs, min_contrasts)
+    values = kept["difference"].to_numpy(dtype=np.float64)
+    n = len(values)
+    mean = float(values.mean()) if n else float("nan")
+    low, high = t_interval(values, alpha)
+    return Bias(
+        n=n,
+        bias_mm2=mean,
+        bias_percent=100.0 * mean / float(kept["old"].mean()) if n else float("nan"),
+        sd_mm2=float(values.std(ddof=1)) if n > 1 else float("nan"),
+        ci_low_mm2=low,
+        ci_high_mm2=high,
+        dropped=len(people) - n,
+    )

@@ -1,0 +1,97 @@
+"""Conversion factors from an older version's numbers to the new one's, for studies that span both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ...tables.columns import METRICS
+from ..versions.version import CASE, KIND
+from .bias import PERSON, POOLED, t_interval
+
+#: Metrics that a factor makes sense for: sizes and ratios above 0. Angles are not multiplied.
+SCALED = tuple(name for name in METRICS if not name.endswith("_deg"))
+SLICE = [*CASE, "slice"]
+COLUMNS = [
+    "metric", "contrast", "n", "factor", "ci_low", "ci_high", "ratio_of_means",
+    "slice_n", "slice_sd", "slice_trend_per_cm", "slice_trend_low", "slice_trend_high",
+]  # fmt: skip
+
+
+def conversion_factors(
+    new: pd.DataFrame, old: pd.DataFrame, range_name: str, contrasts: Sequence[str], alpha: float
+) -> pd.DataFrame:
+    """Mean over participants of new / old, by metric and contrast, then pooled; multiply old numbers by it.
+
+    Parameters
+    ----------
+    new, old : measures.csv of both versions
+    range_name : the monitored range, such as C2-C3
+
+    Returns
+    -------
+    DataFrame
+        COLUMNS. ``factor`` is the mean of the participants' own ratios with its t-interval, ``ratio_of_means`` the
+        ratio of both means over the same participants. Pooled: a participant's ratio is the mean over the contrasts
+        that both versions measured. NaN below one participant, intervals below two.
+
+        Constancy over the slices of known level, whose ratio is taken slice by slice: ``slice_sd`` is the mean of the
+        cases' SD (ddof 1), ``slice_trend_per_cm`` the mean slope of the ratio towards the head, with its t-interval,
+        over ``slice_n`` participants with a case of three slices or more. One factor serves a whole cord only where
+        the trend is near 0.
+    """
+    both = _range_rows(new, range_name).merge(_range_rows(old, range_name), on=CASE, suffixes=("_new", "_old"))
+    slices = _slice_rows(new).merge(_slice_rows(old).drop(columns="z_mm"), on=SLICE, suffixes=("_new", "_old"))
+    rows = []
+    for metric in SCALED:
+        over_slices = _over_slices(slices, metric)
+        pairs = both[[*CASE, f"{metric}_new", f"{metric}_old"]].dropna()
+        pairs = pairs[(pairs[f"{metric}_new"] > 0) & (pairs[f"{metric}_old"] > 0)]
+        pairs = pairs.assign(ratio=pairs[f"{metric}_new"] / pairs[f"{metric}_old"])
+        for name in [*contrasts, POOLED]:
+            chosen = pairs[pairs["contrast"].isin(list(contrasts) if name == POOLED else [name])]
+            people = chosen.groupby([*PERSON, "contrast"])[["ratio", f"{metric}_new", f"{metric}_old"]].mean()
+            people = people.groupby(level=PERSON).mean()
+            ratios = people["ratio"].to_numpy(dtype=np.float64)
+            factor = float(ratios.mean()) if len(ratios) else float("nan")
+            means = people[[f"{metric}_new", f"{metric}_old"]].mean()
+            of_means = float(means.iloc[0] / means.iloc[1]) if len(ratios) else float("nan")
+            row = [metric, name, len(ratios), factor, *t_interval(ratios, alpha), of_means]
+            rows.append([*row, *_constancy(over_slices, list(contrasts) if name == POOLED else [name], alpha)])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _range_rows(measures: pd.DataFrame, range_name: str) -> pd.DataFrame:
+    chosen = (measures["scope"] == "range") & (measures["levels"] == range_name)
+    chosen &= (measures["source"] == "prediction") & (measures["kind"] == KIND)
+    return measures.loc[chosen, [*CASE, *SCALED]].astype(dict.fromkeys(SCALED, np.float64))
+
+
+def _slice_rows(measures: pd.DataFrame) -> pd.DataFrame:
+    chosen = (measures["scope"] == "slice") & measures["level"].notna()
+    chosen &= (measures["source"] == "prediction") & (measures["kind"] == KIND)
+    return measures.loc[chosen, [*SLICE, "z_mm", *SCALED]].astype(dict.fromkeys(("z_mm", *SCALED), np.float64))
+
+
+def _over_slices(slices: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """SD of the ratio, and its least-squares slope per cm, of each case with three slices or more."""
+    both = slices[[*CASE, "z_mm"]].assign(ratio=slices[f"{metric}_new"] / slices[f"{metric}_old"])
+    both = both[np.isfinite(both["ratio"]) & (slices[f"{metric}_old"] > 0)]
+    grouped = both.groupby(CASE)
+    centred = both[["z_mm", "ratio"]] - grouped[["z_mm", "ratio"]].transform("mean")
+    products = both[CASE].assign(zz=centred["z_mm"] ** 2, zr=centred["z_mm"] * centred["ratio"])
+    sums = products.groupby(CASE).sum()
+    table = pd.DataFrame({"n": grouped.size(), "sd": grouped["ratio"].std(ddof=1), **sums})
+    table = table[(table["n"] >= 3) & (table["zz"] > 0)]
+    return table.assign(trend=10.0 * table["zr"] / table["zz"])[["sd", "trend"]].reset_index()
+
+
+def _constancy(over_slices: pd.DataFrame, contrasts: list[str], alpha: float) -> list[float]:
+    chosen = over_slices[over_slices["contrast"].isin(contrasts)]
+    people = chosen.groupby([*PERSON, "contrast"])[["sd", "trend"]].mean().groupby(level=PERSON).mean()
+    trends = people["trend"].to_numpy(dtype=np.float64)
+    if not len(trends):
+        return [0, *[float("nan")] * 4]
+    return [len(trends), float(people["sd"].mean()), float(trends.mean()), *t_interval(trends, alpha)]

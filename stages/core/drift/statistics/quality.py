@@ -1,0 +1,43 @@
+"""How well a version agrees with the reference: overlap, volume, surfaces, CSA and failures, each with its n."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from .csa_std import summarise
+
+#: Name of the row over all contrasts.
+ALL = "all"
+COLUMNS = [
+    "contrast", "cases", "failed", "n", "dice_mean", "dice_min", "n_rve", "rve_percent", "n_surface", "assd_mm",
+    "hd95_mm", "n_csa", "csa_error_mm2",
+]  # fmt: skip
+
+
+def quality(agreement: pd.DataFrame, csa: pd.DataFrame, contrasts: list[str]) -> pd.DataFrame:
+    """Return one row a contrast, then one over all.
+
+    Parameters
+    ----------
+    agreement : columns contrast, dice, rve_percent, assd_mm, hd95_mm, csa_error_mm2
+    csa : the version's CSA at the range, with column ``failed``
+    contrasts : order of the rows
+
+    Returns
+    -------
+    DataFrame
+        contrast; cases and failed of them; n, dice_mean, dice_min of the cases with a reference; n_rve,
+        rve_percent (mean, signed) of those whose reference is not empty; n_surface, assd_mm, hd95_mm (means) of those
+        with two masks; n_csa, csa_error_mm2 (mean absolute) of those with both CSA. NaN where n is 0.
+    """
+    rows = []
+    for contrast in [*contrasts, ALL]:
+        a = agreement if contrast == ALL else agreement[agreement["contrast"] == contrast]
+        c = csa if contrast == ALL else csa[csa["contrast"] == contrast]
+        names = ("dice", "rve_percent", "assd_mm", "hd95_mm", "csa_error_mm2")
+        dice, rve, assd, hd95, error = (summarise(a[name]) for name in names)
+        lowest = float(a["dice"].min()) if dice.n else float("nan")
+        surfaces = [assd.n, assd.mean, hd95.mean]
+        overlap = [dice.n, dice.mean, lowest, rve.n, rve.mean]
+        rows.append([contrast, len(c), int(c["failed"].sum()), *overlap, *surfaces, error.n, error.mean])
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,0 +1,55 @@
+"""Reading versions from the folders that the stages measure and history wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import CordriftError
+from ...base.files import read_csv, read_json
+from ...tables.columns import AGREEMENT, AGREEMENT_TEXT, MEASURES_TEXT
+from ..judgement.comparison import Prior
+from .version import Series, Version, obstacle
+
+
+def read_series(folder: Path) -> Series:
+    """Read which series a folder of measures is.
+
+    Raises
+    ------
+    CordriftError
+        ``summary.json`` is missing or lacks one of the names.
+    """
+    return _series(folder / "summary.json", read_json(folder / "summary.json"))
+
+
+def read_version(folder: Path, label: str = "", aliases: tuple[str, ...] = ()) -> Version:
+    """Read measures.csv, agreement.csv and summary.json of one version."""
+    measures = read_csv(folder / "measures.csv", text=MEASURES_TEXT)
+    agreement = read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT)
+    # A version that was registered before a column existed has no value there.
+    agreement = agreement.reindex(columns=list(AGREEMENT))
+    lost = read_json(folder / "summary.json").get("lost", {})
+    return Version(read_series(folder), label, aliases, measures, agreement, lost)
+
+
+def read_priors(root: Path, candidate: Series) -> tuple[list[Prior], bool]:
+    """Read ``priors.json`` and the tables of the priors that can be shown; and whether history was offline."""
+    value = read_json(root / "priors.json")
+    priors = []
+    for entry in value["priors"]:
+        label, aliases = str(entry["label"]), tuple(map(str, entry["aliases"]))
+        series = read_series(root / str(entry["folder"]))
+        if series.bundle == candidate.bundle:
+            raise CordriftError(f"{root}/priors.json holds the candidate itself ({candidate.bundle[:12]}).")
+        hidden = obstacle(candidate, series)
+        version = None if hidden else read_version(root / str(entry["folder"]), label, aliases)
+        priors.append(Prior(series, label, aliases, version))
+    return priors, bool(value["offline"])
+
+
+def _series(path: Path, value: dict[str, Any]) -> Series:
+    missing = [name for name in Series.__dataclass_fields__ if name not in value]
+    if missing:
+        raise CordriftError(f"{path} lacks {', '.join(missing)}; it was not written by the stage measure.")
+    return Series(**{name: str(value[name]) for name in Series.__dataclass_fields__})

@@ -1,0 +1,165 @@
+"""What moves when nothing should: the same bundle on the same images run in another way, and another seed.
+
+Runner floor: another thread count, tile step or device on a few participants. Seed floor: the same data and settings
+trained with another seed. A drift that is not larger than these says nothing about the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ...base.files import read_csv, read_json
+from ...base.params import Floor, Measure, Segment
+from ...data.datasets.manifest import CLONES, Case, Manifest, locate
+from ...drift.statistics.bias import pair, pooled_bias
+from ...drift.statistics.csa_std import csa_std, summarise
+from ...drift.versions.version import CASE, range_csa
+from ...images.volumes import Volume, read, read_on_grid
+from ...tables.columns import MEASURES_TEXT
+from ..morphometry.levels import range_name
+from ..morphometry.table import measure_volume
+
+Predict = Callable[[Volume], NDArray[np.float32]]
+COLUMNS = ["variant", *CASE, "csa_mm2", "base_mm2", "difference_mm2"]
+#: Of summary.json, what a seed must share with the candidate.
+SERIES = ("inference", "ruler", "frozen", "range")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Another way of running: its name in words, and the settings."""
+
+    name: str
+    settings: Segment
+
+
+def variants(settings: Segment, floor: Floor) -> list[Variant]:
+    """What the runner floor tries, each with one thing changed; first the very same again."""
+    found = [Variant("the same again", settings)]
+    for key, value in (("threads", floor.threads), ("step", floor.step), ("device", floor.device)):
+        was = getattr(settings, key)
+        if value is not None and value != was:
+            found.append(Variant(f"{key} {value} instead of {was}", settings.model_copy(update={key: value})))
+    return found
+
+
+def some_cases(manifests: Sequence[Manifest], contrasts: Sequence[str], people: int) -> list[tuple[Manifest, Case]]:
+    """All cases of the first ``people`` participants by dataset and id, that can be measured at a level."""
+    cases = [(m, c) for m in manifests for c in m.case_list() if c.contrast in contrasts and c.discs]
+    names = sorted({(case.dataset, case.participant) for _, case in cases})[:people]
+    return [(m, case) for m, case in cases if (case.dataset, case.participant) in names]
+
+
+def run_variants(
+    chosen: Sequence[Variant],
+    cases: Sequence[tuple[Manifest, Case]],
+    base: pd.DataFrame,
+    measure: Measure,
+    make: Callable[[Segment], Predict],
+    clones: Path = CLONES,
+) -> pd.DataFrame:
+    """Segment and measure the cases in each way; columns COLUMNS, areas in mm2 at the range.
+
+    Parameters
+    ----------
+    base : CSA of the candidate, columns CASE, csa_mm2; what it did not measure is left out
+    make : makes a predictor for settings
+    """
+    known = base.dropna(subset=["csa_mm2"]).set_index(CASE)["csa_mm2"]
+    wanted = [(m, c) for m, c in cases if (c.dataset, c.participant, c.session, c.contrast) in known.index]
+    rows: list[list[Any]] = []
+    for variant in chosen if wanted else []:
+        predict = make(variant.settings)
+        for manifest, case in tqdm(wanted, desc=f"floor: {variant.name}", unit="image"):
+            key = case.dataset, case.participant, case.session, case.contrast
+            csa, was = _csa(predict, manifest, case, variant.settings.threshold, measure, clones), float(known[key])
+            # A table keeps ten digits: what is left of them is no change.
+            rows.append([variant.name, *key, csa, was, round(csa - was, 6)])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _csa(predict: Predict, manifest: Manifest, case: Case, threshold: float, measure: Measure, clones: Path) -> float:
+    path = locate(manifest, case.image, clones)
+    image = read(path)
+    mask = Volume((predict(image) >= threshold).astype(np.float32), image.affine)
+    discs = read_on_grid(locate(manifest, str(case.discs), clones), image, path)
+    table = measure_volume(mask, discs, measure)
+    chosen = (table["scope"] == "range") & (table["levels"] == range_name(measure.levels))
+    return float(table.loc[chosen, "csa_mm2"].iloc[0])
+
+
+def runner_floor(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """One record a way of running: n cases that were measured, mean, mean absolute and largest change of CSA (mm2)."""
+    rows = []
+    for name, mine in table.groupby("variant", sort=False):
+        change = mine["difference_mm2"].dropna().abs()
+        rows.append(
+            {
+                "variant": str(name),
+                "n": len(change),
+                "lost": int(mine["difference_mm2"].isna().sum()),
+                "mean_mm2": float(mine["difference_mm2"].mean()),
+                "mean_abs_mm2": float(change.mean()),
+                "worst_mm2": float(change.max()),
+            }
+        )
+    return rows
+
+
+def seed_floor(
+    root: Path, candidate: Path, package: Path, contrasts: list[str], min_contrasts: int, alpha: float
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """One record a seed, and the names of those that do not count, with the reason.
+
+    Parameters
+    ----------
+    root : folder with one folder a seed, as ``cordrift seed`` writes it
+    candidate : output of the stage measure
+    package : the bundle, with its provenance
+    """
+    mine, own = read_json(candidate / "summary.json"), same_training(read_json(package / "provenance.json"))
+    base = read_csv(candidate / "measures.csv", text=MEASURES_TEXT)
+    rows, others = [], []
+    for folder in sorted(path.parent for path in root.glob("*/summary.json")):
+        summary = read_json(folder / "summary.json")
+        if same_training(read_json(folder / "provenance.json")) != own:
+            others.append(f"{folder.name}: other data or settings")
+            continue
+        if [summary[key] for key in SERIES] != [mine[key] for key in SERIES] or summary["bundle"] == mine["bundle"]:
+            others.append(f"{folder.name}: the same bundle, or measured in another way")
+            continue
+        tables = [base, read_csv(folder / "measures.csv", text=MEASURES_TEXT)]
+        csa = [range_csa(table, "prediction", str(mine["range"])) for table in tables]
+        csa = [table[table["contrast"].isin(contrasts)] for table in csa]
+        spread = [summarise(csa_std(table, contrasts)["csa_std_mm2"]).mean for table in csa]
+        bias = pooled_bias(pair(csa[1], csa[0]), min_contrasts, alpha)
+        rows.append(
+            {
+                "seed": folder.name,
+                "bundle": str(summary["bundle"]),
+                "n": bias.n,
+                "bias_mm2": bias.bias_mm2,
+                "csa_std_difference_mm2": spread[1] - spread[0],
+            }
+        )
+    return rows, others
+
+
+def same_training(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings (without the seed) and data (by digest: where they were fetched from decides nothing) of every fold."""
+    folds = provenance.get("training") or {}
+    return {
+        fold: {
+            "settings": {key: value for key, value in one.get("settings", {}).items() if key not in {"seed", "folds"}},
+            "data": one.get("data", {}).get("digest"),
+        }
+        for fold, one in folds.items()
+    }

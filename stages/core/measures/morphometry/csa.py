@@ -1,0 +1,138 @@
+"""Area and shape of each slice of a mask, in the section perpendicular to the centreline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...images.volumes import Volume
+from .centreline import Centreline, fit_centreline
+from .mask import find_cord
+from .oddities import oddities
+from .solidity import solidity
+
+Floats = NDArray[np.float64]
+#: The centreline of a binary mask is stiffer by this factor: its centroids jump by parts of a voxel. At 8 mm instead of
+#: 4 mm the worst slice at the end of a straight cord errs by 0.7 % instead of more than 1 %.
+BINARY_STIFFNESS = 2.0
+
+
+@dataclass(frozen=True)
+class Sections:
+    """Measures of the n slices that hold cord, in ascending slice order; every array is (n,).
+
+    ``kind`` is ``binary`` or ``soft``. ``flags`` holds for each slice the names of what is unusual about it. The names
+    of the metrics are those of the columns of the table. ``line`` is the centreline at these slices.
+    """
+
+    kind: str
+    index: NDArray[np.int64]
+    z_mm: Floats
+    metrics: dict[str, Floats]
+    line: Centreline
+    flags: list[set[str]]
+
+
+def measure_sections(mask: Volume, *, stiffness_mm: float) -> Sections:
+    """Measure every slice that holds cord; an empty mask gives no slices.
+
+    ``stiffness_mm`` is that of the centreline of a soft mask; a binary one gets twice as much.
+
+    Raises
+    ------
+    CordriftError
+        As :func:`stages.core.measures.morphometry.mask.find_cord`.
+    """
+    cord = find_cord(mask)
+    kind = "binary" if cord.binary else "soft"
+    area = cord.data.sum(axis=(0, 1))
+    present = area > 0.0
+    index = (np.flatnonzero(present) + cord.start[2]).astype(np.int64)
+    if not len(index):
+        none = np.zeros(0)
+        return Sections(kind, index, none, {}, Centreline(none, none, none, none), [])
+    data, area = cord.data[:, :, present], area[present]
+    px, py, pz = cord.spacing_mm
+    x = np.arange(data.shape[0], dtype=np.float64) * px + cord.start[0] * px
+    y = np.arange(data.shape[1], dtype=np.float64) * py + cord.start[1] * py
+    centroids, moments = _moments(data, area, x, y)
+    # A slice with a crumb of cord says little about where the cord runs.
+    weights = np.minimum(1.0, area / np.median(area))
+    stiffness_mm *= BINARY_STIFFNESS if cord.binary else 1.0
+    z = index.astype(np.float64) * pz
+    line = fit_centreline(z, centroids, weights, slice_mm=pz, stiffness_mm=stiffness_mm)
+    if not cord.binary:
+        moments = _sheppard(moments, line, cord.spacing_mm)
+    metrics = {"csa_mm2": px * py * area * line.cosine, **_shape(moments, line, cord.frame)}
+    metrics["solidity"] = solidity(data)
+    metrics["angle_ap_deg"] = np.degrees(np.arctan(line.slope_y))
+    metrics["angle_rl_deg"] = np.degrees(np.arctan(line.slope_x))
+    metrics["length_mm"] = pz / line.cosine
+    world = mask.affine @ np.stack([line.x_mm / px, line.y_mm / py, index, np.ones(len(index))])
+    return Sections(kind, index, world[2], metrics, line, oddities(cord, data, index))
+
+
+def _moments(data: Floats, area: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Centroids (n, 2) and central second moments (n, 2, 2) in the slice plane, value-weighted."""
+    along_x, along_y = data.sum(axis=1) / area, data.sum(axis=0) / area
+    cx, cy = x @ along_x, y @ along_y
+    moments = np.empty((len(area), 2, 2))
+    moments[:, 0, 0] = x**2 @ along_x - cx**2
+    moments[:, 1, 1] = y**2 @ along_y - cy**2
+    cross = np.einsum("ijk,i,j->k", data, x, y, optimize=True) / area - cx * cy
+    moments[:, 0, 1] = moments[:, 1, 0] = cross
+    return np.stack([cx, cy], axis=1), moments
+
+
+def _sheppard(moments: Floats, line: Centreline, spacing_mm: tuple[float, float, float]) -> Floats:
+    """Take from the moments of a soft mask what averaging over a voxel added.
+
+    p^2/12 per axis in the plane; through the slice a tilted cord is smeared along its own slope, which adds
+    (pz slope)^2 / 12. A binary mask samples the cord at voxel centres and averages nothing: no correction.
+    """
+    px, py, pz = spacing_mm
+    slope = np.nan_to_num(np.stack([line.slope_x, line.slope_y], axis=1))
+    smear = np.einsum("ki,kj->kij", slope, slope) * pz**2 + np.diag([px**2, py**2])
+    return np.asarray(moments - smear / 12.0)
+
+
+def _shape(moments: Floats, line: Centreline, frame: Floats) -> dict[str, Floats]:
+    """Diameters and moment ellipse in the section perpendicular to the centreline."""
+    slope = np.nan_to_num(np.stack([line.slope_x, line.slope_y, np.ones(len(moments))], axis=1))
+    tangent = slope * line.cosine[:, None]
+    # The slice cuts the cord obliquely; moving its points along the cord into the perpendicular plane is linear.
+    project = np.eye(3) - np.einsum("ki,kj->kij", tangent, tangent)
+    section = project[:, :, :2] @ moments @ project[:, :, :2].transpose(0, 2, 1)
+    rl, ap = (_unit(project @ (frame.T @ axis)) for axis in np.eye(3)[:2])
+    up = np.cross(tangent, rl)  # in the section, perpendicular to rl: to the front
+    basis = np.stack([rl, up], axis=1)
+    flat = basis @ section @ basis.transpose(0, 2, 1)
+    middle, half = (flat[:, 0, 0] + flat[:, 1, 1]) / 2, (flat[:, 0, 0] - flat[:, 1, 1]) / 2
+    radius = np.hypot(half, flat[:, 0, 1])
+    major, minor = _diameter(middle + radius), _diameter(middle - radius)
+    diameter_ap = _diameter(np.einsum("ki,kij,kj->k", ap, section, ap))
+    diameter_rl = _diameter(flat[:, 0, 0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(diameter_rl > 0, diameter_ap / diameter_rl, np.nan)
+        eccentricity = np.sqrt(1.0 - (minor / major) ** 2)
+    orientation = np.degrees(0.5 * np.arctan2(flat[:, 0, 1], half))
+    return {
+        "diameter_ap_mm": diameter_ap,
+        "diameter_rl_mm": diameter_rl,
+        "ellipse_minor_mm": minor,
+        "ellipse_major_mm": major,
+        "compression_ratio": ratio,
+        "eccentricity": eccentricity,
+        "orientation_deg": np.where(radius > 1e-9 * middle, orientation, np.nan),
+    }
+
+
+def _unit(vectors: Floats) -> Floats:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def _diameter(variance: Floats) -> Floats:
+    """4 sigma; NaN where a crumb of a slice leaves no variance after the correction."""
+    return np.asarray(4.0 * np.sqrt(np.where(variance > 0.0, variance, np.nan)))

@@ -1,0 +1,83 @@
+"""A mask as the ruler takes it: cleaned, cropped to the cord, with the grid that it lies on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...base.errors import CordriftError
+from ...images.volumes import Volume
+
+Floats = NDArray[np.float64]
+#: Values below this are left over from resampling, not cord.
+DUST = 1e-3
+#: Values may leave [0, 1] by this much (rounding of stored floats).
+RANGE_TOLERANCE = 1e-3
+#: Largest cosine between two voxel axes of an image that still counts as free of shear.
+SHEAR_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Cord:
+    """The part of a mask that holds cord.
+
+    Attributes
+    ----------
+    data : (nx, ny, nz) values in [0, 1], no dust; all three are 0 for an empty mask
+    start : index of the first voxel in the whole volume
+    shape : of the whole volume
+    spacing_mm : voxel size along x, y, z
+    frame : (3, 3) unit vectors of the voxel axes in world space, as columns
+    binary : every value is 0 or 1
+    """
+
+    data: Floats
+    start: tuple[int, int, int]
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    frame: Floats
+    binary: bool
+
+
+def find_cord(mask: Volume) -> Cord:
+    """Clean and crop a mask.
+
+    Raises
+    ------
+    CordriftError
+        Values that are not finite or outside [0, 1], or voxel axes that are not perpendicular.
+    """
+    if mask.data.ndim != 3:
+        raise CordriftError(f"a mask must be 3-D, not {mask.data.ndim}-D (shape {mask.data.shape}).")
+    low, high = float(mask.data.min(initial=0.0)), float(mask.data.max(initial=0.0))
+    # A NaN anywhere makes both of them NaN.
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = int(mask.data.size - np.isfinite(mask.data).sum())
+        raise CordriftError(f"a mask's values must be finite; {bad} of {mask.data.size} are NaN or infinite.")
+    if low < -RANGE_TOLERANCE or high > 1.0 + RANGE_TOLERANCE:
+        raise CordriftError(f"a mask's values must lie in [0, 1], not in [{low:g}, {high:g}].")
+    frame = np.asarray(mask.affine[:3, :3] / np.asarray(mask.spacing_mm))
+    if not float(np.abs(frame.T @ frame - np.eye(3)).max()) <= SHEAR_TOLERANCE:
+        raise CordriftError("the mask's voxel axes are not perpendicular (sheared affine); resample it first.")
+    start, part = _crop(mask.data)
+    data = np.clip(part.astype(np.float64), 0.0, 1.0)
+    data[data < DUST] = 0.0
+    nx, ny, nz = mask.data.shape
+    binary = not bool(((data != 0.0) & (data != 1.0)).any())
+    return Cord(data, start, (nx, ny, nz), mask.spacing_mm, frame, binary)
+
+
+def _crop(data: NDArray[np.float32]) -> tuple[tuple[int, int, int], NDArray[np.float32]]:
+    """Cut to the box that holds every value that is no dust."""
+    inside = data >= DUST
+    in_plane: NDArray[np.bool_] = np.any(inside, axis=2)
+    along = np.any(np.any(inside, axis=0), axis=0)
+    box = []
+    for line in (np.any(in_plane, axis=1), np.any(in_plane, axis=0), along):
+        where = np.flatnonzero(line)
+        if not len(where):
+            return (0, 0, 0), data[:0, :0, :0]
+        box.append(slice(int(where[0]), int(where[-1]) + 1))
+    return (box[0].start, box[1].start, box[2].start), data[box[0], box[1], box[2]]

@@ -1,0 +1,61 @@
+"""What is unusual about a slice of a mask: several components, holes, contact with the image's border, gaps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .mask import Cord
+
+Floats = NDArray[np.float64]
+
+
+def oddities(cord: Cord, data: Floats, index: NDArray[np.int64]) -> list[set[str]]:
+    """Name per slice what is unusual about it.
+
+    ``components`` and ``holes`` look at the body, v >= half of the slice's maximum (pieces that touch at a corner are
+    one). ``border``: any cord at the side of the image. ``gap``: beside slices without cord that lie between others.
+    ``single_slice``: no other slice, so no direction is known.
+
+    Parameters
+    ----------
+    cord : the whole mask
+    data : (nx, ny, n) its slices with cord
+    index : (n,) ascending slice indices in the volume
+    """
+    flags: list[set[str]] = [set() for _ in index]
+    body = data >= 0.5 * data.max(axis=(0, 1))
+    for k in np.flatnonzero(_pieces(body, diagonal=True) > 1):
+        flags[k].add("components")
+    for k in np.flatnonzero(_holes(body) > 0):
+        flags[k].add("holes")
+    low = [cord.start[axis] == 0 for axis in (0, 1)]
+    high = [cord.start[axis] + data.shape[axis] == cord.shape[axis] for axis in (0, 1)]
+    edges = (low[0], data[0]), (high[0], data[-1]), (low[1], data[:, 0]), (high[1], data[:, -1])
+    for touches, edge in edges:
+        if touches:
+            for k in np.flatnonzero(edge.any(axis=0)):
+                flags[k].add("border")
+    for k in np.flatnonzero(np.diff(index) > 1):
+        flags[k].add("gap")
+        flags[k + 1].add("gap")
+    if len(index) == 1:
+        flags[0].add("single_slice")
+    return flags
+
+
+def _pieces(body: NDArray[np.bool_], *, diagonal: bool) -> NDArray[np.int64]:
+    """Number of connected pieces per slice of a boolean (nx, ny, n) array; slices are not connected."""
+    structure = np.zeros((3, 3, 3), dtype=bool)
+    structure[:, :, 1] = True if diagonal else ndimage.generate_binary_structure(2, 1)
+    labels, total = ndimage.label(body, structure)
+    if total == 0:
+        return np.zeros(body.shape[2], dtype=np.int64)
+    first = np.array([piece[2].start for piece in ndimage.find_objects(labels)])
+    return np.bincount(first, minlength=body.shape[2]).astype(np.int64)
+
+
+def _holes(body: NDArray[np.bool_]) -> NDArray[np.int64]:
+    outside = np.pad(~body, ((1, 1), (1, 1), (0, 0)), constant_values=True)
+    return _pieces(outside, diagonal=False) - 1

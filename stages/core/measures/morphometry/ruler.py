@@ -1,0 +1,34 @@
+"""The identity of the ruler: two numbers are compared only when the same ruler measured both."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+from ...base.files import digest_of
+from ...base.params import Measure
+from ...base.syntax import syntax_of
+
+#: The modules whose code decides a number.
+MODULES = (
+    "images/volumes.py",
+    "measures/morphometry/centreline.py",
+    "measures/morphometry/csa.py",
+    "measures/morphometry/labels.py",
+    "measures/morphometry/levels.py",
+    "measures/morphometry/mask.py",
+    "measures/morphometry/oddities.py",
+    "measures/morphometry/solidity.py",
+    "measures/morphometry/table.py",
+)
+LIBRARIES = ("numpy", "scipy", "nibabel", "scikit-image")
+
+
+def ruler_id(params: Measure) -> str:
+    """Return 64 hexadecimal digits that change with the measuring code, its parameters or its libraries.
+
+    Comments, docstrings and layout of the code do not count, nor where its modules lie.
+    """
+    code = syntax_of(Path(__file__).parents[2], MODULES)
+    libraries = {name: version(name) for name in LIBRARIES}
+    return digest_of({"code": code, "params": params.model_dump(mode="json"), "libraries": libraries})

@@ -1,0 +1,157 @@
+"""The table of one mask: a row per slice, per level and for the monitored range.
+
+Measured in the frame of the image: its own axes, scaled to mm. Slices are planes of constant third index of the
+canonical (RAS+) volume, so an oblique image is measured along its own slice normal, and only the axes AP and RL of
+the diameters are the patient's world axes.
+
+Quantities, with formula and unit (definitions: docs/measuring.md)
+------------------------------------------------------------------
+csa_mm2             px * py * sum(v) * cos(theta), theta the angle between centreline and slice normal; > 0
+diameter_ap_mm      4 sqrt(u' S u), u the patient's front-back axis projected into the tilt-corrected section; > 0
+diameter_rl_mm      the same along the right-left axis; > 0
+ellipse_minor_mm    4 sqrt(smaller eigenvalue of S); > 0
+ellipse_major_mm    4 sqrt(larger eigenvalue of S); > 0
+compression_ratio   diameter_ap_mm / diameter_rl_mm; about 0.6 in the neck, smaller = flatter
+eccentricity        sqrt(1 - minor^2 / major^2) of the moment ellipse; 0 (circle) to 1
+orientation_deg     major axis against the right-left axis; (-90, 90], positive when its right end points forward
+angle_ap_deg        atan(dy/dz) of the centreline; positive = leaning to the front going up
+angle_rl_deg        atan(dx/dz); positive = leaning to the patient's right going up
+length_mm           length of cord that a slice stands for, pz / cos(theta); a sum for levels and ranges
+
+S are the value-weighted second moments of the section (Sheppard 1897, doi:10.1112/plms/s1-29.1.353, for the
+correction of binned moments). Undefined is NaN.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ...base.params import Measure
+from ...images.volumes import Volume
+from ...tables.columns import MEASURES, MEASURES_TEXT, METRICS
+from .csa import Sections, measure_sections
+from .labels import on_grid, read_discs
+from .levels import UNKNOWN, Discs, assign, coverage, range_name
+
+#: Columns of whole numbers that may be empty.
+WHOLE = ("slice", "level", "n_slices")
+
+
+def measure_volume(mask: Volume, discs: Volume | Discs | None, params: Measure) -> pd.DataFrame:
+    """Measure one mask: rows of scope ``slice``, then ``level``, then one ``range``; columns of METRICS.
+
+    Of the identity columns only ``scope`` and ``kind`` (binary or soft, as the values are) are filled. Without cord
+    there is only the range row, NaN and flagged ``empty_mask``; without discs it is NaN and flagged ``no_levels``. A
+    level or range is measured when its coverage reaches ``params.coverage``, otherwise NaN and flagged
+    ``level_not_covered``.
+
+    Parameters
+    ----------
+    mask : values in [0, 1]
+    discs : heights of the discs, or a volume of single-voxel labels on the mask's grid, or None
+
+    Raises
+    ------
+    CordriftError
+        A mask that is none, labels that are contradictory, or two grids.
+    """
+    sections = measure_sections(mask, stiffness_mm=params.stiffness_mm)
+    if isinstance(discs, Volume):
+        on_grid(discs, mask, "disc labels")
+        discs = read_discs(discs)
+    return tabulate(sections, discs, params, mask.data.shape[2])
+
+
+def tabulate(sections: Sections, discs: Discs | None, params: Measure, n_slices: int) -> pd.DataFrame:
+    """Rows of the measured sections of a mask of ``n_slices``, as :func:`measure_volume` describes them."""
+    name = range_name(params.levels)
+    found = Discs({}) if discs is None else discs
+    level = assign(found, n_slices)
+    rows = _slice_rows(sections, level, found)
+    measured = [*([n] for n in sorted(set(level.tolist()) - {UNKNOWN})), params.levels]
+    for number, levels in enumerate(measured):
+        row = _aggregate(sections, levels, level, found, params.coverage)
+        is_range = number == len(measured) - 1
+        row |= {"scope": "range", "levels": name} if is_range else {"scope": "level", "level": levels[0]}
+        if is_range and discs is None:
+            row["flags"] = "no_levels"
+        if is_range and not len(sections.index):
+            row["flags"] = "empty_mask"
+        if is_range or len(sections.index):
+            rows.append(row)
+    return as_table([row | {"kind": sections.kind} for row in rows])
+
+
+def failed_row(levels: list[int]) -> pd.DataFrame:
+    """Return the range row of a mask that could not be made: NaN and flagged ``failed``, never CSA 0."""
+    return as_table([{"scope": "range", "levels": range_name(levels), "flags": "failed"}])
+
+
+def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Bring rows to the columns of METRICS with one type a column, whatever is missing."""
+    columns: dict[str, Any] = {}
+    for name in MEASURES:
+        cells = [row.get(name) for row in rows]
+        if name in MEASURES_TEXT:
+            columns[name] = pd.array(["" if cell is None else str(cell) for cell in cells], dtype=object)
+        elif name in WHOLE:
+            columns[name] = pd.array(cells, dtype="Int64")
+        else:
+            columns[name] = np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
+    return pd.DataFrame(columns)
+
+
+def join_flags(flags: set[str]) -> str:
+    """Write flags as one sorted text, separated by semicolons."""
+    return ";".join(sorted(flags))
+
+
+def _slice_rows(sections: Sections, level: NDArray[np.int64], discs: Discs) -> list[dict[str, Any]]:
+    rows = []
+    for k, index in enumerate(sections.index.tolist()):
+        flags = sections.flags[k] | ({"discs_share_slice"} if index in discs.shared else set())
+        values = {name: float(metric[k]) for name, metric in sections.metrics.items()}
+        known = int(level[index]) if level[index] != UNKNOWN else None
+        row = {"scope": "slice", "slice": index, "z_mm": float(sections.z_mm[k]), "level": known}
+        rows.append(row | values | {"flags": join_flags(flags)})
+    return rows
+
+
+def _aggregate(
+    sections: Sections, levels: list[int], level: NDArray[np.int64], discs: Discs, least: float
+) -> dict[str, Any]:
+    """Mean over the slices of the levels, weighted by length; SD of CSA unweighted with ddof 1."""
+    first, last = levels[0], levels[-1]
+    member = (level[sections.index] >= first) & (level[sections.index] <= last)
+    covered = coverage(discs, first, last, index=sections.index, cosine=sections.line.cosine)
+    row: dict[str, Any] = {"n_slices": int(member.sum()), "coverage": covered}
+    flags: set[str] = set().union(*(f for f, inside in zip(sections.flags, member, strict=True) if inside))
+    top, bottom = discs.slices.get(first), discs.slices.get(last + 1)
+    if top is not None and bottom is not None and any(bottom - 0.5 <= shared <= top + 0.5 for shared in discs.shared):
+        flags.add("discs_share_slice")
+    if not member.any() or not covered >= least:
+        return row | {"flags": join_flags(flags | {"level_not_covered"})}
+    weights = sections.metrics["length_mm"][member]
+    for name in METRICS:
+        if name in sections.metrics:
+            row[name] = _mean(sections.metrics[name][member], weights, axial=name == "orientation_deg")
+    csa = sections.metrics["csa_mm2"][member]
+    row["csa_sd_mm2"] = float(np.std(csa, ddof=1)) if len(csa) > 1 else float("nan")
+    row["length_mm"] = float(weights.sum())
+    row["flags"] = join_flags(flags)
+    return row
+
+
+def _mean(values: NDArray[np.float64], weights: NDArray[np.float64], *, axial: bool) -> float:
+    """Weighted mean of the values that are defined; ``axial``: of directions in degrees that repeat after 180."""
+    defined = np.isfinite(values)
+    if not defined.any():
+        return float("nan")
+    if not axial:
+        return float(np.average(values[defined], weights=weights[defined]))
+    doubled = np.exp(2j * np.radians(values[defined]))
+    return float(np.degrees(np.angle(np.average(doubled, weights=weights[defined]))) / 2.0)

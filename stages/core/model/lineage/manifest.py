@@ -1,0 +1,96 @@
+"""The training manifest: what a model was trained on, as ``prepare`` writes it and every bundle carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import CordriftError
+from ...base.files import read_json
+from ...data.datasets.keys import Key, parse_key
+
+#: Name of the manifest in a bundle.
+IN_BUNDLE = "training_data.json"
+#: What a case must say; the rest came with later versions.
+_NEEDED = ("case", "dataset", "participant", "contrast", "image_key", "mask_key")
+
+
+@dataclass(frozen=True)
+class TrainedCase:
+    """One image that was trained on. ``site`` and ``pathology`` are None where the manifest is too old to say."""
+
+    name: str
+    dataset: str
+    participant: str
+    session: str
+    contrast: str
+    image_key: str
+    mask_key: str
+    site: str | None
+    pathology: str | None
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A manifest: (tag, commit) of each dataset, and the cases by name."""
+
+    revisions: dict[str, tuple[str, str]]
+    cases: dict[str, TrainedCase]
+
+
+def read_training_data(path: Path) -> TrainingData:
+    """Read ``training_data.json`` of a bundle, or ``manifest.json`` of ``prepare``.
+
+    Raises
+    ------
+    CordriftError
+        Missing, not JSON, of a newer schema, no training manifest, or a case twice.
+    """
+    value = read_json(path)
+    datasets, rows = value.get("datasets"), value.get("cases")
+    if not isinstance(datasets, dict) or not isinstance(rows, list):
+        raise CordriftError(f"{path} is no training manifest: it must hold 'datasets' and 'cases', as prepare writes.")
+    cases: dict[str, TrainedCase] = {}
+    for row in rows:
+        case = _case(row, path)
+        if case.name in cases:
+            raise CordriftError(f"{path} lists the case {case.name!r} more than once; prepare writes each once.")
+        cases[case.name] = case
+    revisions = {name: _revision(entry, name, path) for name, entry in datasets.items()}
+    for name in {case.dataset for case in cases.values()} - set(revisions):
+        raise CordriftError(f"{path} has cases of the dataset {name!r}, which is not among its datasets.")
+    return TrainingData(revisions, cases)
+
+
+def _case(row: Any, path: Path) -> TrainedCase:
+    missing = [name for name in _NEEDED if not isinstance(row, dict) or not isinstance(row.get(name), str)]
+    if missing:
+        raise CordriftError(f"{path} is no training manifest: a case has no {missing[0]!r}.")
+    return TrainedCase(
+        name=row["case"],
+        **{name: row[name] for name in _NEEDED[1:]},
+        session=row.get("session") or "",
+        site=row.get("site"),
+        pathology=row.get("pathology"),
+    )
+
+
+def _revision(entry: Any, name: str, path: Path) -> tuple[str, str]:
+    if not isinstance(entry, dict):
+        raise CordriftError(f"{path} must say tag and commit of the dataset {name!r}, not {entry!r}.")
+    return str(entry.get("tag") or ""), str(entry.get("commit") or "")
+
+
+def content(key: str) -> Key | str:
+    """Return what a key says of the content, the same for every backend with one hash; a key without one as it is."""
+    try:
+        return parse_key(key)
+    except CordriftError:
+        return key
+
+
+def contents(keys: Iterable[str]) -> set[Key | str]:
+    """Return :func:`content` of each key."""
+    return {content(key) for key in keys}

@@ -1,0 +1,154 @@
+"""What segment left behind: the cases of the shards that params name, and nothing else in the folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import CordriftError
+from ...base.files import read_json, write_json
+from ...data.datasets.manifest import Case, Manifest
+
+Key = tuple[str, str, str, str]
+#: Why a case failed whose image was good: nothing of it was taken for cord.
+EMPTY = "the predicted mask is empty"
+#: How the reason begins of a case that ``check`` stopped: neither its image nor its reference is used.
+STOPPED = "check: "
+#: How the reason begins of a case whose shard was not delivered: nothing is known of it, and it is no failure.
+LOST = "lost: "
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What became of one case: its masks, or None and a reason when it failed.
+
+    Attributes
+    ----------
+    binary, soft : files
+    names : path of each kind inside its shard's folder, which stays when a participant moves to another shard
+    warnings : names of the checks that warn of the case
+    """
+
+    binary: Path | None
+    soft: Path | None
+    names: dict[str, str]
+    reason: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether ``check`` stopped the case."""
+        return self.reason.startswith(STOPPED)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the shard of the case was not delivered."""
+        return self.reason.startswith(LOST)
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """All predictions of one bundle with one set of inference settings.
+
+    Attributes
+    ----------
+    predictions : by (dataset, participant, session, contrast)
+    ignored : folders in the root, as ``dataset/shard``, that params do not name (left from an earlier run)
+    lost : shards that were not delivered, as ``dataset/shard`` -> why
+    """
+
+    bundle: str
+    inference: str
+    predictions: dict[Key, Prediction]
+    ignored: list[str]
+    lost: dict[str, str]
+
+
+def key_of(case: Case) -> Key:
+    """Return what names a case: dataset, participant, session, contrast."""
+    return case.dataset, case.participant, case.session, case.contrast
+
+
+def read_shards(root: Path, datasets: list[str], shards: list[int]) -> Segmentation:
+    """Read the manifests of every shard of every dataset under ``root``; whatever else lies there is ignored and named.
+
+    Raises
+    ------
+    CordriftError
+        A shard is missing, shards come from different bundles or settings, or a case is in two of them.
+    """
+    wanted = [f"{dataset}/{shard}" for dataset in datasets for shard in shards]
+    predictions: dict[Key, Prediction] = {}
+    series: set[tuple[str, str]] = set()
+    lost: dict[str, str] = {}
+    for name in wanted:
+        folder = root / name
+        if not (folder / "manifest.json").is_file():
+            raise CordriftError(f"{folder} is missing, but params name it; run `dvc repro segment`.")
+        manifest = read_json(folder / "manifest.json")
+        series.add((str(manifest["bundle"]), str(manifest["inference"])))
+        if "lost" in manifest:
+            lost[name] = str(manifest["lost"])
+        for entry in manifest["cases"]:
+            key = (entry["dataset"], entry["participant"], entry["session"] or "", entry["contrast"])
+            if key in predictions:
+                raise CordriftError(f"case {' '.join(filter(None, key))} is in two shards under {root}.")
+            predictions[key] = _prediction(folder, entry)
+    if len(series) != 1:
+        raise CordriftError(
+            f"the shards under {root} come from {len(series)} combinations of bundle and inference settings, "
+            "expected one; run `dvc repro segment`."
+        )
+    bundle, inference = series.pop()
+    present = {path.relative_to(root).as_posix() for path in root.glob("*/*") if path.is_dir()}
+    return Segmentation(bundle, inference, predictions, sorted(present - set(wanted)), lost)
+
+
+def write_lost(folder: Path, cases: list[Case], series: dict[str, str], why: str) -> None:
+    """Stand in for a shard that was not delivered: its cases are named, and none of them has a mask.
+
+    Parameters
+    ----------
+    folder : ``<dataset>/<shard>``
+    series : ``bundle`` and ``inference`` of the other shards
+    """
+    nothing: dict[str, object] = {"binary": None, "soft": None, "warnings": [], "status": "lost", "reason": LOST + why}
+    rows = [{**case.model_dump(include={"dataset", "participant", "session", "contrast"}), **nothing} for case in cases]
+    value = {"dataset": folder.parent.name, "shard": int(folder.name), **series, "lost": why, "cases": rows}
+    write_json(folder / "manifest.json", value)
+
+
+def _prediction(folder: Path, entry: dict[str, Any]) -> Prediction:
+    warnings = tuple(str(name) for name in entry["warnings"])
+    if entry["status"] != "ok":
+        return Prediction(None, None, {}, str(entry["reason"] or "no reason was given"), warnings)
+    names = {kind: str(entry[kind]) for kind in ("binary", "soft") if entry[kind]}
+    paths = {kind: folder / name for kind, name in names.items()}
+    for path in paths.values():
+        if not path.is_file():
+            raise CordriftError(f"{path} is missing, but the shard's manifest names it; run `dvc repro segment`.")
+    return Prediction(paths.get("binary"), paths.get("soft"), names, "", warnings)
+
+
+def monitored_cases(
+    manifests: list[Manifest], contrasts: list[str], segmentation: Segmentation
+) -> list[tuple[Manifest, Case]]:
+    """Cases of the frozen set, sorted; every one must have been through segment, and nothing else may have been.
+
+    Raises
+    ------
+    CordriftError
+        The segmentation belongs to another set of cases.
+    """
+    cases = [(m, c) for m in manifests for c in m.case_list() if c.contrast in contrasts]
+    cases.sort(key=lambda pair: key_of(pair[1]))
+    expected, found = {key_of(case) for _, case in cases}, set(segmentation.predictions)
+    for what, keys in (
+        ("were not segmented", expected - found),
+        ("are segmented but not in the set", found - expected),
+    ):
+        if keys:
+            first = " ".join(filter(None, min(keys)))
+            raise CordriftError(f"{len(keys)} case(s) {what}, first: {first}; run `dvc repro segment`.")
+    return cases

@@ -1,0 +1,149 @@
+"""A bundle's prediction for one volume: nnU-Net's predictor, fed without files."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ...base.errors import CordriftError
+from ...base.files import digest_of
+from ...base.params import Segment
+from ...images.volumes import Volume
+from ..bundle.content import Bundle
+
+#: Soft values below this are resampling dust; they are written as 0, or they would move a centroid.
+DUST = 0.002
+#: How far (voxels of the plan's grid) soft borders of the kept component reach beyond its 0.5 surface.
+BORDER = 2
+
+
+def inference_digest(settings: Segment) -> str:
+    """Name the inference settings that decide the output; part of a series."""
+    return digest_of(
+        {
+            # nnU-Net computes in half precision on a GPU: another series
+            "backend": f"torch-{settings.device}-channels-last",
+            "dust": DUST,
+            "border": BORDER,
+            **settings.model_dump(include={"step", "mirror", "threshold", "largest_component"}),
+        }
+    )
+
+
+class Predictor:
+    """Segments volumes with one bundle; made once, since nnU-Net takes seconds to import."""
+
+    def __init__(self, bundle: Bundle, settings: Segment) -> None:
+        # Waiting threads that spin would take the core from the one that works.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        os.environ.setdefault("nnUNet_compile", "false")
+        os.environ.setdefault("nnUNet_def_n_proc", "2")
+        import torch
+        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+        from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+        torch.set_num_threads(settings.threads)
+        self.settings = settings
+        self.plans = PlansManager(bundle.plans)
+        self.configuration = self.plans.get_configuration(bundle.configuration)
+        self.dataset = bundle.dataset
+        labels = self.plans.get_label_manager(bundle.dataset)
+        # The class is on the whitelist: the bundle was read by stages.core.model.bundle.content.
+        network = get_network_from_plans(
+            self.configuration.network_arch_class_name,
+            self.configuration.network_arch_init_kwargs,
+            self.configuration.network_arch_init_kwargs_req_import,
+            len(bundle.dataset["channel_names"]),
+            labels.num_segmentation_heads,
+            allow_init=False,
+            deep_supervision=False,
+        )
+        folds = [
+            {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
+            for weights in bundle.folds.values()
+        ]
+        try:
+            network.load_state_dict(folds[0])
+        except RuntimeError as error:
+            raise CordriftError(f"The weights of the bundle do not fit its network: {error}") from error
+        if len(self.configuration.patch_size) == 3:
+            network.to(memory_format=torch.channels_last_3d)
+        device = torch.device(settings.device)
+        with contextlib.redirect_stdout(io.StringIO()):  # it remarks on every device that is no GPU
+            self.predictor = nnUNetPredictor(
+                tile_step_size=settings.step,
+                use_gaussian=True,
+                use_mirroring=settings.mirror and bundle.mirroring is not None,
+                perform_everything_on_device=settings.device == "cuda",
+                device=device,
+                verbose=False,
+                allow_tqdm=False,
+            )
+        self.predictor.manual_initialization(
+            network.to(device), self.plans, self.configuration, folds, bundle.dataset, "CordTrainer", bundle.mirroring
+        )
+
+    def __call__(self, volume: Volume) -> NDArray[np.float32]:
+        """Return the probability of cord, in [0, 1], on the volume's own grid (x, y, z).
+
+        All zero when nothing was found. Only the largest component is kept where the settings say so; components
+        are found on the plan's grid, where thick slices are joined.
+        """
+        import torch
+        from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
+        from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+
+        x, y, z = volume.spacing_mm
+        properties: dict[str, object] = {"spacing": [z, y, x]}
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
+                volume.data.transpose(2, 1, 0)[None],
+                None,
+                properties,
+                self.plans,
+                self.configuration,
+                self.dataset,
+            )
+            logits = self.predictor.predict_logits_from_preprocessed_data(torch.from_numpy(np.asarray(data)))
+            logits = logits.float().cpu()
+            if self.settings.largest_component:
+                logits = torch.from_numpy(_keep_largest(logits.numpy()))
+            _, probabilities = convert_predicted_logits_to_segmentation_with_correct_shape(
+                logits,
+                self.plans,
+                self.configuration,
+                self.plans.get_label_manager(self.dataset),
+                properties,
+                return_probabilities=True,
+                num_threads_torch=self.settings.threads,
+            )
+        soft = np.asarray(probabilities[1], dtype=np.float32).transpose(2, 1, 0)
+        # Three decimals: enough for a CSA to 0.01 %, and masks that compress to a tenth.
+        soft = np.round(soft, 3)
+        soft[soft < DUST] = 0.0
+        return np.ascontiguousarray(soft)
+
+
+def _keep_largest(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Set all but the largest component (with its soft border) to certain background; (2, z, y, x) logits."""
+    inside = logits[1] > logits[0]
+    components, count = ndimage.label(inside, structure=np.ones((3, 3, 3)))
+    if count < 2:
+        keep = inside
+    else:
+        sizes = np.bincount(components.ravel())
+        sizes[0] = 0
+        keep = components == int(sizes.argmax())
+    keep = ndimage.binary_dilation(keep, iterations=BORDER) & (keep | ~inside)  # no piece of another component
+    out = logits.copy()
+    out[0][~keep] = 20.0
+    out[1][~keep] = -20.0
+    return out

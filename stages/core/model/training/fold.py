@@ -1,0 +1,260 @@
+"""One fold of an nnU-Net training: from the raw layout to weights, resumable and the same on every run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ...base.environment import environment
+from ...base.errors import CordriftError
+from ...base.files import digest_of, read_json, whole_file, whole_folder, write_json
+from ...base.params import Train
+from ...base.syntax import syntax_of
+from .plans import fixed_plans
+
+DATASET = "Dataset001_cord"
+PLANS = "nnUNetPlans"
+
+
+def check_versions(expected: dict[str, str]) -> None:
+    """Refuse to train with other library versions than params name: they decide the weights.
+
+    A local part (``2.13.0+cpu``) is not compared: it names the build, not the version.
+    """
+    for name, wanted in sorted(expected.items()):
+        found = version(name)
+        if found.split("+")[0] != wanted:
+            raise CordriftError(
+                f"params.yaml pins {name} {wanted} (train.versions), but {found} is installed. "
+                f"Run `make setup`, or change the pin: the model is retrained then."
+            )
+
+
+def state_digest(data_digest: str, settings: Train, fold: int) -> str:
+    """Name a training by all that decides it; another digest starts from nothing."""
+    train = settings.model_dump(exclude={"folds", "save_every"})
+    return digest_of({"data": data_digest, "fold": fold, "train": train, "code": _code()})
+
+
+def preprocessed_digest(data_digest: str, settings: Train) -> str:
+    """Name the preprocessed data, which all folds share."""
+    plan = None if settings.plan is None else settings.plan.model_dump()
+    which = {"plan": plan, "configuration": settings.configuration, "versions": settings.versions}
+    return digest_of({"data": data_digest, **which, "code": _code()})
+
+
+def _code() -> list[str]:
+    """Syntax of the training code: state that other code left is never gone on with."""
+    return syntax_of(Path(__file__).parent, ("fold.py", "plans.py", "trainer.py"))
+
+
+def nnunet_environment(scratch: Path, settings: Train) -> AbstractContextManager[None]:
+    """Set what nnU-Net reads from the environment, for the length of a block."""
+    values = {
+        "nnUNet_raw": str(scratch / "raw"),
+        "nnUNet_preprocessed": str(scratch / "preprocessed"),
+        "nnUNet_results": str(scratch / "results"),
+        "nnUNet_n_proc_DA": str(settings.workers),
+        "nnUNet_def_n_proc": "2",
+        "nnUNet_compile": "false" if settings.device == "cpu" else "true",
+    }
+    return environment(values)
+
+
+def preprocess(prepared: Path, settings: Train, folder: Path) -> dict[str, Any]:
+    """Bring the raw layout to the plan's grid; returns the plans. Done once, then found by its digest.
+
+    Parameters
+    ----------
+    prepared : folder with ``raw/`` (nnU-Net raw layout) and ``manifest.json``
+    folder : where the preprocessed data lie, named by :func:`preprocessed_digest`
+    """
+    done = folder / "plans.json"
+    if done.is_file():
+        plans: dict[str, Any] = read_json(done)["plans"]
+        return plans
+    from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    for stale in folder.parent.glob("preprocessed-*"):
+        shutil.rmtree(stale)  # of other data or another plan: tens of gigabytes at full size
+    raw = prepared / "raw"
+    dataset_json = json.loads((raw / "dataset.json").read_text(encoding="utf-8"))
+    plans = (
+        _own_plans(raw, settings, folder)
+        if settings.plan is None
+        else fixed_plans(settings.plan, settings.configuration)
+    )
+    manager = PlansManager(dict(plans))
+    configuration = manager.get_configuration(settings.configuration)
+    with whole_folder(folder) as part:
+        target = part / DATASET / configuration.data_identifier
+        target.mkdir(parents=True)
+        cases = [entry["case"] for entry in read_json(prepared / "manifest.json")["cases"]]
+
+        def one(case: str) -> None:
+            DefaultPreprocessor(verbose=False).run_case_save(
+                str(target / case),
+                [str(raw / "imagesTr" / f"{case}_0000.nii.gz")],
+                str(raw / "labelsTr" / f"{case}.nii.gz"),
+                manager,
+                configuration,
+                dataset_json,
+            )
+
+        with ThreadPoolExecutor(2) as pool, contextlib.redirect_stdout(io.StringIO()):
+            list(tqdm(pool.map(one, cases), total=len(cases), desc="preprocess", unit="image"))
+        # nnU-Net's trainer copies a fingerprint; ours is empty, since a fixed plan needs none
+        (part / DATASET / "dataset_fingerprint.json").write_text("{}\n", encoding="utf-8")
+        write_json(part / "plans.json", {"plans": plans})
+    return plans
+
+
+def _own_plans(raw: Path, settings: Train, folder: Path) -> dict[str, Any]:
+    """Let nnU-Net fingerprint the data and plan for itself (the full-size profile)."""
+    from nnunetv2.experiment_planning.plan_and_preprocess_api import (
+        extract_fingerprint_dataset,
+        plan_experiment_dataset,
+    )
+
+    from .plans import inference_plans
+
+    scratch = folder.parent / f"planning-{folder.name}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    (scratch / "raw").mkdir(parents=True)
+    (scratch / "raw" / DATASET).symlink_to(raw.resolve(), target_is_directory=True)
+    # The planner takes the number of augmentation workers for a number of threads, and stops at 0.
+    planning = settings.model_copy(update={"workers": max(1, settings.workers)})
+    try:
+        with nnunet_environment(scratch, planning):
+            extract_fingerprint_dataset(1, num_processes=2, check_dataset_integrity=False)
+            plan_experiment_dataset(1)
+        written = scratch / "preprocessed" / DATASET / f"{PLANS}.json"
+        plans = json.loads(written.read_text(encoding="utf-8"))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return inference_plans(plans, settings.configuration, "nnU-Net's own plan")
+
+
+def train_fold(
+    prepared: Path, out: Path, scratch: Path, settings: Train, fold: int, *, stop: Callable[[int], None] | None = None
+) -> None:
+    """Train one fold and write ``weights.safetensors``, ``plans.json``, ``dataset.json`` and ``progress.csv``.
+
+    The state of an interrupted training lies in ``scratch`` under a digest of data and params; it is resumed from
+    the last saved epoch, and the resumed training gives the weights of an uninterrupted one. Success deletes it.
+
+    Parameters
+    ----------
+    prepared : output of ``prepare``
+    out : folder to write, whole or not at all
+    scratch : ignored folder for state
+    stop : called with each finished epoch; a test raises here to play the kill
+    """
+    check_versions(settings.versions)
+    manifest = read_json(prepared / "manifest.json")
+    if fold >= len(manifest["folds"]):
+        raise CordriftError(
+            f"train.folds asks for fold {fold}, but prepare.folds made {len(manifest['folds'])} (0 to "
+            f"{len(manifest['folds']) - 1})."
+        )
+    # Waiting threads that spin would take the core from the one that works (10 times slower on shared cores).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+    from safetensors.torch import save_file
+
+    from .trainer import Progress, trainer_class
+
+    torch.set_num_threads(settings.threads)
+    ready = scratch / f"preprocessed-{preprocessed_digest(manifest['digest'], settings)[:16]}"
+    plans = preprocess(prepared, settings, ready)
+    state = scratch / f"train-{state_digest(manifest['digest'], settings, fold)[:16]}"
+    state.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (state / "preprocessed").symlink_to(ready.resolve(), target_is_directory=True)
+    with whole_file(ready / DATASET / "splits_final.json") as part:
+        part.write_text(json.dumps(manifest["folds"]), encoding="utf-8")
+    dataset_json = json.loads((prepared / "raw" / "dataset.json").read_text(encoding="utf-8"))
+
+    with (
+        nnunet_environment(state, settings),
+        tqdm(total=settings.epochs, desc=f"train fold {fold}", unit="epoch") as bar,
+    ):
+
+        def report(progress: Progress) -> None:
+            history[int(progress["epoch"])] = progress
+            _write_progress(state / "progress.csv", history)
+            bar.set_postfix(loss=f"{progress['train_loss']:.3f}", dice=f"{progress['dice']:.3f}")
+            bar.update()
+            if stop is not None:
+                stop(int(progress["epoch"]))
+
+        history = _read_progress(state / "progress.csv")
+        device = torch.device(settings.device)
+        with contextlib.redirect_stdout(io.StringIO()):
+            trainer = trainer_class(settings, report)(
+                {**plans, "continue_training": False}, settings.configuration, fold, dataset_json, device
+            )
+        torch.manual_seed(settings.seed * 100_003 + fold)
+        trainer.initialize()
+        latest = Path(trainer.output_folder) / "checkpoint_latest.pth"
+        if latest.is_file():
+            trainer.load_checkpoint(str(latest))
+            bar.update(trainer.current_epoch)
+        trainer.run_training()
+        network: Any = getattr(trainer.network, "_orig_mod", trainer.network)
+        # decoder.encoder.* are the encoder's own tensors once more: safetensors refuses shared memory, so clone
+        weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in network.state_dict().items()}
+        mirroring = trainer.inference_allowed_mirroring_axes
+
+    with whole_folder(out) as part:
+        save_file(weights, part / "weights.safetensors")
+        write_json(
+            part / "plans.json", {"configuration": settings.configuration, "mirroring": mirroring, "plans": plans}
+        )
+        (part / "dataset.json").write_text(json.dumps(dataset_json, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        _write_progress(part / "progress.csv", history)
+        write_json(part / "training.json", _provenance(manifest, settings, fold))
+    shutil.rmtree(state)
+
+
+def _provenance(manifest: dict[str, Any], settings: Train, fold: int) -> dict[str, Any]:
+    """Say what made the weights; lies beside them and is never part of the bundle's digest."""
+    import platform
+
+    return {
+        "fold": fold,
+        "settings": settings.model_dump(),
+        "data": {"digest": manifest["digest"], "datasets": manifest["datasets"], "n_cases": len(manifest["cases"])},
+        "libraries": {name: version(name) for name in ("torch", "nnunetv2", "numpy", "batchgeneratorsv2")},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def _write_progress(path: Path, history: dict[int, dict[str, float]]) -> None:
+    import pandas as pd
+
+    from ...base.files import write_csv
+
+    write_csv(path, pd.DataFrame([history[epoch] for epoch in sorted(history)]).astype({"epoch": int}))
+
+
+def _read_progress(path: Path) -> dict[int, dict[str, float]]:
+    if not path.is_file():
+        return {}
+    from ...base.files import read_csv
+
+    rows = read_csv(path).drop(columns="schema").to_dict("records")
+    return {int(row["epoch"]): {str(key): float(value) for key, value in row.items()} for row in rows}

@@ -1,0 +1,205 @@
+"""Plans that are safe to read and a fixed plan for small hardware.
+
+nnU-Net imports whatever class a plans file names. A plan that came from outside could so run any code, therefore
+every name is checked against a whitelist and every size against a bound before nnU-Net sees it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from ...base.errors import CordriftError
+from ...base.params import Block, FixedPlan, validate
+
+Axis = Annotated[int, Field(ge=0, le=2)]
+Size = Annotated[int, Field(ge=1, le=1024)]
+Spacing = Annotated[float, Field(gt=0, le=100)]
+Resampler = Literal["resample_torch_fornnunet", "resample_data_or_seg_to_shape", "resample_torch_simple"]
+
+#: No network of a bundle may hold more values than this, counted roughly (nnU-Net's presets have 0.03e9 to 0.2e9).
+MOST_WEIGHTS = 3_000_000_000
+
+
+class ArchKwargs(Block):
+    """Arguments of the two network classes that nnU-Net plans use, bounded."""
+
+    n_stages: Annotated[int, Field(ge=2, le=10)]
+    features_per_stage: Annotated[list[Size], Field(min_length=2, max_length=10)]
+    conv_op: Literal["torch.nn.modules.conv.Conv2d", "torch.nn.modules.conv.Conv3d"]
+    kernel_sizes: Annotated[list[list[Annotated[int, Field(ge=1, le=7)]]], Field(min_length=2, max_length=10)]
+    strides: Annotated[list[list[Annotated[int, Field(ge=1, le=4)]]], Field(min_length=2, max_length=10)]
+    n_conv_per_stage: Annotated[list[Annotated[int, Field(ge=1, le=12)]], Field(max_length=10)] | None = None
+    n_blocks_per_stage: Annotated[list[Annotated[int, Field(ge=1, le=12)]], Field(max_length=10)] | None = None
+    n_conv_per_stage_decoder: Annotated[list[Annotated[int, Field(ge=1, le=12)]], Field(max_length=10)]
+    conv_bias: bool
+    norm_op: Literal["torch.nn.modules.instancenorm.InstanceNorm2d", "torch.nn.modules.instancenorm.InstanceNorm3d"]
+    norm_op_kwargs: dict[Literal["eps", "affine"], float | bool]
+    dropout_op: None
+    dropout_op_kwargs: None
+    nonlin: Literal["torch.nn.LeakyReLU"]
+    nonlin_kwargs: dict[Literal["inplace"], bool]
+
+    @model_validator(mode="after")
+    def _bounded(self) -> ArchKwargs:
+        stages = {len(self.features_per_stage), len(self.kernel_sizes), len(self.strides), self.n_stages}
+        if len(stages) != 1:
+            raise ValueError(f"features, kernels and strides must all have n_stages = {self.n_stages} entries")
+        if (self.n_conv_per_stage is None) == (self.n_blocks_per_stage is None):
+            raise ValueError("exactly one of n_conv_per_stage and n_blocks_per_stage must be given")
+        blocks = self.n_conv_per_stage or self.n_blocks_per_stage or []
+        # encoder and decoder, two convolutions a block at most
+        kernels = [math.prod(kernel) for kernel in self.kernel_sizes]
+        weights = sum(4 * n * k * f * f for n, k, f in zip(blocks, kernels, self.features_per_stage, strict=False))
+        if weights > MOST_WEIGHTS:
+            raise ValueError(f"the network has about {weights} weights, more than any that nnU-Net plans")
+        return self
+
+    def given(self) -> dict[str, Any]:
+        """Return the arguments as nnU-Net's plans hold them (only those given)."""
+        absent = {name for name in ("n_conv_per_stage", "n_blocks_per_stage") if getattr(self, name) is None}
+        return self.model_dump(exclude=absent)
+
+
+class Architecture(Block):
+    """Network class and arguments."""
+
+    network_class_name: Literal[
+        "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+        "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
+    ]
+    arch_kwargs: ArchKwargs
+    kw_requires_import: Annotated[list[Literal["conv_op", "norm_op", "dropout_op", "nonlin"]], Field(max_length=4)] = (
+        Field(alias="_kw_requires_import")
+    )
+
+
+class Resampling(Block):
+    """Keyword arguments of nnU-Net's resampling functions."""
+
+    is_seg: bool
+    force_separate_z: bool | None = None
+    memefficient_seg_resampling: bool | None = None
+    order: Annotated[int, Field(ge=0, le=5)] | None = None
+    order_z: Annotated[int, Field(ge=0, le=5)] | None = None
+
+
+class Configuration(Block):
+    """One configuration of a plan, as far as inference needs it."""
+
+    data_identifier: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+    preprocessor_name: Literal["DefaultPreprocessor"]
+    batch_size: Size
+    patch_size: Annotated[list[Size], Field(min_length=2, max_length=3)]
+    median_image_size_in_voxels: list[float]
+    spacing: Annotated[list[Spacing], Field(min_length=2, max_length=3)]
+    normalization_schemes: list[Literal["ZScoreNormalization"]]
+    use_mask_for_norm: list[bool]
+    resampling_fn_data: Resampler
+    resampling_fn_seg: Resampler
+    resampling_fn_probabilities: Resampler
+    resampling_fn_data_kwargs: Resampling
+    resampling_fn_seg_kwargs: Resampling
+    resampling_fn_probabilities_kwargs: Resampling
+    architecture: Architecture
+    batch_dice: bool
+
+
+def check_configuration(name: str, configuration: dict[str, Any], source: str) -> Configuration:
+    """Check one configuration of a foreign plan.
+
+    Raises
+    ------
+    CordriftError
+        A class that is not whitelisted, a size out of bounds, or a key that is not known.
+    """
+    checked: Configuration = validate(Configuration, configuration, f"{source}, configuration {name!r}")
+    return checked
+
+
+def inference_plans(plans: dict[str, Any], configuration: str, source: str) -> dict[str, Any]:
+    """Reduce a plan to what decides the output of inference, checked: no names, no dataset statistics, no paths."""
+    try:
+        chosen = plans["configurations"][configuration]
+        forward, backward = plans["transpose_forward"], plans["transpose_backward"]
+    except (KeyError, TypeError) as error:
+        raise CordriftError(f"{source} has no configuration {configuration!r} with transposition: {error}.") from error
+    if sorted(forward) != [0, 1, 2] or sorted(backward) != [0, 1, 2]:
+        raise CordriftError(f"{source}: transpose_forward and _backward must be orders of 0, 1, 2.")
+    checked = check_configuration(configuration, chosen, source)
+    out = checked.model_dump(by_alias=True)
+    out["architecture"]["arch_kwargs"] = checked.architecture.arch_kwargs.given()
+    for key in ("resampling_fn_data_kwargs", "resampling_fn_seg_kwargs", "resampling_fn_probabilities_kwargs"):
+        given = chosen[key].keys()
+        out[key] = {name: value for name, value in out[key].items() if name in given}
+    return {
+        "dataset_name": "Dataset001_cord",
+        "plans_name": "nnUNetPlans",
+        "original_median_spacing_after_transp": [1.0, 1.0, 1.0],
+        "original_median_shape_after_transp": [1, 1, 1],
+        "image_reader_writer": "SimpleITKIO",
+        "transpose_forward": list(forward),
+        "transpose_backward": list(backward),
+        "configurations": {configuration: out},
+        "experiment_planner_used": "cordrift",
+        "label_manager": "LabelManager",
+        # z-score normalisation takes its statistics from each image: none of the dataset are needed
+        "foreground_intensity_properties_per_channel": {"0": {}},
+    }
+
+
+def fixed_plans(plan: FixedPlan, configuration: str) -> dict[str, Any]:
+    """Write out a plan given by hand in nnU-Net's format.
+
+    Resampling is trilinear along every axis: nnU-Net's default takes order 0 through thick slices, which turns a
+    cord in 5 mm slices into steps.
+    """
+    stages = len(plan.network.features)
+    shortest = min(plan.patch_size)
+    if shortest >> (stages - 1) < 1 or any(size % (1 << (stages - 1)) for size in plan.patch_size):
+        raise CordriftError(
+            f"train.plan.patch_size {plan.patch_size} must be divisible by {1 << (stages - 1)}, "
+            f"since train.plan.network has {stages} stages."
+        )
+    trilinear = {"is_seg": False, "force_separate_z": False, "memefficient_seg_resampling": False}
+    chosen = {
+        "data_identifier": f"nnUNetPlans_{configuration}",
+        "preprocessor_name": "DefaultPreprocessor",
+        "batch_size": plan.batch_size,
+        "patch_size": plan.patch_size,
+        "median_image_size_in_voxels": [float(size) for size in plan.patch_size],
+        "spacing": plan.spacing_mm,
+        "normalization_schemes": ["ZScoreNormalization"],
+        "use_mask_for_norm": [False],
+        "resampling_fn_data": "resample_torch_fornnunet",
+        "resampling_fn_seg": "resample_torch_fornnunet",
+        "resampling_fn_probabilities": "resample_torch_fornnunet",
+        "resampling_fn_data_kwargs": trilinear,
+        "resampling_fn_seg_kwargs": {**trilinear, "is_seg": True},
+        "resampling_fn_probabilities_kwargs": trilinear,
+        "architecture": {
+            "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+            "arch_kwargs": {
+                "n_stages": stages,
+                "features_per_stage": plan.network.features,
+                "conv_op": "torch.nn.modules.conv.Conv3d",
+                "kernel_sizes": [[3, 3, 3]] * stages,
+                "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
+                "n_conv_per_stage": [plan.network.convolutions] * stages,
+                "n_conv_per_stage_decoder": [plan.network.convolutions] * (stages - 1),
+                "conv_bias": True,
+                "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+                "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+                "dropout_op": None,
+                "dropout_op_kwargs": None,
+                "nonlin": "torch.nn.LeakyReLU",
+                "nonlin_kwargs": {"inplace": True},
+            },
+            "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+        },
+        "batch_dice": False,
+    }
+    plans = {"transpose_forward": [0, 1, 2], "transpose_backward": [0, 1, 2], "configurations": {configuration: chosen}}
+    return inference_plans(plans, configuration, "train.plan")

@@ -1,0 +1,205 @@
+"""Our nnU-Net trainer: settings from params, seeded per epoch, checkpoints that are read without unpickling."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from pickle import UnpicklingError
+from time import time
+from typing import Any
+
+import numpy as np
+import torch
+from batchgeneratorsv2.transforms.base.basic_transform import ImageOnlyTransform
+from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
+from batchgeneratorsv2.transforms.utils.random import RandomTransform
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from ...base.errors import CordriftError
+from ...base.files import whole_file
+from ...base.params import Train
+
+#: What an epoch reports: epoch, train_loss, val_loss, dice, learning_rate, seconds.
+Progress = dict[str, float]
+
+
+class ContrastRemapTransform(ImageOnlyTransform):  # type: ignore[misc]
+    """Send the intensities of a z-scored patch through a random piecewise-linear curve.
+
+    The curve need not be monotonous: it can make fluid dark and cord bright or the reverse, so that one image
+    teaches many contrasts (after SynthSeg, doi:10.1016/j.media.2023.102789, without needing label maps).
+    """
+
+    def get_parameters(self, **data_dict: Any) -> dict[str, Any]:  # noqa: ARG002 - the base class's signature
+        # nnU-Net's loader seeds and draws from torch's and numpy's global generators; so does every transform
+        draw = np.random.mtrand._rand
+        knots = int(draw.randint(4, 9))
+        return {
+            "x": np.sort(draw.uniform(-2.5, 3.5, knots)),
+            "y": draw.uniform(-2.0, 2.0, knots),
+            "keep": float(draw.uniform(0.0, 0.6)),
+        }
+
+    def _apply_to_image(self, img: torch.Tensor, **params: Any) -> torch.Tensor:
+        values = img.numpy()
+        curve = np.interp(values, params["x"], params["y"]).astype(np.float32)
+        mixed = params["keep"] * values + (1 - params["keep"]) * curve
+        spread = float(mixed.std())
+        if spread < 1e-3:  # a flat curve would leave nothing to see
+            return img
+        return torch.from_numpy((mixed - float(mixed.mean())) / spread)
+
+
+class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
+    """nnU-Net's trainer with the settings of ``params.yaml``.
+
+    Not made directly: :func:`trainer_class` binds the settings, because nnU-Net's constructor records its own
+    arguments by name and takes no others.
+    """
+
+    settings: Train
+    on_progress: Callable[[Progress], None]
+
+    def __init__(
+        self, plans: dict[str, Any], configuration: str, fold: int, dataset_json: dict[str, Any], device: torch.device
+    ) -> None:
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.num_epochs = self.settings.epochs
+        self.num_iterations_per_epoch = self.settings.iterations
+        self.num_val_iterations_per_epoch = self.settings.validation_iterations
+        self.save_every = self.settings.save_every
+        self.initial_lr = self.settings.optimiser.learning_rate
+        self.weight_decay = self.settings.optimiser.weight_decay
+
+    def initialize(self) -> None:
+        """Lay out 3-D weights channels-last: on a CPU a step then takes about 0.6 of the time, on a GPU no more."""
+        super().initialize()
+        if len(self.configuration_manager.patch_size) == 3:
+            self.network.to(memory_format=torch.channels_last_3d)
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """One step, the batch laid out like the weights."""
+        if len(self.configuration_manager.patch_size) == 3:
+            batch["data"] = batch["data"].to(memory_format=torch.channels_last_3d)
+        step: dict[str, Any] = super().train_step(batch)
+        return step
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        """Return the optimiser of the settings and nnU-Net's polynomial schedule."""
+        if self.settings.optimiser.name == "SGD":
+            pair: tuple[torch.optim.Optimizer, Any] = super().configure_optimizers()
+            return pair
+        optimiser = torch.optim.AdamW(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
+        return optimiser, PolyLRScheduler(optimiser, self.initial_lr, self.num_epochs)
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, Any, Any, Any]:  # noqa: N802
+        """Mirror along the axes of the settings only, in training and in what inference may use."""
+        rotation, dummy_2d, initial_patch, _ = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        mirror = tuple(self.settings.augmentation.mirror_axes) or None
+        self.inference_allowed_mirroring_axes = mirror
+        return rotation, dummy_2d, initial_patch, mirror
+
+    def get_training_transforms(self, *args: Any, **kwargs: Any) -> Any:
+        """nnU-Net's augmentation with the contrast remap after the spatial transform."""
+        composed = nnUNetTrainer.get_training_transforms(*args, **kwargs)
+        for transform in composed.transforms:
+            inner = getattr(transform, "transform", None)
+            if isinstance(inner, GaussianBlurTransform):
+                # It would choose its algorithm by timing: another result on a busy machine.
+                inner.benchmark = False
+        if self.settings.augmentation.contrast_remap > 0:
+            remap = RandomTransform(
+                ContrastRemapTransform(), apply_probability=self.settings.augmentation.contrast_remap
+            )
+            composed.transforms.insert(1, remap)
+        return composed
+
+    def on_epoch_start(self) -> None:
+        """Seed by epoch: an epoch then draws the same numbers whether the run was interrupted before it or not."""
+        seed = (self.settings.seed * 100_003 + self.fold * 1_009 + self.current_epoch) % 2**32
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - nnU-Net's loader and transforms draw from the global generator
+        torch.manual_seed(seed)
+        super().on_epoch_start()
+
+    def on_epoch_end(self) -> None:
+        """Report the epoch; save every ``save_every`` epochs. No best checkpoint, no plot: neither is used."""
+        self.logger.log("epoch_end_timestamps", time(), self.current_epoch)
+        latest = {
+            key: self.logger.get_value(key, step=-1)
+            for key in ("train_losses", "val_losses", "mean_fg_dice", "lrs", "epoch_start_timestamps")
+        }
+        if not np.isfinite(latest["train_losses"]):
+            raise CordriftError(
+                f"Training diverged: the loss of epoch {self.current_epoch} is {latest['train_losses']}. "
+                f"Lower train.optimiser.learning_rate ({self.initial_lr}); the last good state is kept."
+            )
+        self.on_progress(
+            {
+                "epoch": float(self.current_epoch),
+                "train_loss": float(latest["train_losses"]),
+                "val_loss": float(latest["val_losses"]),
+                "dice": float(latest["mean_fg_dice"]),
+                "learning_rate": float(latest["lrs"]),
+                "seconds": round(time() - float(latest["epoch_start_timestamps"]), 2),
+            }
+        )
+        if (self.current_epoch + 1) % self.save_every == 0 and self.current_epoch != self.num_epochs - 1:
+            self.save_checkpoint(str(Path(self.output_folder) / "checkpoint_latest.pth"))
+        self.current_epoch += 1
+
+    def print_to_log_file(self, *args: Any, add_timestamp: bool = True, **_: bool) -> None:
+        """Write nnU-Net's talk to its log file only; the terminal shows the progress bar."""
+        super().print_to_log_file(*args, also_print_to_console=False, add_timestamp=add_timestamp)
+
+    def plot_network_architecture(self) -> None:
+        """Not drawn: it needs a package that is no longer kept."""
+
+    def _save_debug_information(self) -> None:
+        """Not written: it records the host's name."""
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Write tensors and plain numbers only, whole or not at all."""
+        if self.local_rank != 0:
+            return
+        network = self.network.module if self.is_ddp else self.network
+        network = getattr(network, "_orig_mod", network)
+        state = {
+            "network_weights": network.state_dict(),
+            "optimizer_state": self.optimizer.state_dict(),
+            "grad_scaler_state": None if self.grad_scaler is None else self.grad_scaler.state_dict(),
+            "logging": json.dumps(self.logger.get_checkpoint(), default=_plain),
+            "current_epoch": self.current_epoch + 1,
+        }
+        with whole_file(Path(filename)) as part:
+            torch.save(state, part)
+
+    def load_checkpoint(self, filename_or_checkpoint: str) -> None:
+        """Read a checkpoint of :meth:`save_checkpoint`; anything but tensors and plain values is refused."""
+        path = Path(filename_or_checkpoint)
+        network = self.network.module if self.is_ddp else self.network
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            getattr(network, "_orig_mod", network).load_state_dict(state["network_weights"])
+            self.optimizer.load_state_dict(state["optimizer_state"])
+            if self.grad_scaler is not None and state["grad_scaler_state"] is not None:
+                self.grad_scaler.load_state_dict(state["grad_scaler_state"])
+            self.logger.load_checkpoint(json.loads(state["logging"]))
+            self.current_epoch = int(state["current_epoch"])
+        except (UnpicklingError, RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+            raise CordriftError(
+                f"{path} cannot be resumed from ({str(error).splitlines()[0]}); delete {path.parent} to start again."
+            ) from error
+
+
+def trainer_class(settings: Train, on_progress: Callable[[Progress], None]) -> type[CordTrainer]:
+    """Return a trainer class with ``settings`` bound; ``on_progress`` is called once an epoch."""
+    return type("CordTrainer", (CordTrainer,), {"settings": settings, "on_progress": staticmethod(on_progress)})
+
+
+def _plain(value: Any) -> float:
+    """Turn numpy scalars into plain numbers for JSON."""
+    return float(value)

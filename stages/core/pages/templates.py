@@ -1,0 +1,26 @@
+"""The templates of pages, which lie beside this module, and the style that they share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+PAGE = Path(__file__).parent
+
+
+def templates() -> jinja2.Environment:
+    """Return the templates: every text that comes from data is escaped, and a name that is not given is an error."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def style() -> Markup:
+    """Return the style sheet, to stand in a page as it is."""
+    return Markup(PAGE.joinpath("report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file

@@ -1,0 +1,72 @@
+"""What a scanner adds to the signal: receive field, noise, its maker's timing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.interpolate import make_interp_spline
+
+from ..anatomy.parts import Float32
+from .sequences import Protocol
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """What one site's scanner does to an image.
+
+    Attributes
+    ----------
+    manufacturer : as in participants.tsv
+    bias : SD of the log of the bias field
+    coil : signal gain per 10 mm towards the back of the neck
+    noise : factor on every contrast's noise
+    blur : SD (voxels) of the in-plane point spread
+    tr, te, ti : factors on the protocol's timing
+    """
+
+    manufacturer: str
+    bias: float = 0.08
+    coil: float = 0.06
+    noise: float = 1.0
+    blur: float = 0.35
+    tr: float = 1.0
+    te: float = 1.0
+    ti: float = 1.0
+
+    def protocol(self, p: Protocol) -> Protocol:
+        """Return a protocol as this manufacturer runs it."""
+        return replace(p, tr_ms=p.tr_ms * self.tr, te_ms=p.te_ms * self.te, ti_ms=p.ti_ms * self.ti,
+                       ti2_ms=p.ti2_ms * self.ti)  # fmt: skip
+
+
+def smooth_field(shape: tuple[int, ...], nodes: tuple[int, ...], rng: np.random.Generator) -> Float32:
+    """Return a smooth random field (nx, ny, nz), SD near 1: a cubic spline through ``nodes`` normal values per axis."""
+    field = rng.standard_normal(nodes).astype(np.float32)
+    for k, (n, m) in enumerate(zip(shape, nodes, strict=True)):
+        degree = min(3, m - 1)
+        spline = make_interp_spline(np.linspace(0, 1, m), np.eye(m), k=degree)
+        matrix = spline(np.linspace(0, 1, n)).astype(np.float32)
+        field = np.moveaxis(np.tensordot(matrix, field, axes=(1, k)), 0, k)
+    return np.ascontiguousarray(field)
+
+
+def bias_field(shape: tuple[int, ...], rng: np.random.Generator, strength: float) -> Float32:
+    """Return a smooth positive field (nx, ny, nz), mean near 1, log SD ``strength``."""
+    field = smooth_field(shape, (4, 4, 4), rng)
+    out: Float32 = np.exp(np.float32(strength / max(float(field.std()), 1e-3)) * field)
+    return out
+
+
+def gaussian(signal: Float32, sd: float, rng: np.random.Generator) -> Float32:
+    """Return the real part of a signal with complex noise of standard deviation ``sd`` in each part."""
+    out: Float32 = signal + np.float32(sd) * rng.standard_normal(signal.shape, dtype=np.float32)
+    return out
+
+
+def rician(signal: Float32, sd: float, rng: np.random.Generator) -> Float32:
+    """Return the magnitude of a signal with complex noise of standard deviation ``sd`` in each part."""
+    real = signal + sd * rng.standard_normal(signal.shape, dtype=np.float32)
+    imaginary = sd * rng.standard_normal(signal.shape, dtype=np.float32)
+    out: Float32 = np.hypot(real, imaginary)
+    return out

@@ -1,0 +1,254 @@
+"""Writing the cohort as an annex dataset in the layout of spine-generic, one commit and tag a revision."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ...base.errors import CordriftError
+from ...base.files import digest_of, whole_file
+from ...data.clones import annex
+from ...images.volumes import write
+from ..acquisition.contrasts import CONTRASTS
+from ..acquisition.grid import View
+from ..rendering.randomise import render_synth
+from ..rendering.render import RenderedCase, render_case
+from ..rendering.scene import texture_fields
+from .cohort import SITES, Cohort, Participant, anatomy_of, find_cohort, find_revision, participants, seed_of
+
+#: Raised when the same participant would come out with other bytes: a dataset never mixes two generators.
+GENERATOR = "1"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the files of one case lie, relative to the dataset; a synth case has only image and binary."""
+
+    image: str
+    binary: str
+    soft: str = ""
+    rater: str = ""
+    discs: str = ""
+    truth: str = ""
+
+    def all(self) -> list[str]:
+        """Every file of the case with its sidecar."""
+        named = [p for p in (self.image, self.binary, self.soft, self.rater, self.discs) if p]
+        return named + [_sidecar(p) for p in named] + ([self.truth] if self.truth else [])
+
+
+def _sidecar(path: str) -> str:
+    return path.removesuffix(".nii.gz") + ".json"
+
+
+def paths_of(participant: str, contrast: str) -> Paths:
+    """Return where the files of one case lie."""
+    if contrast == "synth":
+        stem = f"{participant}/anat/{participant}_acq-synth_T1w"
+        return Paths(f"{stem}.nii.gz", f"derivatives/labels_softseg_bin/{stem}_desc-softseg_label-SC_seg.nii.gz")
+    c = CONTRASTS[contrast]
+    stem = f"{participant}/{c.folder}/{participant}_{c.suffix}"
+    warp = "_desc-warp" if c.warped_discs else ""
+    return Paths(
+        image=f"{stem}.nii.gz",
+        binary=f"derivatives/labels_softseg_bin/{stem}_desc-softseg_label-SC_seg.nii.gz",
+        soft=f"derivatives/labels_softseg/{stem}_label-SC_softseg.nii.gz",
+        rater=f"derivatives/labels/{stem}_label-SC_seg.nii.gz",
+        discs=f"derivatives/labels/{stem}_label-discs{warp}_dlabel.nii.gz",
+        truth=f"derivatives/phantom/{stem}_csa.csv",
+    )
+
+
+def write_participant(out: Path, cohort: str | Cohort, person: Participant) -> int:
+    """Render what a participant still lacks and write it; return the number of volumes rendered.
+
+    Every file is written whole or not at all, and a case is left alone only when all its files are there.
+    """
+    spec = find_cohort(cohort)
+    missing = [
+        c for c in person.contrasts if not all((out / p).is_file() for p in paths_of(person.participant, c).all())
+    ]
+    if not missing:
+        return 0
+    if person.synth:
+        volume = render_synth(seed_of(spec, person.participant, "synth"))
+        paths = paths_of(person.participant, "synth")
+        _write(
+            out,
+            paths.image,
+            volume.image,
+            volume.affine,
+            {"Description": "Domain-randomised phantom, for training only"},
+        )
+        _write(
+            out,
+            paths.binary,
+            volume.mask,
+            volume.affine,
+            _mask_sidecar("true cord mask of the warped geometry", paths.image),
+        )
+        return 1
+    an = anatomy_of(spec, person)
+    fields = texture_fields(an.texture_seed)
+    for name in missing:
+        rng = seed_of(spec, person.participant, name)
+        scanner = SITES[person.site]
+        case = render_case(an, CONTRASTS[name], scanner, rng, view=spec.view, fields=fields)
+        _write_case(out, person, name, case)
+    return len(missing)
+
+
+def _write_case(out: Path, person: Participant, name: str, case: RenderedCase) -> None:
+    contrast, scanner, paths = CONTRASTS[name], SITES[person.site], paths_of(person.participant, name)
+    p = scanner.protocol(contrast.protocol)
+    sidecar: dict[str, Any] = {
+        "Manufacturer": scanner.manufacturer, "MagneticFieldStrength": 3,
+        "InstitutionName": f"Phantom site {person.site}",
+        "RepetitionTime": round(p.tr_ms / 1000, 6), "EchoTime": round(p.te_ms / 1000, 6), "FlipAngle": p.flip_deg,
+    }  # fmt: skip
+    if p.ti_ms:
+        sidecar["InversionTime"] = round(p.ti_ms / 1000, 6)
+    if p.ti2_ms:
+        sidecar["InversionTime"] = [round(ti / 1000, 6) for ti in (p.ti_ms, p.ti2_ms)]
+        sidecar["FlipAngle"] = [p.flip_deg, p.flip2_deg]
+    code, affine = contrast.axcodes, case.grid.affine
+    _write(out, paths.image, case.image, affine, sidecar, code)
+    _write(
+        out, paths.binary, case.binary, affine, _mask_sidecar("true occupancy of the cord, >= 0.5", paths.image), code
+    )
+    _write(out, paths.soft, case.soft, affine, _mask_sidecar("true occupancy of the cord", paths.image), code)
+    _write(out, paths.rater, case.rater, affine, _mask_sidecar(
+        "simulated manual segmentation with this contrast's boundary bias", paths.image), code)  # fmt: skip
+    _write(out, paths.discs, case.discs, affine, _mask_sidecar("value v = disc above vertebra v", paths.image), code)
+    with whole_file(out / paths.truth) as part:
+        case.truth.to_csv(part, index=False, float_format="%.6f", lineterminator="\n")
+
+
+def _mask_sidecar(what: str, source: str) -> dict[str, Any]:
+    return {"SpatialReference": "orig", "Description": what, "Sources": [f"bids:raw:{source}"],
+            "GeneratedBy": [{"Name": "cordrift phantom", "Version": GENERATOR}]}  # fmt: skip
+
+
+def _write(out: Path, path: str, data: NDArray[np.generic], affine: NDArray[np.float64], sidecar: dict[str, Any],
+           axcodes: str = "RAS") -> None:  # fmt: skip
+    """Write a canonical array in the storage order ``axcodes``, its sidecar first."""
+    text = json.dumps(sidecar, indent=1, sort_keys=True) + "\n"
+    with whole_file(out / _sidecar(path)) as part:
+        part.write_text(text, encoding="utf-8")
+    transform = nib.orientations.axcodes2ornt(axcodes)
+    back = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), transform)
+    stored = np.ascontiguousarray(nib.orientations.apply_orientation(data, back))
+    write(out / path, stored, affine @ nib.orientations.inv_ornt_aff(back, data.shape))
+
+
+def publish(out: Path, cohort: str | Cohort, revision: str, jobs: int) -> str:
+    """Generate a revision of a cohort, with the revisions before it, and return its commit.
+
+    Parameters
+    ----------
+    out : folder of the dataset; made when it does not exist
+    cohort, revision : names in ``COHORTS``, or a cohort that was ordered
+    jobs : processes
+
+    A revision that is tagged already is left as it is. An interrupted call goes on where it stopped.
+
+    Raises
+    ------
+    CordriftError
+        Unknown names, a folder that holds something else, or a dataset of another cohort or generator.
+    """
+    spec = find_cohort(cohort)
+    find_revision(spec, revision)
+    _check_folder(out, spec)
+    commit = ""
+    for name in spec.revisions:
+        commit = _tagged(out, name) or _publish_one(out, spec, name, jobs)
+        if name == revision:
+            break
+    return commit
+
+
+def _publish_one(out: Path, cohort: Cohort, name: str, jobs: int) -> str:
+    if not (out / ".git").exists():
+        annex.create(out)
+    people = participants(cohort, cohort.revisions[name])
+    _write_tables(out, cohort, people)
+    total = sum(len(p.contrasts) for p in people)
+    with tqdm(total=total, unit="volume", desc=f"phantom {cohort.name} {name}") as bar:
+        for person in _generate(out, cohort, people, jobs):
+            bar.update(len(person.contrasts))
+    return annex.save(out, f"Generated cohort {cohort.name}, revision {name}", tag=name)
+
+
+def _generate(out: Path, cohort: Cohort, people: list[Participant], jobs: int) -> Iterator[Participant]:
+    if jobs <= 1:
+        for person in people:
+            write_participant(out, cohort, person)
+            yield person
+        return
+    # spawn: a forked copy of a process that has run threads can hang.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(write_participant, out, cohort, person): person for person in people}
+        for future in as_completed(futures):
+            future.result()
+            yield futures[future]
+
+
+def _describe(cohort: Cohort) -> dict[str, Any]:
+    described: dict[str, Any] = {"cohort": cohort.name, "seed": cohort.seed, "extent_mm": cohort.view.extent_mm}
+    chosen = cohort.frozen_pathologies + cohort.training_pathologies
+    if chosen or cohort.view != View(cohort.view.extent_mm):
+        described |= {"view": asdict(cohort.view), "pathologies": chosen,
+                      "revisions": {name: asdict(revision) for name, revision in cohort.revisions.items()}}  # fmt: skip
+    what = "cohort " + digest_of(described)[:12]
+    return {
+        "Name": f"cordrift phantom ({cohort.name})", "BIDSVersion": "1.9.0", "DatasetType": "raw", "License": "CC0-1.0",
+        "GeneratedBy": [{"Name": "cordrift phantom", "Version": GENERATOR, "Description": what}],
+    }  # fmt: skip
+
+
+def _check_folder(out: Path, cohort: Cohort) -> None:
+    if not out.exists() or not any(out.iterdir()):
+        return
+    description = out / "dataset_description.json"
+    if not (out / ".git").exists() and not description.is_file():
+        raise CordriftError(f"{out} is not empty and holds no generated cohort; name another folder.")
+    if description.is_file() and json.loads(description.read_text(encoding="utf-8")) != _describe(cohort):
+        raise CordriftError(f"{out} was generated by another version or for another cohort than {cohort.name!r}; "
+                            "delete it or name another folder.")  # fmt: skip
+
+
+def _write_tables(out: Path, cohort: Cohort, people: list[Participant]) -> None:
+    with whole_file(out / "dataset_description.json") as part:
+        part.write_text(json.dumps(_describe(cohort), indent=1) + "\n", encoding="utf-8")
+    rows = [
+        {
+            "participant_id": p.participant, "sex": p.sex, "age": "n/a" if p.synth else p.age, "pathology": p.pathology,
+            "institution_id": p.site if p.synth else f"site{p.site}",
+            "institution": "none (randomised)" if p.synth else f"Phantom site {p.site}",
+            "manufacturer": "n/a" if p.synth else SITES[p.site].manufacturer,
+        }
+        for p in sorted(people, key=lambda p: p.participant)
+    ]  # fmt: skip
+    with whole_file(out / "participants.tsv") as part:
+        pd.DataFrame(rows).to_csv(part, sep="\t", index=False, lineterminator="\n")
+
+
+def _tagged(out: Path, name: str) -> str:
+    """Return the commit that a tag names, or an empty string."""
+    if not (out / ".git").exists():
+        return ""
+    command = ["git", "-C", str(out), "rev-parse", "--verify", "--quiet", f"refs/tags/{name}^{{commit}}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,0 +1,122 @@
+"""The record of a version as one file, which fills any store again: what `register` wrote, less the weights."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ...base.errors import CordriftError
+from ...base.files import read_json, write_json
+from ...base.params import Block, Name, validate
+from ...measures.kept_masks.zips import pack, unpack
+from ...store.bundle_files import MASKS
+from ...store.record import Artifact, Record
+
+INDEX = "record.json"
+#: Of a record, unpacked: tables, figures and some hundred kept masks.
+MOST_BYTES = 2 << 30
+#: What stays out: the release has the bundle and the toolbox's zip as assets of their own.
+HEAVY = (".safetensors", ".zip")
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Role = Annotated[str, Field(pattern=r"^judged_(champion|anchor)$")]
+
+
+class Verdict(Block):
+    """What the version was judged to be."""
+
+    drift: str
+    quality: str
+    passed: bool
+    reasons: list[str]
+
+
+class Archived(Block):
+    """``record.json``: a :class:`Record` without its files; an undefined metric is None.
+
+    ``once``: files of which the first is kept, whatever is registered later.
+    """
+
+    digest: Digest
+    label: Name
+    series: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float | None]
+    verdict: Verdict
+    judged: dict[Role, Digest | Literal[""]]
+    lost: bool
+    once: list[str]
+
+
+def write_record(path: Path, record: Record, params: Mapping[str, str], scratch: Path) -> None:
+    """Write the record of a version as a zip; the same record gives the same bytes.
+
+    Parameters
+    ----------
+    params : all params of the version's run, its declaration among them
+    """
+    verdict = {key: record.verdict[key] for key in Verdict.model_fields}
+    archived = Archived(
+        digest=record.digest,
+        label=record.label,
+        series=dict(record.series),
+        params=dict(params),
+        metrics={key: None if math.isnan(value) else value for key, value in record.metrics.items()},
+        verdict=Verdict.model_validate(verdict),
+        judged=dict(record.judged),
+        lost=record.lost,
+        once=[artifact.path for artifact in record.artifacts if artifact.once],
+    )
+    write_json(scratch / INDEX, archived.model_dump(mode="json"))
+    files = {INDEX: scratch / INDEX}
+    for artifact in record.artifacts:
+        if artifact.path == MASKS:
+            files |= {f"{MASKS}/{name}": member for name, member in artifact.members}
+        elif artifact.source is not None and not artifact.path.endswith(HEAVY):
+            files[f"artifacts/{artifact.path}"] = artifact.source
+    pack(path, files)
+
+
+def read_record(path: Path, folder: Path) -> Record:
+    """Read a record that :func:`write_record` wrote; its files are unpacked into ``folder``, which must stay.
+
+    Raises
+    ------
+    CordriftError
+        No zip, one that leads out of itself, or no record.
+    """
+    names = unpack(path, folder, most_bytes=MOST_BYTES)
+    value = read_json(folder / INDEX)
+    value.pop("schema")
+    archived: Archived = validate(Archived, value, f"{INDEX} in {path.name}")
+    artifacts = [
+        Artifact(name.removeprefix("artifacts/"), folder / name, once=name.removeprefix("artifacts/") in archived.once)
+        for name in names
+        if name.startswith("artifacts/")
+    ]
+    masks = [(name.removeprefix(f"{MASKS}/"), folder / name) for name in names if name.startswith(f"{MASKS}/")]
+    if not masks or not artifacts:
+        raise CordriftError(f"{path.name} holds no masks or no tables; it was not written by a release of cordrift.")
+    artifacts.append(Artifact(MASKS, members=tuple(masks)))
+    return Record(
+        digest=archived.digest,
+        label=archived.label,
+        series=archived.series,
+        params=archived.params,
+        metrics={key: math.nan if value is None else value for key, value in archived.metrics.items()},
+        artifacts=tuple(sorted(artifacts, key=lambda artifact: artifact.path)),
+        verdict=archived.verdict.model_dump(),
+        judged=archived.judged,
+        lost=archived.lost,
+    )
+
+
+def copy_masks(record: Record, path: Path, scratch: Path) -> None:
+    """Write the kept masks of a record as a file of their own."""
+    (masks,) = (artifact for artifact in record.artifacts if artifact.path == MASKS)
+    shutil.copyfile(masks.file(scratch), path)

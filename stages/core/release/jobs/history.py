@@ -1,0 +1,124 @@
+"""The history of a model from its releases alone, for a lab without an MLflow server: replayed into an empty store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from ...base.errors import CordriftError
+from ...base.files import read_json
+from ...base.params import Block, validate
+from ...measures.cohort.published_tables import read_release
+from ...store.client import Store, Version
+from ...store.imported_version import import_version
+from ...store.promotion import promote
+from ...store.registration import register_version
+from ..github.repository import MOST_ASSET_BYTES, Release, Repository
+from .archive import Digest, read_record
+from .names import PROMOTION, RECORD_ZIP, version_of
+
+Text = Annotated[str, Field(min_length=1)]
+#: No reason is longer.
+MOST_PROMOTION_BYTES = 1 << 20
+#: A table of an earlier release.
+MOST_TABLE_BYTES = 256 << 20
+
+
+class Promotion(Block):
+    """A person's acceptance of a released version, as its asset says: who, when (ISO time) and why."""
+
+    digest: Digest
+    who: Text
+    when: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")]
+    why: Text
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to the model: a release, or the promotion of one."""
+
+    when: str
+    release: Release
+    promotion: Promotion | None = None
+
+
+def rebuild(store: Store, repository: Repository, tag: str, dataset: str, scratch: Path) -> list[str]:
+    """Fill a store with every version that was released before ``tag``, and with ``tag`` where it has a record.
+
+    Releases are replayed in the order of their publication and promotions at their time, so that the aliases come out
+    as they were: the first champion, those that passed, those that a person accepted.
+
+    Parameters
+    ----------
+    dataset : whose participants the tables of releases from before cordrift are about
+    scratch : an empty folder, in which what is fetched stays while the store is used
+
+    Returns
+    -------
+    One sentence a release: what of it came into the history, or why nothing did.
+
+    Raises
+    ------
+    CordriftError
+        A record or table of a release that cannot be read: a history with a gap nobody sees would judge wrongly.
+    """
+    known = repository.releases()
+    current = next((release for release in known if release.tag == tag), None)
+    until = current.published if current else ""
+    earlier = [r for r in known if r.tag == tag or (not r.draft and (not until or r.published < until))]
+    events = [Event(release.published, release) for release in earlier]
+    for release in earlier:
+        if release.tag != tag and release.asset(PROMOTION):
+            promotion = _promotion(repository, release, scratch)
+            events.append(Event(max(promotion.when, release.published), release, promotion))
+    said = []
+    for event in sorted(events, key=lambda event: (event.when, event.promotion is not None)):
+        if event.promotion is not None:
+            version = _accepted(store, event.release, event.promotion)
+            promote(store, version, reason=event.promotion.why, person=event.promotion.who, when=event.promotion.when)
+            said.append(f"{event.release.tag} was accepted by {event.promotion.who}: {event.promotion.why}")
+        else:
+            said += _replay(store, repository, event.release, tag, dataset, scratch)
+    return said
+
+
+def _promotion(repository: Repository, release: Release, scratch: Path) -> Promotion:
+    path = scratch / f"{release.id}-{PROMOTION}"
+    repository.download(release, PROMOTION, path, MOST_PROMOTION_BYTES)
+    value = read_json(path)
+    value.pop("schema")
+    promotion: Promotion = validate(Promotion, value, f"{PROMOTION} of the release {release.tag}")
+    return promotion
+
+
+def _accepted(store: Store, release: Release, promotion: Promotion) -> Version:
+    for version in store.versions():
+        if version.tags.get("digest") == promotion.digest:
+            return version
+    raise CordriftError(
+        f"{PROMOTION} of the release {release.tag} accepts the bundle {promotion.digest[:12]}, of which no release has "
+        "a record: the bundle was replaced afterwards. Delete that asset, or accept the release again."
+    )
+
+
+def _replay(
+    store: Store, repository: Repository, release: Release, current: str, dataset: str, scratch: Path
+) -> list[str]:
+    if release.asset(RECORD_ZIP):
+        path = scratch / f"{release.id}.zip"
+        repository.download(release, RECORD_ZIP, path, MOST_ASSET_BYTES)
+        folder = scratch / str(release.id)
+        folder.mkdir()
+        record = read_record(path, folder)
+        register_version(store, record)
+        return [] if release.tag == current else [f"{release.tag}: bundle {record.digest[:12]}, from {RECORD_ZIP}"]
+    table = f"csa_c2c3__model_{release.tag}.csv"
+    if release.asset(table) and version_of(release.tag):
+        path = scratch / table
+        repository.download(release, table, path, MOST_TABLE_BYTES)
+        imported = import_version(store, read_release(path, release.tag, dataset), path)
+        return [f"{release.tag}: imported from {table} as version {imported.number}, shown and judging nothing"]
+    return [] if release.tag == current else [f"{release.tag}: no {RECORD_ZIP}, so it is not in the history"]

@@ -1,0 +1,147 @@
+"""A release judged: from its shards to the files that go beside its bundle."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...base.errors import CordriftError
+from ...base.files import read_json, whole_folder, write_json
+from ...base.params import Params
+from ...data.datasets.manifest import read_manifest
+from ...measures.kept_masks.zips import pack
+from ...model.bundle import content as bundle
+from ...model.bundle.revision import code_revision
+from ...model.segmentation.predictor import inference_digest
+from ...reports.change_report.facts import Facts, compared_with, imported_digests, read_side, read_tables
+from ...reports.change_report.facts import gather as gather_facts
+from ...reports.change_report.provenance import release_provenance
+from ...reports.change_report.report import write_change_report
+from ...store.bundle_files import version_identity
+from ...store.client import Store, open_store
+from ...store.record import Record, collect
+from ...workspace.runs.monitor import JUDGING, bring, data_stages, run_stages, workspace
+from ..github.repository import Repository
+from .archive import copy_masks, write_record
+from .handover import gather
+from .history import rebuild
+from .names import ASSETS, BUNDLE, FIGURE, PROVENANCE, RECORD_ZIP, SHARDS, label_of, page_of
+from .plan import check_inference
+
+#: Tables and pages of the workspace that go to the release as they are.
+COPIED = {
+    "csa_measures.csv": "measure/measures.csv",
+    "drift.json": "compare/drift.json",
+    "conversion.csv": "compare/conversion.csv",
+    "report.html": "report/index.html",
+    FIGURE: f"report/figures/{FIGURE}",
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of a release: its facts, and where its history came from."""
+
+    facts: Facts
+    history: list[str]
+
+
+def judge(root: Path, repository: Repository, tag: str, profile: str, device: str | None) -> Judged:
+    """Gather, measure, compare, report and register a release, and write ``release/assets``.
+
+    MLflow keeps the history where ``MLFLOW_TRACKING_URI`` names it; else it is rebuilt from the earlier releases.
+
+    Raises
+    ------
+    CordriftError
+        No bundle in ``release/bundle``, other inference settings than the release was judged with before, a stage
+        that fails, or a history that cannot be had.
+    """
+    label = label_of(tag)
+    verified = bundle.read(root / BUNDLE)
+    folder = root / ".monitor" / profile
+    params = workspace(root, folder, profile, label, device)
+    check_inference(repository, tag, inference_digest(params.segment))
+    bring(verified, root / BUNDLE, folder)
+    run_stages(folder, data_stages(params))
+    lost = gather(root / SHARDS, folder, params, verified.digest)
+    for name, why in sorted(lost.items()):
+        print(f"shard {name} is missing: {why}. Nothing is decided without it.")
+    with tempfile.TemporaryDirectory() as kept:
+        scratch = Path(kept)
+        history = ["from MLflow"]
+        if not os.environ.get("MLFLOW_TRACKING_URI", "").strip():
+            history = _from_releases(folder, repository, tag, params, scratch)
+        run_stages(folder, JUDGING)
+        store = open_store(params.registration.model, folder)  # anew: it knows what the stages made
+        protocol = f"{page_of(repository)}/blob/{tag}/docs/drift.md"
+        return Judged(_assets(root, folder, store, params, scratch, protocol), history)
+
+
+def _from_releases(folder: Path, repository: Repository, tag: str, params: Params, scratch: Path) -> list[str]:
+    (folder / "mlflow.db").unlink(missing_ok=True)
+    shutil.rmtree(folder / "mlartifacts", ignore_errors=True)
+    store = open_store(params.registration.model, folder)
+    place = scratch / "history"
+    place.mkdir()
+    return rebuild(store, repository, tag, params.segment.datasets[0], place) or ["no earlier release"]
+
+
+def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Path, protocol: str) -> Facts:
+    """Write ``release/assets`` from a workspace in which everything ran."""
+    masks = scratch / "masks"
+    masks.mkdir()
+    record = collect(params.registration.label, params.segment, masks, folder)
+    run = store.find_run(version_identity(record.digest))
+    if run is None:
+        raise CordriftError(f"MLflow at {store.location.name} holds no run of the bundle {record.digest[:12]}.")
+    record = _with_first(record, store, run.run_id, scratch)
+    facts = _facts(folder, store, params, record.digest, scratch, protocol)
+    with whole_folder(root / ASSETS) as part:
+        for name, source in COPIED.items():
+            shutil.copyfile(folder / "reports" / source, part / name)
+        figures = sorted((folder / "reports/report/figures").iterdir())
+        pack(part / "figures.zip", {path.name: path for path in figures})
+        copy_masks(record, part / "kept_masks.zip", scratch)
+        write_record(part / RECORD_ZIP, record, run.params, scratch)
+        write_change_report(part, facts)
+        write_json(part / PROVENANCE, release_provenance(facts, judged_by=code_revision(root)))
+    return facts
+
+
+def _with_first(record: Record, store: Store, run_id: str, scratch: Path) -> Record:
+    """The record with what the store keeps of the first judgement, in the place of today's."""
+    artifacts = []
+    for artifact in record.artifacts:
+        if artifact.once:
+            first = scratch / "first" / artifact.path
+            store.fetch(run_id, artifact.path, first)
+            artifact = replace(artifact, source=first)
+        artifacts.append(artifact)
+    return replace(record, artifacts=tuple(artifacts))
+
+
+def _facts(folder: Path, store: Store, params: Params, digest: str, scratch: Path, protocol: str) -> Facts:
+    drift = read_json(folder / "reports/compare/drift.json")
+    wanted = compared_with(drift)
+    old = None
+    if wanted is not None:
+        place = scratch / "old"
+        run = store.find_run(version_identity(wanted))
+        for name in ("provenance.json", "training_data.json") if run else ():
+            if run and f"bundle/{name}" in store.read_index(run):
+                store.fetch(run.run_id, f"bundle/{name}", place / name)
+        old = read_side(place, label=run.tags.get("cordrift.label", "") if run else "", digest=wanted)
+    return gather_facts(
+        read_side(folder / "data/package", label=params.registration.label, digest=digest),
+        old,
+        drift,
+        read_tables(folder / "reports/compare"),
+        pins=[read_manifest(folder / f"data/fetch/{name}.json") for name in params.segment.datasets],
+        settings=params.segment,
+        imported=imported_digests(read_json(folder / "reports/history/priors.json")),
+        protocol=protocol,
+    )

@@ -1,0 +1,99 @@
+"""Provenance of a release: by digest, all that traces one of its numbers back to data, code and settings."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ...model.lineage.difference import composition
+from ...store.location import redact
+from .changes import libraries, settings
+from .facts import Facts, as_mapping, compared_with
+
+#: An absolute path of a POSIX system or of Windows, alone or inside a sentence.
+PATH = re.compile(r"(?<![\w:/.~])/[^\s/'\",;)]+/[^\s'\",;)]*|\b[A-Za-z]:\\[^\s'\",;)]*")
+LOCAL = "(local path)"
+
+
+def release_provenance(facts: Facts, *, judged_by: str) -> dict[str, Any]:
+    """Return ``provenance.json`` of a release; what is not recorded is null. No local path or credential is in it.
+
+    Parameters
+    ----------
+    judged_by : code revision that segmented, measured and judged; that which trained stands in the bundle
+    """
+    drift = facts.drift
+    candidate, verdict = drift["candidate"], drift["verdict"]
+    value = {
+        "label": facts.new.label,
+        "bundle": candidate["bundle"],
+        "inference": {"digest": candidate["inference"], "settings": facts.settings.model_dump(mode="json")},
+        "ruler": candidate["ruler"],
+        "range": drift["range"],
+        "frozen": {
+            "digest": candidate["frozen"],
+            "datasets": [
+                {
+                    **pin.model_dump(include={"dataset", "tag", "commit", "licence"}),
+                    "address": _public(pin.url),
+                    "participants": len({case.participant for case in pin.cases}),
+                    "images": len(pin.cases),
+                }
+                for pin in facts.pins
+            ],
+        },
+        "training": _training(facts),
+        "code": {"trained": facts.new.code, "judged": judged_by},
+        "declared": drift["declared"],
+        "rule": drift["rule"],
+        "compared_with": compared_with(drift),
+        "verdict": {key: verdict[key] for key in ("drift", "quality", "passed", "reasons", "smallest_margin_mm2")}
+        | {"judges": [{key: judge[key] for key in ("digest", "label", "roles")} for judge in verdict["judges"]]},
+        "incomplete": facts.missing,
+    }
+    scrubbed: dict[str, Any] = _scrub(value)
+    return scrubbed
+
+
+def _training(facts: Facts) -> dict[str, Any]:
+    """Of the training: folds, seed, settings, libraries and hardware as far as recorded, and the data."""
+    folds, data = facts.new.folds, facts.new.training
+    flat = settings(facts.new)
+    digests = {str(as_mapping(one.get("data")).get("digest")) for one in folds.values()} - {"None"}
+    value: dict[str, Any] = {
+        "folds": list(folds) or None,
+        "seed": flat.get("seed"),
+        "settings": flat or None,
+        "libraries": libraries(facts.new) or None,
+        "hardware": {key: flat.get(key) for key in ("device", "gpus")} if flat else None,
+        "data_digests": sorted(digests) or None,
+        "datasets": None,
+    }
+    if data is not None:
+        value["datasets"] = [
+            {
+                "dataset": name,
+                "tag": tag,
+                "commit": commit,
+                "participants": found.participants,
+                "images": found.images,
+                "contrasts": dict(sorted(found.contrasts.items())),
+            }
+            for name, (tag, commit) in sorted(data.revisions.items())
+            if (found := composition(data, name)) is not None
+        ]
+    return value
+
+
+def _public(address: str) -> str | None:
+    """An address that others can reach; None for a place on this machine."""
+    return redact(address) if re.match(r"(https?|ssh|git)://", address) else None
+
+
+def _scrub(value: Any) -> Any:
+    """The same value without credentials and absolute paths in its texts."""
+    if isinstance(value, dict):
+        return {_scrub(key): _scrub(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrub(item) for item in value]
+    return PATH.sub(LOCAL, redact(value)) if isinstance(value, str) else value

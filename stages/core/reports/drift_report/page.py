@@ -1,0 +1,99 @@
+"""What the report's page shows: the rows and sentences of each part, from tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...data.datasets.manifest import Manifest
+from ...drift.judgement.decision import CRITERIA
+from ...pages.templates import style, templates
+from .charts import Shown
+from .drawings import Tables, agreeing, nearest
+from .rows import (
+    bias_rows,
+    concordance_rows,
+    conversion_rows,
+    failure_rows,
+    floor_rows,
+    prior_rows,
+    subgroup_rows,
+    version_rows,
+)
+from .wording import DASH, extremes, headline, label_of, meaning, number, reasons, short, smallest_margin, typeset
+
+
+def render(
+    tables: Tables,
+    shown: list[Shown],
+    *,
+    title: str,
+    threshold: float,
+    drawn: dict[str, str],
+    worst: dict[str, Any] | None,
+    monitored: list[dict[str, Any]],
+    hidden: int,
+    provenance: list[tuple[str, str]],
+) -> str:
+    """Render the page; every text that comes from data is escaped.
+
+    Parameters
+    ----------
+    drawn : data URI of each figure by name
+    """
+    drift = tables.drift
+    against = drift["against"]
+    groups = {version: rows for version, rows in tables.subgroups.groupby("version")}  # noqa: C416
+    factors = tables.conversion[(tables.conversion["prior"] == against) & (tables.conversion["metric"] == "csa_mm2")]
+    template = templates().get_template("report.html")
+    return template.render(
+        title=title,
+        threshold=f"{threshold:g}",
+        css=style(),
+        dash=DASH,
+        drift=drift,
+        label=label_of(shown, drift["candidate"]["bundle"]),
+        headline=headline(drift, shown),
+        extremes=extremes(drift),
+        first=not drift["priors"] and not drift["offline"],
+        level=number(100 * (1 - drift["alpha"]), 0),
+        inner=number(100 * (1 - 2 * drift["alpha"]), 0),
+        verdict=drift["verdict"],
+        margin=smallest_margin(drift),
+        meaning=meaning(drift),
+        failures=failure_rows(drift, tables.csa),
+        number=number,
+        typeset=typeset,
+        reasons=reasons(drift["verdict"]),
+        criteria=CRITERIA,
+        versions=version_rows(drift, shown),
+        fewer=len(nearest(drift, shown)) < len(shown),
+        against=label_of(shown, against) if against else None,
+        bias=bias_rows(tables.bias[tables.bias["prior"] == against]),
+        conversion=conversion_rows(factors),
+        subgroups=subgroup_rows(groups[drift["candidate"]["bundle"]], groups.get(against)),
+        priors=prior_rows(drift, shown),
+        floors=floor_rows(drift),
+        drawn=drawn,
+        concordance=concordance_rows(agreeing(tables)),
+        worst=worst,
+        monitored=monitored,
+        hidden=hidden,
+        provenance=provenance,
+    )
+
+
+def provenance(drift: dict[str, Any], manifests: list[Manifest]) -> list[tuple[str, str]]:
+    """Rows of the provenance table."""
+    candidate = drift["candidate"]
+    datasets = "; ".join(f"{m.dataset} {m.tag} ({short(m.commit)}), {m.licence}" for m in manifests)
+    return [
+        ("bundle", candidate["bundle"]),
+        ("inference settings", candidate["inference"]),
+        ("ruler", candidate["ruler"]),
+        ("frozen set", candidate["frozen"]),
+        ("datasets", datasets),
+        ("range", drift["range"]),
+        ("margin", f"±{number(drift['margin_mm2'])} mm²"),
+        ("alpha", f"{drift['alpha']:g}"),
+        ("least contrasts", str(drift["min_contrasts"])),
+    ]

@@ -1,0 +1,150 @@
+"""The report: one self-contained page from tables, with its figures beside it."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...base.errors import CordriftError
+from ...base.files import read_csv, read_json, whole_file, write_csv
+from ...base.params import Params
+from ...data.datasets.manifest import Manifest
+from ...measures.kept_masks.layout import restore
+from ...measures.kept_masks.reader import KeptZip, read_kept
+from ...model.segmentation.predictions import Key
+from ...tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
+from .charts import png_bytes
+from .contours import Panel, Source, contour_figure, gallery_figure
+from .drawings import Drawing, Tables, draw, labelled, pairs_of
+from .page import provenance, render
+from .rows import case_rows
+from .wording import short, shown_versions
+from .worst import worst_cases, worst_participant
+
+
+def write_report(
+    folder: Path,
+    tables: Tables,
+    params: Params,
+    manifests: list[Manifest],
+    source: Source,
+    monitored: Path,
+    kept: KeptZip | None,
+    *,
+    anatomy: bool,
+) -> None:
+    """Write ``index.html`` and ``figures/`` into ``folder``.
+
+    Parameters
+    ----------
+    kept : masks of the prior that the headline speaks of, None where they are not at hand
+    anatomy : whether images are shown; without, contours stand alone
+    """
+    shown = shown_versions(tables.drift, params.registration.label)
+    drawings = draw(tables, shown)
+    worst = _worst(tables, source, anatomy=anatomy)
+    if worst:
+        drawings["worst"] = worst.pop("drawing")
+    drawings |= _ten(tables, source, kept, anatomy=anatomy)
+    sources = {}
+    for name, drawing in sorted(drawings.items()):
+        png = png_bytes(drawing.figure)
+        with whole_file(folder / "figures" / f"{name}.png") as part:
+            part.write_bytes(png)
+        write_csv(folder / "figures" / f"{name}.csv", labelled(drawing.table, shown))
+        sources[name] = _embed(png)
+    also, hidden = read_monitored(
+        monitored, tables.drift["candidate"]["bundle"], tables.drift["contrasts"], anatomy=anatomy
+    )
+    page = render(
+        tables,
+        shown,
+        title=params.report.title,
+        threshold=params.segment.threshold,
+        drawn=sources,
+        worst=worst,
+        monitored=also,
+        hidden=hidden,
+        provenance=provenance(tables.drift, manifests),
+    )
+    with whole_file(folder / "index.html") as part:
+        part.write_text(page, encoding="utf-8")
+
+
+def kept_masks(history: Path, digest: str | None) -> KeptZip | None:
+    """Masks of a prior that the stage history left; None where it left none, or, with a warning, none that is whole."""
+    row = next((row for row in read_json(history / "priors.json")["priors"] if row["digest"] == digest), None)
+    if row is None or not row["masks"]:
+        return None
+    try:
+        return read_kept(history / row["folder"] / "masks.zip", row["masks"])
+    except CordriftError as error:  # a contour less is no reason to be without a report
+        print(f"cordrift: warning: contours of {short(row['digest'])} are not drawn: {error}", file=sys.stderr)
+        return None
+
+
+def _worst(tables: Tables, source: Source, *, anatomy: bool) -> dict[str, Any] | None:
+    mine = tables.csa_std[tables.csa_std["version"] == tables.drift["candidate"]["bundle"]]
+    found = worst_participant(tables.agreement, mine)
+    if found is None:
+        return None
+    dataset, participant, session, why = found
+    panels = source.panels(dataset, participant, session, tables.drift["contrasts"])
+    same = (tables.agreement[["dataset", "participant", "session"]] == [dataset, participant, session]).all(axis=1)
+    rows = tables.agreement[same]
+    cases = case_rows(tables.measures, rows, tables.drift["range"], tables.drift["contrasts"])
+    drawing = Drawing(contour_figure(panels, anatomy=anatomy), rows)
+    return {"participant": participant, "why": why, "rows": cases, "drawing": drawing}
+
+
+def _ten(tables: Tables, source: Source, kept: KeptZip | None, *, anatomy: bool) -> dict[str, Drawing]:
+    """The worst cases, with the contours of both versions where the earlier one's masks are at hand."""
+    cases = worst_cases(tables.agreement, pairs_of(tables) if tables.drift["against"] else None)
+    panels: list[Panel] = []
+    for case in cases:
+        title = f"{case.key[1]} {case.key[2]}".strip() + f"\n{case.key[3]}: {case.why}".replace(", new", "\nnew")
+        panel = source.panel(case.key, title, _before(kept, case.key))
+        panels += [panel] if panel else []
+    if not panels:
+        return {}
+    table = pd.DataFrame(
+        [[*case.key, case.why] for case in cases], columns=["dataset", "participant", "session", "contrast", "why"]
+    )
+    return {"worst_ten": Drawing(gallery_figure(panels, anatomy=anatomy), table)}
+
+
+def _before(kept: KeptZip | None, key: Key) -> Any:
+    for case in kept.index.cases if kept else []:
+        if (case.dataset, case.participant, case.session, case.contrast) == key and "binary" in case.masks:
+            mask = case.masks["binary"]
+            return restore(mask, kept.files[mask.file]) if kept else None
+    return None
+
+
+def read_monitored(
+    root: Path, bundle: str, contrasts: Sequence[str], *, anatomy: bool
+) -> tuple[list[dict[str, Any]], int]:
+    """Read what ``cordrift monitor`` left for this bundle, and count what it left for others."""
+    also, hidden = [], 0
+    for folder in sorted(path.parent for path in root.glob("*/summary.json")):
+        summary = read_json(folder / "summary.json")
+        if summary["bundle"] != bundle:
+            hidden += 1
+            continue
+        measures = read_csv(folder / "measures.csv", text=MEASURES_TEXT)
+        agreement = read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT)
+        rows = case_rows(measures, agreement, str(summary["range"]), contrasts)
+        images = [
+            {"name": path.stem, "src": _embed(path.read_bytes())} for path in sorted(folder.glob("*.png")) if anatomy
+        ]
+        also.append({"profile": folder.name, "rows": rows, "images": images})
+    return also, hidden
+
+
+def _embed(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,0 +1,87 @@
+"""Params, registry, pins and the MLflow store of a workspace, as the stages will find them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...base.errors import CordriftError
+from ...base.params import Params
+from ...data.clones.addresses import source_of
+from ...data.datasets.manifest import Manifest, read_manifest
+from ...data.datasets.registry import (
+    FROZEN,
+    PERSONS,
+    REGISTRY,
+    entry,
+    load_registry,
+    pinned,
+    read_frozen,
+    read_persons,
+)
+from ...store import location as places
+from ...store.client import open_store
+from .check import Check
+
+
+def profile(workspace: Path, params: Params) -> Iterator[Check]:
+    """Of which file of ``params/`` the params are a copy, or that they hold edits."""
+    current = (workspace / "params.yaml").read_bytes()
+    same = [path.stem for path in sorted((workspace / "params").glob("*.yaml")) if path.read_bytes() == current]
+    found = f"profile {params.profile!r}, " + (f"as params/{same[0]}.yaml" if same else "with edits of its own")
+    yield Check("params", "ok", found)
+
+
+def registry(workspace: Path, params: Params) -> Iterator[Check]:
+    """The registry, the tables beside it, and whether each dataset that is used is pinned and can be asked."""
+    known = load_registry(workspace / REGISTRY)
+    frozen = read_frozen(workspace / FROZEN)
+    persons = read_persons(workspace / PERSONS)
+    found = f"{len(known.datasets)} datasets, {len(frozen)} frozen participants, {len(set(persons.values()))} persons"
+    yield Check("registry", "ok", f"{found} under several ids")
+    used = dict.fromkeys([*params.fetch.datasets, *params.prepare.datasets, *params.segment.datasets])
+    for name in used:
+        yield _dataset(workspace, name, params)
+
+
+def _dataset(workspace: Path, name: str, params: Params) -> Check:
+    label = f"dataset {name}"
+    try:
+        dataset = entry(load_registry(workspace / REGISTRY), name)
+        commit = pinned(name, dataset)
+    except CordriftError as error:
+        return Check(label, "problem", str(error))
+    if name not in params.fetch.datasets:
+        return Check(label, "problem", "used, but not fetched", f"add {name} to fetch.datasets in params.yaml")
+    manifest = fetched(workspace, name)
+    here = manifest is not None and manifest.commit == commit
+    at = f"{dataset.tag} ({commit[:12]}), " + ("fetched" if here else "not fetched yet")
+    try:
+        # A path in the registry is relative to the workspace.
+        source_of(dataset.url if ":" in dataset.url else str(workspace / dataset.url))
+    except CordriftError as error:
+        return Check(label, "warning" if here else "problem", f"{at}; {error}")
+    return Check(label, "ok", at)
+
+
+def fetched(workspace: Path, name: str) -> Manifest | None:
+    """The manifest of a dataset, None when it was not fetched or cannot be read (fetch writes it anew)."""
+    path = workspace / "data/fetch" / f"{name}.json"
+    try:
+        return read_manifest(path) if path.is_file() else None
+    except CordriftError:
+        return None
+
+
+def store(workspace: Path, params: Params) -> Iterator[Check]:
+    """The MLflow store: reachable, not moved, how many versions of this profile's model; none is made by looking."""
+    location = places.find(workspace)
+    if location.database is None and params.history.offline:
+        yield Check("MLflow", "ok", f"{location.name}, not asked: history.offline is true")
+        return
+    places.check(location)
+    if location.database is not None and not location.database.exists():
+        yield Check("MLflow", "ok", f"no store at {location.name} yet; the first `dvc repro` makes it")
+        return
+    versions = open_store(params.registration.model, workspace).versions()
+    yield Check("MLflow", "ok", f"{location.name}, {params.registration.model} has {len(versions)} versions")

@@ -1,0 +1,106 @@
+"""Programs and packages: which versions are here, against those that were tested and those that params name."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ...data.clones.programs import call
+from .check import Check
+
+SETUP = "run `make setup`, which installs what constraints.txt lists"
+#: Packages that a sentence names before it counts the others.
+_NAMED = 3
+
+
+def installed(name: str) -> str | None:
+    """Version of an installed package, None where there is none."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def python() -> Iterator[Check]:
+    """The interpreter, against the one version that everything is tested with."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    fits = sys.version_info[:2] == (3, 11)
+    yield Check("Python", "ok" if fits else "warning", found, "" if fits else "use Python 3.11; see `make setup`")
+
+
+def required() -> set[str]:
+    """Names of the packages without which cordrift does not run."""
+    needed = importlib.metadata.requires("cordrift") or []
+    return {re.split(r"[^A-Za-z0-9._-]", name)[0].lower() for name in needed if "extra ==" not in name}
+
+
+def packages(constraints: Path) -> Iterator[Check]:
+    """Installed versions against ``constraints.txt``; a pinned package that is absent matters if cordrift needs it."""
+    absent = sorted(name for name in required() if installed(name) is None)
+    if absent:
+        yield Check("packages", "problem", f"not installed: {', '.join(absent)}", SETUP)
+    if not constraints.is_file():
+        yield Check("versions", "ok", f"{constraints.name} is not in this folder: nothing to compare with")
+        return
+    pins = dict(line.split("==") for line in constraints.read_text(encoding="utf-8").split() if "==" in line)
+    found = {name: installed(name) for name in pins}
+    here = {name: version for name, version in found.items() if version is not None}
+    other = sorted(name for name, version in here.items() if version.split("+")[0] != pins[name])
+    if other:
+        named = ", ".join(f"{name} {here[name]} (not {pins[name]})" for name in other[:_NAMED])
+        more = f" and {len(other) - _NAMED} more" if len(other) > _NAMED else ""
+        yield Check("versions", "warning", f"{len(other)} of {len(here)} packages differ: {named}{more}", SETUP)
+    else:
+        yield Check("versions", "ok", f"{len(here)} packages as {constraints.name} pins them")
+
+
+def pinned_libraries(expected: Mapping[str, str]) -> Iterator[Check]:
+    """Versions that decide the weights (``train.versions``), as `train` itself will demand them."""
+    for name, wanted in sorted(expected.items()):
+        found = installed(name)
+        if found is not None and found.split("+")[0] == wanted:
+            yield Check(name, "ok", f"{found}, as train.versions names it")
+        else:
+            advice = f"{SETUP}; or change train.versions, and the model is retrained"
+            yield Check(name, "problem", f"{found or 'not installed'}, but train.versions names {wanted}", advice)
+
+
+def git() -> Iterator[Check]:
+    """Git itself, and who it says is committing; cordrift lends an identity where there is none."""
+    path = shutil.which("git")
+    if path is None:
+        yield Check("git", "problem", "not found on the search path", "install git from your system's packages")
+        return
+    yield Check("git", "ok", call(["git", "version"]).stdout.decode(errors="replace").strip())
+    # Asked without cordrift's own environment, which always has an answer.
+    asked = [_plain([path, "config", "--get", key]) for key in ("user.name", "user.email")]
+    if all(asked):
+        yield Check("git identity", "ok", f"{asked[0]} <{asked[1]}>")
+    else:
+        advice = "for commits of your own: `git config --global user.name NAME`, and the same with user.email"
+        yield Check("git identity", "ok", "none set; cordrift lends one to its clones", advice)
+
+
+def _plain(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def annex() -> Iterator[Check]:
+    """git-annex and DataLad, both of which fetch needs."""
+    answer = call(["git-annex", "version", "--raw"])
+    version = answer.stdout.decode(errors="replace").strip()
+    if answer.returncode:
+        yield Check("git-annex", "problem", f"it does not start (exit status {answer.returncode})", SETUP)
+    else:
+        yield Check("git-annex", "ok", version)
+    beside = shutil.which("datalad", path=str(Path(sys.executable).parent)) or shutil.which("datalad")
+    found = installed("datalad")
+    if beside and found:
+        yield Check("DataLad", "ok", found)
+    else:
+        yield Check("DataLad", "problem", "its program is not beside Python nor on the search path", SETUP)

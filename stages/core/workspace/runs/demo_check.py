@@ -1,0 +1,97 @@
+"""The figures that a demo must reach, printed with what was expected. Undefined is not reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ...base.files import read_csv, read_json
+
+#: What v2 must reach: mean Dice over all frozen images, each contrast, each real contrast that has a reference.
+LEAST_MEAN, LEAST_CONTRAST, LEAST_REAL, GOAL_REAL = 0.93, 0.88, 0.80, 0.90
+#: How much lower v1's Dice must be on contrasts it has not seen: than on those seen, and than v2's.
+UNSEEN_GAP = 0.05
+SEEN_BY_V1 = {"T1w", "T2w", "T2star"}
+
+
+class Figure(NamedTuple):
+    """What was found, whether that is good, and what was expected."""
+
+    found: str
+    good: bool
+    expected: str
+
+
+def show(figures: Iterable[Figure]) -> bool:
+    """Print every figure with what was expected; returns whether all are good."""
+    rows = list(figures)
+    for found, good, expected in rows:
+        print(f"{'ok    ' if good else 'FAILED'}  {found}  (expected {expected})")
+    return all(good for _, good, _ in rows)
+
+
+def loop_figures(work: Path, aliases: Sequence[str]) -> list[Figure]:
+    """Whether the loop closed, however well the model segments; ``aliases`` are those of v2 in MLflow."""
+    dice = read_csv(work / "reports/measure/agreement.csv", text=("contrast", "participant"))["dice"]
+    version = read_json(work / "reports/register/receipt.json")["version"]
+    drift = read_json(work / "reports/compare/drift.json")
+    verdict, priors = drift["verdict"], drift["priors"]
+    compared = len(priors) == 1 and priors[0]["comparable"] and priors[0]["pooled"]["n"] >= 1
+    promoted = version == "2" and {"anchor", "champion"} <= set(aliases)
+    said = f"v2 against v1: drift {verdict['drift']}, quality {verdict['quality']}"
+    return [
+        Figure(f"v2 measured: mean Dice {dice.mean():.3f} of {dice.count()} images", bool(dice.count()), "at least 1"),
+        Figure(f"MLflow version {version}, {', '.join(aliases)}", promoted, "2, anchor, champion: promoted"),
+        Figure(said, not verdict["passed"], "not equivalent with so few participants"),
+        Figure(
+            f"v2 compared with {len(priors)} prior", compared, f"1, with what both measured; else delete {work.name}"
+        ),
+        Figure("the drift report", (work / "reports/report/index.html").is_file(), "there"),
+    ]
+
+
+def dice_figures(work: Path, dice_v1: dict[str, float]) -> list[Figure]:
+    """How well v2 segments the frozen images of six contrasts, and how much better than v1 what v1 never saw."""
+    table = read_csv(work / "reports/measure/agreement.csv", text=("contrast", "participant"))
+    people = int(table["participant"].nunique())
+    complete = people >= 6 and bool((table.groupby("contrast")["participant"].nunique() == people).all())
+    failed = int(table["dice"].isna().sum() + (table["dice"] == 0).sum())
+    dice = {str(name): float(rows.mean(skipna=False)) for name, rows in table.groupby("contrast")["dice"]}
+    mean = float(table["dice"].mean(skipna=False))
+    compared = {prior["pooled"]["n"] for prior in read_json(work / "reports/compare/drift.json")["priors"]}
+    everyone = f"frozen participants {people}, contrasts {len(dice)}"
+    figures = [
+        Figure(everyone, complete and len(dice) == 6, "at least 6, all in 6"),
+        Figure("all of them compared with v1", compared == {people}, f"{people}"),
+        Figure(f"v2 failed on {failed} of {len(table)} images", failed == 0, "0"),
+        Figure(f"v2 mean Dice {mean:.3f}", mean >= LEAST_MEAN, f"at least {LEAST_MEAN}"),
+    ]
+    for name, value in sorted(dice.items()):
+        found = f"v2 Dice {name} {value:.3f} (v1 {dice_v1.get(name, float('nan')):.3f})"
+        figures.append(Figure(found, value >= LEAST_CONTRAST, f"at least {LEAST_CONTRAST}"))
+    seen, unseen = (mean_of(dice_v1, names) for names in (SEEN_BY_V1, set(dice) - SEEN_BY_V1))
+    gain = mean_of(dice, set(dice) - SEEN_BY_V1) - unseen
+    for what, gap in (
+        (f"v1 {seen:.3f} on contrasts seen, unseen lower by", seen - unseen),
+        ("v2 there higher by", gain),
+    ):
+        figures.append(Figure(f"{what} {gap:.3f}", gap >= UNSEEN_GAP, f"at least {UNSEEN_GAP}"))
+    return figures
+
+
+def real_figures(work: Path) -> list[Figure]:
+    """How well v2 segments the real participant, in each contrast that has a reference."""
+    real = read_csv(work / "data/monitored/real-cord/agreement.csv", text=("contrast", "flags"))
+    figures = []
+    for name, value in real.loc[real["flags"] != "no_reference", ["contrast", "dice"]].itertuples(index=False):
+        goal = "" if value >= GOAL_REAL else f"; the goal of {GOAL_REAL} is not reached"
+        found = f"v2 Dice on real {name} {value:.3f}{goal}"
+        figures.append(Figure(found, value >= LEAST_REAL, f"at least {LEAST_REAL}"))
+    return figures
+
+
+def mean_of(dice: dict[str, float], names: set[str]) -> float:
+    """Mean over contrasts, undefined when one of them is."""
+    values = [dice.get(name, float("nan")) for name in sorted(names)]
+    return sum(values) / len(values) if values else float("nan")

@@ -1,0 +1,97 @@
+"""Workspaces: a folder in which DVC runs the pipeline. Scratch ones keep a lab's outputs and store untouched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import CordriftError
+from ...base.files import whole_file
+from ...model.bundle.revision import REVISION, code_revision
+from .yaml_edit import edit_yaml
+
+#: What a workspace needs of the checkout that it is made from. Outputs, caches and stores are not among it.
+COPIED = ("dvc.yaml", ".dvcignore", "params", "stages", "data/datasets.yaml", "data/frozen.csv", "data/persons.csv")
+#: DVC in a scratch workspace: no git there, and no call home.
+DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
+
+
+def make(source: Path, folder: Path, profile: str) -> None:
+    """Make or refresh a scratch workspace of ``source`` in ``folder`` with ``profile`` as its params.
+
+    Addresses in the registry that are paths relative to ``source`` are rewritten to lead to the same place.
+    Outputs of an earlier run in ``folder`` stay, so that DVC resumes.
+
+    Raises
+    ------
+    CordriftError
+        ``source`` is not a checkout or workspace of cordrift, or has no such profile.
+    """
+    if not (source / "dvc.yaml").is_file():
+        raise CordriftError(f"{source.resolve()} has no dvc.yaml: run this in a checkout of cordrift.")
+    chosen = profile_file(source, profile)
+    for name in COPIED:
+        origin, target = source / name, folder / name
+        if origin.is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(origin, target, ignore=shutil.ignore_patterns("__pycache__"))
+        elif origin.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(origin, target)
+    for name in ("data/monitored", "data/seeds"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(chosen, folder / "params.yaml")
+    (folder / ".dvc").mkdir(exist_ok=True)
+    with whole_file(folder / ".dvc/config") as part:
+        part.write_text(DVC_CONFIG, encoding="utf-8")
+    edit_yaml(folder / "data/datasets.yaml", lambda registry: _relocate(registry, source, folder))
+
+
+def profile_file(root: Path, profile: str) -> Path:
+    """Return the file of a profile, or say which there are."""
+    known = {path.stem: path for path in sorted((root / "params").glob("*.yaml"))}
+    if profile not in known:
+        raise CordriftError(f"There is no profile {profile!r} in {root / 'params'}; there are {', '.join(known)}.")
+    return known[profile]
+
+
+def _relocate(registry: Any, source: Path, folder: Path) -> None:
+    for entry in registry["datasets"].values():
+        # every address that is not a path holds a colon (https://, ssh://, user@host:folder)
+        if ":" not in entry["url"] and not Path(entry["url"]).is_absolute():
+            entry["url"] = os.path.relpath(source / entry["url"], folder)
+
+
+def dvc_environment(**more: str) -> dict[str, str]:
+    """Return the environment for DVC and the stages it starts: this Python first, the code's revision, quiet."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    # PYTHONSAFEPATH would take the workspace's own copy of stages off the path: it is what DVC has hashed.
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}
+    return {**kept, "PATH": path, REVISION: code_revision(), "OMP_WAIT_POLICY": "PASSIVE", **more}
+
+
+def command(folder: Path, module: str, *words: str) -> int:
+    """Run a command of cordrift in a workspace, with the workspace's own code; returns its exit status."""
+    line = [sys.executable, "-m", f"stages.{module}", *words]
+    return subprocess.run(line, cwd=folder, env=dvc_environment(), check=False).returncode
+
+
+def dvc(folder: Path, *words: str, **environment: str) -> None:
+    """Run a DVC command in a workspace, its output shown as it comes.
+
+    Raises
+    ------
+    CordriftError
+        It failed; its own output said why.
+    """
+    command = [sys.executable, "-m", "dvc", *words]
+    done = subprocess.run(command, cwd=folder, env=dvc_environment(**environment), check=False)
+    if done.returncode:
+        raise CordriftError(
+            f"`dvc {' '.join(words)}` failed in {folder} (exit status {done.returncode}); the lines above say why. "
+            f"Mend it and run the same command again: what is finished is kept."
+        )
