@@ -13,7 +13,7 @@ from .core.drift.rule.protocol import FILE, Protocol, items
 from .core.measures.morphometry.levels import range_name
 from .core.store.bundle_files import bundle_digest
 from .core.store.client import open_store
-from .core.store.declaration import declare
+from .core.store.judges import declare
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from .core.base.errors import run
 from .core.base.files import write_csv
 from .core.model.lineage.difference import difference, table
 from .core.model.lineage.text import lines
-from .core.store.training_sources import find_training_data
+from .core.store.training_data import find_training_data
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

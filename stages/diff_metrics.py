@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .core.base.errors import CordriftError, run
 from .core.base.files import read_json
-from .core.drift.record.metrics_difference import metrics_difference
+from .core.drift.record.metrics import metrics_difference
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,12 +9,13 @@ from .core.base.files import read_csv, whole_folder, write_csv, write_json
 from .core.base.params import load_params
 from .core.data.datasets.manifest import read_manifest
 from .core.drift.judgement.decision import plain
-from .core.drift.versions.version import range_csa
-from .core.measures.cohort.variants import run_variants, runner_floor, seed_floor, some_cases, variants
+from .core.drift.statistics.seeds import seed_floor
+from .core.measures.cohort.variants import run_variants, runner_floor, some_cases, variants
 from .core.measures.morphometry.levels import range_name
 from .core.model.bundle import content as bundle
 from .core.model.segmentation.predictor import Predictor
 from .core.tables.columns import MEASURES_TEXT
+from .core.tables.monitored import range_csa
 
 PACKAGE, MEASURED = Path("data/package"), Path("reports/measure")
 

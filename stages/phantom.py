@@ -7,12 +7,13 @@ from pathlib import Path
 
 from .core.base.errors import run
 from .core.data.clones import annex
-from .core.data.datasets.registry import REGISTRY, load_registry, pin
+from .core.data.datasets.registry import REGISTRY, load_registry
 from .core.phantom.acquisition.contrasts import CONTRASTS, SIX
 from .core.phantom.anatomy.pathology import JOIN, PATHOLOGIES
 from .core.phantom.dataset.cohort import COHORTS, last_revision
 from .core.phantom.dataset.order import order
 from .core.phantom.dataset.publish import publish
+from .core.workspace.runs.pin import pin
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,7 +6,8 @@ import argparse
 
 from .core.base.errors import run
 from .core.data.clones.annex import commit_of
-from .core.data.datasets.registry import REGISTRY, entry, load_registry, pin
+from .core.data.datasets.registry import REGISTRY, entry, load_registry
+from .core.workspace.runs.pin import pin
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -18,7 +18,7 @@ from .core.base.errors import run
 from .core.data.clones.programs import user_name
 from .core.release.github.repository import open_repository
 from .core.release.jobs import commands as jobs
-from .core.release.jobs.promotions import accept
+from .core.release.jobs.history import accept
 
 #: Whose test datasets a release is judged on, where neither the option nor CORDRIFT_PROFILE says so.
 PROFILE = "spine-generic"

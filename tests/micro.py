@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.core.data.datasets.registry import REGISTRY, pin
+from stages.core.data.datasets.registry import REGISTRY
 from stages.core.phantom.dataset.publish import publish
+from stages.core.workspace.runs.pin import pin
 from stages.core.workspace.runs.workspace import make
 from stages.core.workspace.runs.yaml_edit import edit_yaml
 

@@ -9,7 +9,7 @@ import pytest
 from stages import diff_metrics
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import write_json
-from stages.core.drift.record.metrics_difference import metrics_difference
+from stages.core.drift.record.metrics import metrics_difference
 
 OLD = {"candidate": {"dice_mean": 0.9, "n": 6, "hd95_mm": 1.5}, "passed": 0}
 NEW = {"candidate": {"dice_mean": 0.925, "n": 4}, "passed": 1, "bias": {"contrasts": {"T1w": -0.5}}}

@@ -19,9 +19,10 @@ from stages.core.drift.statistics.bias import bias_of_contrast, pair, pooled_bia
 from stages.core.drift.statistics.csa_std import csa_std, summarise
 from stages.core.drift.statistics.quality import quality
 from stages.core.drift.versions.folders import read_version
-from stages.core.drift.versions.version import Series, Version, range_csa
+from stages.core.drift.versions.version import Series, Version
 from stages.core.measures.morphometry.table import as_table
 from stages.core.tables.columns import AGREEMENT
+from stages.core.tables.monitored import range_csa
 
 CONTRASTS = ["T1w", "T2w", "T2star", "MTon", "MToff", "DWI"]
 RULE = Compare(

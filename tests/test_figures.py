@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from stages.core.drift.statistics.bias import t_interval
-from stages.core.reports.drift_report.charts import Shown, csa_std_figure
+from stages.core.reports.drift_report.charts import csa_std_figure
 from stages.core.reports.drift_report.difference_charts import bias_figure, subgroup_figure
+from stages.core.reports.drift_report.wording import Shown
 
 
 def test_the_bias_has_both_intervals_of_the_rule() -> None:

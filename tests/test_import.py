@@ -15,10 +15,11 @@ from stages import history, import_release, promote, register
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json
 from stages.core.drift.versions.folders import read_priors
-from stages.core.drift.versions.version import Series, marks, range_csa
+from stages.core.drift.versions.version import Series, marks
 from stages.core.measures.cohort.published_tables import read_release
 from stages.core.store.client import Version, open_store
 from stages.core.tables.columns import AGREEMENT, MEASURES
+from stages.core.tables.monitored import range_csa
 
 EXAMPLE = ROOT.parent / "shared/legacy-release/example.csv"
 COLUMNS = ["Timestamp", "SCT Version", "Filename", "Slice (I->S)", "VertLevel", "DistancePMJ", "MEAN(area)"]

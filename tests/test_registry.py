@@ -10,10 +10,11 @@ import yaml
 from data_factory import ROOT, entry
 
 from stages.core.base.errors import CordriftError
-from stages.core.data.datasets.registry import Frozen, load_registry, pin, pinned, read_frozen
+from stages.core.data.datasets.registry import Frozen, load_registry, pinned, read_frozen
 from stages.core.data.datasets.registry import entry as find
 from stages.core.phantom.dataset.cohort import frozen_participants
 from stages.core.phantom.dataset.publish import paths_of
+from stages.core.workspace.runs.pin import pin
 
 COMMIT = "0123456789" * 4
 

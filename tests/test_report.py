@@ -21,11 +21,12 @@ from stages.core.data.datasets.manifest import read_manifest
 from stages.core.images.volumes import Volume
 from stages.core.measures.kept_masks.writer import keep_masks
 from stages.core.model.segmentation.predictions import read_shards
-from stages.core.reports.drift_report.charts import Shown, colours, png_bytes
+from stages.core.pages.canvas import png_bytes
+from stages.core.reports.drift_report.charts import colours
 from stages.core.reports.drift_report.contours import Panel, contour_figure, gallery_figure
 from stages.core.reports.drift_report.drawings import nearest
 from stages.core.reports.drift_report.rows import in_floors
-from stages.core.reports.drift_report.wording import headline, meaning, number, shown_versions, smallest_margin
+from stages.core.reports.drift_report.wording import Shown, headline, meaning, number, shown_versions, smallest_margin
 from stages.core.reports.drift_report.worst import worst_cases
 from stages.core.store.record import Artifact
 

@@ -11,8 +11,7 @@ from scipy import stats
 from test_drift import CONTRASTS, FLAT, RULE, SERIES, older, version
 
 from stages.core.drift.judgement.comparison import Prior, compare
-from stages.core.drift.statistics.bias import t_interval
-from stages.core.drift.statistics.bootstrap import mean_interval
+from stages.core.drift.statistics.bias import mean_interval, t_interval
 from stages.core.drift.statistics.subgroups import UNKNOWN, age_band, groups
 
 

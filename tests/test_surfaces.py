@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from stages.core.measures.cohort.surfaces import Mask, surface_distances
+from stages.core.measures.cohort.agreement import Mask, surface_distances
 
 SPACING = st.tuples(*[st.sampled_from([0.35, 0.5, 0.84375, 1.0, 5.0])] * 3)
 MASKS = arrays.arrays(bool, (6, 5, 4))

@@ -19,8 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from stages.core.base.params import Compare  # noqa: E402
 from stages.core.drift.judgement.verdict import DRIFT, judge_drift, worst  # noqa: E402
-from stages.core.drift.statistics.bias import t_interval  # noqa: E402
-from stages.core.drift.statistics.bootstrap import mean_interval  # noqa: E402
+from stages.core.drift.statistics.bias import mean_interval, t_interval  # noqa: E402
 from stages.core.drift.statistics.concordance import limits_of_agreement, lin, slope  # noqa: E402
 
 #: SD of paired differences, mm2, and the size of the literature's frozen set.

@@ -19,8 +19,9 @@ from actions.results import Run  # noqa: E402
 from github_api import GitHubServer  # noqa: E402
 from lab import Lab, commit_all, make_lab  # noqa: E402
 
-from stages.core.data.datasets.registry import REGISTRY, pin  # noqa: E402
+from stages.core.data.datasets.registry import REGISTRY  # noqa: E402
 from stages.core.phantom.dataset.publish import publish  # noqa: E402
+from stages.core.workspace.runs.pin import pin  # noqa: E402
 
 
 def play(lab: Lab) -> Iterator[tuple[str, Run, set[str]]]:

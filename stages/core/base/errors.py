@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -28,3 +29,14 @@ def run(main: Callable[[], None]) -> None:
     except CordriftError as error:
         print(f"cordrift: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def redact(text: str) -> str:
+    """Return ``text`` without the credentials and query strings of the addresses in it.
+
+    >>> redact("no answer from https://bob:secret@mlflow.lab.org/api?token=1 yet")
+    'no answer from https://mlflow.lab.org/api yet'
+    """
+    # Greedy up to the last @: a password may hold @ or / itself.
+    text = re.sub(r"(\w://)[^\s'\"]*@", r"\1", text)
+    return re.sub(r"(\w://[^\s'\"?]*)\?[^\s'\"]*", r"\1", text)

@@ -8,8 +8,8 @@ from pathlib import Path
 from ..base.errors import CordriftError
 from ..base.files import write_csv, write_json
 from ..drift.statistics.csa_std import csa_std, summarise
-from ..drift.versions.version import range_csa
 from ..measures.cohort.published_tables import CONTRASTS, Imported
+from ..tables.monitored import range_csa
 from .bundle_files import version_identity
 from .client import Store, Version
 from .record import Artifact

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..base.errors import CordriftError
+from ..base.errors import CordriftError, redact
 
 #: Experiment tag that holds the folder in which its artifact paths were made.
 ROOT_TAG = "cordrift.root"
@@ -41,17 +40,6 @@ class Location:
     def name(self) -> str:
         """The store in words that may be printed."""
         return str(self.database) if self.database else redact(self.uri)
-
-
-def redact(text: str) -> str:
-    """Return ``text`` without the credentials and query strings of the addresses in it.
-
-    >>> redact("no answer from https://bob:secret@mlflow.lab.org/api?token=1 yet")
-    'no answer from https://mlflow.lab.org/api yet'
-    """
-    # Greedy up to the last @: a password may hold @ or / itself.
-    text = re.sub(r"(\w://)[^\s'\"]*@", r"\1", text)
-    return re.sub(r"(\w://[^\s'\"?]*)\?[^\s'\"]*", r"\1", text)
 
 
 def find(workspace: Path = Path()) -> Location:

@@ -23,6 +23,7 @@ from ..base.params import Segment
 from ..data.datasets.manifest import CLONES, read_manifest
 from ..measures.kept_masks.writer import keep_masks
 from ..measures.kept_masks.zips import pack
+from ..model.lineage.manifest import training_params
 from ..model.segmentation.predictions import read_shards
 from .bundle_files import MASKS, MEASURES, PACKAGE, SERIES, bundle_digest
 from .judges import remembered
@@ -162,20 +163,6 @@ def trainings() -> list[tuple[int, dict[str, str], list[dict[str, float]]]]:
         progress = [{str(key): float(value) for key, value in row.items()} for row in table.to_dict("records")]
         out.append((int(fold), training_params(provenance[str(fold)]), progress))
     return out
-
-
-def training_params(training: Mapping[str, Any]) -> dict[str, str]:
-    """Flatten the settings and the data of a ``training.json`` to params (``optimiser.name``: ``AdamW``)."""
-    kept = {"train": training.get("settings", {}), "data": training.get("data", {})}
-    return {key: str(value) for key, value in _flat("", kept) if key != "train.folds"}
-
-
-def _flat(prefix: str, value: object) -> Iterable[tuple[str, object]]:
-    if isinstance(value, Mapping):
-        for key in sorted(value):
-            yield from _flat(f"{prefix}.{key}" if prefix else str(key), value[key])
-    else:
-        yield prefix, value
 
 
 def _metrics(root: Path, digest: str, summary: Mapping[str, Any]) -> dict[str, float]:

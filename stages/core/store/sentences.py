@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from ..base.environment import environment
-from ..base.errors import CordriftError
-from .location import Location, redact
+from ..base.errors import CordriftError, redact
+from .location import Location
 
 #: Silence and privacy: no telemetry, no progress bars, no addresses (with credentials) on the terminal.
 ENVIRONMENT = {

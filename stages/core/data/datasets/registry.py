@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
 from ...base.errors import CordriftError, did_you_mean
 from ...base.files import SCHEMA, read_csv
 from ...base.params import Block, Name, load_yaml, validate
-from ...workspace.runs.yaml_edit import edit_yaml
 
 REGISTRY = Path("data/datasets.yaml")
 FROZEN = Path("data/frozen.csv")
@@ -117,22 +116,6 @@ def pinned(name: str, dataset: Dataset, path: Path = REGISTRY) -> str:
             way = f"run the command that makes {dataset.url} (`cordrift phantom`, `cordrift monitor`): it pins it here"
         raise CordriftError(f"{path}: dataset {name!r} has no commit yet; {way}.")
     return dataset.commit
-
-
-def pin(path: Path, dataset: str, tag: str, commit: str) -> None:
-    """Write a tag and commit into a registry entry; comments and the order of everything else stay.
-
-    Raises
-    ------
-    CordriftError
-        The registry is missing or faulty, has no such entry, or would be faulty with this pin. It is not changed.
-    """
-    entry(load_registry(path), dataset, path)
-
-    def change(registry: Any) -> None:
-        registry["datasets"][dataset].update(tag=tag, commit=commit)
-
-    edit_yaml(path, change, load_registry)
 
 
 def read_frozen(path: Path) -> list[Frozen]:

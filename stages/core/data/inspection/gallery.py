@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ...base.errors import CordriftError
 from ...images.volumes import Volume, read
+from ...pages.canvas import new_figure, png_bytes
 from ...pages.templates import style, templates
-from ...reports.drift_report.charts import new_figure, png_bytes
 from ..datasets.findings import Finding
 from ..datasets.manifest import CLONES, Manifest, ManifestCase
 from .catalogue import MEANING

@@ -9,8 +9,17 @@ import numpy as np
 import pandas as pd
 
 from ...base.params import Compare
-from ..statistics.bias import POOLED, Bias, atrophy_months, bias_of_contrast, pair, person_means, pooled_bias
-from ..statistics.bootstrap import mean_interval
+from ...tables.monitored import CASE, range_csa
+from ..statistics.bias import (
+    POOLED,
+    Bias,
+    atrophy_months,
+    bias_of_contrast,
+    mean_interval,
+    pair,
+    person_means,
+    pooled_bias,
+)
 from ..statistics.concordance import COLUMNS as CONCORDANCE
 from ..statistics.concordance import concordance_table
 from ..statistics.contrast_pairs import contrast_pairs
@@ -18,7 +27,7 @@ from ..statistics.conversion import COLUMNS, conversion_factors
 from ..statistics.csa_std import csa_std, summarise
 from ..statistics.quality import ALL, quality
 from ..statistics.subgroups import ATTRIBUTES, groups, subgroups
-from ..versions.version import CASE, REFERENCE, Series, Version, marks, obstacle, range_csa, remark
+from ..versions.version import REFERENCE, Series, Version, marks, obstacle, remark
 from .decision import JUDGES, Judge, decide, incomplete, plain
 from .verdict import Scores, judge_drift, judge_quality, scores
 

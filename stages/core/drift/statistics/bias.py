@@ -9,7 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from ..versions.version import CASE
+from ...tables.monitored import CASE
+
+#: From this n on: with six values bootstrap intervals cover 86 % instead of 95 %.
+LEAST = 30
+RESAMPLES = 9999
+#: The same values give the same interval.
+SEED = 1
 
 #: Name of the row that pools the contrasts.
 POOLED = "pooled"
@@ -110,3 +116,15 @@ def _bias(pairs: pd.DataFrame, min_contrasts: int, alpha: float) -> Bias:
         ci_high_mm2=high,
         dropped=len(people) - n,
     )
+
+
+def mean_interval(values: NDArray[np.float64], alpha: float) -> tuple[float, float]:
+    """Two-sided (1 - alpha) interval of the mean: BCa bootstrap (Efron 1987, doi:10.1080/01621459.1987.10478410) from
+    ``LEAST`` values on, a t-interval below; NaN below two values, one point where they do not vary."""
+    if len(values) < LEAST or not np.ptp(values) > 0:
+        return t_interval(values, alpha)
+    found = stats.bootstrap(
+        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=1.0 - alpha, method="BCa",
+        rng=np.random.default_rng(SEED), axis=-1,
+    ).confidence_interval  # fmt: skip
+    return float(found.low), float(found.high)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ...tables.columns import METRICS
-from ..versions.version import CASE, KIND
+from ...tables.monitored import CASE, KIND
 from .bias import PERSON, POOLED, t_interval
 
 #: Metrics that a factor makes sense for: sizes and ratios above 0. Angles are not multiplied.

@@ -9,11 +9,6 @@ import pandas as pd
 
 #: Name of the ground truth where a version's digest stands.
 REFERENCE = "reference"
-#: The monitored series: predictions binarised on the native grid.
-KIND = "binary"
-CASE = ["dataset", "participant", "session", "contrast"]
-#: Flags of a range row whose mask is missing or empty: a failure of the model, not a measurement.
-FAILURES = ("failed", "empty_mask")
 
 
 @dataclass(frozen=True)
@@ -69,21 +64,3 @@ def marks(candidate: Series, prior: Series) -> dict[str, str]:
 def remark(candidate: Series, prior: Series) -> str:
     """Say what else differs between two comparable versions, or return an empty string."""
     return "Its inference settings differ from the candidate's." if prior.inference != candidate.inference else ""
-
-
-def range_csa(measures: pd.DataFrame, source: str, range_name: str) -> pd.DataFrame:
-    """Return the CSA of every case at the monitored range, sorted; columns CASE, csa_mm2, failed.
-
-    Parameters
-    ----------
-    source : ``prediction`` or ``reference``
-    """
-    chosen = measures[
-        (measures["scope"] == "range")
-        & (measures["levels"] == range_name)
-        & (measures["source"] == source)
-        & (measures["kind"] == KIND)
-    ]
-    failed = [bool(set(str(flags).split(";")) & set(FAILURES)) for flags in chosen["flags"]]
-    table = chosen[[*CASE, "csa_mm2"]].assign(failed=failed)
-    return table.sort_values(CASE, ignore_index=True)

@@ -1,12 +1,12 @@
-"""What moves when nothing should: the same bundle on the same images run in another way, and another seed.
+"""The runner floor: the same bundle on the same images, run in another way.
 
-Runner floor: another thread count, tile step or device on a few participants. Seed floor: the same data and settings
-trained with another seed. A drift that is not larger than these says nothing about the model.
+A few participants are segmented again with another thread count, tile step or device. A drift that is not larger than
+this floor says nothing about the model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ...base.files import read_csv, read_json
 from ...base.params import Floor, Measure, Segment
 from ...data.datasets.manifest import CLONES, Case, Manifest, locate
-from ...drift.statistics.bias import pair, pooled_bias
-from ...drift.statistics.csa_std import csa_std, summarise
-from ...drift.versions.version import CASE, range_csa
 from ...images.volumes import Volume, read, read_on_grid
-from ...tables.columns import MEASURES_TEXT
+from ...tables.monitored import CASE
 from ..morphometry.levels import range_name
 from ..morphometry.table import measure_volume
 
 Predict = Callable[[Volume], NDArray[np.float32]]
 COLUMNS = ["variant", *CASE, "csa_mm2", "base_mm2", "difference_mm2"]
-#: Of summary.json, what a seed must share with the candidate.
-SERIES = ("inference", "ruler", "frozen", "range")
 
 
 @dataclass(frozen=True)
@@ -112,54 +106,3 @@ def runner_floor(table: pd.DataFrame) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def seed_floor(
-    root: Path, candidate: Path, package: Path, contrasts: list[str], min_contrasts: int, alpha: float
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """One record a seed, and the names of those that do not count, with the reason.
-
-    Parameters
-    ----------
-    root : folder with one folder a seed, as ``cordrift seed`` writes it
-    candidate : output of the stage measure
-    package : the bundle, with its provenance
-    """
-    mine, own = read_json(candidate / "summary.json"), same_training(read_json(package / "provenance.json"))
-    base = read_csv(candidate / "measures.csv", text=MEASURES_TEXT)
-    rows, others = [], []
-    for folder in sorted(path.parent for path in root.glob("*/summary.json")):
-        summary = read_json(folder / "summary.json")
-        if same_training(read_json(folder / "provenance.json")) != own:
-            others.append(f"{folder.name}: other data or settings")
-            continue
-        if [summary[key] for key in SERIES] != [mine[key] for key in SERIES] or summary["bundle"] == mine["bundle"]:
-            others.append(f"{folder.name}: the same bundle, or measured in another way")
-            continue
-        tables = [base, read_csv(folder / "measures.csv", text=MEASURES_TEXT)]
-        csa = [range_csa(table, "prediction", str(mine["range"])) for table in tables]
-        csa = [table[table["contrast"].isin(contrasts)] for table in csa]
-        spread = [summarise(csa_std(table, contrasts)["csa_std_mm2"]).mean for table in csa]
-        bias = pooled_bias(pair(csa[1], csa[0]), min_contrasts, alpha)
-        rows.append(
-            {
-                "seed": folder.name,
-                "bundle": str(summary["bundle"]),
-                "n": bias.n,
-                "bias_mm2": bias.bias_mm2,
-                "csa_std_difference_mm2": spread[1] - spread[0],
-            }
-        )
-    return rows, others
-
-
-def same_training(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings (without the seed) and data (by digest: where they were fetched from decides nothing) of every fold."""
-    folds = provenance.get("training") or {}
-    return {
-        fold: {
-            "settings": {key: value for key, value in one.get("settings", {}).items() if key not in {"seed", "folds"}},
-            "data": one.get("data", {}).get("digest"),
-        }
-        for fold, one in folds.items()
-    }

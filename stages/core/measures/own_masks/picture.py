@@ -18,7 +18,7 @@ from matplotlib.patches import Ellipse
 from numpy.typing import NDArray
 
 from ...images.volumes import Volume
-from ...reports.drift_report.charts import BLUE, GREY, STYLE, new_figure, png_bytes
+from ...pages.canvas import BLUE, GREY, STYLE, new_figure, png_bytes
 from ..morphometry.csa import Sections
 from ..morphometry.levels import level_name
 

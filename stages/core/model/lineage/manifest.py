@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,3 +94,17 @@ def content(key: str) -> Key | str:
 def contents(keys: Iterable[str]) -> set[Key | str]:
     """Return :func:`content` of each key."""
     return {content(key) for key in keys}
+
+
+def training_params(training: Mapping[str, Any]) -> dict[str, str]:
+    """Flatten the settings and the data of a ``training.json`` to params (``optimiser.name``: ``AdamW``)."""
+    kept = {"train": training.get("settings", {}), "data": training.get("data", {})}
+    return {key: str(value) for key, value in _flat("", kept) if key != "train.folds"}
+
+
+def _flat(prefix: str, value: object) -> Iterable[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from _flat(f"{prefix}.{key}" if prefix else str(key), value[key])
+    else:
+        yield prefix, value

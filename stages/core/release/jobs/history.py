@@ -1,7 +1,11 @@
-"""The history of a model from its releases alone, for a lab without an MLflow server: replayed into an empty store."""
+"""The history of a model from its releases alone, for a lab without an MLflow server.
+
+It is replayed into an empty store. A person's acceptance of a version is an asset of its release.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +13,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ...base.errors import CordriftError
-from ...base.files import read_json
+from ...base.files import read_json, write_json
 from ...base.params import Block, validate
 from ...measures.cohort.published_tables import read_release
 from ...store.client import Store, Version
@@ -122,3 +126,25 @@ def _replay(
         imported = import_version(store, read_release(path, release.tag, dataset), path)
         return [f"{release.tag}: imported from {table} as version {imported.number}, shown and judging nothing"]
     return [] if release.tag == current else [f"{release.tag}: no {RECORD_ZIP}, so it is not in the history"]
+
+
+def accept(repository: Repository, tag: str, *, who: str, why: str, when: str) -> Promotion:
+    """Put the acceptance of a release beside it; the releases after it are judged against it.
+
+    Raises
+    ------
+    CordriftError
+        No reason, no such release, or one that was not judged yet.
+    """
+    if not why.strip():
+        raise CordriftError("a promotion needs a reason: what was looked at, and why the drift is accepted.")
+    release = repository.release(tag)
+    with tempfile.TemporaryDirectory() as scratch:
+        packed, folder = Path(scratch) / RECORD_ZIP, Path(scratch) / "record"
+        repository.download(release, RECORD_ZIP, packed, MOST_ASSET_BYTES)
+        folder.mkdir()
+        promotion = Promotion(digest=read_record(packed, folder).digest, who=who, when=when, why=why)
+        path = Path(scratch) / PROMOTION
+        write_json(path, promotion.model_dump())
+        repository.upload(release, path, PROMOTION)
+    return promotion

@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ...model.lineage.difference import KINDS, Change, composition, difference
-from ...model.lineage.manifest import TrainingData
+from ...model.lineage.manifest import TrainingData, training_params
 from ...model.lineage.text import summary
-from ...store.record import training_params
 from ..drift_report.wording import short
 from .document import NOT_RECORDED, Block, Bullets, Heading, Section, line, paragraph, words_table
 from .facts import Facts, Side, as_mapping

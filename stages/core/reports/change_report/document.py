@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...store.location import redact
+from ...base.errors import redact
 
 NOT_RECORDED = "not recorded"
 

@@ -15,8 +15,7 @@ from ...base.params import Segment
 from ...data.datasets.manifest import Manifest
 from ...measures.cohort.published_tables import INFERENCE
 from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
-from ..drift_report.charts import Shown
-from ..drift_report.wording import label_of, short, shown_versions
+from ..drift_report.wording import Shown, label_of, short, shown_versions
 
 #: Name in a bundle of what made it.
 PROVENANCE = "provenance.json"

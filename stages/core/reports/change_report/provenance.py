@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ...base.errors import redact
 from ...model.lineage.difference import composition
-from ...store.location import redact
 from .changes import libraries, settings
 from .facts import Facts, as_mapping, compared_with
 

@@ -5,63 +5,21 @@ Colours: ground truth grey, priors muted, candidate dark blue (the palette is sa
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-DPI = 160
-GREY, BLUE, MARGIN = "#8a8f98", "#1f4e79", "#cfe3d4"
+from ...pages.canvas import BLUE, GREY, STYLE, new_figure
+from .wording import Shown
+
 PRIORS = ("#d08c3f", "#6a9f8b", "#a679a8", "#b0664f", "#7d8fc4")
 MANY = "#b3a184"
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#9aa0a8",
-    "axes.labelcolor": "#2a3138",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e8eb",
-    "grid.linewidth": 0.8,
-    "xtick.color": "#444b53",
-    "ytick.color": "#444b53",
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "legend.frameon": False,
-}
-
-
-@dataclass(frozen=True)
-class Shown:
-    """How a version is shown: its name in tables, the label that people know, its role."""
-
-    version: str
-    label: str
-    role: str
-
-
-def png_bytes(figure: Figure) -> bytes:
-    """Render a figure; neither date nor software version goes into the file."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None}, facecolor="white")
-    return stream.getvalue()
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in inches, outside pyplot's global state."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def colours(versions: Sequence[Shown]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from ...base.errors import CordriftError
 from ...data.datasets.manifest import CLONES, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
 from ...model.segmentation.predictions import Key, Segmentation, key_of
-from .charts import STYLE, new_figure
+from ...pages.canvas import STYLE, new_figure
 
 PREDICTED, TRUE, BEFORE = "#ffb000", "#3fd0ff", "#ff5fa2"
 #: How much of the image is shown around the cord, mm.

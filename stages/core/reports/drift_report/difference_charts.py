@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from .charts import BLUE, MARGIN, STYLE, Shown, colours, new_figure
+from ...pages.canvas import BLUE, MARGIN, STYLE, new_figure
+from .charts import colours
+from .wording import Shown
 
 
 def bias_figure(bias: pd.DataFrame, order: Sequence[str], margin_mm2: float, alpha: float) -> Figure:

@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from ...base.files import read_csv, read_json
 from ...drift.statistics.bias import POOLED, pair
 from ...tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
-from .charts import Shown, csa_figure, csa_std_figure, dice_figure, trend_figure
+from .charts import csa_figure, csa_std_figure, dice_figure, trend_figure
 from .difference_charts import bias_figure, bland_altman_figure, line_figure, matrix_figure, subgroup_figure
+from .wording import Shown
 
 #: Versions that a chart with points side by side, or with a line for each, can show.
 FEW = 6

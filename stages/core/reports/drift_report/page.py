@@ -7,7 +7,6 @@ from typing import Any
 from ...data.datasets.manifest import Manifest
 from ...drift.judgement.decision import CRITERIA
 from ...pages.templates import style, templates
-from .charts import Shown
 from .drawings import Tables, agreeing, nearest
 from .rows import (
     bias_rows,
@@ -19,7 +18,19 @@ from .rows import (
     subgroup_rows,
     version_rows,
 )
-from .wording import DASH, extremes, headline, label_of, meaning, number, reasons, short, smallest_margin, typeset
+from .wording import (
+    DASH,
+    Shown,
+    extremes,
+    headline,
+    label_of,
+    meaning,
+    number,
+    reasons,
+    short,
+    smallest_margin,
+    typeset,
+)
 
 
 def render(

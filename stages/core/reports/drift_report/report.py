@@ -17,8 +17,8 @@ from ...data.datasets.manifest import Manifest
 from ...measures.kept_masks.layout import restore
 from ...measures.kept_masks.reader import KeptZip, read_kept
 from ...model.segmentation.predictions import Key
+from ...pages.canvas import png_bytes
 from ...tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
-from .charts import png_bytes
 from .contours import Panel, Source, contour_figure, gallery_figure
 from .drawings import Drawing, Tables, draw, labelled, pairs_of
 from .page import provenance, render

@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from ...drift.versions.version import CASE
-from .charts import Shown
-from .wording import DASH, label_of, number, short
+from ...tables.monitored import CASE
+from .wording import DASH, Shown, label_of, number, short
 
 #: Columns of subgroups.csv that speak of one version, and not of a difference.
 COUNTED = ["participants", "n_csa_std", "csa_std_mean_mm2", "csa_std_sd_mm2"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from ...drift.statistics.bias import POOLED
-from .charts import Shown
 
 DASH = "–"
 
@@ -153,3 +153,12 @@ def smallest_margin(drift: dict[str, Any]) -> str:
         f"The smallest margin that would hold every row's interval is {number(needed)} mm²; the margin that was fixed "
         f"beforehand is {number(drift['margin_mm2'])} mm².{few}"
     )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a version is shown: its name in tables, the label that people know, its role."""
+
+    version: str
+    label: str
+    role: str

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ...drift.versions.version import CASE
 from ...model.segmentation.predictions import Key
+from ...tables.monitored import CASE
 from .wording import number
 
 MOST = 10

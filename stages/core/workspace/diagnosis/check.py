@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ...base.errors import CordriftError
-from ...store.location import redact
+from ...base.errors import CordriftError, redact
 
 State = Literal["ok", "warning", "problem"]
 

@@ -9,20 +9,23 @@ In its smallest size it shows that everything runs, not that a model is good.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...base.errors import CordriftError
 from ...base.files import read_csv, read_json, write_json
 from ...base.params import load_params
-from ...data.datasets.registry import REGISTRY, pin
+from ...data.datasets.registry import REGISTRY
 from ...phantom.dataset.publish import publish
 from ...store.client import open_store
-from .clock import Clock
 from .demo_check import dice_figures, loop_figures, real_figures, show
 from .monitor import monitor
 from .other_seed import train_again
+from .pin import pin
 from .workspace import command, dvc, make
 from .yaml_edit import edit_yaml
 
@@ -130,3 +133,24 @@ def _first_version(params: Any, epochs: int) -> None:
     params["register"].update(label="v1")
     params["train"].update(epochs=epochs)
     params["train"]["augmentation"].update(contrast_remap=0.0)
+
+
+@dataclass
+class Clock:
+    """Seconds per step, printed as a table at the end."""
+
+    steps: list[tuple[str, float]] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step and announce it."""
+        print(f"\n== {name}", flush=True)
+        start = time.monotonic()
+        yield
+        self.steps.append((name, time.monotonic() - start))
+
+    def table(self) -> str:
+        """Return the steps with their seconds."""
+        total = sum(seconds for _, seconds in self.steps)
+        rows = [f"{seconds:7.0f} s  {name}" for name, seconds in [*self.steps, ("in all", total)]]
+        return "\n".join(rows)

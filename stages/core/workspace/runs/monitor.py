@@ -13,12 +13,13 @@ from ...base.files import read_csv, whole_folder
 from ...base.params import Params, load_params
 from ...data.clones.adoption import adopt
 from ...data.datasets.manifest import CLONES, read_manifest
-from ...data.datasets.registry import REGISTRY, entry, load_registry, pin
+from ...data.datasets.registry import REGISTRY, entry, load_registry
 from ...model.bundle import content as bundle
 from ...model.bundle import toolbox
 from ...model.segmentation.predictions import read_shards
-from ...reports.drift_report.charts import png_bytes
+from ...pages.canvas import png_bytes
 from ...reports.drift_report.contours import Source, contour_figure
+from .pin import pin
 from .workspace import dvc, make
 from .yaml_edit import edit_yaml
 

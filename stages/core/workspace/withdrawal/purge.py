@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...base.errors import redact
 from ...data.clones import annex
 from ...data.clones.programs import git
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.registry import Registry
 from ...store.bundle_files import MASKS
-from ...store.location import Location, redact
+from ...store.location import Location
 from ...store.training_data import Holder
 from .clones import participants_in
 from .identity import Identity
