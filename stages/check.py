@@ -8,11 +8,11 @@ from pathlib import Path
 
 from .core.base.errors import run
 from .core.base.files import whole_folder, write_csv
-from .core.base.params import load_params
 from .core.data.datasets.findings import VOLUMES, write_findings
 from .core.data.datasets.manifest import read_manifest
 from .core.data.inspection.dataset import inspect_dataset
 from .core.data.inspection.gallery import write_page
+from .core.data.inspection.settings import Check
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -23,9 +23,9 @@ def main(argv: list[str] | None = None) -> None:
     named.add_argument("--dataset", help="the same, as the other stages are told")
     options = parser.parse_args(argv)
     name = options.name or options.dataset
-    params = load_params().check
+    settings = Check.read()
     manifest = read_manifest(Path(f"data/fetch/{name}.json"))
-    table, findings = inspect_dataset(manifest, params, processes=min(2, os.cpu_count() or 1))
+    table, findings = inspect_dataset(manifest, settings, processes=min(2, os.cpu_count() or 1))
     out = Path(f"data/check/{name}")
     with whole_folder(out) as part:
         write_csv(part / VOLUMES, table)

@@ -8,28 +8,29 @@ import pandas as pd
 
 from .core.base.errors import run
 from .core.base.files import read_json, whole_folder, write_csv, write_json
-from .core.base.params import load_params
 from .core.data.datasets.manifest import Participant, people_of, read_manifest
+from .core.data.datasets.settings import Monitored
 from .core.drift.judgement.comparison import compare
 from .core.drift.record.metrics import metrics
 from .core.drift.rule.protocol import items, read_protocol
+from .core.drift.rule.settings import Compare
 from .core.drift.versions.folders import read_priors, read_version
 
 
 def main() -> None:
     """Compare, and write the record ``drift.json`` with its tables."""
-    params = load_params()
-    manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in params.segment.datasets]
+    monitored, rule = Monitored.read(), Compare.read()
+    manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in monitored.datasets]
     people = pd.DataFrame(people_of(manifests), columns=["dataset", *Participant.model_fields], dtype=object)
     candidate = read_version(Path("reports/measure"))
     priors, offline = read_priors(Path("reports/history"), candidate.series)
     protocol = read_protocol(Path("reports/declare"), candidate.series.bundle)
-    now = items(params.compare, params.segment.contrasts, candidate.series.range, candidate.series.frozen)
+    now = items(rule, monitored.contrasts, candidate.series.range, candidate.series.frozen)
     result = compare(
         candidate,
         priors,
-        contrasts=params.segment.contrasts,
-        rule=params.compare,
+        contrasts=monitored.contrasts,
+        rule=rule,
         offline=offline,
         people=people,
         declared=protocol.record(now),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from .core.base.errors import CordriftError, run
 from .core.base.files import write_json
-from .core.base.params import load_params
 from .core.data.clones.fetch import explain, fetch
 from .core.data.datasets.registry import entry, load_registry, read_frozen
+from .core.data.datasets.settings import Fetch
 
 REGISTRY = Path("data/datasets.yaml")
 FROZEN = Path("data/frozen.csv")
@@ -21,9 +21,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--dataset", help="entry of the registry (with --dry-run by default all of fetch.datasets)")
     parser.add_argument("--dry-run", action="store_true", help="clone names and keys only, and say what would come")
     options = parser.parse_args(argv)
-    params = load_params()
+    settings = Fetch.read()
     if options.dry_run:
-        explain_all([options.dataset] if options.dataset else params.fetch.datasets)
+        explain_all([options.dataset] if options.dataset else settings.datasets)
         return
     if options.dataset is None:
         raise CordriftError("fetch needs --dataset NAME; without it, only --dry-run looks at all datasets of params.")
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     dataset = entry(load_registry(REGISTRY), name)
     out = Path("data/fetch") / f"{name}.json"
     out.unlink(missing_ok=True)  # a fetch that fails leaves no manifest, not the one of an earlier commit
-    manifest = fetch(name, dataset, read_frozen(FROZEN), params.fetch.jobs)
+    manifest = fetch(name, dataset, read_frozen(FROZEN), settings.jobs)
     write_json(out, manifest.model_dump())
     print(f"fetch {name}: {len(manifest.cases)} images, {len(manifest.excluded)} left out (reasons in {out})")
 

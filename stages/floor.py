@@ -6,14 +6,17 @@ from pathlib import Path
 
 from .core.base.errors import run
 from .core.base.files import read_csv, whole_folder, write_csv, write_json
-from .core.base.params import load_params
 from .core.data.datasets.manifest import read_manifest
 from .core.drift.judgement.decision import plain
+from .core.drift.rule.settings import Compare
 from .core.drift.statistics.seeds import seed_floor
+from .core.measures.cohort.settings import Floor
 from .core.measures.cohort.variants import run_variants, runner_floor, some_cases, variants
 from .core.measures.morphometry.levels import range_name
+from .core.measures.morphometry.settings import Measure
 from .core.model.bundle import content as bundle
 from .core.model.segmentation.predictor import Predictor
+from .core.model.segmentation.settings import Segment
 from .core.tables.columns import MEASURES_TEXT
 from .core.tables.monitored import range_csa
 
@@ -22,22 +25,20 @@ PACKAGE, MEASURED = Path("data/package"), Path("reports/measure")
 
 def main() -> None:
     """Run a few participants in other ways, and compare the seeds that were trained."""
-    params = load_params()
-    contrasts = params.segment.contrasts
+    segment, floor, ruler, rule = Segment.read(), Floor.read(), Measure.read(), Compare.read()
+    contrasts = segment.contrasts
     model = bundle.read(PACKAGE)
-    manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in params.segment.datasets]
+    manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
     measures = read_csv(MEASURED / "measures.csv", text=MEASURES_TEXT)
-    base = range_csa(measures, "prediction", range_name(params.measure.levels))
+    base = range_csa(measures, "prediction", range_name(ruler.levels))
     table = run_variants(
-        variants(params.segment, params.floor),
-        some_cases(manifests, contrasts, params.floor.participants),
+        variants(segment, floor),
+        some_cases(manifests, contrasts, floor.participants),
         base,
-        params.measure,
+        ruler,
         lambda settings: Predictor(model, settings),
     )
-    seeds, others = seed_floor(
-        Path("data/seeds"), MEASURED, PACKAGE, contrasts, params.compare.min_contrasts, params.compare.alpha
-    )
+    seeds, others = seed_floor(Path("data/seeds"), MEASURED, PACKAGE, contrasts, rule.min_contrasts, rule.alpha)
     for other in others:
         print(f"floor: seed {other}; it does not count.")
     with whole_folder(Path("reports/floor")) as part:

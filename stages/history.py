@@ -7,8 +7,9 @@ from typing import Any
 
 from .core.base.errors import run
 from .core.base.files import whole_folder, write_json
-from .core.base.params import load_params
+from .core.drift.versions.settings import History, Register
 from .core.measures.kept_masks.remeasurement import current_ruler
+from .core.measures.morphometry.settings import Measure
 from .core.store import priors
 from .core.store.bundle_files import bundle_digest
 from .core.store.client import open_store
@@ -17,18 +18,18 @@ from .core.store.judges import roles
 
 def main() -> None:
     """Write reports/history: priors.json, and one folder of tables per prior version, measured with today's ruler."""
-    params = load_params()
+    offline, model = History.read().offline, Register.read().model
     rows: list[dict[str, Any]] = []
     with whole_folder(Path("reports/history")) as part:
-        if params.history.offline:
+        if offline:
             print("history.offline is true: MLflow was not asked, so there are no priors and nothing can be judged.")
         else:
-            store = open_store(params.registration.model)
+            store = open_store(model)
             known = store.versions()
             versions, foreign = priors.select(known, bundle_digest())
             if foreign:
                 print(f"{foreign} versions of {store.model} carry no digest (not registered by cordrift): left out.")
-            ruler = current_ruler(params.measure, Path("reports/measure"))
+            ruler = current_ruler(Measure.read(), Path("reports/measure"))
             judges = roles(known, bundle_digest())
             rows = [priors.fetch(store, version, part, ruler, judges) for version in versions]
             for row in rows:
@@ -38,7 +39,7 @@ def main() -> None:
                     )
         write_json(
             part / "priors.json",
-            {"offline": params.history.offline, "model": params.registration.model, "priors": rows},
+            {"offline": offline, "model": model, "priors": rows},
         )
 
 

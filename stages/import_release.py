@@ -12,7 +12,8 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from .core.base.errors import CordriftError, run
-from .core.base.params import load_params
+from .core.data.datasets.settings import Monitored
+from .core.drift.versions.settings import Register
 from .core.measures.cohort.published_tables import read_release
 from .core.store.client import open_store
 from .core.store.imported_version import import_version
@@ -32,12 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise CordriftError(
             f"--version is {options.version!r}; expected a version such as v2.0: versions are shown in their order."
         ) from None
-    params = load_params()
-    datasets = params.segment.datasets
+    datasets = Monitored.read().datasets
     if options.dataset is None and len(datasets) != 1:
         raise CordriftError(f"{', '.join(datasets)} are monitored; say whose participants these are with --dataset.")
     release = read_release(options.table, options.version, options.dataset or datasets[0])
-    store = open_store(options.model or params.registration.model)
+    store = open_store(options.model or Register.read().model)
     version = import_version(store, release, options.table)
     print(
         f"{store.model} version {version.number} ({release.label}, imported): {release.cases} masks at "

@@ -7,19 +7,20 @@ from pathlib import Path
 
 from .core.base.errors import run
 from .core.base.files import whole_folder, write_csv, write_json
-from .core.base.params import load_params
 from .core.data.datasets.manifest import frozen_digest, read_manifest
 from .core.drift.rule.protocol import read_protocol
 from .core.measures.cohort.measurement import measure_cohort
 from .core.measures.morphometry.levels import range_name
+from .core.measures.morphometry.settings import Measure
 from .core.model.segmentation.predictions import read_shards
+from .core.model.segmentation.settings import Segment
 
 
 def main() -> None:
     """Measure the shards and datasets that params name; other folders are ignored and counted."""
-    params = load_params()
-    manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in params.segment.datasets]
-    segmentation = read_shards(Path("reports/segment"), params.segment.datasets, params.segment.shards)
+    segment, ruler = Segment.read(), Measure.read()
+    manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
+    segmentation = read_shards(Path("reports/segment"), segment.datasets, segment.shards)
     read_protocol(Path("reports/declare"), segmentation.bundle)  # by what it is judged comes before its results
     if segmentation.ignored:
         print(
@@ -27,7 +28,7 @@ def main() -> None:
             f"{', '.join(segmentation.ignored)}",
             file=sys.stderr,
         )
-    measured = measure_cohort(manifests, segmentation, params.segment.contrasts, params.measure)
+    measured = measure_cohort(manifests, segmentation, segment.contrasts, ruler)
     summary = {
         "bundle": segmentation.bundle,
         "inference": segmentation.inference,
@@ -35,7 +36,7 @@ def main() -> None:
         "frozen": frozen_digest(manifests),
         "cases": measured.cases,
         "failed": measured.failed,
-        "range": range_name(params.measure.levels),
+        "range": range_name(ruler.levels),
         "lost": segmentation.lost,
     }
     with whole_folder(Path("reports/measure")) as part:

@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from .core.base.errors import CordriftError, run
 from .core.base.files import write_csv
-from .core.base.params import Measure, validate
+from .core.base.params import validate
 from .core.measures.morphometry.levels import parse_range
+from .core.measures.morphometry.settings import Measure
 from .core.measures.own_masks.measurement import Labels, chosen, draw, measure_files, one_each, picture_name
 
 

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from .core.base.errors import run
-from .core.base.params import load_params
 from .core.data.datasets.registry import REGISTRY, entry, load_registry
 from .core.workspace.runs.monitor import monitor
+from .core.workspace.runs.params import load_params
 from .core.workspace.runs.workspace import profile_file
 
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from .core.base.errors import run
 from .core.base.files import whole_folder
-from .core.base.params import load_params
 from .core.model.bundle import content as bundle
 from .core.model.bundle import toolbox
 from .core.model.bundle.revision import code_revision
+from .core.model.training.settings import Train
 
 
 def main() -> None:
     """Package the folds that params name; folders of other folds are no longer part of the model."""
-    folds = load_params().train.folds
+    folds = Train.read().folds
     with whole_folder(Path("data/package")) as part:
         trained = {fold: Path(f"data/train/{fold}") for fold in folds}
         bundle.build(trained, Path("data/prepare/manifest.json"), part, code_revision())

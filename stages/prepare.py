@@ -7,12 +7,13 @@ from pathlib import Path
 
 from .core.base.errors import CordriftError, run
 from .core.base.files import whole_folder, write_json
-from .core.base.params import load_params
 from .core.data.datasets.findings import read_checked
 from .core.data.datasets.manifest import Manifest, locate, read_manifest
 from .core.data.datasets.registry import read_frozen, read_persons
+from .core.data.datasets.settings import Monitored
 from .core.data.trainset.cases import check_leak, check_persons, check_roles, describe, gather, make_folds
 from .core.data.trainset.raw import PREPARATION, RawCase, write_raw
+from .core.data.trainset.settings import Prepare
 
 FETCHED = Path("data/fetch")
 CHECKED = Path("data/check")
@@ -31,18 +32,18 @@ def read(name: str) -> Manifest:
 
 def main() -> None:
     """Run the stage."""
-    params = load_params()
-    training = [read(name) for name in sorted(set(params.prepare.datasets))]
-    test = [read(name) for name in sorted(set(params.segment.datasets))]
+    settings, monitored = Prepare.read(), Monitored.read()
+    training = [read(name) for name in sorted(set(settings.datasets))]
+    test = [read(name) for name in sorted(set(monitored.datasets))]
     known = {manifest.dataset for manifest in (*training, *test)}
     stale = [path for path in FETCHED.glob("*.json") if path.stem not in known]
     check_roles(training, test)
     checked = {manifest.dataset: read_checked(CHECKED / manifest.dataset, manifest) for manifest in (*training, *test)}
     frozen, persons = read_frozen(FROZEN), read_persons(PERSONS)
-    cases, left_out = gather(training, checked, frozen, params.prepare.contrasts)
+    cases, left_out = gather(training, checked, frozen, settings.contrasts)
     check_persons(cases, frozen, persons)
     check_leak(cases, test, checked)
-    folds = make_folds(cases, persons, folds=params.prepare.folds, seed=params.prepare.seed)
+    folds = make_folds(cases, persons, folds=settings.folds, seed=settings.seed)
 
     by_name = {manifest.dataset: manifest for manifest in training}
     located = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .core.base.errors import CordriftError, run
 from .core.base.files import whole_file
-from .core.base.params import load_params
+from .core.workspace.runs.params import load_params
 from .core.workspace.runs.workspace import profile_file
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from .core.base.errors import run
-from .core.base.params import load_params
 from .core.data.clones.programs import user_name
+from .core.drift.versions.settings import Register
 from .core.store.client import open_store
 from .core.store.promotion import find_version, promote
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--by", metavar="NAME", help="who decides (default: the name that git knows, or the login)")
     parser.add_argument("--model", help="registered model (default: register.model of params.yaml)")
     options = parser.parse_args(arguments)
-    store = open_store(options.model or load_params().registration.model)
+    store = open_store(options.model or Register.read().model)
     version = find_version(store, options.version)
     person = options.by or user_name() or getpass.getuser()
     when = datetime.now(UTC).isoformat(timespec="seconds")

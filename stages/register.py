@@ -7,7 +7,8 @@ from pathlib import Path
 
 from .core.base.errors import run
 from .core.base.files import write_json
-from .core.base.params import load_params
+from .core.drift.versions.settings import History, Register
+from .core.model.segmentation.settings import Segment
 from .core.store.bundle_files import bundle_digest
 from .core.store.client import open_store
 from .core.store.record import collect, trainings
@@ -18,14 +19,14 @@ RECEIPT = Path("reports/register/receipt.json")
 
 def main() -> None:
     """Register the version, its training runs, and write the receipt; nothing is added when all of it is there."""
-    params = load_params()
-    model, label = params.registration.model, params.registration.label
-    if params.history.offline:
+    version_settings = Register.read()
+    model, label = version_settings.model, version_settings.label
+    if History.read().offline:
         print(f"history.offline is true: {label} was not compared with its priors, so it is not registered.")
         write_json(RECEIPT, {"digest": bundle_digest(), "model": model, "version": None, "aliases": []})
         return
     with tempfile.TemporaryDirectory() as scratch:
-        record = collect(label, params.segment, Path(scratch))
+        record = collect(label, Segment.read(), Path(scratch))
         store = open_store(model)
         version = register_version(store, record)
     for fold, settings, progress in trainings():

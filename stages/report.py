@@ -8,12 +8,15 @@ from pathlib import Path
 
 from .core.base.errors import run
 from .core.base.files import whole_folder
-from .core.base.params import load_params
 from .core.data.datasets.manifest import read_manifest
+from .core.drift.versions.settings import Register
+from .core.measures.morphometry.settings import Measure
 from .core.model.segmentation.predictions import read_shards
+from .core.model.segmentation.settings import Segment
 from .core.reports.drift_report.contours import Source
 from .core.reports.drift_report.drawings import read_tables
 from .core.reports.drift_report.report import kept_masks, write_report
+from .core.reports.drift_report.settings import Report
 
 HISTORY = Path("reports/history")
 
@@ -23,15 +26,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="cordrift report", description=__doc__)
     parser.add_argument("--no-images", action="store_true", help="contours without anatomy, as report.images: false")
     hidden = parser.parse_args(arguments).no_images
-    params = load_params()
-    manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in params.segment.datasets]
-    segmentation = read_shards(Path("reports/segment"), params.segment.datasets, params.segment.shards)
+    segment, settings = Segment.read(), Report.read()
+    manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
+    segmentation = read_shards(Path("reports/segment"), segment.datasets, segment.shards)
     tables = read_tables(Path("reports/measure"), Path("reports/compare"), HISTORY)
-    source = Source(manifests, segmentation, tables.measures, params.measure.levels)
+    source = Source(manifests, segmentation, tables.measures, Measure.read().levels)
     kept = kept_masks(HISTORY, tables.drift["against"])
-    anatomy = params.report.images and not hidden
+    anatomy = settings.images and not hidden
     with whole_folder(Path("reports/report")) as part:
-        write_report(part, tables, params, manifests, source, Path("data/monitored"), kept, anatomy=anatomy)
+        write_report(
+            part,
+            tables,
+            manifests,
+            source,
+            Path("data/monitored"),
+            kept,
+            title=settings.title,
+            label=Register.read().label,
+            threshold=segment.threshold,
+            anatomy=anatomy,
+        )
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from .core.base.errors import run
-from .core.base.params import load_params
 from .core.model.training.fold import train_fold
+from .core.model.training.settings import Train
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fold", type=int, required=True)
     fold = parser.parse_args().fold
-    train_fold(Path("data/prepare"), Path(f"data/train/{fold}"), Path("data/scratch"), load_params().train, fold)
+    train_fold(Path("data/prepare"), Path(f"data/train/{fold}"), Path("data/scratch"), Train.read(), fold)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 from cords import ROOT
 
-from stages.core.base.params import Compare, Segment, load_params
 from stages.core.data.datasets.manifest import Manifest
-from stages.core.drift.judgement.comparison import Comparison, Prior, compare
-from stages.core.drift.versions.version import Series, Version
+from stages.core.drift.judgement.comparison import Comparison, compare
+from stages.core.drift.rule.settings import Compare
+from stages.core.drift.versions.version import Prior, Series, Version
 from stages.core.measures.morphometry.table import as_table
 from stages.core.model.lineage.manifest import TrainedCase, TrainingData
+from stages.core.model.segmentation.settings import Segment
 from stages.core.reports.change_report.facts import Facts, Side, Tables, gather
 from stages.core.tables.columns import AGREEMENT
+from stages.core.workspace.runs.params import load_params
 
 CONTRASTS = ["T1w", "T2w", "T2star", "MTon", "MToff", "DWI"]
 NEW, OLD = "d" * 64, "b" * 64

@@ -14,11 +14,11 @@ import yaml
 from numpy.typing import NDArray
 
 from stages.core.base.files import read_json, write_json
-from stages.core.base.params import load_params
 from stages.core.data.datasets.manifest import frozen_digest, read_manifest
 from stages.core.drift.rule.protocol import items
 from stages.core.images.volumes import Volume, write
 from stages.core.measures.morphometry.levels import range_name
+from stages.core.workspace.runs.params import load_params
 
 ROOT = Path(__file__).parents[1]
 REAL_CORD = ROOT.parent / "shared" / "real-cord"

@@ -14,10 +14,10 @@ import yaml
 from cords import binarised, cord, discs_at, key_of_file
 
 from stages.core.base.files import write_csv, write_json
-from stages.core.base.params import load_params
 from stages.core.images.volumes import Volume, write
 from stages.core.measures.morphometry.ruler import ruler_id
 from stages.core.store.client import open_store
+from stages.core.workspace.runs.params import load_params
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 MODEL = "cord-demo"

@@ -26,7 +26,7 @@ from change_factory import (
 
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import write_csv, write_json
-from stages.core.drift.judgement.comparison import Prior
+from stages.core.drift.versions.version import Prior
 from stages.core.model.lineage.manifest import TrainedCase
 from stages.core.reports.change_report.facts import (
     Facts,

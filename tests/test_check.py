@@ -26,7 +26,6 @@ from scipy.spatial.transform import Rotation
 from stages import check
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_csv, sha256_of, write_json
-from stages.core.base.params import Check, load_params
 from stages.core.data.datasets.findings import Checked, read_checked
 from stages.core.data.datasets.manifest import CLONES, Manifest, read_manifest
 from stages.core.data.inspection import dataset as inspection
@@ -40,9 +39,11 @@ from stages.core.data.inspection.header import (
     judge_header,
     read_header,
 )
+from stages.core.data.inspection.settings import Check
 from stages.core.data.inspection.voxels import judge_discs, judge_mask, voxel_digest
 from stages.core.images.volumes import Volume, read, write
 from stages.core.measures.morphometry.labels import read_discs
+from stages.core.workspace.runs.params import load_params
 
 SHAPE = (20, 22, 30)
 AFFINE = np.array([[1.0, 0, 0, -9], [0, 1.0, 0, -10], [0, 0, 2.0, -30], [0, 0, 0, 1]])

@@ -13,10 +13,10 @@ from store_workspace import MODEL, A, B, params, workspace
 from stages import compare, declare, measure, register, report
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_json
-from stages.core.base.params import load_params
 from stages.core.drift.rule.protocol import items, read_protocol
 from stages.core.store.bundle_files import version_identity
 from stages.core.store.client import Run, open_store
+from stages.core.workspace.runs.params import load_params
 
 PROTOCOL = Path("reports/declare/protocol.json")
 

@@ -17,11 +17,11 @@ from data_factory import entry, workspace
 from stages import doctor
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import write_json
-from stages.core.base.params import Params
 from stages.core.data.datasets.manifest import CLONES, Manifest, read_manifest
 from stages.core.model.segmentation.hardware import Gpu
 from stages.core.workspace.diagnosis import machine, pipeline, software
 from stages.core.workspace.diagnosis.check import Check, guarded, lines
+from stages.core.workspace.runs.params import Params
 
 
 def _raise(error: Exception) -> list[Check]:

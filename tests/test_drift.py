@@ -13,13 +13,13 @@ import pytest
 from scipy import stats
 
 from stages.core.base.files import write_csv, write_json
-from stages.core.base.params import Compare
-from stages.core.drift.judgement.comparison import Comparison, Prior, compare
+from stages.core.drift.judgement.comparison import Comparison, compare
+from stages.core.drift.rule.settings import Compare
 from stages.core.drift.statistics.bias import bias_of_contrast, pair, pooled_bias, t_interval
 from stages.core.drift.statistics.csa_std import csa_std, summarise
 from stages.core.drift.statistics.quality import quality
 from stages.core.drift.versions.folders import read_version
-from stages.core.drift.versions.version import Series, Version
+from stages.core.drift.versions.version import Prior, Series, Version
 from stages.core.measures.morphometry.table import as_table
 from stages.core.tables.columns import AGREEMENT
 from stages.core.tables.monitored import range_csa

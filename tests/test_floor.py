@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from stages import measure
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_csv, read_json, write_json
-from stages.core.base.params import Floor, Segment, load_params
 from stages.core.data.datasets.manifest import read_manifest
 from stages.core.drift.statistics.seeds import same_training, seed_floor
 from stages.core.images.volumes import Volume
+from stages.core.measures.cohort.settings import Floor
 from stages.core.measures.cohort.variants import Variant, run_variants, runner_floor, some_cases, variants
+from stages.core.model.segmentation.settings import Segment
 from stages.core.tables.columns import MEASURES_TEXT
 from stages.core.tables.monitored import range_csa
 from stages.core.workspace.runs.other_seed import train_again
+from stages.core.workspace.runs.params import load_params
 
 
 @pytest.fixture(scope="module")

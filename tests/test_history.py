@@ -14,15 +14,16 @@ from store_workspace import MODEL, A, B, files, params, ruler, workspace
 from stages import history, register
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_csv, read_json, write_csv, write_json
-from stages.core.base.params import Measure, load_params
 from stages.core.data.datasets.manifest import read_manifest
 from stages.core.drift.versions.folders import read_priors
 from stages.core.drift.versions.version import Series, marks
 from stages.core.measures.cohort.measurement import measure_cohort
 from stages.core.measures.kept_masks import remeasurement as remeasuring
 from stages.core.measures.morphometry.ruler import ruler_id
+from stages.core.measures.morphometry.settings import Measure
 from stages.core.model.segmentation.predictions import read_shards
 from stages.core.store import client, priors
+from stages.core.workspace.runs.params import load_params
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,6 @@ from scipy.spatial.transform import Rotation
 
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import SCHEMA, digest_of, read_json, write_json
-from stages.core.base.params import Measure
 from stages.core.data.datasets.manifest import read_manifest
 from stages.core.images.volumes import Volume, read, write
 from stages.core.measures.cohort.measurement import measure_cohort
@@ -35,6 +34,7 @@ from stages.core.measures.kept_masks.reader import KeptZip, read_kept
 from stages.core.measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
 from stages.core.measures.kept_masks.writer import keep_masks
 from stages.core.measures.morphometry.ruler import ruler_id
+from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 from stages.core.model.segmentation.predictions import read_shards
 from stages.core.store.record import Artifact

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.core.base.errors import CordriftError
-from stages.core.base.params import Measure
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.labels import on_grid, read_discs, read_map
 from stages.core.measures.morphometry.levels import Discs, assign, coverage, parse_range, range_name
+from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)

@@ -8,10 +8,10 @@ import pytest
 from cords import cord, discs_at
 
 from stages.core.base.errors import CordriftError
-from stages.core.base.params import Measure
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.labels import read_discs
 from stages.core.measures.morphometry.levels import assign, coverage, level_name, range_name
+from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)

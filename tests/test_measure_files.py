@@ -13,9 +13,9 @@ from cords import REAL_CORD, cord, discs_at
 from stages import cli, measure_files
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_csv
-from stages.core.base.params import Measure
 from stages.core.images.volumes import Volume, write
 from stages.core.measures.morphometry.ruler import ruler_id
+from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 from stages.core.measures.own_masks.measurement import Labels, measure_file
 from stages.core.tables.columns import MEASURES, MEASURES_TEXT

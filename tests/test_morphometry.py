@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from imports import closure
 
 from stages.core.base.errors import CordriftError
-from stages.core.base.params import Measure
 from stages.core.images.volumes import Volume, read
 from stages.core.measures.morphometry.csa import measure_sections
 from stages.core.measures.morphometry.ruler import MODULES, ruler_id
+from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import failed_row, measure_volume
 
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from stages.core.base.errors import CordriftError
-from stages.core.base.params import load_params
+from stages.core.workspace.runs.params import load_params
 from stages.profile import switch
 
 ROOT = Path(__file__).parents[1]

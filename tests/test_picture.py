@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.text import Text
 
-from stages.core.base.params import Measure
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.csa import measure_sections
 from stages.core.measures.morphometry.labels import read_discs
+from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import tabulate
 from stages.core.measures.own_masks.picture import draw, picture
 

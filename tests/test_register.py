@@ -14,11 +14,11 @@ from store_workspace import MODEL, A, B, C, contents, files, page, params, ruler
 from stages import history, register
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_json
-from stages.core.base.params import load_params
 from stages.core.images.volumes import read
 from stages.core.measures.kept_masks.layout import restore
 from stages.core.measures.kept_masks.reader import read_kept
 from stages.core.store import client, record, registration
+from stages.core.workspace.runs.params import load_params
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,6 @@ from store_workspace import MODEL, A, B, C, contents, empty_store, workspace
 from stages import history, register, release
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_json
-from stages.core.base.params import load_params
 from stages.core.model.segmentation.predictions import read_shards
 from stages.core.model.segmentation.predictor import inference_digest
 from stages.core.release.github.repository import open_repository
@@ -32,6 +31,7 @@ from stages.core.reports.drift_report.wording import short
 from stages.core.store.bundle_files import version_identity
 from stages.core.store.client import Store, open_store
 from stages.core.store.record import collect
+from stages.core.workspace.runs.params import load_params
 
 REPOSITORY = Path(__file__).parents[1]
 #: What a release from before cordrift published.

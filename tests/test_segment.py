@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from stages import segment
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, sha256_of, write_json
-from stages.core.base.params import load_params
 from stages.core.data.datasets.manifest import read_manifest
 from stages.core.data.datasets.registry import FROZEN, read_frozen
 from stages.core.images import volumes
@@ -26,6 +25,7 @@ from stages.core.measures.cohort.measurement import measure_cohort
 from stages.core.model.segmentation.predictions import EMPTY, key_of, read_shards, write_lost
 from stages.core.model.segmentation.shards import check_shards, deal
 from stages.core.tables.monitored import range_csa
+from stages.core.workspace.runs.params import load_params
 from stages.core.workspace.runs.yaml_edit import edit_yaml
 
 REPOSITORY = Path(__file__).parents[1]

@@ -10,9 +10,10 @@ import pytest
 from scipy import stats
 from test_drift import CONTRASTS, FLAT, RULE, SERIES, older, version
 
-from stages.core.drift.judgement.comparison import Prior, compare
+from stages.core.drift.judgement.comparison import compare
 from stages.core.drift.statistics.bias import mean_interval, t_interval
 from stages.core.drift.statistics.subgroups import UNKNOWN, age_band, groups
+from stages.core.drift.versions.version import Prior
 
 
 def person(sub: str, manufacturer: str, sex: str, age: str, pathology: str) -> dict[str, str]:

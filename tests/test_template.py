@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from cords import REAL_CORD, cord
 
-from stages.core.base.params import Measure
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.levels import Discs
+from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 from stages.core.measures.own_masks.template import FIRST, LAST, onto_template, template_slices
 

@@ -14,13 +14,14 @@ import pytest
 
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_csv, read_json, write_json
-from stages.core.base.params import FixedPlan, Network, Train, load_params
 from stages.core.images import volumes
 from stages.core.model.bundle import content as bundle
 from stages.core.model.bundle import toolbox
 from stages.core.model.segmentation.predictor import Predictor, inference_digest
 from stages.core.model.training.fold import check_versions, state_digest, train_fold
 from stages.core.model.training.plans import fixed_plans, inference_plans
+from stages.core.model.training.settings import FixedPlan, Network, Train
+from stages.core.workspace.runs.params import load_params
 
 ROOT = Path(__file__).parents[1]
 PARAMS = load_params(ROOT / "params/demo.yaml")

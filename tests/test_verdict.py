@@ -15,12 +15,12 @@ from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 from test_drift import CONTRASTS, SERIES, csa_table, version
 
-from stages.core.base.params import Compare
-from stages.core.drift.judgement.comparison import Prior, compare
+from stages.core.drift.judgement.comparison import compare
 from stages.core.drift.judgement.decision import Decision, Judge, decide
 from stages.core.drift.judgement.verdict import DRIFT, DriftRow, QualityRow, Scores, judge_drift, judge_quality
+from stages.core.drift.rule.settings import Compare
 from stages.core.drift.statistics.bias import pair
-from stages.core.drift.versions.version import Version
+from stages.core.drift.versions.version import Prior, Version
 
 RULE = Compare(
     margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=4, min_participants=30, atrophy_mm2_per_year=1.4

@@ -37,9 +37,9 @@ from rendering import Cord, Section, binarised, dented, ellipse, render, superel
 from ruler_native import native
 from ruler_speed import Goal, speed
 
-from stages.core.base.params import Measure
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.csa import measure_sections
+from stages.core.measures.morphometry.settings import Measure
 
 ROOT = Path(__file__).parents[2]
 Floats = NDArray[np.float64]

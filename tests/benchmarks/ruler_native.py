@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 from rendering import Cord, Section, render
 
-from stages.core.base.params import Measure
 from stages.core.images.volumes import Volume
+from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 
 SPACING_MM = {

@@ -16,8 +16,8 @@ import numpy as np
 from rendering import Section, binarised, render
 from ruler_native import SPACING_MM, discs_of
 
-from stages.core.base.params import Measure
 from stages.core.images.volumes import Volume, read, write
+from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 from stages.core.tables.columns import METRICS
 

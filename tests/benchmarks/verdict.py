@@ -17,8 +17,8 @@ import pandas as pd
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from stages.core.base.params import Compare  # noqa: E402
 from stages.core.drift.judgement.verdict import DRIFT, judge_drift, worst  # noqa: E402
+from stages.core.drift.rule.settings import Compare  # noqa: E402
 from stages.core.drift.statistics.bias import mean_interval, t_interval  # noqa: E402
 from stages.core.drift.statistics.concordance import limits_of_agreement, lin, slope  # noqa: E402
 

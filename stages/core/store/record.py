@@ -19,12 +19,12 @@ import pandas as pd
 
 from ..base.errors import CordriftError
 from ..base.files import digest_of, read_csv, read_json, sha256_of
-from ..base.params import Segment
 from ..data.datasets.manifest import CLONES, read_manifest
 from ..measures.kept_masks.writer import keep_masks
 from ..measures.kept_masks.zips import pack
 from ..model.lineage.manifest import training_params
 from ..model.segmentation.predictions import read_shards
+from ..model.segmentation.settings import Segment
 from .bundle_files import MASKS, MEASURES, PACKAGE, SERIES, bundle_digest
 from .judges import remembered
 

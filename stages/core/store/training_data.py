@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import CordriftError, did_you_mean
-from ..base.params import load_params
+from ..drift.versions.settings import Register
 from ..model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
 from . import location as places
 from .client import TAG, Store, pages
@@ -206,7 +206,7 @@ def find_training_data(asked: str, model: str | None) -> tuple[str, TrainingData
         raise CordriftError(
             f"There is no {path} (looked in {Path.cwd()}); expected a bundle, or a manifest of prepare."
         )
-    model = model or load_params().registration.model
+    model = model or Register.read().model
     archive = open_archive()
     if archive is None:
         raise CordriftError(

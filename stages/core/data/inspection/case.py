@@ -11,13 +11,13 @@ import numpy as np
 
 from ...base.errors import CordriftError
 from ...base.files import digest_of
-from ...base.params import Check
 from ...images.volumes import GRID_TOLERANCE_MM, Volume, read
 from ..datasets.findings import Finding
 from ..datasets.keys import verify
 from ..datasets.manifest import CLONES, SYNTHETIC, Manifest, ManifestCase
 from .fault import Fault, error, warning
 from .header import Header, judge_grid, judge_header, read_header
+from .settings import Check
 from .voxels import components, disc_numbers, judge_discs, judge_image, judge_mask, mask_size, voxel_digest
 
 #: Masks and labels of a case, by the name of the field.

@@ -18,12 +18,12 @@ from tqdm import tqdm
 
 from ...base.errors import CordriftError
 from ...base.files import digest_of, whole_file
-from ...base.params import Check
 from ...base.syntax import syntax_of
 from ..datasets.findings import Finding
 from ..datasets.manifest import SYNTHETIC, Manifest
 from .case import Work, finding, inspect, works
 from .fault import error, warning
+from .settings import Check
 
 #: Where what is known of each case is kept, so that a check goes on where it stopped and growth costs only what is new.
 SCRATCH = Path("data/scratch")

@@ -16,9 +16,9 @@ from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from ...base.params import Check
 from ...images.volumes import is_grid
 from .fault import Fault, error, warning
+from .settings import Check
 
 #: A volume that needs more bytes than this, as stored or as float32, is refused unread: two processes work on copies
 #: of it at once. The largest MRI of a neck is a tenth of it.

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...base.params import Check
 from ...images.volumes import Volume
 from .fault import Fault, error, warning
+from .settings import Check
 
 #: Discs 1 to 25 lie on top of C1 to S1.
 LAST_DISC = 25

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...base.params import Compare
 from ...tables.monitored import CASE, range_csa
+from ..rule.settings import Compare
 from ..statistics.bias import (
     POOLED,
     Bias,
@@ -27,19 +27,9 @@ from ..statistics.conversion import COLUMNS, conversion_factors
 from ..statistics.csa_std import csa_std, summarise
 from ..statistics.quality import ALL, quality
 from ..statistics.subgroups import ATTRIBUTES, groups, subgroups
-from ..versions.version import REFERENCE, Series, Version, marks, obstacle, remark
+from ..versions.version import REFERENCE, Prior, Version, marks, obstacle, remark
 from .decision import JUDGES, Judge, decide, incomplete, plain
 from .verdict import Scores, judge_drift, judge_quality, scores
-
-
-@dataclass(frozen=True)
-class Prior:
-    """A prior version: ``version`` is None where its numbers cannot be set beside the candidate's."""
-
-    series: Series
-    label: str
-    aliases: tuple[str, ...]
-    version: Version | None
 
 
 @dataclass(frozen=True)

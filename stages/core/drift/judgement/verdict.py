@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...base.params import Compare
+from ..rule.settings import Compare
 from ..statistics.bias import PERSON, POOLED, person_means, t_interval
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...base.errors import CordriftError
 from ...base.files import read_json
-from ...base.params import Compare
+from .settings import Compare
 
 FILE = "protocol.json"
 #: Of the rule, what states a bias in other words and judges nothing.

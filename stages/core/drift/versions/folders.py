@@ -8,8 +8,7 @@ from typing import Any
 from ...base.errors import CordriftError
 from ...base.files import read_csv, read_json
 from ...tables.columns import AGREEMENT, AGREEMENT_TEXT, MEASURES_TEXT
-from ..judgement.comparison import Prior
-from .version import Series, Version, obstacle
+from .version import Prior, Series, Version, obstacle
 
 
 def read_series(folder: Path) -> Series:

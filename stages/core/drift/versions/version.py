@@ -64,3 +64,13 @@ def marks(candidate: Series, prior: Series) -> dict[str, str]:
 def remark(candidate: Series, prior: Series) -> str:
     """Say what else differs between two comparable versions, or return an empty string."""
     return "Its inference settings differ from the candidate's." if prior.inference != candidate.inference else ""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A prior version: ``version`` is None where its numbers cannot be set beside the candidate's."""
+
+    series: Series
+    label: str
+    aliases: tuple[str, ...]
+    version: Version | None

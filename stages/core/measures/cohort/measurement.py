@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from ...base.errors import CordriftError
-from ...base.params import Measure
 from ...data.datasets.manifest import CLONES, Case, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
 from ...model.segmentation.predictions import EMPTY, Segmentation, key_of, monitored_cases
 from ...tables.columns import AGREEMENT, MEASURES
 from ..morphometry.ruler import ruler_id
+from ..morphometry.settings import Measure
 from ..morphometry.table import failed_row, join_flags, measure_volume
 from .agreement import agreement
 

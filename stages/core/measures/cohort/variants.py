@@ -16,12 +16,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ...base.params import Floor, Measure, Segment
 from ...data.datasets.manifest import CLONES, Case, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
+from ...model.segmentation.settings import Segment
 from ...tables.monitored import CASE
 from ..morphometry.levels import range_name
+from ..morphometry.settings import Measure
 from ..morphometry.table import measure_volume
+from .settings import Floor
 
 Predict = Callable[[Volume], NDArray[np.float32]]
 COLUMNS = ["variant", *CASE, "csa_mm2", "base_mm2", "difference_mm2"]

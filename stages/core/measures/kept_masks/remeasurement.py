@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from ...base.errors import CordriftError
 from ...base.files import read_csv, read_json
-from ...base.params import Measure
 from ...model.segmentation.predictions import LOST
 from ...tables.columns import MEASURES, MEASURES_TEXT
 from ..cohort.measurement import absent_row, identified
 from ..morphometry.levels import range_name
 from ..morphometry.ruler import ruler_id
+from ..morphometry.settings import Measure
 from ..morphometry.table import measure_volume
 from .layout import KeptCase, Kind, discs_of, restore
 from .reader import KeptZip

@@ -6,8 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ...base.files import digest_of
-from ...base.params import Measure
 from ...base.syntax import syntax_of
+from .settings import Measure
 
 #: The modules whose code decides a number.
 MODULES = (

@@ -30,12 +30,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...base.params import Measure
 from ...images.volumes import Volume
 from ...tables.columns import MEASURES, MEASURES_TEXT, METRICS
 from .csa import Sections, measure_sections
 from .labels import on_grid, read_discs
 from .levels import UNKNOWN, Discs, assign, coverage, range_name
+from .settings import Measure
 
 #: Columns of whole numbers that may be empty.
 WHOLE = ("slice", "level", "n_slices")

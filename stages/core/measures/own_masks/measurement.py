@@ -10,13 +10,13 @@ import pandas as pd
 
 from ...base.errors import CordriftError
 from ...base.files import whole_file
-from ...base.params import Measure
 from ...images.volumes import Volume, read, read_on_grid
 from ...tables.columns import MEASURES
 from ..morphometry.csa import Sections, measure_sections
 from ..morphometry.labels import on_grid, read_discs, read_map
 from ..morphometry.levels import Discs
 from ..morphometry.ruler import ruler_id
+from ..morphometry.settings import Measure
 from ..morphometry.table import failed_row, tabulate
 from .template import onto_template
 

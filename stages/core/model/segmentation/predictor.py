@@ -13,9 +13,9 @@ from scipy import ndimage
 
 from ...base.errors import CordriftError
 from ...base.files import digest_of
-from ...base.params import Segment
 from ...images.volumes import Volume
 from ..bundle.content import Bundle
+from .settings import Segment
 
 #: Soft values below this are resampling dust; they are written as 0, or they would move a centroid.
 DUST = 0.002

@@ -19,9 +19,9 @@ from tqdm import tqdm
 from ...base.environment import environment
 from ...base.errors import CordriftError
 from ...base.files import digest_of, read_json, whole_file, whole_folder, write_json
-from ...base.params import Train
 from ...base.syntax import syntax_of
 from .plans import fixed_plans
+from .settings import Train
 
 DATASET = "Dataset001_cord"
 PLANS = "nnUNetPlans"

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from ...base.errors import CordriftError
-from ...base.params import Block, FixedPlan, validate
+from ...base.params import Block, validate
+from .settings import FixedPlan
 
 Axis = Annotated[int, Field(ge=0, le=2)]
 Size = Annotated[int, Field(ge=1, le=1024)]

@@ -20,7 +20,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from ...base.errors import CordriftError
 from ...base.files import whole_file
-from ...base.params import Train
+from .settings import Train
 
 #: What an epoch reports: epoch, train_loss, val_loss, dice, learning_rate, seconds.
 Progress = dict[str, float]

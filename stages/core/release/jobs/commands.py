@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 
 from ...base.errors import CordriftError
-from ...base.params import load_params
 from ...model.bundle import content as bundle
 from ...store.client import open_store
 from ...workspace.runs.monitor import bring, data_stages, run_stages, shard_stages, workspace
+from ...workspace.runs.params import load_params
 from ...workspace.runs.workspace import profile_file
 from ..github.repository import Repository
 from ..github.runner import write_outputs, write_summary

@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 from ...base.files import read_json, whole_folder
-from ...base.params import Params
 from ...data.datasets.manifest import read_manifest
 from ...model.segmentation.predictions import write_lost
 from ...model.segmentation.predictor import inference_digest
 from ...model.segmentation.shards import deal
+from ...workspace.runs.params import Params
 
 #: Why a shard is lost: which of its job's faults it was, the job's log says.
 MISSING = "its job failed, or was stopped, and left no masks"

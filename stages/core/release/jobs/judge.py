@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ...base.errors import CordriftError
 from ...base.files import read_json, whole_folder, write_json
-from ...base.params import Params
 from ...data.datasets.manifest import read_manifest
 from ...measures.kept_masks.zips import pack
 from ...model.bundle import content as bundle
@@ -24,6 +23,7 @@ from ...store.bundle_files import version_identity
 from ...store.client import Store, open_store
 from ...store.record import Record, collect
 from ...workspace.runs.monitor import JUDGING, bring, data_stages, run_stages, workspace
+from ...workspace.runs.params import Params
 from ..github.repository import Repository
 from .archive import copy_masks, write_record
 from .handover import gather

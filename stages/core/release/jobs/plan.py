@@ -9,12 +9,12 @@ from typing import Any
 
 from ...base.errors import CordriftError
 from ...base.files import digest_of, read_json, whole_folder
-from ...base.params import Params
 from ...data.datasets.registry import FROZEN, REGISTRY, entry, load_registry, read_frozen
 from ...measures.kept_masks.zips import unpack
 from ...model.bundle import content as bundle
 from ...model.segmentation.shards import check_shards
 from ...reports.change_report.facts import as_mapping
+from ...workspace.runs.params import Params
 from ..github.repository import MOST_ASSET_BYTES, Repository
 from .names import BUNDLE, BUNDLE_ZIP, PROVENANCE, label_of
 

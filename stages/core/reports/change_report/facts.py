@@ -11,10 +11,10 @@ import pandas as pd
 
 from ...base.errors import CordriftError
 from ...base.files import read_csv, read_json
-from ...base.params import Segment
 from ...data.datasets.manifest import Manifest
 from ...measures.cohort.published_tables import INFERENCE
 from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
+from ...model.segmentation.settings import Segment
 from ..drift_report.wording import Shown, label_of, short, shown_versions
 
 #: Name in a bundle of what made it.

@@ -12,7 +12,6 @@ import pandas as pd
 
 from ...base.errors import CordriftError
 from ...base.files import read_csv, read_json, whole_file, write_csv
-from ...base.params import Params
 from ...data.datasets.manifest import Manifest
 from ...measures.kept_masks.layout import restore
 from ...measures.kept_masks.reader import KeptZip, read_kept
@@ -30,22 +29,30 @@ from .worst import worst_cases, worst_participant
 def write_report(
     folder: Path,
     tables: Tables,
-    params: Params,
     manifests: list[Manifest],
     source: Source,
     monitored: Path,
     kept: KeptZip | None,
     *,
+    title: str,
+    label: str,
+    threshold: float,
     anatomy: bool,
 ) -> None:
     """Write ``index.html`` and ``figures/`` into ``folder``.
 
     Parameters
     ----------
+    tables : what was compared, as the stages measure and compare wrote it
+    manifests : of the monitored datasets
+    source : images and masks of the candidate
+    monitored : folder with what ``cordrift monitor`` left of other datasets
     kept : masks of the prior that the headline speaks of, None where they are not at hand
+    title, label : of the report, and of the candidate
+    threshold : at which a soft mask becomes a binary one, 0 to 1
     anatomy : whether images are shown; without, contours stand alone
     """
-    shown = shown_versions(tables.drift, params.registration.label)
+    shown = shown_versions(tables.drift, label)
     drawings = draw(tables, shown)
     worst = _worst(tables, source, anatomy=anatomy)
     if worst:
@@ -64,8 +71,8 @@ def write_report(
     page = render(
         tables,
         shown,
-        title=params.report.title,
-        threshold=params.segment.threshold,
+        title=title,
+        threshold=threshold,
         drawn=sources,
         worst=worst,
         monitored=also,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...base.params import Params, load_params
 from ...model.segmentation.hardware import gpus
+from ..runs.params import Params, load_params
 from . import machine, pipeline, settings, software
 from .check import Check, guarded
 

@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ...base.params import Params
 from ...data.datasets.manifest import CLONES, Manifest
 from ...model.segmentation.hardware import Gpu
+from ..runs.params import Params
 from .check import Check
 
 #: Bytes of outputs and DVC cache per byte of fetched image: prepared copies, nnU-Net's arrays, masks. A rough factor.

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...base.errors import CordriftError
-from ...base.params import Params
 from ...data.clones.addresses import source_of
 from ...data.datasets.manifest import Manifest, read_manifest
 from ...data.datasets.registry import (
@@ -21,6 +20,7 @@ from ...data.datasets.registry import (
 )
 from ...store import location as places
 from ...store.client import open_store
+from ..runs.params import Params
 from .check import Check
 
 

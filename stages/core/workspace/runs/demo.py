@@ -18,13 +18,13 @@ from typing import Any
 
 from ...base.errors import CordriftError
 from ...base.files import read_csv, read_json, write_json
-from ...base.params import load_params
 from ...data.datasets.registry import REGISTRY
 from ...phantom.dataset.publish import publish
 from ...store.client import open_store
 from .demo_check import dice_figures, loop_figures, real_figures, show
 from .monitor import monitor
 from .other_seed import train_again
+from .params import load_params
 from .pin import pin
 from .workspace import command, dvc, make
 from .yaml_edit import edit_yaml

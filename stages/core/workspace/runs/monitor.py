@@ -10,7 +10,6 @@ from typing import Any
 
 from ...base.errors import CordriftError
 from ...base.files import read_csv, whole_folder
-from ...base.params import Params, load_params
 from ...data.clones.adoption import adopt
 from ...data.datasets.manifest import CLONES, read_manifest
 from ...data.datasets.registry import REGISTRY, entry, load_registry
@@ -19,6 +18,7 @@ from ...model.bundle import toolbox
 from ...model.segmentation.predictions import read_shards
 from ...pages.canvas import png_bytes
 from ...reports.drift_report.contours import Source, contour_figure
+from .params import Params, load_params
 from .pin import pin
 from .workspace import dvc, make
 from .yaml_edit import edit_yaml

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...base.errors import CordriftError
 from ...base.files import whole_folder
-from ...base.params import load_params
+from .params import load_params
 from .workspace import dvc, make
 from .yaml_edit import edit_yaml
 

@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base.params import Params, load_params
 from ...data.clones.lock import alone
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.registry import FROZEN, Registry, read_frozen
+from ..runs.params import Params, load_params
 from ..runs.workspace import dvc
 from .clones import Removed, take_out
 from .identity import Identity

@@ -1,0 +1,25 @@
+"""Settings of `segment`."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from ...base.params import Count, Name, Settings
+
+
+class Segment(Settings):
+    """How the monitored images are segmented. Participants go to shards by a hash of their id."""
+
+    block: ClassVar = "segment"
+
+    datasets: list[Name]
+    contrasts: list[Name]
+    shards: list[Annotated[int, Field(ge=0)]]
+    step: Annotated[float, Field(gt=0, le=1)]
+    mirror: bool
+    threshold: Annotated[float, Field(gt=0, lt=1)]
+    largest_component: bool
+    device: Literal["cpu", "cuda"]
+    threads: Count
