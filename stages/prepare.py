@@ -11,8 +11,8 @@ from .core.data.datasets.findings import read_checked
 from .core.data.datasets.manifest import Manifest, locate, read_manifest
 from .core.data.datasets.registry import read_frozen, read_persons
 from .core.data.datasets.settings import Monitored
-from .core.data.trainset.cases import check_leak, check_persons, check_roles, describe, gather, make_folds
-from .core.data.trainset.raw import PREPARATION, RawCase, write_raw
+from .core.data.trainset.cases import check_leak, check_persons, check_roles, choose_images, describe, make_folds
+from .core.data.trainset.raw import PREPARATION, RawImage, write_raw
 from .core.data.trainset.settings import Prepare
 
 FETCHED = Path("data/fetch")
@@ -40,14 +40,14 @@ def main() -> None:
     check_roles(training, test)
     checked = {manifest.dataset: read_checked(CHECKED / manifest.dataset, manifest) for manifest in (*training, *test)}
     frozen, persons = read_frozen(FROZEN), read_persons(PERSONS)
-    cases, left_out = gather(training, checked, frozen, settings.contrasts)
+    cases, left_out = choose_images(training, checked, frozen, settings.contrasts)
     check_persons(cases, frozen, persons)
     check_leak(cases, test, checked)
     folds = make_folds(cases, persons, folds=settings.folds, seed=settings.seed)
 
     by_name = {manifest.dataset: manifest for manifest in training}
     located = [
-        RawCase(
+        RawImage(
             case.name,
             locate(by_name[case.case.dataset], case.case.image),
             locate(by_name[case.case.dataset], case.mask),

@@ -18,7 +18,7 @@ from .core.base.errors import run
 from .core.data.clones.programs import user_name
 from .core.release.github.repository import open_repository
 from .core.release.jobs import commands as jobs
-from .core.release.jobs.history import accept
+from .core.release.jobs.history import write_acceptance
 
 #: Whose test datasets a release is judged on, where neither the option nor CORDRIFT_PROFILE says so.
 PROFILE = "spine-generic"
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         person = options.by or user_name() or getpass.getuser()
-        done = accept(open_repository(), options.tag, who=person, why=options.reason, when=when)
+        done = write_acceptance(open_repository(), options.tag, who=person, why=options.reason, when=when)
         print(f"{options.tag} (bundle {done.digest[:12]}) is accepted: releases after it are judged against it.")
 
 

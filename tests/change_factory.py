@@ -14,12 +14,12 @@ from cords import ROOT
 from stages.core.data.datasets.manifest import Manifest
 from stages.core.drift.judgement.comparison import Comparison, compare
 from stages.core.drift.rule.settings import Compare
-from stages.core.drift.versions.version import Prior, Series, Version
+from stages.core.drift.versions.version import MeasuredVersion, Prior, Series
 from stages.core.measures.morphometry.table import as_table
-from stages.core.model.lineage.manifest import TrainedCase, TrainingData
+from stages.core.model.lineage.manifest import TrainedImage, TrainingData
 from stages.core.model.segmentation.settings import Segment
-from stages.core.reports.change_report.facts import Facts, Side, Tables, gather
-from stages.core.tables.columns import AGREEMENT
+from stages.core.reports.change_report.facts import Facts, Side, Tables, collect_facts
+from stages.core.tables.columns import AGREEMENT_COLUMNS
 from stages.core.workspace.runs.params import load_params
 
 CONTRASTS = ["T1w", "T2w", "T2star", "MTon", "MToff", "DWI"]
@@ -34,11 +34,11 @@ def key(name: str) -> str:
     return f"SHA256E-s9--{name.encode().hex():0<64.64}.nii.gz"
 
 
-def version(digest: str, moved_mm2: float, people: Sequence[str], seed: int, **series: str) -> Version:
+def version(digest: str, moved_mm2: float, people: Sequence[str], seed: int, **series: str) -> MeasuredVersion:
     """Measures of a version whose areas lie ``moved_mm2`` above an anatomy that all versions share."""
     measures, agreement = _measured(moved_mm2, tuple(people), seed)
     named = Series(digest, "i" * 64, "r" * 64, "f" * 64, "C2-C3")
-    return Version(replace(named, **series), "", (), measures, agreement)
+    return MeasuredVersion(replace(named, **series), "", (), measures, agreement)
 
 
 @cache
@@ -54,7 +54,7 @@ def _measured(moved_mm2: float, people: tuple[str, ...], seed: int) -> tuple[pd.
             rows.append(common | {"source": "prediction", "csa_mm2": csa, "flags": ""})
             rows.append(common | {"source": "reference", "csa_mm2": truth})
             pairs.append(case | {"dice": 0.95, "csa_error_mm2": abs(csa - truth), "flags": ""})
-    return as_table(rows), pd.DataFrame(pairs, columns=list(AGREEMENT))
+    return as_table(rows), pd.DataFrame(pairs, columns=list(AGREEMENT_COLUMNS))
 
 
 def declared(**changes: str) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def trained_on(tag: str, people: list[str], relabelled: tuple[str, ...] = ()) ->
             name = f"whole-spine_{sub}_{contrast}"
             mask = key(f"{name} mask" + (" again" if sub in relabelled else ""))
             site, pathology = f"site{'AB'[n % 2]}", "MS" if n % 5 == 0 else "HC"
-            cases[name] = TrainedCase(name, "whole-spine", sub, "", contrast, key(name), mask, site, pathology)
+            cases[name] = TrainedImage(name, "whole-spine", sub, "", contrast, key(name), mask, site, pathology)
     return TrainingData({"whole-spine": (tag, tag[-1] * 40)}, cases)
 
 
@@ -154,7 +154,7 @@ def facts(
     result = result or _ordinary(first)
     people = sorted(set(result.csa["participant"]))
     settings: Segment = load_params(ROOT / "params/demo.yaml").segment
-    return gather(
+    return collect_facts(
         new or sides()[0], None if first else old or sides()[1], result.drift,
         Tables(result.bias, result.conversion, result.subgroups),
         pins=pins if pins is not None else [pin(people)], settings=settings, **more,

@@ -16,7 +16,7 @@ from data_factory import image_path, make_dataset, mask_path
 from stages.core.base.errors import CordriftError
 from stages.core.data.clones import annex
 from stages.core.data.clones.programs import git
-from stages.core.data.datasets.keys import Key, git_key, parse_key, verify
+from stages.core.data.datasets.keys import ContentKey, git_key, parse_key, verify
 
 IMAGE, MASK = image_path("sub-a1", "T1w"), mask_path("sub-a1", "T1w")
 
@@ -259,9 +259,9 @@ def test_keys_of_a_file_that_is_not_there(cloned: Path) -> None:
 
 def test_parse_key() -> None:
     sha, md5 = "ab" * 32, "cd" * 16
-    assert parse_key(f"SHA256E-s12--{sha}.nii.gz") == Key("sha256", 12, sha)
-    assert parse_key(f"SHA256-s12-m9--{sha}") == Key("sha256", 12, sha)
-    assert parse_key(f"MD5E-s0--{md5}.tar.gz") == Key("md5", 0, md5)
+    assert parse_key(f"SHA256E-s12--{sha}.nii.gz") == ContentKey("sha256", 12, sha)
+    assert parse_key(f"SHA256-s12-m9--{sha}") == ContentKey("sha256", 12, sha)
+    assert parse_key(f"MD5E-s0--{md5}.tar.gz") == ContentKey("md5", 0, md5)
     for key in ("WORM-s12-m9--a.nii.gz", "URL--https&c%%x", f"SHA256E-s12--{md5}.nii.gz", f"SHA256E--{sha}", ""):
         with pytest.raises(CordriftError, match="names no size and content hash"):
             parse_key(key)

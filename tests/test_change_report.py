@@ -27,12 +27,12 @@ from change_factory import (
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import write_csv, write_json
 from stages.core.drift.versions.version import Prior
-from stages.core.model.lineage.manifest import TrainedCase
+from stages.core.model.lineage.manifest import TrainedImage
 from stages.core.reports.change_report.facts import (
     Facts,
     Side,
+    collect_facts,
     compared_with,
-    gather,
     imported_digests,
     read_side,
     read_tables,
@@ -173,7 +173,7 @@ def test_test_images_that_were_trained_on_are_found_by_content(tmp_path: Path) -
     new = sides()[0]
     assert new.training
     leaked = frozen.keys[frozen.cases[0].image].replace("SHA256E", "SHA256").removesuffix(".nii.gz")
-    case = TrainedCase("other_name", "whole-spine", "sub-x", "", "T1w", leaked, leaked, None, None)
+    case = TrainedImage("other_name", "whole-spine", "sub-x", "", "T1w", leaked, leaked, None, None)
     training = replace(new.training, cases={**new.training.cases, "other_name": case})
     text = written(facts(new=replace(new, training=training)), tmp_path)[0]
     assert "**v2.1 was trained on 1 of the 216 test images (the same content).**" in text
@@ -297,7 +297,7 @@ def test_facts_of_two_comparisons_are_refused() -> None:
         facts(result, old=replace(old, digest="a" * 64))
     given = facts(result)
     with pytest.raises(CordriftError, match="not with none"):
-        gather(new, None, result.drift, given.tables, pins=given.pins, settings=given.settings)
+        collect_facts(new, None, result.drift, given.tables, pins=given.pins, settings=given.settings)
 
 
 def test_sides_and_tables_are_read_from_folders(tmp_path: Path) -> None:

@@ -13,14 +13,14 @@ from test_drift import CONTRASTS, SERIES, version
 
 from stages.core.drift.statistics.bias import POOLED
 from stages.core.drift.statistics.conversion import SCALED, conversion_factors
-from stages.core.drift.versions.version import Version
+from stages.core.drift.versions.version import MeasuredVersion
 
 RNG = np.random.default_rng(5)
 OLD = {f"sub-{k:02d}": [float(v) for v in RNG.normal(76, 6, 6)] for k in range(12)}
 
 
 def factors(new: dict[str, list[float]], old: dict[str, list[float]] = OLD) -> dict[str, dict[str, float]]:
-    tables: list[Version] = [version(new), version(old, replace(SERIES, bundle="a" * 64))]
+    tables: list[MeasuredVersion] = [version(new), version(old, replace(SERIES, bundle="a" * 64))]
     found = conversion_factors(tables[0].measures, tables[1].measures, "C2-C3", CONTRASTS, 0.05)
     csa = found[found["metric"] == "csa_mm2"]
     return {str(row["contrast"]): row.to_dict() for _, row in csa.iterrows()}
@@ -67,7 +67,7 @@ def test_angles_are_not_multiplied() -> None:
     assert {"csa_mm2", "diameter_ap_mm", "compression_ratio", "solidity"} <= set(SCALED)
 
 
-def with_slices(of: Version, factor: float, slope_per_cm: float, noise: dict[int, float]) -> Version:
+def with_slices(of: MeasuredVersion, factor: float, slope_per_cm: float, noise: dict[int, float]) -> MeasuredVersion:
     """The version with seven slices of 5 mm a case, whose CSA is the range's times a line over the height."""
     cases = of.measures[(of.measures["scope"] == "range") & (of.measures["kind"] == "binary")]
     rows = []

@@ -16,7 +16,7 @@ from stages import diff_data, register
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_csv, write_json
 from stages.core.model.lineage.difference import Change, composition, difference, table
-from stages.core.model.lineage.manifest import TrainedCase, TrainingData, read_training_data
+from stages.core.model.lineage.manifest import TrainedImage, TrainingData, read_training_data
 
 
 def key(content: str, backend: str = "SHA256E") -> str:
@@ -49,7 +49,7 @@ def training_data(draw: st.DrawFn) -> TrainingData:
     image, mask = st.sampled_from("uvwxyz"), st.sampled_from("mn")
     backend = st.sampled_from(["SHA256E", "SHA256", "GIT"])
     cases = {
-        name: TrainedCase(
+        name: TrainedImage(
             name, "ds", name.split("_")[1], "", "T1w", key(draw(image), draw(backend)), key(draw(mask)), "", None
         )
         for name in names

@@ -19,9 +19,9 @@ from stages.core.drift.statistics.bias import bias_of_contrast, pair, pooled_bia
 from stages.core.drift.statistics.csa_std import csa_std, summarise
 from stages.core.drift.statistics.quality import quality
 from stages.core.drift.versions.folders import read_version
-from stages.core.drift.versions.version import Prior, Series, Version
+from stages.core.drift.versions.version import MeasuredVersion, Prior, Series
 from stages.core.measures.morphometry.table import as_table
-from stages.core.tables.columns import AGREEMENT
+from stages.core.tables.columns import AGREEMENT_COLUMNS
 from stages.core.tables.monitored import range_csa
 
 CONTRASTS = ["T1w", "T2w", "T2star", "MTon", "MToff", "DWI"]
@@ -40,7 +40,7 @@ def csa_table(values: dict[str, list[float]], contrasts: list[str] = CONTRASTS) 
     return pd.DataFrame(rows, columns=["dataset", "participant", "session", "contrast", "csa_mm2", "failed"])
 
 
-def version(values: dict[str, list[float]], series: Series = SERIES, truth: float | None = 75.0) -> Version:
+def version(values: dict[str, list[float]], series: Series = SERIES, truth: float | None = 75.0) -> MeasuredVersion:
     """A version whose measures hold the given CSA (NaN: failed) and a constant ground truth."""
     rows, pairs = [], []
     for sub, row in values.items():
@@ -56,15 +56,17 @@ def version(values: dict[str, list[float]], series: Series = SERIES, truth: floa
             error = math.nan if truth is None else abs(value - truth)
             dice = math.nan if math.isnan(value) or truth is None else 0.95
             pairs.append(case | {"dice": dice, "csa_error_mm2": error, "flags": flags})
-    return Version(series, "", (), as_table(rows), pd.DataFrame(pairs, columns=list(AGREEMENT)))
+    return MeasuredVersion(series, "", (), as_table(rows), pd.DataFrame(pairs, columns=list(AGREEMENT_COLUMNS)))
 
 
-def run(candidate: Version, *priors: Version, labels: tuple[str, ...] = ("v1",), offline: bool = False) -> Comparison:
+def run(
+    candidate: MeasuredVersion, *priors: MeasuredVersion, labels: tuple[str, ...] = ("v1",), offline: bool = False
+) -> Comparison:
     before = [Prior(p.series, label, (), p) for p, label in zip(priors, labels, strict=False)]
     return compare(candidate, before, contrasts=CONTRASTS, rule=RULE, offline=offline)
 
 
-def older(values: dict[str, list[float]], digest: str = "a" * 64, **changes: str) -> Version:
+def older(values: dict[str, list[float]], digest: str = "a" * 64, **changes: str) -> MeasuredVersion:
     return version(values, replace(SERIES, bundle=digest, **changes))
 
 

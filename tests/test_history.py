@@ -199,8 +199,11 @@ def test_masks_are_not_fetched_when_the_ruler_is_the_same(lab: Path) -> None:
 
 def test_priors_come_by_number_not_by_text() -> None:
     numbers = [10, 2, 9, 1]
-    versions = [client.Version(n, "run", (), {"digest": f"{n:064d}"}) for n in numbers]
-    versions += [client.Version(11, "run", (), {"digest": f"{2:064d}"}), client.Version(3, "run", (), {})]
+    versions = [client.RegisteredVersion(n, "run", (), {"digest": f"{n:064d}"}) for n in numbers]
+    versions += [
+        client.RegisteredVersion(11, "run", (), {"digest": f"{2:064d}"}),
+        client.RegisteredVersion(3, "run", (), {}),
+    ]
     chosen, foreign = priors.select(versions, f"{99:064d}")
     assert [version.number for version in chosen] == [1, 2, 9, 10]
     assert foreign == 1, "a version made by hand is counted, not guessed at"

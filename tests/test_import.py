@@ -17,8 +17,8 @@ from stages.core.base.files import read_json
 from stages.core.drift.versions.folders import read_priors
 from stages.core.drift.versions.version import Series, marks
 from stages.core.measures.cohort.published_tables import read_release
-from stages.core.store.client import Version, open_store
-from stages.core.tables.columns import AGREEMENT, MEASURES
+from stages.core.store.client import RegisteredVersion, open_store
+from stages.core.tables.columns import AGREEMENT_COLUMNS, MEASURES_COLUMNS
 from stages.core.tables.monitored import range_csa
 
 EXAMPLE = ROOT.parent / "shared/legacy-release/example.csv"
@@ -60,8 +60,8 @@ ROWS = [
 def test_what_is_taken_and_what_is_counted(tmp_path: Path) -> None:
     found = read_release(table(tmp_path / "r.csv", ROWS), "v2.0", "set")
     assert (found.cases, found.empty, found.missing, found.repeated) == (4, 1, 1, 1)
-    assert list(found.measures.columns) == list(MEASURES)
-    assert list(found.agreement.columns) == list(AGREEMENT)
+    assert list(found.measures.columns) == list(MEASURES_COLUMNS)
+    assert list(found.agreement.columns) == list(AGREEMENT_COLUMNS)
     csa = range_csa(found.measures, "prediction", "C2-C3").set_index(["participant", "contrast"])["csa_mm2"]
     assert csa.loc[("sub-a", "T1w")] == 70.5
     assert math.isnan(csa.loc[("sub-a", "T2w")])
@@ -146,7 +146,7 @@ def bring(version: str) -> None:
     import_release.main(["release.csv", "--version", version])
 
 
-def versions() -> list[Version]:
+def versions() -> list[RegisteredVersion]:
     return open_store(MODEL).versions()
 
 

@@ -29,7 +29,7 @@ from stages.core.images.volumes import Volume, read, write
 from stages.core.measures.cohort.measurement import measure_cohort
 from stages.core.measures.kept_masks import reader as kept_zip
 from stages.core.measures.kept_masks import zips as archives
-from stages.core.measures.kept_masks.layout import INDEX, Kept, KeptCase, KeptMask, discs_of, keep, restore
+from stages.core.measures.kept_masks.layout import INDEX, Kept, KeptEntry, KeptMask, discs_of, keep, restore
 from stages.core.measures.kept_masks.reader import KeptZip, read_kept
 from stages.core.measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
 from stages.core.measures.kept_masks.writer import keep_masks
@@ -38,7 +38,7 @@ from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 from stages.core.model.segmentation.predictions import read_shards
 from stages.core.store.record import Artifact
-from stages.core.tables.columns import MEASURES
+from stages.core.tables.columns import MEASURES_COLUMNS
 
 SHA = "0" * 64
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=5.0)
@@ -111,7 +111,7 @@ def test_a_restored_mask_measures_like_the_original(tmp_path: Path, axes: str, k
     where = [(float(discs.data[i, j, k]), i, j, k) for i, j, k in np.argwhere(discs.data).tolist()]
     identity = {"dataset": "d", "participant": "p", "session": "", "contrast": "T1w", "reason": "", "warnings": []}
     mask, content = kept_form(original, tmp_path)
-    case = KeptCase.model_validate({**identity, "masks": {"soft": mask.model_dump()}, "discs": where})
+    case = KeptEntry.model_validate({**identity, "masks": {"soft": mask.model_dump()}, "discs": where})
     restored = restore(mask, content)
     table = measure_volume(restored, discs_of(case, restored), PARAMS)
     assert table["csa_mm2"].notna().sum() > 20, "there is something to compare"
@@ -175,7 +175,7 @@ def test_a_kept_set_measures_like_the_stage(segmented: Path, tmp_path: Path, sti
     _, kept = kept_set(segmented, tmp_path)
     again = remeasure(kept, ruler_of(params))
     expected, _ = direct(segmented, params)
-    assert list(again.columns) == list(MEASURES)
+    assert list(again.columns) == list(MEASURES_COLUMNS)
     pd.testing.assert_frame_equal(again, expected, check_exact=True)
     ranges = again[again["scope"] == "range"].set_index(["participant", "contrast", "kind"])
     for case in (("sub-a", "T2w"), ("sub-b", "DWI")):
@@ -224,7 +224,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     data = np.zeros((8, 9, 10), dtype=np.float32)
     data[2:5, 3:6, 4:9] = 0.5
     mask, content = kept_form(Volume(data, np.eye(4)), folder, "d/one.nii.gz")
-    case = KeptCase(
+    case = KeptEntry(
         dataset="d",
         participant="p",
         session="",
@@ -393,7 +393,7 @@ def test_a_file_that_does_not_fit_its_entry(good: Members, tmp_path: Path) -> No
 
 
 def test_a_label_outside_the_volume_is_refused() -> None:
-    case = KeptCase(
+    case = KeptEntry(
         dataset="d", participant="p", session="", contrast="c", reason="", warnings=[], masks={}, discs=[(2.0, 0, 0, 5)]
     )
     with pytest.raises(CordriftError, match=r"a disc label at \(0, 0, 5\), outside its volume of \(5, 5, 5\)"):

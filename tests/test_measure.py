@@ -14,7 +14,7 @@ from stages import compare, measure
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_csv, read_json, write_json
 from stages.core.images.volumes import read, write
-from stages.core.tables.columns import AGREEMENT, AGREEMENT_TEXT, MEASURES, MEASURES_TEXT
+from stages.core.tables.columns import AGREEMENT_COLUMNS, AGREEMENT_TEXT, MEASURES_COLUMNS, MEASURES_TEXT
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,8 @@ def by_source(measures: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 def test_predictions_and_references_are_measured_with_one_ruler(workspace: Workspace) -> None:
     measures, agreement = measured()
-    assert list(measures.columns) == ["schema", *MEASURES]
-    assert list(agreement.columns) == ["schema", *AGREEMENT]
+    assert list(measures.columns) == ["schema", *MEASURES_COLUMNS]
+    assert list(agreement.columns) == ["schema", *AGREEMENT_COLUMNS]
     assert len(ranges(measures)) == 2 * 6 * 4  # participants, contrasts, {prediction, reference} x {binary, soft}
     soft = by_source(measures, "soft")
     # Semi-axes 6.5 + 0.15 k and 4.5 + 0.15 k mm, predictions 0.1 mm more; 5 x 5 sub-samples of a 1 mm voxel.

@@ -18,7 +18,7 @@ from stages.core.measures.morphometry.ruler import ruler_id
 from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 from stages.core.measures.own_masks.measurement import Labels, measure_file
-from stages.core.tables.columns import MEASURES, MEASURES_TEXT
+from stages.core.tables.columns import MEASURES_COLUMNS, MEASURES_TEXT
 
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)
 CORD = cord((0.8, 0.8, 2.0), 30, tilt_ap=12, tilt_rl=5)
@@ -48,7 +48,7 @@ def test_the_range_is_the_one_of_the_pipeline(place: Path) -> None:
     table = run("mask.nii.gz", "--discs", "discs.nii.gz")
     expected = measure_volume(CORD, DISCS, PARAMS)
     expected = expected[expected["scope"] == "range"].iloc[0]
-    assert list(table.columns) == ["schema", *MEASURES]
+    assert list(table.columns) == ["schema", *MEASURES_COLUMNS]
     assert len(table) == 1
     row = table.iloc[0]
     for name in ("csa_mm2", "csa_sd_mm2", "diameter_ap_mm", "solidity", "length_mm", "coverage"):

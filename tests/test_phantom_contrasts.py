@@ -27,7 +27,7 @@ from stages.core.phantom.anatomy.draw import draw_anatomy
 from stages.core.phantom.anatomy.geometry import Anatomy
 from stages.core.phantom.dataset.cohort import SITES
 from stages.core.phantom.rendering.images import RATIO_RANGE, SIGNED_ZERO, paint_grid
-from stages.core.phantom.rendering.render import RATER_SD, RenderedCase, cord_occupancy, render_case
+from stages.core.phantom.rendering.render import RATER_SD, Rendering, cord_occupancy, render_case
 
 #: Relaxation times of anything in a body, ms.
 T1S = st.floats(150, 5000)
@@ -48,7 +48,7 @@ def anatomy() -> Anatomy:
 
 
 @pytest.fixture(scope="module")
-def cases(anatomy: Anatomy) -> dict[str, RenderedCase]:
+def cases(anatomy: Anatomy) -> dict[str, Rendering]:
     return {
         name: render_case(anatomy, CONTRASTS[name], SITES["A"], np.random.default_rng(1), view=View((64, 80, 20)))
         for name in ("STIR", "PSIR", "MP2RAGE")
@@ -166,7 +166,7 @@ def test_rater_masks_deviate_from_occupancy_by_the_tables_bias(anatomy: Anatomy,
 # ---- images ---------------------------------------------------------------------------------------------------
 
 
-def test_sagittal_slices_are_thick_along_x(cases: dict[str, RenderedCase]) -> None:
+def test_sagittal_slices_are_thick_along_x(cases: dict[str, Rendering]) -> None:
     for name in ("STIR", "PSIR"):
         assert cases[name].grid.spacing_mm == (3.0, 0.7, 0.7)
         assert cases[name].grid.thick == 0
@@ -190,7 +190,7 @@ def test_slice_profiles_follow_the_thick_axis(anatomy: Anatomy) -> None:
     np.testing.assert_allclose(area[1:-1], case.truth["csa_mm2"][1:-1], rtol=0.003)
 
 
-def test_signed_images_store_white_matter_below_zero_and_fat_above(cases: dict[str, RenderedCase]) -> None:
+def test_signed_images_store_white_matter_below_zero_and_fat_above(cases: dict[str, Rendering]) -> None:
     case = cases["PSIR"]
     cord = case.image[case.soft == 1].mean()
     assert cord < SIGNED_ZERO - 250
@@ -198,7 +198,7 @@ def test_signed_images_store_white_matter_below_zero_and_fat_above(cases: dict[s
     assert case.image.min() > 0, "nothing is clipped"
 
 
-def test_uni_images_fill_their_range_with_noise_in_air(cases: dict[str, RenderedCase], anatomy: Anatomy) -> None:
+def test_uni_images_fill_their_range_with_noise_in_air(cases: dict[str, Rendering], anatomy: Anatomy) -> None:
     case = cases["MP2RAGE"]
     assert case.image.min() >= 0
     assert case.image.max() <= RATIO_RANGE

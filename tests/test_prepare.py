@@ -33,9 +33,9 @@ from stages.core.data.datasets.findings import Checked, read_checked
 from stages.core.data.datasets.keys import content_digest
 from stages.core.data.datasets.manifest import CLONES, SYNTHETIC, Case, read_manifest
 from stages.core.data.datasets.registry import PERSONS, Frozen
-from stages.core.data.trainset.cases import TrainCase, check_leak, gather, make_folds
+from stages.core.data.trainset.cases import TrainingImage, check_leak, choose_images, make_folds
 from stages.core.data.trainset.folds import validation_sets
-from stages.core.data.trainset.raw import RawCase, write_case
+from stages.core.data.trainset.raw import RawImage, write_case
 from stages.core.images.volumes import write
 
 OUT = Path("data/prepare")
@@ -337,7 +337,7 @@ def test_volumes_become_canonical_and_masks_binary(tmp_path: Path) -> None:
     flipped[:3, 3] = [SHAPE[0] - 1, SHAPE[1] - 1, 2 * (SHAPE[2] - 1)]
     write(tmp_path / "image.nii.gz", data, flipped)
     write(tmp_path / "mask.nii.gz", soft, flipped)
-    assert write_case(tmp_path / "raw", RawCase("x", tmp_path / "image.nii.gz", tmp_path / "mask.nii.gz")) == 1
+    assert write_case(tmp_path / "raw", RawImage("x", tmp_path / "image.nii.gz", tmp_path / "mask.nii.gz")) == 1
     image = nib.load(tmp_path / "raw/imagesTr/x_0000.nii.gz")
     label = nib.load(tmp_path / "raw/labelsTr/x.nii.gz")
     np.testing.assert_array_equal(image.affine, AFFINE)
@@ -417,7 +417,7 @@ def test_folds_hold_whole_participants_and_synthetic_only_trains(folds: int, see
         assert sorted(name for part in parts for name in part["val"]) == sorted(measured)
 
 
-def case(dataset: str, sub: str, contrast: str) -> TrainCase:
+def case(dataset: str, sub: str, contrast: str) -> TrainingImage:
     value = {
         "dataset": dataset,
         "participant": sub,
@@ -426,7 +426,7 @@ def case(dataset: str, sub: str, contrast: str) -> TrainCase:
         "image": image_path(sub, contrast),
     }
     whole = Case(**value, mask=mask_path(sub, contrast), softmask=None, discs=None)
-    return TrainCase(whole, mask_path(sub, contrast), "", "", site=PEOPLE.get(sub, ""))
+    return TrainingImage(whole, mask_path(sub, contrast), "", "", site=PEOPLE.get(sub, ""))
 
 
 def test_gather_without_masks_and_with_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,9 +434,9 @@ def test_gather_without_masks_and_with_nothing(tmp_path: Path, monkeypatch: pyte
     manifest = fetched("ds", {"sub-a1": "a"})
     bare = manifest.model_copy(update={"cases": [c.model_copy(update={"mask": None}) for c in manifest.cases[:1]]})
     with pytest.raises(CordriftError, match="nothing is left to train on; 1 cases were left out"):
-        gather([bare], {"ds": Checked("ds", [], {})}, [], None)
+        choose_images([bare], {"ds": Checked("ds", [], {})}, [], None)
     checked(manifest)
     found = {"ds": read_checked(Path("data/check/ds"), manifest)}
-    cases, left_out = gather([manifest], found, [Frozen("sub-zz", "other")], None)
+    cases, left_out = choose_images([manifest], found, [Frozen("sub-zz", "other")], None)
     assert (len(cases), left_out) == (2, [])
     check_leak(cases, [], {})

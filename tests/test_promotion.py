@@ -12,7 +12,7 @@ from store_workspace import MODEL, A, B, C, contents, workspace
 from stages import gate, history, promote, register
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_csv, write_json
-from stages.core.store.client import Version, open_store
+from stages.core.store.client import RegisteredVersion, open_store
 from stages.core.store.promotion import promotions
 
 DRIFT = Path("reports/compare/drift.json")
@@ -39,7 +39,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "lab"
 
 
-def versions() -> dict[str, Version]:
+def versions() -> dict[str, RegisteredVersion]:
     return {version.tags["label"]: version for version in open_store(MODEL).versions()}
 
 

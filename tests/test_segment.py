@@ -22,7 +22,7 @@ from stages.core.data.datasets.registry import FROZEN, read_frozen
 from stages.core.images import volumes
 from stages.core.images.volumes import Volume
 from stages.core.measures.cohort.measurement import measure_cohort
-from stages.core.model.segmentation.predictions import EMPTY, key_of, read_shards, write_lost
+from stages.core.model.segmentation.predictions import EMPTY, id_of_case, read_shards, write_lost
 from stages.core.model.segmentation.shards import check_shards, deal
 from stages.core.tables.monitored import range_csa
 from stages.core.workspace.runs.params import load_params
@@ -199,7 +199,7 @@ def test_a_shard_that_was_not_delivered_is_named_and_its_cases_are_no_failures(l
     write_lost(lab / "reports/segment/frozen/1", gone, series, "its job failed")
     found = read_shards(lab / "reports/segment", ["frozen"], [0, 1])
     assert found.lost == {"frozen/1": "its job failed"}
-    assert {key for key, one in found.predictions.items() if one.lost} == {key_of(case) for case in gone}
+    assert {key for key, one in found.predictions.items() if one.lost} == {id_of_case(case) for case in gone}
     measured = measure_cohort([manifest], found, ["T1w", "T2w"], load_params().measure, lab / "data/clones")
     assert measured.failed == 0
     rows = measured.measures[measured.measures["source"] == "prediction"]

@@ -20,7 +20,7 @@ from stages.core.drift.judgement.decision import Decision, Judge, decide
 from stages.core.drift.judgement.verdict import DRIFT, DriftRow, QualityRow, Scores, judge_drift, judge_quality
 from stages.core.drift.rule.settings import Compare
 from stages.core.drift.statistics.bias import pair
-from stages.core.drift.versions.version import Prior, Version
+from stages.core.drift.versions.version import MeasuredVersion, Prior
 
 RULE = Compare(
     margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=4, min_participants=30, atrophy_mm2_per_year=1.4
@@ -45,7 +45,9 @@ def rows(new: dict[str, list[float]], old: dict[str, list[float]], rule: Compare
     return {row.contrast: row for row in judge_drift(pair(csa_table(new), csa_table(old)), CONTRASTS, rule)}
 
 
-def judged(candidate: Version, *priors: tuple[Version, tuple[str, ...]], offline: bool = False) -> dict[str, object]:
+def judged(
+    candidate: MeasuredVersion, *priors: tuple[MeasuredVersion, tuple[str, ...]], offline: bool = False
+) -> dict[str, object]:
     """The record of the verdict; priors with their aliases."""
     before = [Prior(p.series, f"v{k}", aliases, p) for k, (p, aliases) in enumerate(priors, start=1)]
     found = compare(candidate, before, contrasts=CONTRASTS, rule=RULE, offline=offline).drift
@@ -54,7 +56,7 @@ def judged(candidate: Version, *priors: tuple[Version, tuple[str, ...]], offline
     return record
 
 
-def prior(values: dict[str, list[float]], digest: str = "a" * 64, **changes: str) -> Version:
+def prior(values: dict[str, list[float]], digest: str = "a" * 64, **changes: str) -> MeasuredVersion:
     return version(values, replace(SERIES, bundle=digest, **changes))
 
 

@@ -1,4 +1,4 @@
-"""The one exception that users are meant to read, and the wrapper that prints it."""
+"""The exceptions that users are meant to read: a small family under one name, and the wrapper that prints them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,30 @@ class CordriftError(Exception):
     Every error that bad input can cause is raised as this class, before anything is written, and is shown
     without a stack trace. Anything else that escapes is a defect of cordrift.
     """
+
+
+class SettingsError(CordriftError):
+    """``params.yaml``, the registry or the command line asks for what is unknown or impossible."""
+
+
+class DatasetError(CordriftError):
+    """A dataset, its clone, its manifest or its checks are missing, or are not as they were fetched."""
+
+
+class ImageError(CordriftError):
+    """One image, mask or label file cannot be used; the other files of its batch can."""
+
+
+class BundleError(CordriftError):
+    """A model's bundle, its training or its masks are missing, damaged or not allowed."""
+
+
+class StoreError(CordriftError):
+    """MLflow cannot be reached, or does not hold what was asked for."""
+
+
+class ReleaseError(CordriftError):
+    """GitHub, or a release on it, refuses a request or is not as it must be."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

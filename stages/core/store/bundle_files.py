@@ -9,7 +9,7 @@ from ..base.files import read_json
 #: Output of `package`: the bundle, with its copy in the toolbox's layout.
 PACKAGE = Path("data/package")
 #: Files of `measure` that are kept with a version, and that `history` fetches.
-MEASURES = ("measures.csv", "agreement.csv", "summary.json")
+MEASURES_FILES = ("measures.csv", "agreement.csv", "summary.json")
 #: The predicted masks that are kept with a version, to be measured again when the ruler changes.
 MASKS = "masks.zip"
 #: What a series is, besides its bundle.

@@ -24,7 +24,7 @@ TAG = "cordrift."
 
 
 @dataclass(frozen=True)
-class Version:
+class RegisteredVersion:
     """One registered version of the model; ``tags`` without the prefix ``cordrift.``."""
 
     number: int
@@ -79,7 +79,7 @@ class Store:
         self.model = model
         self._experiment_id = experiment_id
 
-    def versions(self) -> list[Version]:
+    def versions(self) -> list[RegisteredVersion]:
         """Return all versions by number; empty when the model is not registered yet."""
         with sentences(self.location, "did not list the versions"):
             found = list(pages(self.client.search_model_versions, filter_string=f"name='{self.model}'"))
@@ -90,7 +90,7 @@ class Store:
             number = int(version.version)
             named = tuple(sorted(alias for alias, target in aliases.items() if int(target) == number))
             tags = {key.removeprefix(TAG): str(value) for key, value in version.tags.items() if key.startswith(TAG)}
-            versions.append(Version(number, version.run_id, named, tags))
+            versions.append(RegisteredVersion(number, version.run_id, named, tags))
         return sorted(versions, key=lambda version: version.number)
 
     def find_run(self, identity: Mapping[str, str]) -> Run | None:
@@ -242,14 +242,14 @@ class Store:
             )
         return int(version.version)
 
-    def ensure_version_tags(self, version: Version, tags: Mapping[str, str]) -> None:
+    def ensure_version_tags(self, version: RegisteredVersion, tags: Mapping[str, str]) -> None:
         """Set the tags of a version that differ."""
         with sentences(self.location, "did not take a tag"):
             for key, value in sorted(tags.items()):
                 if version.tags.get(key) != value:
                     self.client.set_model_version_tag(self.model, str(version.number), TAG + key, value)
 
-    def describe(self, version: Version, text: str) -> None:
+    def describe(self, version: RegisteredVersion, text: str) -> None:
         """Write what stands beside a version in the list of versions."""
         with sentences(self.location, "did not take a description"):
             self.client.update_model_version(self.model, str(version.number), text)

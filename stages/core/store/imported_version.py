@@ -11,7 +11,7 @@ from ..drift.statistics.csa_std import csa_std, summarise
 from ..measures.cohort.published_tables import CONTRASTS, Imported
 from ..tables.monitored import range_csa
 from .bundle_files import version_identity
-from .client import Store, Version
+from .client import RegisteredVersion, Store
 from .record import Artifact
 from .registration import ensure_artifacts
 
@@ -19,7 +19,7 @@ from .registration import ensure_artifacts
 IMPORTED = "imported"
 
 
-def import_version(store: Store, release: Imported, source: Path) -> Version:
+def import_version(store: Store, release: Imported, source: Path) -> RegisteredVersion:
     """Bring a release into MLflow; the same file again changes nothing.
 
     Raises
@@ -64,7 +64,7 @@ def import_version(store: Store, release: Imported, source: Path) -> Version:
     return found
 
 
-def _find(store: Store, digest: str) -> Version | None:
+def _find(store: Store, digest: str) -> RegisteredVersion | None:
     return next((version for version in store.versions() if version.tags.get("digest") == digest), None)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..drift.rule.protocol import Protocol
 from .bundle_files import version_identity
-from .client import Store, Version
+from .client import RegisteredVersion, Store
 
 #: Prefix of the params that hold what was declared.
 DECLARED = "declared."
@@ -22,7 +22,7 @@ ROLES = ("champion", "anchor")
 JUDGED = "judged_"
 
 
-def roles(versions: Iterable[Version], current: str) -> dict[str, list[str]]:
+def roles(versions: Iterable[RegisteredVersion], current: str) -> dict[str, list[str]]:
     """Return digest -> roles (sorted) of the versions that judge the bundle ``current``.
 
     Those that its version remembers; where it is not registered yet, those that have the aliases now.

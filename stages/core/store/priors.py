@@ -18,11 +18,11 @@ from ..base.files import read_csv, read_json, sha256_of, write_csv, write_json
 from ..measures.kept_masks.reader import read_kept
 from ..measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
 from ..tables.columns import AGREEMENT_TEXT
-from .bundle_files import MASKS, MEASURES, SERIES
-from .client import INDEX, Store, Version
+from .bundle_files import MASKS, MEASURES_FILES, SERIES
+from .client import INDEX, RegisteredVersion, Store
 
 
-def select(versions: Iterable[Version], current: str) -> tuple[list[Version], int]:
+def select(versions: Iterable[RegisteredVersion], current: str) -> tuple[list[RegisteredVersion], int]:
     """Return the prior versions in their order, and how many were left out because they are not cordrift's.
 
     Labels that are versions come first, as versions (v2.0 before v10.0), whenever they were registered; the others
@@ -30,7 +30,7 @@ def select(versions: Iterable[Version], current: str) -> tuple[list[Version], in
     only older versions are priors: what came later changes nothing. Of two versions with one digest (made by hand)
     the first counts.
     """
-    chosen: dict[str, Version] = {}
+    chosen: dict[str, RegisteredVersion] = {}
     foreign = 0
     ascending = sorted(versions, key=lambda version: version.number)
     own = [version.number for version in ascending if version.tags.get("digest") == current]
@@ -42,14 +42,16 @@ def select(versions: Iterable[Version], current: str) -> tuple[list[Version], in
     return sorted(chosen.values(), key=_order), foreign
 
 
-def _order(version: Version) -> tuple[bool, Label, int]:
+def _order(version: RegisteredVersion) -> tuple[bool, Label, int]:
     try:
         return False, Label(version.tags.get("label", "")), version.number
     except InvalidVersion:
         return True, Label("0"), version.number
 
 
-def fetch(store: Store, version: Version, folder: Path, ruler: Ruler, roles: Mapping[str, list[str]]) -> dict[str, Any]:
+def fetch(
+    store: Store, version: RegisteredVersion, folder: Path, ruler: Ruler, roles: Mapping[str, list[str]]
+) -> dict[str, Any]:
     """Fetch the tables of a version into ``folder/<digest12>`` and return its row for ``priors.json``.
 
     ``roles`` says by digest which versions judge the candidate, as champion or anchor.
@@ -68,7 +70,7 @@ def fetch(store: Store, version: Version, folder: Path, ruler: Ruler, roles: Map
     with tempfile.TemporaryDirectory() as scratch:
         store.fetch(version.run_id, INDEX, Path(scratch) / INDEX)
         index = read_json(Path(scratch) / INDEX)["files"]
-    for name in MEASURES:
+    for name in MEASURES_FILES:
         store.fetch(version.run_id, f"measures/{name}", place / name)
         if sha256_of(place / name) != index.get(f"measures/{name}"):
             raise CordriftError(
@@ -99,7 +101,7 @@ def fetch(store: Store, version: Version, folder: Path, ruler: Ruler, roles: Map
     }
 
 
-def _measure_again(store: Store, version: Version, place: Path, masks: str | None, ruler: Ruler) -> str:
+def _measure_again(store: Store, version: RegisteredVersion, place: Path, masks: str | None, ruler: Ruler) -> str:
     """Replace the tables in ``place`` by those of today's ruler, or return why that cannot be."""
     if masks is None or not store.holds(version.run_id, MASKS):
         return f"its run in MLflow holds no {MASKS}."

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..base.errors import CordriftError
 from ..base.files import read_csv, read_json
 from ..drift.statistics.bias import POOLED
-from .client import INDEX, Store, Version
+from .client import INDEX, RegisteredVersion, Store
 from .judges import ROLES
 
 #: Tag with the promotions of a version, oldest first, as JSON.
@@ -36,12 +36,12 @@ class Promoted:
     factors : by the number of such a version, its CSA factors to the new one by contrast; none where none are known
     """
 
-    version: Version
+    version: RegisteredVersion
     before: dict[str, int | None]
     factors: dict[int, dict[str, dict[str, float]]]
 
 
-def find_version(store: Store, named: str) -> Version:
+def find_version(store: Store, named: str) -> RegisteredVersion:
     """Find a version by its digest (six digits or more) or its label.
 
     Raises
@@ -62,7 +62,7 @@ def find_version(store: Store, named: str) -> Version:
     )
 
 
-def promote(store: Store, version: Version, *, reason: str, person: str, when: str) -> Promoted:
+def promote(store: Store, version: RegisteredVersion, *, reason: str, person: str, when: str) -> Promoted:
     """Make a version champion and anchor. The same promotion twice (same person and reason) is kept once.
 
     Raises
@@ -96,7 +96,9 @@ def promote(store: Store, version: Version, *, reason: str, person: str, when: s
     return Promoted(version, before, factors)
 
 
-def _factors(store: Store, version: Version, replaced: dict[int, Version]) -> dict[int, dict[str, dict[str, float]]]:
+def _factors(
+    store: Store, version: RegisteredVersion, replaced: dict[int, RegisteredVersion]
+) -> dict[int, dict[str, dict[str, float]]]:
     """CSA factors from each of the replaced versions to this one, as its own comparison found them."""
     with tempfile.TemporaryDirectory() as scratch:
         store.fetch(version.run_id, INDEX, Path(scratch) / INDEX)
@@ -118,7 +120,7 @@ def _factors(store: Store, version: Version, replaced: dict[int, Version]) -> di
     return found
 
 
-def promotions(version: Version) -> list[dict[str, str]]:
+def promotions(version: RegisteredVersion) -> list[dict[str, str]]:
     """The promotions that a version carries."""
     log: list[dict[str, str]] = json.loads(version.tags.get(PROMOTIONS, "[]"))
     return log

@@ -25,7 +25,7 @@ from ..measures.kept_masks.zips import pack
 from ..model.lineage.manifest import training_params
 from ..model.segmentation.predictions import read_shards
 from ..model.segmentation.settings import Segment
-from .bundle_files import MASKS, MEASURES, PACKAGE, SERIES, bundle_digest
+from .bundle_files import MASKS, MEASURES_FILES, PACKAGE, SERIES, bundle_digest
 from .judges import remembered
 
 #: Column of bias.csv -> the metric ``bias_to_champion_...``.
@@ -209,7 +209,7 @@ def _artifacts(root: Path, segment: Segment, scratch: Path) -> Iterable[Artifact
     package, reports = root / PACKAGE, root / "reports"
     for path in _files(package, "**/*"):
         yield Artifact(f"bundle/{path.relative_to(package).as_posix()}", path)
-    for name in MEASURES:
+    for name in MEASURES_FILES:
         yield Artifact(f"measures/{name}", reports / "measure" / name)
     yield Artifact("compare/drift.json", reports / "compare/drift.json")
     segmentation = read_shards(reports / "segment", segment.datasets, segment.shards)

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..base.errors import CordriftError
 from ..base.files import digest_of, write_json
 from .bundle_files import version_identity
-from .client import INDEX, Run, Store, Version
+from .client import INDEX, RegisteredVersion, Run, Store
 from .record import Artifact, Record
 
 #: Aliases of the first version of a model, of a later one that passed the gate, and of one that did not; the anchor
@@ -23,7 +23,7 @@ LATER_ALIASES = ("candidate",)
 INCOMPLETE = "incomplete"
 
 
-def register_version(store: Store, record: Record) -> Version:
+def register_version(store: Store, record: Record) -> RegisteredVersion:
     """Bring MLflow to the state in which it holds ``record``; writes nothing when it does already.
 
     The version is created after everything that it points to, so a version is always whole. A bundle that was judged
@@ -83,7 +83,7 @@ def ensure_artifacts(store: Store, run: Run, artifacts: Sequence[Artifact]) -> N
     store.ensure_tags(run, {"artifacts": state})
 
 
-def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Record) -> Version:
+def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Record) -> RegisteredVersion:
     versions = store.versions()
     version = next((known for known in versions if known.tags.get("digest") == tags["digest"]), None)
     if version is None:
@@ -114,7 +114,7 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
     return version
 
 
-def _overtaken(versions: Sequence[Version], record: Record) -> bool:
+def _overtaken(versions: Sequence[RegisteredVersion], record: Record) -> bool:
     """Whether another release became champion since the history of this one was asked for: it did not judge this."""
     champion = next((known.tags.get("digest", "") for known in versions if "champion" in known.aliases), "")
     return champion not in {record.digest, record.judged.get("judged_champion", "")}

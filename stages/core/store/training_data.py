@@ -45,7 +45,7 @@ class Holder:
         return f"{self.model} {which}" + (f" ({more})" if more else "")
 
 
-def open_archive(workspace: Path = Path()) -> Archive | None:
+def open_archive(workspace: Path = Path()) -> RecordedVersions | None:
     """Open the MLflow store of a workspace to read it; None when it is local and not there: nothing was registered.
 
     Raises
@@ -63,10 +63,10 @@ def open_archive(workspace: Path = Path()) -> Archive | None:
 
         client = MlflowClient(tracking_uri=location.uri, registry_uri=location.uri)
         models = sorted(model.name for model in pages(client.search_registered_models))
-    return Archive(client, location, models)
+    return RecordedVersions(client, location, models)
 
 
-class Archive:
+class RecordedVersions:
     """All registered models of a store. ``models``: their names."""
 
     def __init__(self, client: Any, location: Location, models: list[str]) -> None:

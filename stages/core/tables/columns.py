@@ -11,13 +11,13 @@ METRICS = (
     "eccentricity", "orientation_deg", "solidity", "angle_ap_deg", "angle_rl_deg",
 )  # fmt: skip
 #: measures.csv, after ``schema``.
-MEASURES = (
+MEASURES_COLUMNS = (
     *IDENTITY, "slice", "z_mm", "level", "levels", *METRICS, "length_mm", "n_slices", "coverage", "csa_sd_mm2", "flags",
 )  # fmt: skip
 #: Columns of measures.csv to name when it is read, so that empty cells stay empty text.
 MEASURES_TEXT = (*IDENTITY, "levels", "flags")
 #: agreement.csv, after ``schema``.
-AGREEMENT = (
+AGREEMENT_COLUMNS = (
     "dataset", "participant", "session", "contrast", "bundle", "inference", "dice", "rve_percent",
     "volume_prediction_mm3", "volume_reference_mm3", "assd_mm", "hd95_mm", "csa_error_mm2", "flags",
 )  # fmt: skip

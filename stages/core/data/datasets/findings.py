@@ -11,7 +11,7 @@ import pandas as pd
 
 from ...base.errors import CordriftError
 from ...base.files import read_csv, write_csv
-from .manifest import Case, Manifest, ManifestCase
+from .manifest import Case, Manifest, ManifestRow
 
 #: Tables in ``data/check/<dataset>``: one row a finding, one row an image.
 FINDINGS, VOLUMES = "findings.csv", "volumes.csv"
@@ -52,18 +52,18 @@ class Checked:
     findings: list[Finding]
     voxels: dict[str, str]
 
-    def errors(self, case: Case | ManifestCase) -> list[str]:
+    def errors(self, case: Case | ManifestRow) -> list[str]:
         """Messages of what stops a case."""
         return self._messages(case, "error")
 
-    def warnings(self, case: Case | ManifestCase) -> list[str]:
+    def warnings(self, case: Case | ManifestRow) -> list[str]:
         """Names of the checks that warn of a case, sorted, each once."""
         return sorted({f.check for f in self._of(case) if f.severity == "warning"})
 
-    def _of(self, case: Case | ManifestCase) -> list[Finding]:
+    def _of(self, case: Case | ManifestRow) -> list[Finding]:
         return [f for f in self.findings if all(getattr(f, name) == getattr(case, name) for name in _CASE)]
 
-    def _messages(self, case: Case | ManifestCase, severity: str) -> list[str]:
+    def _messages(self, case: Case | ManifestRow, severity: str) -> list[str]:
         return [f.message for f in self._of(case) if f.severity == severity]
 
 

@@ -29,7 +29,7 @@ _ALGORITHMS = {
 
 
 @dataclass(frozen=True)
-class Key:
+class ContentKey:
     """A key taken apart: hash ``algorithm`` of hashlib, ``size`` in bytes, ``digest`` in hexadecimal."""
 
     algorithm: str
@@ -37,7 +37,7 @@ class Key:
     digest: str
 
 
-def parse_key(key: str) -> Key:
+def parse_key(key: str) -> ContentKey:
     """Take a key such as ``SHA256E-s1024--<hash>.nii.gz`` apart.
 
     Raises
@@ -55,7 +55,7 @@ def parse_key(key: str) -> Key:
             f"annex key {key!r} names no size and content hash that can be checked; expected a key such as "
             "SHA256E-s<size>--<hash>. Convert it in the dataset with `git annex migrate --backend=SHA256E`."
         )
-    return Key(algorithm, int(match["size"]), digest)
+    return ContentKey(algorithm, int(match["size"]), digest)
 
 
 def _is_digest(text: str, algorithm: str) -> bool:

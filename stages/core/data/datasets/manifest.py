@@ -39,7 +39,7 @@ class ManifestFile(Block):
     size: int
 
 
-class ManifestCase(Block):
+class ManifestRow(Block):
     """A case as the manifest stores it, without the dataset's name."""
 
     participant: str
@@ -80,7 +80,7 @@ class Manifest(Block):
     role: Literal["train", "test"]
     licence: str
     files: list[ManifestFile]
-    cases: list[ManifestCase]
+    cases: list[ManifestRow]
     participants: list[Participant]
     excluded: list[Excluded]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from io import StringIO
 
 from ...base.errors import CordriftError, did_you_mean
-from .manifest import SYNTHETIC, Excluded, ManifestCase, Participant
+from .manifest import SYNTHETIC, Excluded, ManifestRow, Participant
 from .registry import Contrast, Dataset, Frozen
 
 #: The table of participants, fetched with every dataset that has one.
@@ -28,7 +28,7 @@ _COLUMNS = {
 class Selection:
     """Cases to fetch, sorted; what was not taken with its reason; every path that must be fetched."""
 
-    cases: list[ManifestCase]
+    cases: list[ManifestRow]
     excluded: list[Excluded]
     files: list[str]
 
@@ -51,7 +51,7 @@ def select(name: str, dataset: Dataset, frozen: Sequence[Frozen], tree: Iterable
     reasons = _exclusions(name, dataset, everyone)
     wanted, left_out = _roles(name, dataset.role, frozen, everyone)
     excluded = [Excluded(participant=sub, contrast="", reason=why) for sub, why in left_out.items()]
-    cases: list[ManifestCase] = []
+    cases: list[ManifestRow] = []
     for sub in wanted:
         if sub in reasons:
             excluded.append(Excluded(participant=sub, contrast="", reason=reasons[sub]))
@@ -140,12 +140,12 @@ def _lacks(sub: str, contrast: Contrast, paths: frozenset[str], *, masked: bool)
     return ""
 
 
-def _case(sub: str, key: str, contrast: Contrast, paths: frozenset[str]) -> ManifestCase:
+def _case(sub: str, key: str, contrast: Contrast, paths: frozenset[str]) -> ManifestRow:
     def there(pattern: str | None) -> str | None:
         path = None if pattern is None else pattern.format(sub=sub)
         return path if path in paths else None
 
-    return ManifestCase(
+    return ManifestRow(
         participant=sub,
         session="",
         contrast=key,
@@ -156,7 +156,7 @@ def _case(sub: str, key: str, contrast: Contrast, paths: frozenset[str]) -> Mani
     )
 
 
-def participants(cases: Iterable[ManifestCase], table: str) -> list[Participant]:
+def participants(cases: Iterable[ManifestRow], table: str) -> list[Participant]:
     """Read the rows of participants.tsv (its text) for the participants of ``cases``; ``""`` where it says nothing."""
     rows = {row.get("participant_id") or "": row for row in csv.DictReader(StringIO(table), delimiter="\t")}
     return [

@@ -14,7 +14,7 @@ from ...base.files import digest_of
 from ...images.volumes import GRID_TOLERANCE_MM, Volume, read
 from ..datasets.findings import Finding
 from ..datasets.keys import verify
-from ..datasets.manifest import CLONES, SYNTHETIC, Manifest, ManifestCase
+from ..datasets.manifest import CLONES, SYNTHETIC, Manifest, ManifestRow
 from .fault import Fault, error, warning
 from .header import Header, judge_grid, judge_header, read_header
 from .settings import Check
@@ -28,7 +28,7 @@ KINDS = ("mask", "softmask", "discs")
 class Work:
     """A case, the files behind it with their content keys, and whether disc labels were promised for its contrast."""
 
-    case: ManifestCase
+    case: ManifestRow
     keys: dict[str, str]
     discs_expected: bool
     clone: Path
@@ -137,7 +137,7 @@ def _volume(work: Work, name: str, findings: list[Finding]) -> Volume | None:
         return None
 
 
-def _findings(case: ManifestCase, file: str, faults: Iterable[Fault]) -> list[Finding]:
+def _findings(case: ManifestRow, file: str, faults: Iterable[Fault]) -> list[Finding]:
     return [finding(_identity(case), file, fault) for fault in faults]
 
 
@@ -155,7 +155,7 @@ def finding(identity: dict[str, str], file: str, fault: Fault) -> Finding:
     )
 
 
-def _identity(case: ManifestCase) -> dict[str, str]:
+def _identity(case: ManifestRow) -> dict[str, str]:
     return {"participant": case.participant, "session": case.session, "contrast": case.contrast}
 
 

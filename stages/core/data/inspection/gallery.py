@@ -18,7 +18,7 @@ from ...images.volumes import Volume, read
 from ...pages.canvas import new_figure, png_bytes
 from ...pages.templates import style, templates
 from ..datasets.findings import Finding
-from ..datasets.manifest import CLONES, Manifest, ManifestCase
+from ..datasets.manifest import CLONES, Manifest, ManifestRow
 from .catalogue import MEANING
 from .header import read_header
 
@@ -80,17 +80,17 @@ def _case(one: Finding) -> tuple[str, str, str]:
     return one.participant, one.session, one.contrast
 
 
-def _sentence(case: ManifestCase, one: Finding) -> tuple[str, str]:
+def _sentence(case: ManifestRow, one: Finding) -> tuple[str, str]:
     """Return what a finding is about ("The mask") and what it says of it; the path comes after, in small."""
     names = {case.mask: "The mask", case.softmask: "The soft mask", case.discs: "The disc file"}
     return names.get(one.file, "The image"), one.message.removeprefix(one.file).strip()
 
 
-def _key(case: ManifestCase) -> tuple[str, str, str]:
+def _key(case: ManifestRow) -> tuple[str, str, str]:
     return case.participant, case.session, case.contrast
 
 
-def _picture(case: ManifestCase, clone: Path) -> str:
+def _picture(case: ManifestRow, clone: Path) -> str:
     """Return a PNG of two cuts through the cord as a data address, or ``""`` where the image cannot be shown."""
     image = _readable(clone / case.image)
     if image is None:

@@ -11,14 +11,14 @@ from typing import Any
 from ...base.errors import CordriftError, did_you_mean
 from ...base.files import digest_of
 from ..datasets.findings import Checked
-from ..datasets.keys import Key, content_digest, parse_key
+from ..datasets.keys import ContentKey, content_digest, parse_key
 from ..datasets.manifest import CLONES, SYNTHETIC, Case, Manifest, case_name
 from ..datasets.registry import PERSONS, Frozen
 from .folds import validation_sets
 
 
 @dataclass(frozen=True)
-class TrainCase:
+class TrainingImage:
     """A case that may be trained on, with its mask, site and content keys."""
 
     case: Case
@@ -54,12 +54,12 @@ def check_roles(training: Iterable[Manifest], test: Iterable[Manifest]) -> None:
                 )
 
 
-def gather(
+def choose_images(
     manifests: Sequence[Manifest],
     checked: Mapping[str, Checked],
     frozen: Sequence[Frozen],
     contrasts: Sequence[str] | None,
-) -> tuple[list[TrainCase], list[dict[str, str]]]:
+) -> tuple[list[TrainingImage], list[dict[str, str]]]:
     """Choose cases, sorted by name, and list what was left out with the reason.
 
     ``checked``: what check found, by dataset. Its errors leave a case out, its warnings travel with it.
@@ -77,7 +77,7 @@ def gather(
                 f"has; the datasets {[m.dataset for m in manifests]} have {sorted(have)}."
             )
     held = {row.participant: row.dataset for row in frozen}
-    cases: list[TrainCase] = []
+    cases: list[TrainingImage] = []
     left_out: list[dict[str, str]] = []
     for manifest in manifests:
         left_out += [{"dataset": manifest.dataset, **row.model_dump()} for row in manifest.excluded]
@@ -95,7 +95,7 @@ def gather(
             else:
                 person = people.get(case.participant)
                 cases.append(
-                    TrainCase(
+                    TrainingImage(
                         case,
                         case.mask,
                         manifest.keys[case.image],
@@ -116,9 +116,9 @@ def gather(
     return sorted(cases, key=lambda case: case.name), left_out
 
 
-def _check_twins(cases: Sequence[TrainCase]) -> None:
+def _check_twins(cases: Sequence[TrainingImage]) -> None:
     """One image under two participants would be trained and validated on."""
-    seen: dict[Key | str, TrainCase] = {}
+    seen: dict[ContentKey | str, TrainingImage] = {}
     for case in cases:
         twins = [seen.setdefault(name, case) for name in (parse_key(case.image_key), case.voxels) if name]
         for first in twins:
@@ -129,7 +129,9 @@ def _check_twins(cases: Sequence[TrainCase]) -> None:
                 )
 
 
-def check_persons(cases: Sequence[TrainCase], frozen: Sequence[Frozen], persons: Mapping[tuple[str, str], str]) -> None:
+def check_persons(
+    cases: Sequence[TrainingImage], frozen: Sequence[Frozen], persons: Mapping[tuple[str, str], str]
+) -> None:
     """Refuse a training participant who, by the table of persons, is a frozen one under another id or dataset.
 
     Raises
@@ -149,7 +151,7 @@ def check_persons(cases: Sequence[TrainCase], frozen: Sequence[Frozen], persons:
 
 
 def check_leak(
-    cases: Sequence[TrainCase], test: Sequence[Manifest], checked: Mapping[str, Checked], clones: Path = CLONES
+    cases: Sequence[TrainingImage], test: Sequence[Manifest], checked: Mapping[str, Checked], clones: Path = CLONES
 ) -> None:
     """Refuse training content that is part of a frozen test set, under whatever name it comes.
 
@@ -172,7 +174,7 @@ def check_leak(
             key = parse_key(text)
             same = [key] if key in frozen else []
             for algorithm in sorted(by_size.get(key.size, set()) - {key.algorithm}):
-                other = Key(algorithm, key.size, content_digest(clones / case.case.dataset / path, algorithm))
+                other = ContentKey(algorithm, key.size, content_digest(clones / case.case.dataset / path, algorithm))
                 same += [other] if other in frozen else []
             if same:
                 _leak(case, path, "byte for byte", *frozen[same[0]])
@@ -180,7 +182,7 @@ def check_leak(
             _leak(case, case.case.image, "voxel for voxel", *voxels[case.voxels])
 
 
-def _leak(case: TrainCase, path: str, how: str, manifest: Manifest, theirs: str) -> None:
+def _leak(case: TrainingImage, path: str, how: str, manifest: Manifest, theirs: str) -> None:
     raise CordriftError(
         f"leak: {path} of participant {case.case.participant} in training dataset {case.case.dataset!r} is {how} "
         f"{theirs} of the frozen test dataset {manifest.dataset!r}; exclude the participant in the registry."
@@ -188,7 +190,7 @@ def _leak(case: TrainCase, path: str, how: str, manifest: Manifest, theirs: str)
 
 
 def make_folds(
-    cases: Sequence[TrainCase], persons: Mapping[tuple[str, str], str], *, folds: int, seed: int
+    cases: Sequence[TrainingImage], persons: Mapping[tuple[str, str], str], *, folds: int, seed: int
 ) -> list[dict[str, list[str]]]:
     """Split cases into folds ``{"train": [...], "val": [...]}`` by whole persons.
 
@@ -197,7 +199,7 @@ def make_folds(
     the person comes first.
     """
 
-    def person(case: TrainCase) -> str:
+    def person(case: TrainingImage) -> str:
         # The id of the first of them stands for all, so that joining two ids moves nobody else.
         name = persons.get((case.case.dataset, case.case.participant))
         return first.setdefault(name, case.case.participant) if name else case.case.participant
@@ -215,7 +217,7 @@ def make_folds(
     return result
 
 
-def _revision(manifest: Manifest, cases: Sequence[TrainCase]) -> dict[str, Any]:
+def _revision(manifest: Manifest, cases: Sequence[TrainingImage]) -> dict[str, Any]:
     """Say what of one dataset revision is trained on: participants, images, and images by contrast, site, pathology."""
     return {
         "url": manifest.url,
@@ -231,7 +233,7 @@ def _revision(manifest: Manifest, cases: Sequence[TrainCase]) -> dict[str, Any]:
 
 def describe(
     manifests: Sequence[Manifest],
-    cases: Sequence[TrainCase],
+    cases: Sequence[TrainingImage],
     left_out: list[dict[str, str]],
     folds: list[dict[str, list[str]]],
     preparation: int,

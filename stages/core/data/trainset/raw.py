@@ -23,7 +23,7 @@ LARGEST = 1.5
 
 
 @dataclass(frozen=True)
-class RawCase:
+class RawImage:
     """One training case: its name and the verified working files of image and mask."""
 
     name: str
@@ -31,7 +31,7 @@ class RawCase:
     mask: Path
 
 
-def write_case(folder: Path, case: RawCase) -> int:
+def write_case(folder: Path, case: RawImage) -> int:
     """Write ``imagesTr/<name>_0000.nii.gz`` (float32) and ``labelsTr/<name>.nii.gz`` (uint8, 0 or 1).
 
     Returns the number of cord voxels, at least 1.
@@ -55,7 +55,7 @@ def write_case(folder: Path, case: RawCase) -> int:
     return int(cord.sum())
 
 
-def write_raw(folder: Path, cases: Sequence[RawCase], *, processes: int) -> None:
+def write_raw(folder: Path, cases: Sequence[RawImage], *, processes: int) -> None:
     """Write a whole raw folder: ``imagesTr``, ``labelsTr`` and ``dataset.json``.
 
     The channel is called ``mri``: any name but CT makes nnU-Net normalise each image by its own mean and SD.

@@ -27,7 +27,7 @@ from ..statistics.conversion import COLUMNS, conversion_factors
 from ..statistics.csa_std import csa_std, summarise
 from ..statistics.quality import ALL, quality
 from ..statistics.subgroups import ATTRIBUTES, groups, subgroups
-from ..versions.version import REFERENCE, Prior, Version, marks, obstacle, remark
+from ..versions.version import REFERENCE, MeasuredVersion, Prior, marks, obstacle, remark
 from .decision import JUDGES, Judge, decide, incomplete, plain
 from .verdict import Scores, judge_drift, judge_quality, scores
 
@@ -63,7 +63,7 @@ Tables = dict[str, pd.DataFrame]
 
 
 def compare(
-    candidate: Version,
+    candidate: MeasuredVersion,
     priors: list[Prior],
     *,
     contrasts: list[str],
@@ -139,7 +139,7 @@ def compare(
 class _Side:
     """The candidate, ready to be set beside one version after the other; ``csa`` is its CSA at the range."""
 
-    candidate: Version
+    candidate: MeasuredVersion
     csa: pd.DataFrame
     contrasts: list[str]
     rule: Compare
@@ -209,12 +209,12 @@ class _Side:
     def _months(self, bias: Bias) -> float:
         return atrophy_months(bias.bias_mm2, self.rule.atrophy_mm2_per_year)
 
-    def _scores(self, version: Version, csa: pd.DataFrame) -> Scores:
+    def _scores(self, version: MeasuredVersion, csa: pd.DataFrame) -> Scores:
         agreement = version.agreement[version.agreement["contrast"].isin(self.contrasts)]
         return scores(csa_std(csa, self.contrasts), agreement, csa)
 
 
-def _one_range(version: Version, source: str, contrasts: list[str]) -> pd.DataFrame:
+def _one_range(version: MeasuredVersion, source: str, contrasts: list[str]) -> pd.DataFrame:
     csa = range_csa(version.measures, source, version.series.range)
     return csa[csa["contrast"].isin(contrasts)].reset_index(drop=True)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-PERSON = ["dataset", "participant", "session"]
+PERSON_SESSION = ["dataset", "participant", "session"]
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ def csa_std(csa: pd.DataFrame, contrasts: list[str]) -> pd.DataFrame:
     """
     chosen = csa[csa["contrast"].isin(contrasts)]
     # pivot_table would average a case that stands twice, and drop a participant without any value.
-    wide = chosen.pivot(index=PERSON, columns="contrast", values="csa_mm2")  # noqa: PD010
+    wide = chosen.pivot(index=PERSON_SESSION, columns="contrast", values="csa_mm2")  # noqa: PD010
     wide = wide.reindex(columns=sorted(contrasts))
     measured = wide.notna().sum(axis=1)
     spread = wide.std(axis=1, ddof=1).where(measured == len(contrasts))
     table = pd.DataFrame({"csa_std_mm2": spread, "n_contrasts": measured})
-    return table.reset_index().sort_values(PERSON, ignore_index=True)
+    return table.reset_index().sort_values(PERSON_SESSION, ignore_index=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from ...base.errors import CordriftError
 from ...base.files import read_csv, read_json
-from ...tables.columns import AGREEMENT, AGREEMENT_TEXT, MEASURES_TEXT
-from .version import Prior, Series, Version, obstacle
+from ...tables.columns import AGREEMENT_COLUMNS, AGREEMENT_TEXT, MEASURES_TEXT
+from .version import MeasuredVersion, Prior, Series, obstacle
 
 
 def read_series(folder: Path) -> Series:
@@ -22,14 +22,14 @@ def read_series(folder: Path) -> Series:
     return _series(folder / "summary.json", read_json(folder / "summary.json"))
 
 
-def read_version(folder: Path, label: str = "", aliases: tuple[str, ...] = ()) -> Version:
+def read_version(folder: Path, label: str = "", aliases: tuple[str, ...] = ()) -> MeasuredVersion:
     """Read measures.csv, agreement.csv and summary.json of one version."""
     measures = read_csv(folder / "measures.csv", text=MEASURES_TEXT)
     agreement = read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT)
     # A version that was registered before a column existed has no value there.
-    agreement = agreement.reindex(columns=list(AGREEMENT))
+    agreement = agreement.reindex(columns=list(AGREEMENT_COLUMNS))
     lost = read_json(folder / "summary.json").get("lost", {})
-    return Version(read_series(folder), label, aliases, measures, agreement, lost)
+    return MeasuredVersion(read_series(folder), label, aliases, measures, agreement, lost)
 
 
 def read_priors(root: Path, candidate: Series) -> tuple[list[Prior], bool]:

@@ -23,7 +23,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Version:
+class MeasuredVersion:
     """One version with its tables ``measures`` and ``agreement`` (as the stage measure writes them).
 
     ``label`` is how people call it (``""`` for the candidate, which the report names), ``aliases`` its aliases,
@@ -73,4 +73,4 @@ class Prior:
     series: Series
     label: str
     aliases: tuple[str, ...]
-    version: Version | None
+    version: MeasuredVersion | None

@@ -12,8 +12,8 @@ import pandas as pd
 from ...base.errors import CordriftError
 from ...data.datasets.manifest import CLONES, Case, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
-from ...model.segmentation.predictions import EMPTY, Segmentation, key_of, monitored_cases
-from ...tables.columns import AGREEMENT, MEASURES
+from ...model.segmentation.predictions import EMPTY, Segmentation, id_of_case, monitored_cases
+from ...tables.columns import AGREEMENT_COLUMNS, MEASURES_COLUMNS
 from ..morphometry.ruler import ruler_id
 from ..morphometry.settings import Measure
 from ..morphometry.table import failed_row, join_flags, measure_volume
@@ -54,19 +54,19 @@ def measure_cohort(
     pairs: list[dict[str, Any]] = []
     failed = 0
     for manifest, case in cases:
-        prediction = segmentation.predictions[key_of(case)]
+        prediction = segmentation.predictions[id_of_case(case)]
         failed += prediction.binary is None and not prediction.lost
         mine, pair = _measure_case(manifest, case, segmentation, params, clones)
         tables += [table.assign(ruler=ruler) for table in mine]
         pairs.append(pair)
-    measures = pd.concat(tables, ignore_index=True)[list(MEASURES)]
-    return Measured(measures, pd.DataFrame(pairs, columns=list(AGREEMENT)), ruler, len(cases), failed)
+    measures = pd.concat(tables, ignore_index=True)[list(MEASURES_COLUMNS)]
+    return Measured(measures, pd.DataFrame(pairs, columns=list(AGREEMENT_COLUMNS)), ruler, len(cases), failed)
 
 
 def _measure_case(
     manifest: Manifest, case: Case, segmentation: Segmentation, params: Measure, clones: Path
 ) -> tuple[list[pd.DataFrame], dict[str, Any]]:
-    prediction = segmentation.predictions[key_of(case)]
+    prediction = segmentation.predictions[id_of_case(case)]
     identity = {
         "dataset": case.dataset, "participant": case.participant, "session": case.session, "contrast": case.contrast,
     }  # fmt: skip

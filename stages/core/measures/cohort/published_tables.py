@@ -19,7 +19,7 @@ import pandas as pd
 
 from ...base.errors import CordriftError, did_you_mean
 from ...base.files import digest_of, sha256_of
-from ...tables.columns import AGREEMENT
+from ...tables.columns import AGREEMENT_COLUMNS
 from ..morphometry.levels import range_name
 from ..morphometry.table import as_table
 
@@ -123,7 +123,7 @@ def read_release(path: Path, label: str, dataset: str) -> Imported:
         csa = [row.csa_mm2 if row else math.nan for row in (found, reference)]
         identity = {column: prediction[column] for column in ("dataset", "participant", "session", "contrast")}
         agreement.append({**identity, "bundle": digest, "inference": INFERENCE, "csa_error_mm2": abs(csa[0] - csa[1])})
-    pairs = pd.DataFrame(agreement).reindex(columns=list(AGREEMENT)).fillna({"flags": ""})
+    pairs = pd.DataFrame(agreement).reindex(columns=list(AGREEMENT_COLUMNS)).fillna({"flags": ""})
     empty = sum(math.isnan(row.csa_mm2) for row in mine.values())
     return Imported(
         label, digest, ruler, name, as_table(measured), pairs, repeated + repeated_mine, empty, missing

@@ -53,7 +53,7 @@ class KeptMask(Block):
     sha256: str
 
 
-class KeptCase(Block):
+class KeptEntry(Block):
     """One case: its masks (none: it failed, ``reason`` says why), the checks that warn of it, its disc labels.
 
     ``discs`` are (value, i, j, k) in voxels of the whole volume; None where the case has no labels.
@@ -74,7 +74,7 @@ class Kept(Block):
 
     bundle: str
     inference: str
-    cases: list[KeptCase]
+    cases: list[KeptEntry]
 
 
 def keep(volume: Volume, file: Path, name: str, sha256: str) -> KeptMask:
@@ -130,7 +130,7 @@ def restore(mask: KeptMask, content: bytes) -> Volume:
     return Volume(data, affine)
 
 
-def discs_of(case: KeptCase, like: Volume) -> Volume | None:
+def discs_of(case: KeptEntry, like: Volume) -> Volume | None:
     """Rebuild the volume of disc labels on the grid of a restored mask; None where the case has no labels.
 
     Raises

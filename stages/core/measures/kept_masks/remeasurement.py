@@ -14,13 +14,13 @@ from tqdm import tqdm
 from ...base.errors import CordriftError
 from ...base.files import read_csv, read_json
 from ...model.segmentation.predictions import LOST
-from ...tables.columns import MEASURES, MEASURES_TEXT
+from ...tables.columns import MEASURES_COLUMNS, MEASURES_TEXT
 from ..cohort.measurement import absent_row, identified
 from ..morphometry.levels import range_name
 from ..morphometry.ruler import ruler_id
 from ..morphometry.settings import Measure
 from ..morphometry.table import measure_volume
-from .layout import KeptCase, Kind, discs_of, restore
+from .layout import KeptEntry, Kind, discs_of, restore
 from .reader import KeptZip
 
 _CASE = ["dataset", "participant", "session", "contrast"]
@@ -79,10 +79,10 @@ def remeasure(kept: KeptZip, ruler: Ruler) -> pd.DataFrame:
                 raise CordriftError(f"the kept {kind} mask of {name}: {error}") from error
     if not tables:
         raise CordriftError("masks.zip holds no case.")
-    return pd.concat(tables, ignore_index=True).assign(ruler=ruler.id)[list(MEASURES)]
+    return pd.concat(tables, ignore_index=True).assign(ruler=ruler.id)[list(MEASURES_COLUMNS)]
 
 
-def _measure_kept(kept: KeptZip, case: KeptCase, kind: Kind, params: Measure) -> pd.DataFrame:
+def _measure_kept(kept: KeptZip, case: KeptEntry, kind: Kind, params: Measure) -> pd.DataFrame:
     mask = case.masks.get(kind)
     if mask is None:
         table = absent_row(params.levels, lost=case.reason.startswith(LOST))

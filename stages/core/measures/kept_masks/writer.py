@@ -10,8 +10,8 @@ from tqdm import tqdm
 from ...base.files import sha256_of, write_json
 from ...data.datasets.manifest import CLONES, Case, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
-from ...model.segmentation.predictions import Prediction, Segmentation, key_of, monitored_cases
-from .layout import INDEX, Kept, KeptCase, KeptMask, Kind, keep
+from ...model.segmentation.predictions import Prediction, Segmentation, id_of_case, monitored_cases
+from .layout import INDEX, Kept, KeptEntry, KeptMask, Kind, keep
 
 
 def keep_masks(
@@ -30,14 +30,14 @@ def keep_masks(
     for manifest, case in tqdm(
         monitored_cases(manifests, contrasts, segmentation), desc="masks", unit="case", disable=None
     ):
-        cases.append(_keep_case(manifest, case, segmentation.predictions[key_of(case)], folder, clones))
+        cases.append(_keep_case(manifest, case, segmentation.predictions[id_of_case(case)], folder, clones))
     index = Kept(bundle=segmentation.bundle, inference=segmentation.inference, cases=cases)
     write_json(folder / INDEX, index.model_dump(mode="json"))
     names = {INDEX, *(mask.file for case in cases for mask in case.masks.values())}
     return [(name, folder / name) for name in sorted(names)]
 
 
-def _keep_case(manifest: Manifest, case: Case, prediction: Prediction, folder: Path, clones: Path) -> KeptCase:
+def _keep_case(manifest: Manifest, case: Case, prediction: Prediction, folder: Path, clones: Path) -> KeptEntry:
     masks: dict[Kind, KeptMask] = {}
     grid: tuple[Volume, Path] | None = None
     sources: list[tuple[Kind, Path | None]] = [("binary", prediction.binary), ("soft", prediction.soft)]
@@ -51,7 +51,7 @@ def _keep_case(manifest: Manifest, case: Case, prediction: Prediction, folder: P
     if grid and case.discs:  # of a failed case there is nothing to measure
         labels = read_on_grid(locate(manifest, case.discs, clones), *grid).data
         discs = [(float(labels[i, j, k]), i, j, k) for i, j, k in np.argwhere(labels != 0).tolist()]
-    return KeptCase(
+    return KeptEntry(
         dataset=case.dataset,
         participant=case.participant,
         session=case.session,

@@ -31,7 +31,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...images.volumes import Volume
-from ...tables.columns import MEASURES, MEASURES_TEXT, METRICS
+from ...tables.columns import MEASURES_COLUMNS, MEASURES_TEXT, METRICS
 from .csa import Sections, measure_sections
 from .labels import on_grid, read_discs
 from .levels import UNKNOWN, Discs, assign, coverage, range_name
@@ -94,7 +94,7 @@ def failed_row(levels: list[int]) -> pd.DataFrame:
 def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Bring rows to the columns of METRICS with one type a column, whatever is missing."""
     columns: dict[str, Any] = {}
-    for name in MEASURES:
+    for name in MEASURES_COLUMNS:
         cells = [row.get(name) for row in rows]
         if name in MEASURES_TEXT:
             columns[name] = pd.array(["" if cell is None else str(cell) for cell in cells], dtype=object)

@@ -11,7 +11,7 @@ import pandas as pd
 from ...base.errors import CordriftError
 from ...base.files import whole_file
 from ...images.volumes import Volume, read, read_on_grid
-from ...tables.columns import MEASURES
+from ...tables.columns import MEASURES_COLUMNS
 from ..morphometry.csa import Sections, measure_sections
 from ..morphometry.labels import on_grid, read_discs, read_map
 from ..morphometry.levels import Discs
@@ -154,4 +154,4 @@ def draw(measured: Measured, path: Path, image: Path | None) -> None:
 
 
 def _named(table: pd.DataFrame, path: Path, params: Measure) -> pd.DataFrame:
-    return table.assign(mask=str(path), ruler=ruler_id(params))[list(MEASURES)]
+    return table.assign(mask=str(path), ruler=ruler_id(params))[list(MEASURES_COLUMNS)]

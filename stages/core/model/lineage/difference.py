@@ -13,8 +13,8 @@ from typing import Literal
 
 import pandas as pd
 
-from ...data.datasets.keys import Key
-from .manifest import TrainedCase, TrainingData, content
+from ...data.datasets.keys import ContentKey
+from .manifest import TrainedImage, TrainingData, content
 
 Kind = Literal["added", "removed", "relabelled", "re-imaged", "renamed", "unchanged"]
 #: Every kind with what it means, in the order in which they are told.
@@ -38,11 +38,11 @@ class Change:
     """What became of one case; ``before`` is None when it was added, ``after`` when it was removed."""
 
     kind: Kind
-    before: TrainedCase | None
-    after: TrainedCase | None
+    before: TrainedImage | None
+    after: TrainedImage | None
 
     @property
-    def case(self) -> TrainedCase:
+    def case(self) -> TrainedImage:
         """The case as it is now, or as it was when it is gone."""
         case = self.after or self.before
         assert case is not None  # noqa: S101 - one side is always there
@@ -68,16 +68,16 @@ def difference(before: TrainingData, after: TrainingData) -> list[Change]:
     return sorted(changes, key=lambda change: (order.index(change.kind), change.case.name))
 
 
-def _same_name(before: TrainedCase, after: TrainedCase) -> Change:
+def _same_name(before: TrainedImage, after: TrainedImage) -> Change:
     if content(before.image_key) != content(after.image_key):
         return Change("re-imaged", before, after)
     same = content(before.mask_key) == content(after.mask_key)
     return Change("unchanged" if same else "relabelled", before, after)
 
 
-def _by_content(old: Iterable[TrainedCase], new: Iterable[TrainedCase]) -> list[Change]:
+def _by_content(old: Iterable[TrainedImage], new: Iterable[TrainedImage]) -> list[Change]:
     """Pair cases of one image content in order of their names; what finds no partner was removed or added."""
-    sides: tuple[dict[Key | str, list[TrainedCase]], ...] = (defaultdict(list), defaultdict(list))
+    sides: tuple[dict[ContentKey | str, list[TrainedImage]], ...] = (defaultdict(list), defaultdict(list))
     for side, cases in zip(sides, (old, new), strict=True):
         for case in sorted(cases, key=lambda case: case.name):
             side[content(case.image_key)].append(case)
@@ -137,6 +137,6 @@ def composition(data: TrainingData, dataset: str) -> Composition | None:
     )
 
 
-def _counted(cases: Iterable[TrainedCase], value: Callable[[TrainedCase], str | None]) -> Counter[str] | None:
+def _counted(cases: Iterable[TrainedImage], value: Callable[[TrainedImage], str | None]) -> Counter[str] | None:
     values = [value(case) for case in cases]
     return None if None in values else Counter(text or "unknown" for text in values if text is not None)

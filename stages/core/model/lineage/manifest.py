@@ -9,7 +9,7 @@ from typing import Any
 
 from ...base.errors import CordriftError
 from ...base.files import read_json
-from ...data.datasets.keys import Key, parse_key
+from ...data.datasets.keys import ContentKey, parse_key
 
 #: Name of the manifest in a bundle.
 IN_BUNDLE = "training_data.json"
@@ -18,7 +18,7 @@ _NEEDED = ("case", "dataset", "participant", "contrast", "image_key", "mask_key"
 
 
 @dataclass(frozen=True)
-class TrainedCase:
+class TrainedImage:
     """One image that was trained on. ``site`` and ``pathology`` are None where the manifest is too old to say."""
 
     name: str
@@ -37,7 +37,7 @@ class TrainingData:
     """A manifest: (tag, commit) of each dataset, and the cases by name."""
 
     revisions: dict[str, tuple[str, str]]
-    cases: dict[str, TrainedCase]
+    cases: dict[str, TrainedImage]
 
 
 def read_training_data(path: Path) -> TrainingData:
@@ -52,7 +52,7 @@ def read_training_data(path: Path) -> TrainingData:
     datasets, rows = value.get("datasets"), value.get("cases")
     if not isinstance(datasets, dict) or not isinstance(rows, list):
         raise CordriftError(f"{path} is no training manifest: it must hold 'datasets' and 'cases', as prepare writes.")
-    cases: dict[str, TrainedCase] = {}
+    cases: dict[str, TrainedImage] = {}
     for row in rows:
         case = _case(row, path)
         if case.name in cases:
@@ -64,11 +64,11 @@ def read_training_data(path: Path) -> TrainingData:
     return TrainingData(revisions, cases)
 
 
-def _case(row: Any, path: Path) -> TrainedCase:
+def _case(row: Any, path: Path) -> TrainedImage:
     missing = [name for name in _NEEDED if not isinstance(row, dict) or not isinstance(row.get(name), str)]
     if missing:
         raise CordriftError(f"{path} is no training manifest: a case has no {missing[0]!r}.")
-    return TrainedCase(
+    return TrainedImage(
         name=row["case"],
         **{name: row[name] for name in _NEEDED[1:]},
         session=row.get("session") or "",
@@ -83,7 +83,7 @@ def _revision(entry: Any, name: str, path: Path) -> tuple[str, str]:
     return str(entry.get("tag") or ""), str(entry.get("commit") or "")
 
 
-def content(key: str) -> Key | str:
+def content(key: str) -> ContentKey | str:
     """Return what a key says of the content, the same for every backend with one hash; a key without one as it is."""
     try:
         return parse_key(key)
@@ -91,7 +91,7 @@ def content(key: str) -> Key | str:
         return key
 
 
-def contents(keys: Iterable[str]) -> set[Key | str]:
+def contents(keys: Iterable[str]) -> set[ContentKey | str]:
     """Return :func:`content` of each key."""
     return {content(key) for key in keys}
 

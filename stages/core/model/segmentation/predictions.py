@@ -10,7 +10,7 @@ from ...base.errors import CordriftError
 from ...base.files import read_json, write_json
 from ...data.datasets.manifest import Case, Manifest
 
-Key = tuple[str, str, str, str]
+CaseId = tuple[str, str, str, str]
 #: Why a case failed whose image was good: nothing of it was taken for cord.
 EMPTY = "the predicted mask is empty"
 #: How the reason begins of a case that ``check`` stopped: neither its image nor its reference is used.
@@ -60,12 +60,12 @@ class Segmentation:
 
     bundle: str
     inference: str
-    predictions: dict[Key, Prediction]
+    predictions: dict[CaseId, Prediction]
     ignored: list[str]
     lost: dict[str, str]
 
 
-def key_of(case: Case) -> Key:
+def id_of_case(case: Case) -> CaseId:
     """Return what names a case: dataset, participant, session, contrast."""
     return case.dataset, case.participant, case.session, case.contrast
 
@@ -79,7 +79,7 @@ def read_shards(root: Path, datasets: list[str], shards: list[int]) -> Segmentat
         A shard is missing, shards come from different bundles or settings, or a case is in two of them.
     """
     wanted = [f"{dataset}/{shard}" for dataset in datasets for shard in shards]
-    predictions: dict[Key, Prediction] = {}
+    predictions: dict[CaseId, Prediction] = {}
     series: set[tuple[str, str]] = set()
     lost: dict[str, str] = {}
     for name in wanted:
@@ -142,8 +142,8 @@ def monitored_cases(
         The segmentation belongs to another set of cases.
     """
     cases = [(m, c) for m in manifests for c in m.case_list() if c.contrast in contrasts]
-    cases.sort(key=lambda pair: key_of(pair[1]))
-    expected, found = {key_of(case) for _, case in cases}, set(segmentation.predictions)
+    cases.sort(key=lambda pair: id_of_case(pair[1]))
+    expected, found = {id_of_case(case) for _, case in cases}, set(segmentation.predictions)
     for what, keys in (
         ("were not segmented", expected - found),
         ("are segmented but not in the set", found - expected),

@@ -24,7 +24,7 @@ from ...images.volumes import write
 from ..acquisition.contrasts import CONTRASTS
 from ..acquisition.grid import View
 from ..rendering.randomise import render_synth
-from ..rendering.render import RenderedCase, render_case
+from ..rendering.render import Rendering, render_case
 from ..rendering.scene import texture_fields
 from .cohort import SITES, Cohort, Participant, anatomy_of, find_cohort, find_revision, participants, seed_of
 
@@ -110,7 +110,7 @@ def write_participant(out: Path, cohort: str | Cohort, person: Participant) -> i
     return len(missing)
 
 
-def _write_case(out: Path, person: Participant, name: str, case: RenderedCase) -> None:
+def _write_case(out: Path, person: Participant, name: str, case: Rendering) -> None:
     contrast, scanner, paths = CONTRASTS[name], SITES[person.site], paths_of(person.participant, name)
     p = scanner.protocol(contrast.protocol)
     sidecar: dict[str, Any] = {

@@ -124,7 +124,7 @@ def disc_labels(an: Anatomy, grid: Grid, pose: Pose) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True)
-class RenderedCase:
+class Rendering:
     """One contrast of one participant, every array (nx, ny, nz) on ``grid`` in canonical axes.
 
     Attributes
@@ -147,7 +147,7 @@ class RenderedCase:
 
 
 def render_case(an: Anatomy, contrast: Contrast, scanner: Scanner, rng: np.random.Generator, *,
-                view: View = NECK, fields: Float32 | None = None) -> RenderedCase:  # fmt: skip
+                view: View = NECK, fields: Float32 | None = None) -> Rendering:  # fmt: skip
     """Render one contrast of one participant with its truths.
 
     Parameters
@@ -164,7 +164,7 @@ def render_case(an: Anatomy, contrast: Contrast, scanner: Scanner, rng: np.rando
     grid = Grid.around(view.extent_mm, spacing, (x, y, z), view.turn)
     soft = np.round(cord_occupancy(an, grid, pose), 4)
     rater = cord_occupancy(an, grid, pose, area_factor=rater_factor, step_mm=2 * STEP_MM)
-    return RenderedCase(
+    return Rendering(
         grid=grid,
         image=render_image(an, contrast, grid, pose, scanner, rng, fields),
         soft=soft,

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...base.errors import CordriftError
 from ...model.bundle import content as bundle
 from ...store.client import open_store
-from ...workspace.runs.monitor import bring, data_stages, run_stages, shard_stages, workspace
+from ...workspace.runs.monitor import bring, data_stages, monitor_workspace, run_stages, shard_stages
 from ...workspace.runs.params import load_params
 from ...workspace.runs.workspace import profile_file
 from ..github.repository import Repository
@@ -36,14 +36,14 @@ def key(root: Path, profile: str) -> None:
 def data(root: Path, profile: str) -> None:
     """Bring what is missing of the test datasets into the profile's scratch workspace, and check it."""
     folder = root / ".monitor" / profile
-    run_stages(folder, data_stages(workspace(root, folder, profile, "data")))
+    run_stages(folder, data_stages(monitor_workspace(root, folder, profile, "data")))
 
 
 def segment(root: Path, profile: str, device: str | None, shard: int) -> None:
     """Segment one shard and leave its masks in ``release/shards``."""
     verified = bundle.read(root / BUNDLE)
     folder = root / ".monitor" / profile
-    params = workspace(root, folder, profile, "shard", device)
+    params = monitor_workspace(root, folder, profile, "shard", device)
     if shard not in params.segment.shards:
         raise CordriftError(f"there is no shard {shard} in the profile {profile}; there are {params.segment.shards}.")
     bring(verified, root / BUNDLE, folder)

@@ -29,7 +29,7 @@ def hand_over(workspace: Path, shards: Path, shard: int, params: Params) -> Path
     return shard_folder(shards, shard)
 
 
-def gather(shards: Path, workspace: Path, params: Params, bundle: str) -> dict[str, str]:
+def bring_shards(shards: Path, workspace: Path, params: Params, bundle: str) -> dict[str, str]:
     """Bring every shard of params into the workspace; returns the lost ones, as ``dataset/shard`` -> why.
 
     A shard of another bundle or of other settings is as good as none: it is of another release.

@@ -16,7 +16,7 @@ from ...base.errors import CordriftError
 from ...base.files import read_json, write_json
 from ...base.params import Block, validate
 from ...measures.cohort.published_tables import read_release
-from ...store.client import Store, Version
+from ...store.client import RegisteredVersion, Store
 from ...store.imported_version import import_version
 from ...store.promotion import promote
 from ...store.registration import register_version
@@ -98,7 +98,7 @@ def _promotion(repository: Repository, release: Release, scratch: Path) -> Promo
     return promotion
 
 
-def _accepted(store: Store, release: Release, promotion: Promotion) -> Version:
+def _accepted(store: Store, release: Release, promotion: Promotion) -> RegisteredVersion:
     for version in store.versions():
         if version.tags.get("digest") == promotion.digest:
             return version
@@ -128,7 +128,7 @@ def _replay(
     return [] if release.tag == current else [f"{release.tag}: no {RECORD_ZIP}, so it is not in the history"]
 
 
-def accept(repository: Repository, tag: str, *, who: str, why: str, when: str) -> Promotion:
+def write_acceptance(repository: Repository, tag: str, *, who: str, why: str, when: str) -> Promotion:
     """Put the acceptance of a release beside it; the releases after it are judged against it.
 
     Raises

@@ -15,18 +15,17 @@ from ...measures.kept_masks.zips import pack
 from ...model.bundle import content as bundle
 from ...model.bundle.revision import code_revision
 from ...model.segmentation.predictor import inference_digest
-from ...reports.change_report.facts import Facts, compared_with, imported_digests, read_side, read_tables
-from ...reports.change_report.facts import gather as gather_facts
+from ...reports.change_report.facts import Facts, collect_facts, compared_with, imported_digests, read_side, read_tables
 from ...reports.change_report.provenance import release_provenance
 from ...reports.change_report.report import write_change_report
 from ...store.bundle_files import version_identity
 from ...store.client import Store, open_store
 from ...store.record import Record, collect
-from ...workspace.runs.monitor import JUDGING, bring, data_stages, run_stages, workspace
+from ...workspace.runs.monitor import JUDGING, bring, data_stages, monitor_workspace, run_stages
 from ...workspace.runs.params import Params
 from ..github.repository import Repository
 from .archive import copy_masks, write_record
-from .handover import gather
+from .handover import bring_shards
 from .history import rebuild
 from .names import ASSETS, BUNDLE, FIGURE, PROVENANCE, RECORD_ZIP, SHARDS, label_of, page_of
 from .plan import check_inference
@@ -63,11 +62,11 @@ def judge(root: Path, repository: Repository, tag: str, profile: str, device: st
     label = label_of(tag)
     verified = bundle.read(root / BUNDLE)
     folder = root / ".monitor" / profile
-    params = workspace(root, folder, profile, label, device)
+    params = monitor_workspace(root, folder, profile, label, device)
     check_inference(repository, tag, inference_digest(params.segment))
     bring(verified, root / BUNDLE, folder)
     run_stages(folder, data_stages(params))
-    lost = gather(root / SHARDS, folder, params, verified.digest)
+    lost = bring_shards(root / SHARDS, folder, params, verified.digest)
     for name, why in sorted(lost.items()):
         print(f"shard {name} is missing: {why}. Nothing is decided without it.")
     with tempfile.TemporaryDirectory() as kept:
@@ -135,7 +134,7 @@ def _facts(folder: Path, store: Store, params: Params, digest: str, scratch: Pat
             if run and f"bundle/{name}" in store.read_index(run):
                 store.fetch(run.run_id, f"bundle/{name}", place / name)
         old = read_side(place, label=run.tags.get("cordrift.label", "") if run else "", digest=wanted)
-    return gather_facts(
+    return collect_facts(
         read_side(folder / "data/package", label=params.registration.label, digest=digest),
         old,
         drift,

@@ -149,7 +149,7 @@ def read_tables(folder: Path) -> Tables:
     )
 
 
-def gather(
+def collect_facts(
     new: Side,
     old: Side | None,
     drift: Mapping[str, Any],

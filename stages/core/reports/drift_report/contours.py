@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...base.errors import CordriftError
 from ...data.datasets.manifest import CLONES, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
-from ...model.segmentation.predictions import Key, Segmentation, key_of
+from ...model.segmentation.predictions import CaseId, Segmentation, id_of_case
 from ...pages.canvas import STYLE, new_figure
 
 PREDICTED, TRUE, BEFORE = "#ffb000", "#3fd0ff", "#ff5fa2"
@@ -60,7 +60,7 @@ class Source:
         found = [self.panel((dataset, participant, session, contrast), contrast) for contrast in contrasts]
         return [panel for panel in found if panel is not None]
 
-    def panel(self, key: Key, title: str, before: Volume | None = None) -> Panel | None:
+    def panel(self, key: CaseId, title: str, before: Volume | None = None) -> Panel | None:
         """Read image and masks of one case; None where there is no such case.
 
         Raises
@@ -68,7 +68,7 @@ class Source:
         CordriftError
             A file is missing, edited or on another grid; an image counts only where it was segmented.
         """
-        for manifest, case in ((m, c) for m in self.manifests for c in m.case_list() if key_of(c) == key):
+        for manifest, case in ((m, c) for m in self.manifests for c in m.case_list() if id_of_case(c) == key):
             predicted = self.segmentation.predictions[key].binary
             try:
                 path = locate(manifest, case.image, self.clones)

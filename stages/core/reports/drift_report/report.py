@@ -15,7 +15,7 @@ from ...base.files import read_csv, read_json, whole_file, write_csv
 from ...data.datasets.manifest import Manifest
 from ...measures.kept_masks.layout import restore
 from ...measures.kept_masks.reader import KeptZip, read_kept
-from ...model.segmentation.predictions import Key
+from ...model.segmentation.predictions import CaseId
 from ...pages.canvas import png_bytes
 from ...tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
 from .contours import Panel, Source, contour_figure, gallery_figure
@@ -125,7 +125,7 @@ def _ten(tables: Tables, source: Source, kept: KeptZip | None, *, anatomy: bool)
     return {"worst_ten": Drawing(gallery_figure(panels, anatomy=anatomy), table)}
 
 
-def _before(kept: KeptZip | None, key: Key) -> Any:
+def _before(kept: KeptZip | None, key: CaseId) -> Any:
     for case in kept.index.cases if kept else []:
         if (case.dataset, case.participant, case.session, case.contrast) == key and "binary" in case.masks:
             mask = case.masks["binary"]

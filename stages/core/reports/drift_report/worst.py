@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ...model.segmentation.predictions import Key
+from ...model.segmentation.predictions import CaseId
 from ...tables.monitored import CASE
 from .wording import number
 
@@ -17,7 +17,7 @@ MOST = 10
 class Worst:
     """A case and what is wrong with it, in words."""
 
-    key: Key
+    key: CaseId
     why: str
 
 
@@ -41,7 +41,7 @@ def worst_cases(agreement: pd.DataFrame, pairs: pd.DataFrame | None, most: int =
     return [Worst(_key(row), _why(row)) for _, row in table.head(most).iterrows()]
 
 
-def _key(row: pd.Series[str]) -> Key:
+def _key(row: pd.Series[str]) -> CaseId:
     return str(row["dataset"]), str(row["participant"]), str(row["session"]), str(row["contrast"])
 
 

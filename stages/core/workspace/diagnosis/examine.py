@@ -41,7 +41,7 @@ def _of_params(workspace: Path, params: Params) -> list[Check]:
     checks = guarded("train.versions", lambda: software.pinned_libraries(params.train.versions), "problem")
     checks += guarded("registry", lambda: settings.registry(workspace, params), "problem")
     # `history` asks the store in every run.
-    return checks + guarded("MLflow", lambda: settings.store(workspace, params), "problem")
+    return checks + guarded("MLflow", lambda: settings.mlflow_store(workspace, params), "problem")
 
 
 def _of_dvc(workspace: Path, params: Params | None) -> list[Check]:

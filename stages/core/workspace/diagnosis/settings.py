@@ -73,7 +73,7 @@ def fetched(workspace: Path, name: str) -> Manifest | None:
         return None
 
 
-def store(workspace: Path, params: Params) -> Iterator[Check]:
+def mlflow_store(workspace: Path, params: Params) -> Iterator[Check]:
     """The MLflow store: reachable, not moved, how many versions of this profile's model; none is made by looking."""
     location = places.find(workspace)
     if location.database is None and params.history.offline:

@@ -46,7 +46,7 @@ def monitor(root: Path, model: Path, profile: str, label: str | None = None, pla
     """
     verified = bundle.read(model)
     folder = root / ".monitor" / profile
-    params = workspace(root, folder, profile, label or verified.digest[:8])
+    params = monitor_workspace(root, folder, profile, label or verified.digest[:8])
     if plain is not None:
         _adopt(folder, plain, params.segment.datasets)
     bring(verified, model, folder)
@@ -58,7 +58,7 @@ def monitor(root: Path, model: Path, profile: str, label: str | None = None, pla
     return folder / "reports/report/index.html"
 
 
-def workspace(root: Path, folder: Path, profile: str, label: str, device: str | None = None) -> Params:
+def monitor_workspace(root: Path, folder: Path, profile: str, label: str, device: str | None = None) -> Params:
     """Make or refresh a scratch workspace for a version called ``label``; returns its params.
 
     ``device`` takes the place of the profile's for inference; the series is another then.

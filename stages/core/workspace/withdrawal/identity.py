@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...data.datasets.keys import Key
+from ...data.datasets.keys import ContentKey
 
 #: A participant's id as the registry allows it.
 PARTICIPANT = re.compile(r"sub-[A-Za-z0-9]+")
@@ -40,7 +40,7 @@ class Identity:
 
     ids: frozenset[tuple[str, str]]
     registered: frozenset[str]
-    images: frozenset[Key | str]
+    images: frozenset[ContentKey | str]
 
     @cached_property
     def participants(self) -> frozenset[str]:

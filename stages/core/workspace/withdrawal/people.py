@@ -11,11 +11,11 @@ from pathlib import Path
 
 from ...base.errors import CordriftError, did_you_mean
 from ...data.clones import annex
-from ...data.datasets.keys import Key
+from ...data.datasets.keys import ContentKey
 from ...data.datasets.manifest import CLONES, read_manifest
 from ...data.datasets.registry import FROZEN, PERSONS, REGISTRY, Dataset, Registry, entry, read_frozen, read_persons
 from ...data.datasets.selection import PARTICIPANTS
-from ...model.lineage.manifest import IN_BUNDLE, TrainedCase, content, read_training_data
+from ...model.lineage.manifest import IN_BUNDLE, TrainedImage, content, read_training_data
 from .clones import participants_in
 from .identity import PARTICIPANT
 
@@ -36,7 +36,7 @@ class Known:
     """
 
     ids: set[Id] = field(default_factory=set)
-    images: dict[Id, set[Key | str]] = field(default_factory=lambda: defaultdict(set))
+    images: dict[Id, set[ContentKey | str]] = field(default_factory=lambda: defaultdict(set))
     persons: dict[Id, str] = field(default_factory=dict)
 
 
@@ -64,7 +64,7 @@ def known(root: Path, registry: Registry) -> Known:
     return everyone
 
 
-def _trained(path: Path) -> list[TrainedCase]:
+def _trained(path: Path) -> list[TrainedImage]:
     """Cases of a training manifest; a faulty one names nobody, and stops no withdrawal."""
     try:
         return list(read_training_data(path).cases.values()) if path.is_file() else []
@@ -99,7 +99,7 @@ def _add_cloned(everyone: Known, root: Path, name: str, dataset: Dataset) -> Non
         everyone.images[name, participant] |= image_contents(clone, paths)
 
 
-def image_contents(clone: Path, paths: Iterable[str]) -> set[Key | str]:
+def image_contents(clone: Path, paths: Iterable[str]) -> set[ContentKey | str]:
     """Return the content of files at the clone's commit; a key without a hash says nothing and is left out."""
     wanted = sorted(paths)
     try:

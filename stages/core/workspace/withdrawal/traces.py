@@ -15,9 +15,9 @@ from ...data.datasets.selection import PARTICIPANTS
 from ...measures.kept_masks.layout import INDEX
 from ...measures.kept_masks.reader import MOST_INDEX_BYTES
 from ...measures.kept_masks.zips import UNREADABLE
-from ...model.lineage.manifest import IN_BUNDLE, TrainedCase, content, read_training_data
+from ...model.lineage.manifest import IN_BUNDLE, TrainedImage, content, read_training_data
 from ...store.bundle_files import MASKS
-from ...store.training_data import Archive, Holder
+from ...store.training_data import Holder, RecordedVersions
 from .identity import Identity
 
 #: Where a workspace keeps data, results and scratch workspaces (which may have a store of their own).
@@ -99,7 +99,7 @@ class Trace:
         return bool(self.by_name or self.by_content)
 
 
-def in_store(archive: Archive, identity: Identity) -> Iterator[Trace]:
+def in_store(archive: RecordedVersions, identity: Identity) -> Iterator[Trace]:
     """Yield a trace for every version, and every run of a version, in MLflow; empty where nothing is kept.
 
     Raises
@@ -125,15 +125,15 @@ def in_store(archive: Archive, identity: Identity) -> Iterator[Trace]:
         yield Trace(holder, tuple(by_name), tuple(by_content), kept, problem)
 
 
-def _is_theirs(case: TrainedCase, identity: Identity) -> bool:
+def _is_theirs(case: TrainedImage, identity: Identity) -> bool:
     return identity.has(case.dataset, case.participant)
 
 
-def _is_copy(case: TrainedCase, identity: Identity) -> bool:
+def _is_copy(case: TrainedImage, identity: Identity) -> bool:
     return content(case.image_key) in identity.images and not _is_theirs(case, identity)
 
 
-def _kept(archive: Archive, holder: Holder, files: Iterable[str], identity: Identity) -> Iterator[str]:
+def _kept(archive: RecordedVersions, holder: Holder, files: Iterable[str], identity: Identity) -> Iterator[str]:
     for path in files:
         if path == MASKS:
             with archive.artifact(holder, path) as file:
