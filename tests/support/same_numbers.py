@@ -4,8 +4,8 @@ Run after every change that must move no number::
 
     python tests/support/same_numbers.py BEFORE AFTER
 
-BEFORE and AFTER are workspaces such as ``.demo-micro``. Three things may differ: the id of the ruler, which names the code
-that measured; times; and the commit of a generated dataset, in which its date counts.
+BEFORE and AFTER are workspaces such as ``.demo-micro``. Three things may differ: the id of the ruler, which names the
+code that measured; times; and the commit of a generated dataset, in which its date counts.
 """
 
 from __future__ import annotations
