@@ -1,5 +1,5 @@
 # Needs git, make and Python 3.11, 3.12 or 3.13; `make lint` also Node.js. Everything else is installed into .venv and
-# tests/lint. An environment keeps the Python that it was made with: for another one, name another VENV as well.
+# tests/lint. An environment keeps the Python with which it was made: for another Python, name another VENV as well.
 PYTHON ?= python3.11
 VENV ?= .venv
 # Address of a package index with another build of torch, such as PyTorch's index of CPU builds. Empty: pip chooses.
@@ -71,7 +71,7 @@ test-fast: setup ## the tests that take seconds
 test-measuring: setup ## the tests of measuring, which CI runs on every supported Python (half a minute)
 	$(BIN)/python -m pytest -q $(MEASURING)
 
-docs: setup ## whether links, commands, targets and params that the documentation names exist
+docs: setup ## check that links, commands, targets and params that the documentation names exist
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 lint: setup $(ACTIONLINT) ## formatting, lint, types, workflows
