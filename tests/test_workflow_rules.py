@@ -113,5 +113,5 @@ def test_a_workflow_that_breaks_a_rule_is_named(tmp_path: Path, workflow: str, o
     assert old in text
     path = tmp_path / f"{workflow}.yml"
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    (found,) = findings(path)
-    assert said in found
+    found = findings(path)
+    assert any(said in sentence for sentence in found), found
