@@ -19,7 +19,8 @@ EVENTS = {"push", "pull_request", "schedule", "workflow_dispatch", "release"}
 WORKFLOW_KEYS = {"name", "on", "permissions", "concurrency", "env", "jobs"}
 JOB_KEYS = {"name", "runs-on", "permissions", "timeout-minutes", "needs", "if", "env", "outputs", "strategy", "steps"}
 STEP_KEYS = {"id", "name", "if", "uses", "with", "run", "env", "working-directory"}
-#: What a script would change in a way that is not emulated: variables of later steps, states, the format of outputs.
+#: What a script may not hold: an expression, whose value the shell would read as a part of the script, and the files of
+#: the runner that are not emulated.
 NOT_IN_SCRIPTS = re.compile(r"\$\{\{|GITHUB_ENV|GITHUB_STATE")
 
 
@@ -32,6 +33,7 @@ def load(path: Path) -> dict[str, Any]:
     data: dict[str, Any] = YAML(typ="safe", pure=True).load(path)
     _only(data, WORKFLOW_KEYS, path.name)
     _only(triggers(data), EVENTS, f"{path.name}: on")
+    _only(data.get("concurrency", {}), {"group", "cancel-in-progress"}, f"{path.name}: concurrency")
     if data.get("permissions") != {}:
         raise WorkflowError(f"{path.name}: permissions must be {{}}, so that each job names its own")
     for job, body in data["jobs"].items():
