@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from actions.results import Run  # noqa: E402
+from actions import Run  # noqa: E402
 from github_api import GitHubServer  # noqa: E402
 from lab import Lab, commit_all, make_lab  # noqa: E402
 
