@@ -51,7 +51,7 @@ class Dataset(Block):
     Attributes
     ----------
     url, tag, commit : address; name of the revision; its commit, None as long as none is pinned
-    role : ``test`` selects the participants whom ``data/frozen.csv`` lists for this entry, ``train`` all who are in no row
+    role : ``test``: participants that ``data/frozen.csv`` lists for this entry; ``train``: all that it lists nowhere
     contrasts : path patterns by the name of the contrast
     exclude : participant -> reason; every name must match a participant of the dataset
     withdrawn : participants who withdrew their consent -> reason; the dataset need not have them any more
