@@ -94,8 +94,8 @@ def disc_numbers(labels: Volume) -> list[int]:
 def judge_discs(labels: Volume) -> list[Fault]:
     """Check single-voxel disc labels: whole numbers, each once, rising from head to foot, without a gap.
 
-    A fault is an error exactly where the measuring code refuses the labels, see
-    :func:`stages.core.measures.morphometry.levels.read_discs`.
+    A fault is an error exactly where the measuring code refuses the labels
+    (``read_discs`` in ``measures/morphometry/levels.py``).
     """
     where = np.argwhere(labels.data != 0)
     values = labels.data[tuple(where.T)].astype(np.float64)
