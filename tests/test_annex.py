@@ -1,4 +1,4 @@
-"""The one DataLad door, on a tiny dataset: layout, pins, addresses, edits, and content that differs from its key."""
+"""DataLad and git-annex on a tiny dataset: layout, pins, addresses, edits, and content that differs from its key."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_images_are_unlocked_pointers_and_text_stays_in_git(published: tuple[Pat
     assert git(path, ["rev-parse", "r1^{commit}"]).strip() == commit
 
 
-def test_identity_is_lent_only_where_there_is_none(tmp_path: Path) -> None:
+def test_commits_get_an_author_where_git_knows_none(tmp_path: Path) -> None:
     commit_as = {}
     for who in ("", "Ada"):
         if who:
@@ -107,7 +107,7 @@ def test_clone_get_verify(cloned: Path, source: str) -> None:
     assert (cloned / MASK).read_bytes().startswith(b"/annex/objects/")  # only what was asked for
 
 
-def test_clone_is_detached_at_the_pin_and_leaves_no_part(source: str) -> None:
+def test_a_clone_is_detached_at_the_pin_and_leaves_no_temporary_folder(source: str) -> None:
     annex.clone("ds", Path("clones/ds"), source, "r1")
     assert git(Path("clones/ds"), ["status", "--porcelain", "--branch"]).strip() == "## HEAD (no branch)"
     assert [path.name for path in Path("clones").iterdir()] == ["ds"]
@@ -123,7 +123,7 @@ def test_second_clone_keeps_content_and_moves_to_the_new_pin(cloned: Path) -> No
     assert (cloned / IMAGE).stat().st_ino == inode
 
 
-def test_get_fills_a_pointer_that_annex_thinks_filled(cloned: Path) -> None:
+def test_get_restores_content_that_was_replaced_by_a_pointer(cloned: Path) -> None:
     pointer = (cloned / IMAGE).read_bytes()
     annex.get(cloned, [IMAGE])
     content = (cloned / IMAGE).read_bytes()
@@ -141,13 +141,13 @@ def test_source_and_clone_may_move_together(cloned: Path, source: str, monkeypat
     annex.get(cloned, [IMAGE])
 
 
-def test_an_outer_git_command_does_not_lead_astray(cloned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_variables_of_the_caller_are_ignored(cloned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
     assert IMAGE in annex.list_paths(cloned)
 
 
-def test_truncated_file_is_caught_though_fsck_calls_it_ok(cloned: Path) -> None:
+def test_a_truncated_file_is_found_although_fsck_reports_ok(cloned: Path) -> None:
     annex.get(cloned, [IMAGE])
     (key, size) = annex.keys_and_sizes(cloned, [IMAGE])[IMAGE]
     os.truncate(cloned / IMAGE, 100)
@@ -156,7 +156,7 @@ def test_truncated_file_is_caught_though_fsck_calls_it_ok(cloned: Path) -> None:
         verify(cloned / IMAGE, key)
 
 
-def test_edited_file_of_the_same_size_and_date_is_caught_and_the_advice_mends_it(cloned: Path) -> None:
+def test_an_edited_file_of_the_same_size_and_date_is_found_and_the_advice_restores_it(cloned: Path) -> None:
     annex.get(cloned, [IMAGE])
     key = annex.keys_and_sizes(cloned, [IMAGE])[IMAGE][0]
     file = cloned / IMAGE
@@ -183,7 +183,7 @@ def test_clone_with_local_edits_is_refused(cloned: Path, source: str) -> None:
     verify(cloned / IMAGE, annex.keys_and_sizes(cloned, [IMAGE])[IMAGE][0])
 
 
-def test_executable_bit_is_no_edit(cloned: Path, source: str) -> None:
+def test_another_file_mode_does_not_count_as_an_edit(cloned: Path, source: str) -> None:
     (cloned / "participants.tsv").chmod(0o755)
     annex.clone("ds", cloned, source, "r1")
 
@@ -219,7 +219,9 @@ def test_annotated_tag_counts_as_its_commit(source: str) -> None:
         ("https://-oProxyCommand=x/ y", "a" * 40, "r1", "is refused"),
     ],
 )
-def test_bad_address_or_revision_is_a_sentence(source: str, url: str, commit: str, tag: str, sentence: str) -> None:
+def test_a_bad_address_or_revision_is_an_error_that_names_it(
+    source: str, url: str, commit: str, tag: str, sentence: str
+) -> None:
     with pytest.raises(CordriftError, match=sentence):
         annex.clone(url, Path("clones/x"), commit, tag)
     assert not Path("clones/x").exists()

@@ -39,7 +39,9 @@ def source(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path / "ds"
 
 
-def test_what_is_here_and_what_is_to_come(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_that_are_here_and_files_to_download_are_counted(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     register("ds", source)
     fetch.main(["--dry-run", "--dataset", "ds"])
     first = capsys.readouterr().out
@@ -74,13 +76,13 @@ def test_one_dataset_without_a_plan_does_not_hide_the_others(source: Path, capsy
     assert capsys.readouterr().out.startswith("ds: 9 files")
 
 
-def test_fetch_without_a_dataset_is_a_sentence(source: Path) -> None:
+def test_fetch_without_a_dataset_says_what_is_missing(source: Path) -> None:
     register("ds", source)
     with pytest.raises(CordriftError, match="fetch needs --dataset NAME"):
         fetch.main([])
 
 
-def test_a_full_disk_is_seen_before_anything_comes(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_any_download(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register("ds", source)
     size = selected().plan().to_come_size
     usage = shutil.disk_usage(".")
@@ -92,7 +94,7 @@ def test_a_full_disk_is_seen_before_anything_comes(source: Path, monkeypatch: py
     assert fetched() == 9
 
 
-def test_need_counts_only_what_is_not_here_and_can_come(source: Path) -> None:
+def test_needed_space_counts_only_files_that_will_be_downloaded(source: Path) -> None:
     lost = image_path("sub-a2", "T1w")
     git(source, ["annex", "drop", "--force", "--quiet", "--", lost])
     register("ds", source)
@@ -104,7 +106,7 @@ def test_need_counts_only_what_is_not_here_and_can_come(source: Path) -> None:
     assert todo.needed == 2 * (todo.to_come_size - sizes[lost])
 
 
-def test_a_bare_repository_without_content_gives_a_plan_and_a_sentence(
+def test_a_bare_repository_without_content_gives_a_plan_and_an_error(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     register("bare.git", source)
@@ -120,7 +122,7 @@ def test_a_bare_repository_without_content_gives_a_plan_and_a_sentence(
     assert not OUT.exists()
 
 
-def test_content_on_the_web_is_to_come_from_there(source: Path) -> None:
+def test_content_with_a_web_address_is_planned_from_the_web(source: Path) -> None:
     """git-annex asks addresses that a dataset knows without being told; no network is needed for a plan."""
     key = annex.keys_and_sizes(source, [IMAGE])[IMAGE][0]
     git(source, ["annex", "drop", "--force", "--quiet", "--", IMAGE])
@@ -131,7 +133,7 @@ def test_content_on_the_web_is_to_come_from_there(source: Path) -> None:
     assert todo.nowhere == {}
 
 
-def test_the_sentence_names_each_place_and_each_remote_to_allow() -> None:
+def test_the_message_names_each_place_and_each_remote_to_allow() -> None:
     remotes = [SpecialRemote("b", "S3", "u-b", True), SpecialRemote("c", "webdav", "u-c", False)]
     nowhere = {
         "f1": [Place("u-b", "the bucket"), Place("u-1", "ada@laptop:~/b")],

@@ -81,7 +81,7 @@ def _bad(path: Path, kind: str) -> None:
         ("absent", r"does not exist"),
     ],
 )
-def test_a_bad_file_is_a_sentence_that_names_it(tmp_path: Path, kind: str, sentence: str) -> None:
+def test_a_bad_file_gives_an_error_that_names_it(tmp_path: Path, kind: str, sentence: str) -> None:
     path = tmp_path / "a.nii.gz"
     _bad(path, kind)
     with pytest.raises(ImageError, match=sentence) as caught:
@@ -101,7 +101,9 @@ def test_a_bad_file_is_a_sentence_that_names_it(tmp_path: Path, kind: str, sente
         pytest.param(108, struct.pack("<f", math.nan), "cannot be read as an image", id="offset of the voxels"),
     ],
 )
-def test_a_damaged_header_is_a_sentence(tmp_path: Path, offset: int, raw: bytes, sentence: str) -> None:
+def test_a_damaged_header_gives_an_error_that_names_the_file(
+    tmp_path: Path, offset: int, raw: bytes, sentence: str
+) -> None:
     whole = bytearray(nib.Nifti1Image(np.ones((4, 4, 4), np.float32), np.eye(4)).to_bytes())
     whole[offset : offset + len(raw)] = raw
     (tmp_path / "a.nii").write_bytes(whole)
@@ -120,7 +122,7 @@ def test_grids_differ_when_a_corner_moves_by_more_than_a_hundredth_of_a_millimet
     assert bool(volumes.grid_difference(a, b)) == (grow == 1 or abs(shift) > volumes.GRID_TOLERANCE_MM)
 
 
-def test_a_mask_on_another_grid_is_a_sentence_that_names_both(tmp_path: Path) -> None:
+def test_a_mask_on_another_grid_gives_an_error_that_names_both(tmp_path: Path) -> None:
     volumes.write(tmp_path / "image.nii.gz", np.ones((4, 4, 4), np.float32), np.eye(4))
     volumes.write(tmp_path / "mask.nii.gz", np.ones((4, 4, 5), np.float32), np.eye(4))
     image = volumes.read(tmp_path / "image.nii.gz")
@@ -128,7 +130,7 @@ def test_a_mask_on_another_grid_is_a_sentence_that_names_both(tmp_path: Path) ->
         volumes.read_on_grid(tmp_path / "mask.nii.gz", image, tmp_path / "image.nii.gz")
 
 
-def test_what_is_interrupted_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> None:
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "kept.txt").write_text("old")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/kept.txt").write_text("old")

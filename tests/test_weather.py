@@ -1,4 +1,4 @@
-"""fetch in bad weather: other layouts and addresses, half downloads, foreign remotes."""
+"""fetch under difficult conditions: other layouts and addresses, interrupted downloads, special remotes."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_addresses_that_are_refused(source: Path, url: str) -> None:
     assert not Path("pwned").exists()
 
 
-def test_addresses_that_are_followed() -> None:
+def test_addresses_that_are_allowed() -> None:
     for url in ("https://example.org:8443/ds.git", "ssh://ada@example.org/ds", "ssh://[::1]:22/ds", "file:///srv/ds"):
         assert source_of(url) == url
     assert source_of("ada@example.org:folder/ds") == "ada@example.org:folder/ds"
@@ -202,7 +202,7 @@ def test_addresses_that_are_followed() -> None:
 # ---- half downloads
 
 
-def test_one_missing_key_among_many_stops_no_other(source: Path) -> None:
+def test_a_file_without_content_does_not_stop_the_others(source: Path) -> None:
     lost = mask_path("sub-a2", "T2w")
     kept = (source / lost).read_bytes()
     git(source, ["annex", "drop", "--force", "--quiet", "--", lost])
@@ -223,7 +223,7 @@ def test_one_missing_key_among_many_stops_no_other(source: Path) -> None:
     assert (CLONE / IMAGE).stat().st_ino == inode, "and was not fetched again"
 
 
-def test_content_that_its_owner_lost_without_knowing(source: Path) -> None:
+def test_content_that_git_annex_lists_but_that_is_lost(source: Path) -> None:
     """git-annex still lists the copy; the object is gone."""
     register("ds", source)
     key = annex.keys_and_sizes(source, [IMAGE])[IMAGE][0]
@@ -280,7 +280,7 @@ def test_resume_after_a_kill(bucket: Path, source: Path) -> None:
     assert not (CLONE / ".git/index.lock").exists()
 
 
-def test_what_a_killed_transfer_left_is_cleared_before_two_at_a_time_start(
+def test_records_of_interrupted_transfers_are_removed_before_new_transfers_start(
     bucket: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else, now and then, one transfer removes a dead lock while the other opens it, and a file does not come."""
@@ -303,7 +303,7 @@ def test_what_a_killed_transfer_left_is_cleared_before_two_at_a_time_start(
     assert there == [[]]
 
 
-def test_a_checkout_that_was_killed_half_way_is_no_edit(source: Path) -> None:
+def test_an_interrupted_checkout_does_not_count_as_an_edit(source: Path) -> None:
     register("ds", source)
     assert fetched() == 9
     (source / IMAGE).unlink()
@@ -324,7 +324,7 @@ def test_a_checkout_that_was_killed_half_way_is_no_edit(source: Path) -> None:
     assert git(CLONE, ["status", "--porcelain"]) == ""
 
 
-def test_one_fetch_of_a_clone_at_a_time(source: Path) -> None:
+def test_two_processes_cannot_fetch_into_one_clone(source: Path) -> None:
     register("ds", source)
     with clone_lock(CLONE), pytest.raises(CordriftError, match=f"another fetch or withdrawal works on {CLONE}"):
         fetch.main(["--dataset", "ds"])
@@ -339,7 +339,7 @@ def spoil(file: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", ["locked", "unlocked"])
-def test_a_truncated_file_is_named_and_the_advice_mends_it(source: Path, layout: str) -> None:
+def test_a_truncated_file_is_named_and_the_advice_restores_it(source: Path, layout: str) -> None:
     """Also where git-annex's own object is bad: a locked file is a link to it."""
     if layout == "locked":
         lock_files(source)
@@ -358,7 +358,7 @@ def test_a_truncated_file_is_named_and_the_advice_mends_it(source: Path, layout:
     assert (CLONE / IMAGE).read_bytes() == content
 
 
-def test_a_remote_that_git_annex_had_given_up_is_asked_again(source: Path) -> None:
+def test_a_remote_that_git_annex_ignores_is_used_again(source: Path) -> None:
     register("ds", source)
     selected()
     git(CLONE, ["config", "remote.origin.annex-ignore", "true"])
@@ -368,7 +368,7 @@ def test_a_remote_that_git_annex_had_given_up_is_asked_again(source: Path) -> No
 
 
 @pytest.mark.parametrize("backend", ["WORM", "URL"])
-def test_keys_without_a_content_hash_are_refused_before_anything_comes(source: Path, backend: str) -> None:
+def test_keys_without_a_content_hash_are_refused_before_any_download(source: Path, backend: str) -> None:
     size = (source / IMAGE).stat().st_size
     bad = {"WORM": f"WORM-s{size}-m1--image.nii.gz", "URL": f"URL-s{size}--https&c%%x%image.nii.gz"}[backend]
     blob = call(["git", "-C", str(source), "hash-object", "-w", "--stdin"], stdin=f"/annex/objects/{bad}\n".encode())
