@@ -150,7 +150,7 @@ def _participant(cohort: Cohort, k: int, *, frozen: bool, contrasts: tuple[str, 
     sex = "M" if rng.uniform() < 0.5 else "F"
     age = int(rng.integers(20, 61))
     # One in seven each. 7 and the number of sites have no common divisor, so that a pathology occurs at several sites.
-    # One of the six frozen participants of the demo has a mild compression (10 of 49 in the frozen set of the literature).
+    # One of the six frozen participants of the demo has a mild compression, as 10 of 49 in the literature's frozen set.
     chosen = cohort.frozen_pathologies if frozen else cohort.training_pathologies
     pathology = "MildCompression" if k % 7 == 4 else "MS" if k % 7 == 6 else "HC"
     if chosen:
