@@ -1,4 +1,4 @@
-"""Write the commit that a dataset's tag points to into the registry."""
+"""Write the commit to which a dataset's tag points into the registry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .core.workspace.runs.pin import pin
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Ask the dataset's address where the tag points, and pin the entry there."""
+    """Ask the address of the dataset for the commit of its tag, and write that commit into the registry."""
     parser = argparse.ArgumentParser(prog="cordrift pin", description=__doc__)
     parser.add_argument("dataset", help="entry of the registry")
     parser.add_argument("--tag", help="another tag than the entry's")
