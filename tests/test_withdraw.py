@@ -41,7 +41,7 @@ from stages.core.data.datasets.manifest import CLONES, read_manifest
 from stages.core.data.datasets.registry import REGISTRY, load_registry
 from stages.core.model.lineage.manifest import IN_BUNDLE, content
 from stages.core.store.training_data import open_archive
-from stages.core.workspace.runs.workspace import dvc_environment, make
+from stages.core.workspace.runs.workspace import dvc_environment, make_workspace
 from stages.core.workspace.withdrawal.clones import take_out
 from stages.core.workspace.withdrawal.exclusion import exclude
 from stages.core.workspace.withdrawal.identity import Identity
@@ -478,7 +478,7 @@ def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace in which the real stages up to prepare ran, with a DVC remote, and a sibling of the source."""
     commit = make_dataset(tmp_path / "src", PEOPLE)
     work = tmp_path / "work"
-    make(ROOT, work, "demo")
+    make_workspace(ROOT, work, "demo")
     url = str(tmp_path / "src")
     data_workspace(work, {"ds": entry(url, commit), "frozen": entry(url, commit, role="test")}, FROZEN)
     _shell(f"dvc remote add --default lab {tmp_path / 'remote'}", work)

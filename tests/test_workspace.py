@@ -22,14 +22,14 @@ from stages.core.data.clones.adoption import adopt
 from stages.core.data.datasets.registry import REGISTRY, load_registry
 from stages.core.images.volumes import is_pointer
 from stages.core.workspace.runs.demo_check import dice_figures, loop_figures, real_figures, show
-from stages.core.workspace.runs.workspace import dvc, make
+from stages.core.workspace.runs.workspace import make_workspace, run_dvc
 from stages.core.workspace.runs.yaml_edit import edit_yaml
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_a_workspace_holds_what_the_pipeline_needs_and_nothing_of_the_lab(tmp_path: Path) -> None:
-    make(ROOT, tmp_path / "work", "real-cord")
+    make_workspace(ROOT, tmp_path / "work", "real-cord")
     work = tmp_path / "work"
     assert (work / "params.yaml").read_bytes() == (ROOT / "params/real-cord.yaml").read_bytes()
     declared = yaml.safe_load((work / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -41,7 +41,7 @@ def test_a_workspace_holds_what_the_pipeline_needs_and_nothing_of_the_lab(tmp_pa
 
 
 def test_addresses_of_datasets_still_lead_to_the_same_place(tmp_path: Path) -> None:
-    make(ROOT, tmp_path / "deep/work", "demo")
+    make_workspace(ROOT, tmp_path / "deep/work", "demo")
     moved = load_registry(tmp_path / "deep/work" / REGISTRY).datasets
     for name, entry in load_registry(ROOT / REGISTRY).datasets.items():
         if ":" in entry.url:
@@ -52,26 +52,26 @@ def test_addresses_of_datasets_still_lead_to_the_same_place(tmp_path: Path) -> N
 
 
 def test_making_it_again_keeps_outputs(tmp_path: Path) -> None:
-    make(ROOT, tmp_path / "work", "demo")
+    make_workspace(ROOT, tmp_path / "work", "demo")
     (tmp_path / "work/reports").mkdir()
     (tmp_path / "work/reports/kept.txt").write_text("kept")
     (tmp_path / "work/stages/stale.py").write_text("")
-    make(ROOT, tmp_path / "work", "demo")
+    make_workspace(ROOT, tmp_path / "work", "demo")
     assert (tmp_path / "work/reports/kept.txt").read_text() == "kept"
     assert not (tmp_path / "work/stages/stale.py").exists(), "code that was deleted is deleted here too"
 
 
 def test_a_folder_without_a_pipeline_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CordriftError, match=r"has no dvc.yaml: run this in a checkout"):
-        make(tmp_path, tmp_path / "work", "demo")
+        make_workspace(tmp_path, tmp_path / "work", "demo")
     assert not (tmp_path / "work").exists()
 
 
 def test_a_failing_dvc_is_a_sentence(tmp_path: Path) -> None:
-    make(ROOT, tmp_path / "work", "demo")
+    make_workspace(ROOT, tmp_path / "work", "demo")
     edit_yaml(tmp_path / "work/params.yaml", lambda params: params["fetch"].update(datasets=["fantom"]))
     with pytest.raises(CordriftError, match=r"`dvc repro` failed in .* run the same command again"):
-        dvc(tmp_path / "work", "repro")
+        run_dvc(tmp_path / "work", "repro")
 
 
 def test_edits_keep_comments(tmp_path: Path) -> None:

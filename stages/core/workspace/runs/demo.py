@@ -25,8 +25,8 @@ from .demo_check import dice_figures, loop_figures, real_figures, show
 from .monitor import monitor
 from .other_seed import train_again
 from .params import load_params
-from .pin import pin
-from .workspace import command, dvc, make
+from .pin import pin_dataset
+from .workspace import make_workspace, run_command, run_dvc
 from .yaml_edit import edit_yaml
 
 #: Why the demo accepts v2, whatever the verdict.
@@ -72,7 +72,7 @@ def demo(root: Path, size: Size, real: Path | None, seeds: int = 1) -> bool:
         _workspace(root, work, size, first, ("r1", first))
         edit_yaml(work / "params.yaml", lambda params: _first_version(params, size.epochs_v1))
         with clock.step("v1: fetch, prepare, train, segment, measure, compare, report, register"):
-            dvc(work, "repro")
+            run_dvc(work, "repro")
         # Kept apart: v2's run replaces these tables.
         agreement = read_csv(work / "reports/measure/agreement.csv", text=("contrast",))
         write_json(done, {"dice": agreement.groupby("contrast")["dice"].mean().to_dict()})
@@ -81,7 +81,7 @@ def demo(root: Path, size: Size, real: Path | None, seeds: int = 1) -> bool:
     _workspace(root, work, size, first, ("r2", grown))
     edit_yaml(work / "params.yaml", lambda params: params["register"].update(label="v2"))
     with clock.step("v2: fetch, prepare, train, package"):
-        dvc(work, "repro", "package")
+        run_dvc(work, "repro", "package")
     if real is not None:
         with clock.step("real MRI: v2 on one real participant, six contrasts"):
             monitor(work, work / "data/package", "real-cord", "v2", real)
@@ -89,10 +89,10 @@ def demo(root: Path, size: Size, real: Path | None, seeds: int = 1) -> bool:
         with clock.step(f"v2 once more with seed {seed}: what a retraining moves when nothing has changed"):
             train_again(work, seed)
     with clock.step("v2: segment, measure, floors, compare with v1, report, register"):
-        dvc(work, "repro")
+        run_dvc(work, "repro")
     with clock.step("v2: the gate, and a person's decision"):
         # So few participants are too few for "equivalent", and an improvement is a drift too: users must convert.
-        if command(work, "gate") and command(work, "promote", "v2", "--reason", REASON, "--by", "the demo"):
+        if run_command(work, "gate") and run_command(work, "promote", "v2", "--reason", REASON, "--by", "the demo"):
             raise CordriftError(f"v2 could not be promoted in {work}; the lines above say why.")
     print(f"\n{clock.table()}\n")
     figures = loop_figures(work, _aliases(work))
@@ -116,11 +116,11 @@ def _workspace(root: Path, work: Path, size: Size, frozen: str, training: tuple[
     Its generated dataset lies in the workspace itself; the frozen set is pinned to commit ``frozen`` of the first
     revision, the training data to ``training`` (tag, commit).
     """
-    make(root, work, size.profile)
+    make_workspace(root, work, size.profile)
     names = (size.dataset, f"{size.dataset}-frozen")
     edit_yaml(work / REGISTRY, lambda registry: _own(registry, names))
     for name, (tag, commit) in zip(names, (training, ("r1", frozen)), strict=True):
-        pin(work / REGISTRY, name, tag, commit)
+        pin_dataset(work / REGISTRY, name, tag, commit)
 
 
 def _own(registry: Any, names: tuple[str, str]) -> None:

@@ -19,13 +19,13 @@ from ...model.segmentation.predictions import read_shards
 from ...pages.canvas import png_bytes
 from ...reports.drift_report.contours import Source, contour_figure
 from .params import Params, load_params
-from .pin import pin
-from .workspace import dvc, make
+from .pin import pin_dataset
+from .workspace import make_workspace, run_dvc
 from .yaml_edit import edit_yaml
 
 TABLES = ("measures.csv", "agreement.csv", "summary.json")
 #: The stages after segment, in their order.
-JUDGING = ("declare", "measure", "floor", "history", "compare", "report", "register")
+STAGES_AFTER_SEGMENT = ("declare", "measure", "floor", "history", "compare", "report", "register")
 
 
 def monitor(root: Path, model: Path, profile: str, label: str | None = None, plain: Path | None = None) -> Path:
@@ -49,10 +49,10 @@ def monitor(root: Path, model: Path, profile: str, label: str | None = None, pla
     params = monitor_workspace(root, folder, profile, label or verified.digest[:8])
     if plain is not None:
         _adopt(folder, plain, params.segment.datasets)
-    bring(verified, model, folder)
+    bring_bundle(verified, model, folder)
     store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow.db').resolve()}"
     # An explicit list: what is not downstream of segment (the frozen fetch, history) would else be left out.
-    run_stages(folder, [*data_stages(params), *shard_stages(params), *JUDGING], MLFLOW_TRACKING_URI=store)
+    run_stages(folder, [*data_stages(params), *shard_stages(params), *STAGES_AFTER_SEGMENT], MLFLOW_TRACKING_URI=store)
     _export(folder, root / "data/monitored" / profile, params)
     print(f"monitor: bundle {verified.digest[:12]} on {profile}: {folder / 'reports/report/index.html'}")
     return folder / "reports/report/index.html"
@@ -68,12 +68,12 @@ def monitor_workspace(root: Path, folder: Path, profile: str, label: str, device
         params["register"].update(label=label)
         params["segment"].update(device=device or params["segment"]["device"])
 
-    make(root, folder, profile)
+    make_workspace(root, folder, profile)
     edit_yaml(folder / "params.yaml", edit)
     return load_params(folder / "params.yaml")
 
 
-def bring(verified: bundle.Bundle, model: Path, folder: Path) -> None:
+def bring_bundle(verified: bundle.Bundle, model: Path, folder: Path) -> None:
     """Put the bundle that was read from ``model`` into a workspace."""
     with whole_folder(folder / "data/package") as part:
         # The digest does not cover the toolbox's zip, and there are pickles in it: a foreign one is made anew.
@@ -94,7 +94,7 @@ def shard_stages(params: Params, shards: Sequence[int] | None = None) -> list[st
 
 def run_stages(folder: Path, stages: Sequence[str], **environment: str) -> None:
     """Run these stages of a workspace where something of theirs changed, and no others."""
-    dvc(folder, "repro", "--single-item", *stages, **environment)
+    run_dvc(folder, "repro", "--single-item", *stages, **environment)
 
 
 def _export(folder: Path, out: Path, params: Params) -> None:
@@ -119,4 +119,4 @@ def _adopt(folder: Path, plain: Path, datasets: list[str]) -> None:
     (name,) = datasets
     tag = entry(load_registry(folder / REGISTRY), name, folder / REGISTRY).tag
     edit_yaml(folder / REGISTRY, lambda registry: registry["datasets"][name].update(url=f"data/{name}"))
-    pin(folder / REGISTRY, name, tag, adopt(plain, folder / f"data/{name}", tag))
+    pin_dataset(folder / REGISTRY, name, tag, adopt(plain, folder / f"data/{name}", tag))

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...base.errors import CordriftError
 from ...base.files import whole_folder
 from .params import load_params
-from .workspace import dvc, make
+from .workspace import make_workspace, run_dvc
 from .yaml_edit import edit_yaml
 
 TABLES = ("measures.csv", "agreement.csv", "summary.json")
@@ -26,12 +26,12 @@ def train_again(root: Path, seed: int) -> Path:
     if seed == params.train.seed:
         raise CordriftError(f"the seed is {seed} already in params.yaml (train.seed); another one makes a floor.")
     folder = root / f".monitor/seed-{seed}"
-    make(root, folder, params.profile)
+    make_workspace(root, folder, params.profile)
     shutil.copyfile(root / "params.yaml", folder / "params.yaml")
     edit_yaml(folder / "params.yaml", lambda value: value["train"].update(seed=seed))
     # Nothing of it is a version: MLflow is neither asked nor told.
     edit_yaml(folder / "params.yaml", lambda value: value["history"].update(offline=True))
-    dvc(folder, "repro", "measure")
+    run_dvc(folder, "repro", "measure")
     with whole_folder(root / f"data/seeds/{seed}") as part:
         for name in TABLES:
             shutil.copyfile(folder / "reports/measure" / name, part / name)

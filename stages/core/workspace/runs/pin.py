@@ -9,7 +9,7 @@ from ...data.datasets.registry import entry, load_registry
 from .yaml_edit import edit_yaml
 
 
-def pin(path: Path, dataset: str, tag: str, commit: str) -> None:
+def pin_dataset(path: Path, dataset: str, tag: str, commit: str) -> None:
     """Write a tag and commit into a registry entry; comments and the order of everything else stay.
 
     Raises

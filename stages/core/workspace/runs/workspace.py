@@ -20,7 +20,7 @@ COPIED = ("dvc.yaml", ".dvcignore", "params", "stages", "data/datasets.yaml", "d
 DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
 
 
-def make(source: Path, folder: Path, profile: str) -> None:
+def make_workspace(source: Path, folder: Path, profile: str) -> None:
     """Make or refresh a scratch workspace of ``source`` in ``folder`` with ``profile`` as its params.
 
     Addresses in the registry that are paths relative to ``source`` are rewritten to lead to the same place.
@@ -74,13 +74,13 @@ def dvc_environment(**more: str) -> dict[str, str]:
     return {**kept, "PATH": path, REVISION: code_revision(), "OMP_WAIT_POLICY": "PASSIVE", **more}
 
 
-def command(folder: Path, module: str, *words: str) -> int:
+def run_command(folder: Path, module: str, *words: str) -> int:
     """Run a command of cordrift in a workspace, with the workspace's own code; returns its exit status."""
     line = [sys.executable, "-m", f"stages.{module}", *words]
     return subprocess.run(line, cwd=folder, env=dvc_environment(), check=False).returncode
 
 
-def dvc(folder: Path, *words: str, **environment: str) -> None:
+def run_dvc(folder: Path, *words: str, **environment: str) -> None:
     """Run a DVC command in a workspace, its output shown as it comes.
 
     Raises

@@ -10,7 +10,7 @@ from ...data.clones.lock import alone
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.registry import FROZEN, Registry, read_frozen
 from ..runs.params import Params, load_params
-from ..runs.workspace import dvc
+from ..runs.workspace import run_dvc
 from .clones import Removed, take_out
 from .identity import Identity
 
@@ -77,7 +77,7 @@ def repro(root: Path, identity: Identity) -> list[str]:
         shutil.rmtree(root / "data/check" / name, ignore_errors=True)
     stages = [stage for stage, out in _stages(root, identity, params, withdrawn) if (root / out).exists()]
     if stages:
-        dvc(root, "repro", "--single-item", *stages)
+        run_dvc(root, "repro", "--single-item", *stages)
     return stages
 
 
