@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .core.base.errors import CordriftError, run
-from .core.store import location
+from .core.store.location import check_location, find_location
 
 #: Not needed to look at runs: its background jobs start more processes, and the telemetry leaves the machine.
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -25,9 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 shows it to the network, without a password")
     options = parser.parse_args(arguments)
-    place = location.find(options.workspace or Path())
+    place = find_location(options.workspace or Path())
     if options.workspace is None and place.database is not None and not place.database.is_file() and DEMO.is_dir():
-        place = location.find(DEMO)
+        place = find_location(DEMO)
     if place.database is None:
         print(f"The dashboard of the team's store is {place.name}")
         return
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"There is no MLflow store at {place.database} yet; `make demo` or `dvc repro` makes one, "
             "`--workspace` names another folder."
         )
-    location.check(place)
+    check_location(place)
     command = server(place.database, options.host, _free(options.host, options.port))
     address = f"http://{options.host}:{options.port}"
     print(f"Dashboard of {place.database}: {address}")

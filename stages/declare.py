@@ -16,7 +16,7 @@ from .core.measures.morphometry.levels import range_name
 from .core.measures.morphometry.settings import Measure
 from .core.store.bundle_files import bundle_digest
 from .core.store.client import open_store
-from .core.store.judges import declare
+from .core.store.declaration import declare
 
 
 def main() -> None:

@@ -10,10 +10,10 @@ from .core.base.files import whole_folder, write_json
 from .core.drift.versions.settings import History, Register
 from .core.measures.kept_masks.remeasurement import current_ruler
 from .core.measures.morphometry.settings import Measure
-from .core.store import priors
 from .core.store.bundle_files import bundle_digest
 from .core.store.client import open_store
-from .core.store.judges import roles
+from .core.store.judges import judges_of
+from .core.store.priors import fetch_prior, select_priors
 
 
 def main() -> None:
@@ -26,12 +26,14 @@ def main() -> None:
         else:
             store = open_store(model)
             known = store.versions()
-            versions, foreign = priors.select(known, bundle_digest())
-            if foreign:
-                print(f"{foreign} versions of {store.model} carry no digest (not registered by cordrift): left out.")
+            versions, without_digest = select_priors(known, bundle_digest())
+            if without_digest:
+                print(
+                    f"{without_digest} versions of {store.model} carry no digest (not registered by cordrift): ignored."
+                )
             ruler = current_ruler(Measure.read(), Path("reports/measure"))
-            judges = roles(known, bundle_digest())
-            rows = [priors.fetch(store, version, part, ruler, judges) for version in versions]
+            judges = judges_of(known, bundle_digest())
+            rows = [fetch_prior(store, version, part, ruler, judges) for version in versions]
             for row in rows:
                 if row["other_ruler"]:
                     print(

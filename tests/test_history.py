@@ -69,7 +69,7 @@ def test_priors_leave_out_the_current_bundle(lab: Path) -> None:
         "masks": prior["masks"],
     }
     assert len(prior["masks"]) == 64
-    assert set(first) == {"priors.json", *(f"{A[:12]}/{name}" for name in (*priors.MEASURES, "masks.zip"))}
+    assert set(first) == {"priors.json", *(f"{A[:12]}/{name}" for name in (*priors.MEASURES_FILES, "masks.zip"))}
     assert A.encode() in first[f"{A[:12]}/measures.csv"]
 
 
@@ -162,7 +162,7 @@ def test_a_prior_without_kept_masks_keeps_its_ruler(
     assert why in prior["other_ruler"]
     assert why in capsys.readouterr().out
     kept = files(lab / "reports/history")
-    tables = [f"{A[:12]}/{name}" for name in priors.MEASURES]
+    tables = [f"{A[:12]}/{name}" for name in priors.MEASURES_FILES]
     assert [kept[name] for name in tables] == [as_measured[name] for name in tables]
     assert not judged(), "another ruler is no basis for a judgement"
 
@@ -204,10 +204,10 @@ def test_priors_come_by_number_not_by_text() -> None:
         client.RegisteredVersion(11, "run", (), {"digest": f"{2:064d}"}),
         client.RegisteredVersion(3, "run", (), {}),
     ]
-    chosen, foreign = priors.select(versions, f"{99:064d}")
+    chosen, foreign = priors.select_priors(versions, f"{99:064d}")
     assert [version.number for version in chosen] == [1, 2, 9, 10]
     assert foreign == 1, "a version made by hand is counted, not guessed at"
-    chosen, _ = priors.select(versions, f"{9:064d}")
+    chosen, _ = priors.select_priors(versions, f"{9:064d}")
     assert [version.number for version in chosen] == [1, 2], "what was registered later is no prior"
 
 

@@ -12,7 +12,7 @@ import pytest
 from store_workspace import MODEL, A, B, C, contents, files, page, params, ruler, workspace
 
 from stages import history, register
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, StoreError
 from stages.core.base.files import read_json, write_json
 from stages.core.images.volumes import read
 from stages.core.measures.kept_masks.layout import restore
@@ -127,7 +127,7 @@ def test_first_version(lab: Path) -> None:
 
 def test_masks_are_those_of_the_manifests(lab: Path) -> None:
     def masks(folder: str) -> tuple[record.Artifact, bytes]:
-        collected = record.collect("v1", load_params().segment, lab / folder)
+        collected = record.collect_record("v1", load_params().segment, lab / folder)
         found = next(artifact for artifact in collected.artifacts if artifact.path == "masks.zip")
         return found, found.file(lab).read_bytes()
 
@@ -328,9 +328,9 @@ def test_training_that_cannot_be_logged_is_a_warning(
     lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def down(*_: object) -> None:
-        raise CordriftError("MLflow went away.")
+        raise StoreError("MLflow went away.")
 
-    monkeypatch.setattr(registration, "_log_training", down)
+    monkeypatch.setattr(register, "log_training", down)
     register.main()
     assert "warning: the training of fold 0 is not in MLflow: MLflow went away." in capsys.readouterr().err
     assert len(contents(lab)["versions"]) == 1

@@ -18,7 +18,7 @@ from store_workspace import MODEL, REPOSITORY, A, B, contents, empty_store, file
 from stages import dashboard, history, register
 from stages import store as store_command
 from stages.core.base.errors import CordriftError
-from stages.core.store import location, sentences
+from stages.core.store import connection, failures, location
 from stages.core.store.client import open_store
 
 
@@ -42,18 +42,18 @@ def test_credentials_are_taken_out(text: str, shown: str) -> None:
 
 
 def test_default_store_lies_in_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert location.find(tmp_path).database == tmp_path / "mlflow.db"
+    assert location.find_location(tmp_path).database == tmp_path / "mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/lab.db")
-    assert location.find(tmp_path).database == Path("/elsewhere/lab.db")
+    assert location.find_location(tmp_path).database == Path("/elsewhere/lab.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.lab.org")
-    assert location.find(tmp_path).database is None
+    assert location.find_location(tmp_path).database is None
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///lab/mlruns", "postgresql://bob:secret@db/x", "sqlite://"])
 def test_other_kinds_of_store_are_refused(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(CordriftError, match="expected the address of an MLflow server") as refusal:
-        location.find()
+        location.find_location()
     assert "secret" not in str(refusal.value)
 
 
@@ -78,12 +78,12 @@ def test_words_of_mlflow_are_told_without_the_password() -> None:
 
     place = location.Location("https://bob:secret@host", None)
     told = "MLflow at https://host did not answer: API request to https://host/api failed"
-    with pytest.raises(CordriftError, match=told), sentences.sentences(place, "did not answer"):
+    with pytest.raises(CordriftError, match=told), failures.explained(place, "did not answer"):
         raise MlflowException("API request to https://bob:secret@host/api failed.\nTraceback ...")
 
 
 def test_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sentences.GREETING, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setitem(connection.FIRST_REQUEST, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with socket.socket() as deaf:  # accepts the connection, never answers
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(8)
@@ -138,12 +138,12 @@ def test_mending_leaves_other_places_alone(tmp_path: Path, monkeypatch: pytest.M
             "VALUES (77, 'other', ?, 'active')",
             (f"{tmp_path}/laboratory/x",),
         )
-    assert location.mend(database, str(tmp_path / "lab"), tmp_path / "new") > 0
+    assert location.mend_paths(database, str(tmp_path / "lab"), tmp_path / "new") > 0
     with sqlite3.connect(database) as store:
         places = dict(store.execute("SELECT name, artifact_location FROM experiments"))
     assert places["other"] == f"{tmp_path}/laboratory/x"
     assert places[MODEL] == f"{tmp_path}/new/mlartifacts/{MODEL}"
-    assert location.roots(database) == [str(tmp_path / "new")]
+    assert location.artifact_roots(database) == [str(tmp_path / "new")]
 
 
 def test_deleted_experiment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

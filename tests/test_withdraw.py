@@ -40,12 +40,12 @@ from stages.core.data.clones.lock import alone
 from stages.core.data.datasets.manifest import CLONES, read_manifest
 from stages.core.data.datasets.registry import REGISTRY, load_registry
 from stages.core.model.lineage.manifest import IN_BUNDLE, content
-from stages.core.store.training_data import open_archive
+from stages.core.store.recorded_versions import open_recorded_versions
 from stages.core.workspace.runs.workspace import dvc_environment, make_workspace
-from stages.core.workspace.withdrawal.clones import take_out
+from stages.core.workspace.withdrawal.clones import remove_participants
 from stages.core.workspace.withdrawal.exclusion import exclude
 from stages.core.workspace.withdrawal.identity import Identity
-from stages.core.workspace.withdrawal.traces import in_store
+from stages.core.workspace.withdrawal.traces import traces_in_store
 
 PEOPLE = {"sub-a1": "s1", "sub-a2": "s1", "sub-a3": "s2", "sub-f1": "s1", "sub-f2": "s2"}
 FROZEN = [("sub-f1", "frozen"), ("sub-f2", "frozen")]
@@ -198,15 +198,17 @@ def test_content_of_every_revision_leaves_the_clone_and_stays_away(
     wanted = (old | theirs | _contents(clone, "sub-a1")) - {kept}
     assert len(_holds(clone, "sub-a1", wanted)) > 6
 
-    done = take_out(clone, ["sub-a1"])
+    done = remove_participants(clone, ["sub-a1"])
 
     assert _holds(clone, "sub-a1", wanted) == []
     assert done.files == 5
     assert done.objects == len(wanted)
     assert done.shared == (shared,)
     annex.verify(clone / shared, annex.keys(clone, [shared])[shared][0])
-    assert take_out(clone, ["sub-a1"]).objects == take_out(clone, ["sub-a1"]).files == 0, "a second time is no error"
-    assert take_out(clone, ["sub-a3"]).files == 4
+    assert remove_participants(clone, ["sub-a1"]).objects == remove_participants(clone, ["sub-a1"]).files == 0, (
+        "a second time is no error"
+    )
+    assert remove_participants(clone, ["sub-a3"]).files == 4
     for commit, tag in ((first, "r1"), (second, "r2")):
         annex.clone(str(source), clone, commit, tag)  # refuses local edits: there are none
         assert _holds(clone, "sub-a1", wanted) == _holds(clone, "sub-a3", set()) == []
@@ -246,9 +248,9 @@ def test_every_entry_of_a_repository_is_written(place: Path, capsys: pytest.Capt
     withdraw.main(["sub-f1", "--reason", "asked for it", "--no-rebuild", "--report", "out.txt"])
     assert withdrawn() == {name: {"sub-f1": "asked for it"} for name in ("ds", "frozen")}
     text = capsys.readouterr().out
-    assert "frozen: sub-f1 (asked for), written now" in text
-    assert "ds: sub-f1 (the same repository as frozen), written now" in text
-    assert "compared on the participants that both have" in text
+    assert "frozen: sub-f1 (named in the command), recorded now" in text
+    assert "ds: sub-f1 (the same repository as frozen), recorded now" in text
+    assert "compared on the participants that both versions have" in text
     assert f"data/clones/frozen/{image_path('sub-f1', 'T1w')}" in text, (
         "--no-rebuild: it is told that it is still there"
     )
@@ -257,7 +259,10 @@ def test_every_entry_of_a_repository_is_written(place: Path, capsys: pytest.Capt
     before = Path(REGISTRY).read_bytes()
     withdraw.main(["sub-f1", "--reason", "another", "--no-rebuild"])
     assert Path(REGISTRY).read_bytes() == before
-    assert "frozen: sub-f1 (asked for), was written before; its reason stays" in capsys.readouterr().out
+    assert (
+        "frozen: sub-f1 (named in the command), recorded before; the reason of that time stays"
+        in capsys.readouterr().out
+    )
 
 
 def test_other_ids_of_the_person_go_too(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -266,7 +271,7 @@ def test_other_ids_of_the_person_go_too(place: Path, capsys: pytest.CaptureFixtu
     withdraw.main(["sub-o1", "--reason", "asked", "--no-rebuild"])
     assert withdrawn() == {"other": {"sub-o1": "asked"}, "ds": {"sub-a1": "asked"}, "frozen": {"sub-a1": "asked"}}
     text = capsys.readouterr().out
-    assert "ds: sub-a1 (the same person by data/persons.csv), written now" in text
+    assert "ds: sub-a1 (the same person according to data/persons.csv), recorded now" in text
     assert "sub-77 is the same person, but the registry has no dataset 'old-study'" in text
 
 
@@ -278,7 +283,7 @@ def test_a_copy_of_an_image_is_the_same_person(place: Path, capsys: pytest.Captu
     write_json(place / "data/fetch/other.json", value)
     withdraw.main(["sub-a2", "--reason", "asked", "--no-rebuild"])
     assert withdrawn()["other"] == {"sub-o1": "asked"}
-    assert "other: sub-o1 (an image of sub-a2 of ds, byte for byte), written now" in capsys.readouterr().out
+    assert "other: sub-o1 (has the same image as sub-a2 of ds), recorded now" in capsys.readouterr().out
 
 
 def test_a_dataset_can_be_named_where_ids_clash(place: Path) -> None:
@@ -295,10 +300,10 @@ def test_a_dataset_can_be_named_where_ids_clash(place: Path) -> None:
         (["sub-a11", "--reason", "x"], r"holds a participant 'sub-a11' \(did you mean 'sub-a1'\?\); looked in"),
         (["sub-o1", "--reason", "x", "--dataset", "ds"], "No dataset of ds, frozen holds a participant 'sub-o1'"),
         (["sub-a1", "--reason", "x", "--dataset", "dss"], r"no dataset 'dss' \(did you mean 'ds'\?\)"),
-        (["a1", "--reason", "x"], "named such as 'sub-amu01', not 'a1'"),
-        (["../x", "--reason", "x"], "named such as"),
-        (["sub-a1", "--reason", " "], "one line that says something"),
-        (["sub-a1", "--reason", "a\nb"], "one line that says something"),
+        (["a1", "--reason", "x"], "'a1' is not the id of a participant; expected an id such as 'sub-amu01'"),
+        (["../x", "--reason", "x"], "is not the id of a participant"),
+        (["sub-a1", "--reason", " "], "expected one line of text"),
+        (["sub-a1", "--reason", "a\nb"], "expected one line of text"),
     ],
 )
 def test_nothing_changes_when_nobody_is_meant(arguments: list[str], why: str, place: Path) -> None:
@@ -334,7 +339,7 @@ def test_a_rebuild_that_fails_is_told_and_the_rest_done(place: Path, capsys: pyt
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store with three versions: trained on sub-a1, on a copy of an image of theirs, and on neither."""
+    """A store with three versions: trained on sub-a1, on a copy of an image of that participant, and on neither."""
     trained = {
         A: [row("ds_sub-a1_T1w", "one", "m"), row("ds_sub-a2_T1w", "two", "m")],
         B: [row("older_sub-z9_T1w", "one", "m"), row("ds_sub-a2_T1w", "two", "m")],
@@ -386,7 +391,7 @@ def test_runs_without_a_version_and_versions_without_a_manifest_are_named(
     text = capsys.readouterr().out
     listed = _section(text, "Model versions trained on the data")
     assert f"cord-demo a run without a version (v1), run {run}: 1 cases by name" in listed
-    assert "not known: brain version 1, run none, has no training manifest." in listed
+    assert "unknown: brain version 1, run none, has no training manifest." in listed
     assert not _commands(text, f"mlflow runs delete --run-id {run}"), "it is marked as deleted already"
     assert len(_commands(text, f"mlflow gc .* --run-ids {run}")) == 1
 
@@ -396,7 +401,7 @@ def test_masks_and_measures_of_a_frozen_participant_are_found(lab: Path, capsys:
     withdraw.main(["sub-0", "--reason", "asked", "--no-rebuild"])
     text = capsys.readouterr().out
     assert "0 of 3 in MLflow" in _section(text, "Model versions trained on the data")
-    assert _section(text, "Masks and measures kept in the store").count("masks.zip (3 files of theirs)") == 3, (
+    assert _section(text, "Masks and measures kept in MLflow").count("masks.zip (3 files of the participant)") == 3, (
         "two masks and the index"
     )
     kept = _section(text, "Kept in this workspace").split()
@@ -413,11 +418,11 @@ def test_a_case_without_a_mask_is_found_in_the_index_of_the_masks(lab: Path) -> 
         case |= {"status": "failed", "reason": "empty", "binary": None, "soft": None}
     write_json(path, record)
     register.main()
-    archive = open_archive(lab)
-    assert archive is not None
-    for participant, found in (("sub-0", ["masks.zip (1 files of theirs)"]), ("sub-7", [])):
+    recorded = open_recorded_versions(lab)
+    assert recorded is not None
+    for participant, found in (("sub-0", ["masks.zip (1 files of the participant)"]), ("sub-7", [])):
         identity = Identity(frozenset({("frozen", participant)}), frozenset({"ds", "frozen"}), frozenset())
-        (trace,) = [trace for trace in in_store(archive, identity) if trace.holder.digest == C]
+        (trace,) = [trace for trace in traces_in_store(recorded, identity) if trace.version.digest == C]
         assert [path for path in trace.kept if path.startswith("masks.zip")] == found
 
 
@@ -533,7 +538,7 @@ def test_end_to_end_up_to_training(prepared: Path, capfd: pytest.CaptureFixture[
     assert "dvc repro --single-item fetch@ds fetch@frozen check@ds check@frozen prepare" in text
     assert _section(text, "Kept in this workspace").splitlines()[0] == "  nothing"
     assert "data/clones/ds/participants.tsv" in _section(text, "Rows in the tables of the source datasets")
-    assert "no store: nothing was registered" in text
+    assert "there is no store, so no version was registered" in text
     # the cache still has it, until the commands that were printed are run
     assert len(_objects(work / ".dvc/cache", md5s)) == 4
     assert len(_commands(text, "dvc")) == 3
@@ -560,7 +565,7 @@ def test_end_to_end_up_to_training(prepared: Path, capfd: pytest.CaptureFixture[
     }
     withdraw.main(["sub-a1", "--reason", "asked for it"])
     again = capfd.readouterr().out
-    assert "was written before; its reason stays" in again
+    assert "recorded before; the reason of that time stays" in again
     after = {
         path: path.read_bytes() for path in (work / "data").rglob("*") if path.is_file() and ".git" not in path.parts
     }
@@ -572,7 +577,7 @@ def test_end_to_end_up_to_training(prepared: Path, capfd: pytest.CaptureFixture[
     for name in ("fetch", "prepare", "clones", "check"):
         assert _holds(work / "data" / name, "sub-f1", theirs["sub-f1"]) == []
     assert {case.participant for case in read_manifest(work / "data/fetch/frozen.json").cases} == {"sub-f2"}
-    assert "sub-f1 of frozen: frozen, and data/frozen.csv stays" in text
+    assert "sub-f1 of frozen: in the frozen set. data/frozen.csv is not changed" in text
     assert "sub-f1" in Path("data/frozen.csv").read_text()
     assert "sub-f1" not in {case["participant"] for case in read_json(work / "data/prepare/manifest.json")["cases"]}
 
@@ -596,7 +601,7 @@ def test_end_to_end_after_training(
 
     text = capfd.readouterr().out
     assert "segment@micro-frozen-0" in _section(text, "Rebuilt")
-    assert re.search(r"masks.zip \(\d+ files of theirs\)", _section(text, "Masks and measures kept in the store"))
+    assert re.search(r"masks.zip \(\d+ files of the participant\)", _section(text, "Masks and measures kept in MLflow"))
     assert "0 of 1 in MLflow" in _section(text, "Model versions trained on the data")
     for table in ("measures", "agreement"):
         rows = read_csv(work / f"reports/measure/{table}.csv", text=("participant",))

@@ -41,7 +41,7 @@ class ReleaseError(CordriftError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` when one of the ``known`` words is similar to ``word``, else an empty string."""
+    """Return ``" (did you mean 'x'?)"`` when one of the ``known`` words resembles ``word``, else ``""``."""
     close = get_close_matches(word, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 

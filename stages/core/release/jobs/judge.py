@@ -20,7 +20,7 @@ from ...reports.change_report.provenance import release_provenance
 from ...reports.change_report.report import write_change_report
 from ...store.bundle_files import version_identity
 from ...store.client import Store, open_store
-from ...store.record import Record, collect
+from ...store.record import Record, collect_record
 from ...workspace.runs.monitor import STAGES_AFTER_SEGMENT, bring_bundle, data_stages, monitor_workspace, run_stages
 from ...workspace.runs.params import Params
 from ..github.repository import Repository
@@ -93,7 +93,7 @@ def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Pat
     """Write ``release/assets`` from a workspace in which everything ran."""
     masks = scratch / "masks"
     masks.mkdir()
-    record = collect(params.registration.label, params.segment, masks, folder)
+    record = collect_record(params.registration.label, params.segment, masks, folder)
     run = store.find_run(version_identity(record.digest))
     if run is None:
         raise CordriftError(f"MLflow at {store.location.name} holds no run of the bundle {record.digest[:12]}.")

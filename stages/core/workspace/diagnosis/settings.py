@@ -18,8 +18,8 @@ from ...data.datasets.registry import (
     read_frozen,
     read_persons,
 )
-from ...store import location as places
 from ...store.client import open_store
+from ...store.location import check_location, find_location
 from ..runs.params import Params
 from .check import Check
 
@@ -75,11 +75,11 @@ def fetched(workspace: Path, name: str) -> Manifest | None:
 
 def mlflow_store(workspace: Path, params: Params) -> Iterator[Check]:
     """The MLflow store: reachable, not moved, how many versions of this profile's model; none is made by looking."""
-    location = places.find(workspace)
+    location = find_location(workspace)
     if location.database is None and params.history.offline:
         yield Check("MLflow", "ok", f"{location.name}, not asked: history.offline is true")
         return
-    places.check(location)
+    check_location(location)
     if location.database is not None and not location.database.exists():
         yield Check("MLflow", "ok", f"no store at {location.name} yet; the first `dvc repro` makes it")
         return
