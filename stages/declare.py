@@ -1,4 +1,4 @@
-"""Stage ``declare``: by what the packaged bundle will be judged, recorded in MLflow before it is measured."""
+"""Stage ``declare``: record in MLflow by what the packaged bundle will be judged, before it is measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .core.store.declaration import declare
 
 
 def main() -> None:
-    """Write reports/declare/protocol.json: the first declaration of this bundle, whatever params say later."""
+    """Write reports/declare/protocol.json with the first declaration of this bundle; later params do not change it."""
     monitored, version = Monitored.read(), Register.read()
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in monitored.datasets]
     bundle = bundle_digest()

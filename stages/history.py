@@ -1,4 +1,4 @@
-"""Stage ``history``: the versions registered before this one, with their measures, from MLflow."""
+"""Stage ``history``: copy the measures of the versions that were registered before this one from MLflow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .core.store.priors import fetch_prior, select_priors
 
 
 def main() -> None:
-    """Write reports/history: priors.json, and one folder of tables per prior version, measured with today's ruler."""
+    """Write reports/history: priors.json, and for each prior version a folder with its tables, by today's ruler."""
     offline, model = History.read().offline, Register.read().model
     rows: list[dict[str, Any]] = []
     with whole_folder(Path("reports/history")) as part:
@@ -36,9 +36,7 @@ def main() -> None:
             rows = [fetch_prior(store, version, part, ruler, judges) for version in versions]
             for row in rows:
                 if row["other_ruler"]:
-                    print(
-                        f"version {row['version']} was measured with another ruler and stays so: {row['other_ruler']}"
-                    )
+                    print(f"version {row['version']} keeps the tables of another ruler: {row['other_ruler']}")
         write_json(
             part / "priors.json",
             {"offline": offline, "model": model, "priors": rows},

@@ -1,4 +1,4 @@
-"""Stage ``register``: the packaged bundle becomes a version in MLflow, with everything that was measured on it."""
+"""Stage ``register``: register the packaged bundle as a version in MLflow, with everything that was measured on it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RECEIPT = Path("reports/register/receipt.json")
 
 
 def main() -> None:
-    """Register the version, its training runs, and write the receipt; nothing is added when all of it is there."""
+    """Register the version and its trainings and write the receipt; add nothing that MLflow already holds."""
     version_settings = Register.read()
     model, label = version_settings.model, version_settings.label
     if History.read().offline:

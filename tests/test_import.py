@@ -152,9 +152,7 @@ def versions() -> list[RegisteredVersion]:
 
 def test_an_imported_release_is_a_prior_that_judges_nothing(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bring("v2.0")
-    assert "4 masks at C2-C3; 1 rows empty, 1 masks without a row, 1 rows that stood there again" in (
-        capsys.readouterr().out
-    )
+    assert "4 masks at C2-C3; 1 rows empty, 1 masks without a row, 1 repeated rows" in (capsys.readouterr().out)
     history.main()
     rows = read_json(Path("reports/history/priors.json"))["priors"]
     assert [(r["label"], r["aliases"]) for r in rows] == [("v1", ["anchor", "champion"]), ("v2.0", [])]

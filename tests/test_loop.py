@@ -164,7 +164,7 @@ def test_the_monitoring_half_runs_alone_on_real_images(
 ) -> None:
     work = folder / "work"
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    report = monitor(work, work / "data/package", "real-cord", "v2", REAL)
+    report = monitor(work, work / "data/package", "real-cord", "v2", REAL, say=print)
     assert report.is_file()
     assert not (work / ".monitor/real-cord/data/prepare").exists(), "nothing of the training half ran"
     agreement = read_csv(work / "data/monitored/real-cord/agreement.csv", text=("contrast",))

@@ -21,7 +21,7 @@ from stages.core.data.clones import annex
 from stages.core.data.clones.adoption import adopt
 from stages.core.data.datasets.registry import REGISTRY, load_registry
 from stages.core.images.volumes import is_pointer
-from stages.core.workspace.runs.demo_check import dice_figures, loop_figures, real_figures, show
+from stages.core.workspace.runs.demo_check import dice_figures, figure_lines, loop_figures, real_figures
 from stages.core.workspace.runs.workspace import make_workspace, run_dvc
 from stages.core.workspace.runs.yaml_edit import edit_yaml
 
@@ -155,8 +155,9 @@ def _outputs(work: Path) -> None:
 
 def check(work: Path, dice_v1: dict[str, float], *, with_real: bool, aliases: tuple[str, ...]) -> bool:
     """The demo's check in full size."""
-    figures = loop_figures(work, aliases) + dice_figures(work, dice_v1)
-    return show(figures + (real_figures(work) if with_real else []))
+    figures = loop_figures(work, aliases) + dice_figures(work, dice_v1) + (real_figures(work) if with_real else [])
+    print("\n".join(figure_lines(figures)))
+    return all(figure.good for figure in figures)
 
 
 def _dice(work: Path, name: str, value: float, rows: slice) -> None:
@@ -215,9 +216,10 @@ def test_each_figure_of_the_demos_check_can_fail(
 def test_a_tiny_model_is_held_to_no_dice_but_its_loop_must_close(tmp_path: Path) -> None:
     _outputs(tmp_path)
     _dice(tmp_path, FROZEN, 0.1, slice(None))
-    assert show(loop_figures(tmp_path, ("anchor", "champion")))
+    assert all(figure.good for figure in loop_figures(tmp_path, ("anchor", "champion")))
     _drift(tmp_path, priors=[{"comparable": True, "pooled": {"n": 0}}])
-    assert not show(loop_figures(tmp_path, ("anchor", "champion"))), "nothing that both versions measured"
+    figures = loop_figures(tmp_path, ("anchor", "champion"))
+    assert not all(figure.good for figure in figures), "nothing that both versions measured"
 
 
 @pytest.mark.parametrize("v1", [{**SEEN, **dict.fromkeys(UNSEEN, 0.92)}, {**dict.fromkeys(SEEN, 0.7), **UNSEEN}, SEEN])

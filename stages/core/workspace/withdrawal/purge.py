@@ -69,8 +69,8 @@ def purge_steps(
     yield Step(
         "By hand, in other places: bundles and packages that were released from the versions above (assets of "
         "releases, the zip for the toolbox), caches and artifacts of CI runs, copies of this folder on other machines, "
-        "and backups. The git history of this repository holds no images, because dvc.lock and .dvc files name outputs by "
-        "hash only. The id and the reason stay in data/datasets.yaml, so that nobody adds the data again."
+        "and backups. The git history of this repository holds no images, because dvc.lock and .dvc files name outputs "
+        "by hash only. The id and the reason stay in data/datasets.yaml, so that nobody adds the data again."
     )
 
 

@@ -52,8 +52,8 @@ class Outcome:
 
 #: What people decide after every withdrawal.
 _STILL_TO_DO = (
-    "Run `dvc repro`. It trains again without the data (days at full size) and replaces the files listed above that lie",
-    "below data and reports. Until then this workspace holds the old model.",
+    "Run `dvc repro`. It trains again without the data (days at full size) and replaces the files below data and",
+    "reports that are listed above. Until then this workspace holds the old model.",
     "To undo the withdrawal, delete its line in the registry and the folder of the dataset below data/clones.",
 )
 
