@@ -1,4 +1,4 @@
-"""A workspace small enough to run the whole pipeline in a test: micro cohort, tiny network, seconds of training."""
+"""A workspace in which a test can run the whole pipeline: micro cohort, small network, seconds of training."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CONTRASTS = ["T1w", "T2w", "MTon"]
 
 
 def micro_workspace(folder: Path, cohort: Path) -> None:
-    """Make a workspace on the micro profile; its cohort, first revision, lies in ``cohort``."""
+    """Make a workspace with the micro profile; the first revision of its cohort lies in ``cohort``."""
     make_workspace(ROOT, folder, "micro")
     pin_cohort(folder, cohort)
     edit_yaml(folder / "params.yaml", lambda params: params["register"].update(label="v1"))
 
 
 def pin_cohort(folder: Path, cohort: Path) -> None:
-    """Publish the first revision in ``cohort`` and pin it in ``folder``, for training and as test set."""
+    """Publish the first revision in ``cohort`` and pin it in ``folder``, for training and monitoring."""
     first = publish(cohort, "micro", "r1", 2)
     for name in ("micro", "micro-frozen"):
         edit_yaml(folder / REGISTRY, lambda registry, name=name: registry["datasets"][name].update(url=str(cohort)))
@@ -30,6 +30,6 @@ def pin_cohort(folder: Path, cohort: Path) -> None:
 
 
 def grow(folder: Path, cohort: Path) -> None:
-    """Publish the second revision and pin it for training; the frozen set stays where it was."""
+    """Publish the second revision and pin it for training; the frozen set stays at the first one."""
     pin_dataset(folder / REGISTRY, "micro", "r2", publish(cohort, "micro", "r2", 2))
     edit_yaml(folder / "params.yaml", lambda params: params["register"].update(label="v2"))

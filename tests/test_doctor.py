@@ -1,4 +1,4 @@
-"""doctor: a line for everything, whatever is broken, and no password in any of them."""
+"""`cordrift doctor` prints a line for every check, also on a broken machine, and never a password."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_folder_that_is_no_workspace(tmp_path: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     assert "params.yaml is missing" in said
     assert "Traceback" not in said
-    assert "git-annex" in said, "the other checks still help"
+    assert "git-annex" in said, "the other checks must still run"
 
 
 def test_a_dataset_without_a_pin_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,7 +159,7 @@ def test_room_for_what_is_to_come(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     clone = tmp_path / CLONES / "ds"
     (line, _) = machine.check_disks([_manifest(tmp_path, free)], tmp_path, tmp_path / ".dvc/cache")
-    assert line.state == "problem", "twice the free space"
+    assert line.state == "problem", "the dataset needs twice the free space"
     assert "move data/clones" in line.advice
     (line, same) = machine.check_disks([_manifest(tmp_path, 1000)], tmp_path, tmp_path / ".dvc/cache")
     assert line.state == "ok"

@@ -1,4 +1,4 @@
-"""Where the store is, who may not read the password, and what happens to a store that moved."""
+"""The place of the MLflow store, the secrecy of its password, and the repair of a store that was moved."""
 
 from __future__ import annotations
 
@@ -69,8 +69,10 @@ def test_unreachable_server_is_a_quick_sentence(
         stage.main()  # type: ignore[attr-defined]
     assert time.monotonic() - start < 15
     assert "secret" not in str(refusal.value) + "".join(capfd.readouterr())
-    assert refusal.value.__suppress_context__, "a stack trace would show MLflow's own words, with the password"
-    assert files(tmp_path) == before, "nothing half-written, and no empty list of priors"
+    assert refusal.value.__suppress_context__, (
+        "a stack trace would show the message of MLflow, which contains the password"
+    )
+    assert files(tmp_path) == before, "neither an unfinished file nor an empty list of priors may be written"
 
 
 def test_words_of_mlflow_are_told_without_the_password() -> None:
@@ -84,14 +86,14 @@ def test_words_of_mlflow_are_told_without_the_password() -> None:
 
 def test_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connection.FIRST_REQUEST, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    with socket.socket() as deaf:  # accepts the connection, never answers
+    with socket.socket() as deaf:  # this server accepts the connection and never answers
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(8)
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{deaf.getsockname()[1]}")
         start = time.monotonic()
         with pytest.raises(CordriftError, match="cannot be used"):
             open_store(MODEL)
-        assert time.monotonic() - start < 5, "two tries of a second each; MLflow's own patience is minutes"
+        assert time.monotonic() - start < 5, "two attempts of one second each; MLflow itself would wait for minutes"
 
 
 def test_store_that_is_no_database(tmp_path: Path) -> None:
@@ -155,7 +157,7 @@ def test_deleted_experiment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
         register.main()
 
 
-def test_dashboard_refuses_in_sentences(
+def test_a_dashboard_that_cannot_start_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(CordriftError, match="There is no MLflow store"):
@@ -173,7 +175,7 @@ def test_dashboard_refuses_in_sentences(
 
 @pytest.mark.slow
 def test_team_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """The whole exchange over HTTP, artifacts included, with a password in the address that nobody gets to see."""
+    """Register and read over HTTP, with artifacts; the password in the address must never be printed."""
     (tmp_path / "server").mkdir()
     shutil.copy(empty_store(), tmp_path / "server/mlflow.db")
     workspace(tmp_path / "lab", store=False)
@@ -205,13 +207,13 @@ def test_team_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
     aliases = {version.number: version.aliases for version in versions}
     assert aliases == {1: ("anchor", "champion"), 2: ("candidate",)}
     assert (tmp_path / "lab/reports/history" / A[:12] / "agreement.csv").is_file()
-    assert not (tmp_path / "lab/mlflow.db").exists(), "a lab with a server keeps no store of its own"
+    assert not (tmp_path / "lab/mlflow.db").exists(), "a workspace that uses a server must not create a local store"
     assert "secret" not in "".join(capfd.readouterr())
 
 
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
     for _ in range(600):
-        assert process.poll() is None, "the server ended by itself"
+        assert process.poll() is None, "the server has stopped"
         try:
             with urllib.request.urlopen(address, timeout=1):  # noqa: S310 - our own server
                 return
@@ -221,7 +223,7 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def test_the_pages_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`cordrift dashboard` as a user starts it: it shows the run's note and serves its artifacts."""
+    """Start `cordrift dashboard` as a user does, and read an artifact of a run from it."""
     monkeypatch.chdir(workspace(tmp_path))
     register.main()
     run_id = open_store(MODEL).versions()[0].run_id
