@@ -18,7 +18,7 @@ from store_workspace import MODEL, REPOSITORY, A, B, contents, empty_store, file
 from stages import dashboard, history, register
 from stages import store as store_command
 from stages.core.base.errors import CordriftError
-from stages.core.store import connection, failures, location
+from stages.core.store import connection, location
 from stages.core.store.client import open_store
 
 
@@ -80,7 +80,7 @@ def test_words_of_mlflow_are_told_without_the_password() -> None:
 
     place = location.Location("https://bob:secret@host", None)
     told = "MLflow at https://host did not answer: API request to https://host/api failed"
-    with pytest.raises(CordriftError, match=told), failures.explained(place, "did not answer"):
+    with pytest.raises(CordriftError, match=told), connection.explained(place, "did not answer"):
         raise MlflowException("API request to https://bob:secret@host/api failed.\nTraceback ...")
 
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import StoreError
-from .connection import connected
-from .failures import explained
+from .connection import connected, explained
 from .location import ROOT_TAG, Location, find_location
 
 #: Artifact that lists the other artifacts of a run with their hashes. It is written after them, so that all of them are

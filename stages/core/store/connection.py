@@ -1,15 +1,16 @@
-"""The connection to MLflow: quiet on the terminal, without telemetry, and given up soon when nobody answers."""
+"""The connection to MLflow: without telemetry, quiet on the terminal, and with errors that say what to do."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ..base.environment import environment
-from .failures import explained
+from ..base.errors import StoreError, redact
 from .location import Location, check_location
 
 #: What MLflow reads when it is imported: no telemetry, no progress bars, no addresses (with credentials) in the output.
@@ -53,3 +54,37 @@ def _silence() -> None:
         os.environ.setdefault(key, value)
     for name, level in (("mlflow", "ERROR"), ("alembic", "WARNING"), ("urllib3.connectionpool", "ERROR")):
         logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def explained(location: Location, what: str) -> Iterator[None]:
+    """Raise a failure of MLflow within the block as a :class:`StoreError` that reads ``MLflow at <name> <what>: ...``.
+
+    The original error is suppressed (``from None``), because its text may contain the password of the server.
+    """
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+        raise StoreError(f"MLflow at {location.name} {what}: {_cause(error)}. {_advice(location)}") from None
+
+
+def _cause(error: Exception) -> str:
+    """Return the first line of an error without credentials, or the innermost cause of a failed connection."""
+    lines = redact(str(error)).strip().splitlines() or [type(error).__name__]
+    cause = re.search(r"Caused by \w+\(.*?\): (.*?)['\")]*$", lines[0])
+    return f"no connection ({cause[1]})" if cause else lines[0].rstrip(".")
+
+
+def _advice(location: Location) -> str:
+    if location.database is not None:
+        folder = location.database.parent
+        return f"Look at the store with `cordrift dashboard`, or at the rights and free space of {folder}."
+    return (
+        "Start the server, correct MLFLOW_TRACKING_URI (credentials: MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN), or set history.offline to true in params.yaml: nothing "
+        "is judged or registered then."
+    )

@@ -15,8 +15,7 @@ from typing import Any
 from ..base.errors import CordriftError, StoreError
 from ..model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
 from .client import ALSO_DELETED, TAG, Store, search_all
-from .connection import connected
-from .failures import explained
+from .connection import connected, explained
 from .location import Location, find_location
 
 
