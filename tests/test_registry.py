@@ -64,7 +64,7 @@ def test_entries_of_the_phantom_are_where_it_writes(name: str, cohort: str) -> N
         ({"exclude": {"amu01": "no"}}, "amu01"),
     ],
 )
-def test_faults_are_sentences(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+def test_a_fault_is_told_in_a_sentence(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
     path = write(tmp_path, **changes)
     with pytest.raises(CordriftError, match=sentence) as caught:
         load_registry(path)
