@@ -1,4 +1,5 @@
-# Needs git, make and Python 3.11; `make lint` also Node.js. Everything else is installed into .venv and tests/lint.
+# Needs git, make and Python 3.11, 3.12 or 3.13; `make lint` also Node.js. Everything else is installed into .venv and
+# tests/lint. An environment keeps the Python that it was made with: for another one, name another VENV as well.
 PYTHON ?= python3.11
 VENV ?= .venv
 # Address of a package index with another build of torch, such as PyTorch's index of CPU builds. If it is empty, pip chooses.
@@ -18,12 +19,16 @@ BASE ?= ../base
 SUMMARY ?= /dev/stdout
 export TORCH_INDEX BASE SUMMARY
 SIDE_BY_SIDE = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+# The tests of measuring: masks, levels, CSA and the tables made of them.
+MEASURING := tests/test_morphometry.py tests/test_levels.py tests/test_labels.py tests/test_solidity.py \
+	tests/test_template.py tests/test_measure.py tests/test_measure_files.py tests/test_surfaces.py \
+	tests/test_agreement.py tests/test_volumes.py
 METRICS := .demo-micro/reports/compare/metrics.json
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup path demo demo-micro diff-metrics test test-fast docs lint bench-fetch bench-ruler bench-differences \
-	bench-verdict bench-install bench-workflows dashboard repro clean
+.PHONY: help setup path demo demo-micro diff-metrics test test-fast test-measuring docs lint bench-fetch bench-ruler \
+	bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
@@ -63,7 +68,14 @@ test: setup ## all tests, also the slow ones
 test-fast: setup ## all tests but the slow ones
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m 'not slow'
 
+<<<<<<< HEAD
 docs: setup ## test that links, commands, targets and params in the documentation exist
+=======
+test-measuring: setup ## the tests of measuring, which CI runs on every supported Python (half a minute)
+	$(BIN)/python -m pytest -q $(MEASURING)
+
+docs: setup ## whether links, commands, targets and params that the documentation names exist
+>>>>>>> main
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 lint: setup $(ACTIONLINT) ## formatting, lint, types, workflows

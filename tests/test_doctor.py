@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tomllib
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -67,6 +68,27 @@ def _state(checks: Iterable[Check], name: str) -> Check:
     return found
 
 
+def test_a_python_that_nothing_is_tested_with_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    for version_info, state, advice in (
+        ((3, 10, 9), "warning", "use Python 3.11, 3.12 or 3.13; see `make setup`"),
+        ((3, 11, 7), "ok", ""),
+        ((3, 13, 0), "ok", ""),
+        ((3, 14, 0), "warning", "use Python 3.11, 3.12 or 3.13; see `make setup`"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "version_info", version_info)
+            (check,) = software.check_python()
+        assert (check.state, check.advice) == (state, advice)
+
+
+def test_ci_and_pyproject_name_the_pythons_that_the_doctor_accepts() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = [f"{major}.{minor}" for major, minor in software.PYTHONS]
+    assert jobs["python"]["strategy"]["matrix"]["python"] == names
+    assert project["requires-python"] == f">={names[0]}"
+
+
 def test_packages_that_differ_from_the_pins_are_named(tmp_path: Path) -> None:
     pins = tmp_path / "constraints.txt"
     here = version("numpy")
@@ -85,16 +107,6 @@ def test_a_library_that_decides_the_weights_stops_the_run() -> None:
         ("nothing-such", "problem"), ("numpy", "ok"), ("torch", "problem"),
     ]  # fmt: skip
     assert "not installed, but train.versions names 1" in checks[0].found
-
-
-@pytest.mark.parametrize(("running", "state"), [((3, 10), "warning"), *(((3, n), "ok") for n in (11, 12, 13))])
-def test_a_python_that_is_not_tested_is_a_warning(
-    running: tuple[int, int], state: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "version_info", (*running, 0, "final", 0))
-    (line,) = software.check_python()
-    assert (line.state, line.found) == (state, f"3.{running[1]}.0")
-    assert ("use Python 3.11, 3.12 or 3.13" in line.advice) is (state == "warning")
 
 
 def test_without_git_or_git_annex_the_line_says_what_to_install(

@@ -14,10 +14,10 @@ from ...data.clones.programs import call
 from .check import Check
 
 SETUP = "run `make setup`, which installs what constraints.txt lists"
-#: Versions of Python with which cordrift is tested.
-PYTHONS = ((3, 11), (3, 12), (3, 13))
 #: How many packages a line names before it only counts the others.
 _NAMED = 3
+#: Versions of Python with which CI installs, measures and trains.
+PYTHONS = ((3, 11), (3, 12), (3, 13))
 
 
 def installed(name: str) -> str | None:
@@ -29,12 +29,13 @@ def installed(name: str) -> str | None:
 
 
 def check_python() -> Iterator[Check]:
-    """Compare the version of Python with those that are tested."""
-    *others, last = (".".join(map(str, version)) for version in PYTHONS)
+    """Compare the version of Python with those that cordrift is tested with."""
     found = ".".join(map(str, sys.version_info[:3]))
-    fits = sys.version_info[:2] in PYTHONS
-    advice = "" if fits else f"use Python {', '.join(others)} or {last}: `make setup PYTHON=python{last}`"
-    yield Check("Python", "ok" if fits else "warning", found, advice)
+    if sys.version_info[:2] in PYTHONS:
+        yield Check("Python", "ok", found)
+    else:
+        *others, last = (f"{major}.{minor}" for major, minor in PYTHONS)
+        yield Check("Python", "warning", found, f"use Python {', '.join(others)} or {last}; see `make setup`")
 
 
 def required() -> set[str]:
