@@ -68,14 +68,10 @@ test: setup ## all tests, also the slow ones
 test-fast: setup ## all tests but the slow ones
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m 'not slow'
 
-<<<<<<< HEAD
-docs: setup ## test that links, commands, targets and params in the documentation exist
-=======
 test-measuring: setup ## the tests of measuring, which CI runs on every supported Python (half a minute)
 	$(BIN)/python -m pytest -q $(MEASURING)
 
-docs: setup ## whether links, commands, targets and params that the documentation names exist
->>>>>>> main
+docs: setup ## test that links, commands, targets and params in the documentation exist
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 lint: setup $(ACTIONLINT) ## formatting, lint, types, workflows

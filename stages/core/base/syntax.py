@@ -17,7 +17,7 @@ def syntax(source: str, *, own_imports: bool = False) -> str:
     """Return the syntax tree of Python source as text, which is the same on every supported version of Python.
 
     Docstrings are left out. Imports within this package are left out too, unless ``own_imports`` is true, because
-    moving a module changes no number. Other imports are sorted and written at the end, because their order has no effect.
+    moving a module changes no number. Other imports are sorted and written at the end, as their order has no effect.
     """
     tree = ast.parse(source)
     return "\n".join([_text(tree), *sorted(_imports(tree, own_imports))])
