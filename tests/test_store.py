@@ -47,6 +47,14 @@ def test_default_store_lies_in_the_workspace(tmp_path: Path, monkeypatch: pytest
     assert location.find_location(tmp_path).database == Path("/elsewhere/lab.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.lab.org")
     assert location.find_location(tmp_path).database is None
+    location.forget_server()
+    assert location.find_location(tmp_path).database == tmp_path / "mlflow.db"
+
+
+def test_a_relative_store_lies_in_the_workspace_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`monitor` hands this address to its scratch workspace, where a relative one would name another file."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///lab.db")
+    assert location.find_location(tmp_path).uri == f"sqlite:///{tmp_path}/lab.db"
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///lab/mlruns", "postgresql://bob:secret@db/x", "sqlite://"])
