@@ -13,7 +13,7 @@ from .core.phantom.anatomy.pathology import JOIN, PATHOLOGIES
 from .core.phantom.dataset.cohort import COHORTS, last_revision
 from .core.phantom.dataset.order import order
 from .core.phantom.dataset.publish import publish
-from .core.workspace.runs.pin import pin
+from .core.workspace.runs.pin import pin_dataset
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -50,7 +50,7 @@ def _pin(out: Path, revision: str) -> list[tuple[str, str]]:
     for name, dataset in load_registry(REGISTRY).datasets.items():
         if Path(dataset.url).resolve() == out.resolve():
             tag = revision if dataset.role == "train" else dataset.tag
-            pin(REGISTRY, name, tag, annex.commit_of(str(out), tag))
+            pin_dataset(REGISTRY, name, tag, annex.commit_of(str(out), tag))
             pins.append((name, tag))
     return pins
 

@@ -7,7 +7,7 @@ import argparse
 from .core.base.errors import run
 from .core.data.clones.annex import commit_of
 from .core.data.datasets.registry import REGISTRY, entry, load_registry
-from .core.workspace.runs.pin import pin
+from .core.workspace.runs.pin import pin_dataset
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
     dataset = entry(load_registry(REGISTRY), options.dataset)
     tag = options.tag or dataset.tag
     commit = commit_of(dataset.url, tag)
-    pin(REGISTRY, options.dataset, tag, commit)
+    pin_dataset(REGISTRY, options.dataset, tag, commit)
     print(f"{REGISTRY}: {options.dataset} is pinned to {tag}, commit {commit} (before: {dataset.commit or 'none'})")
 
 

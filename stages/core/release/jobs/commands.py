@@ -8,7 +8,7 @@ from pathlib import Path
 from ...base.errors import CordriftError
 from ...model.bundle import content as bundle
 from ...store.client import open_store
-from ...workspace.runs.monitor import bring, data_stages, monitor_workspace, run_stages, shard_stages
+from ...workspace.runs.monitor import bring_bundle, data_stages, monitor_workspace, run_stages, shard_stages
 from ...workspace.runs.params import load_params
 from ...workspace.runs.workspace import profile_file
 from ..github.repository import Repository
@@ -46,7 +46,7 @@ def segment(root: Path, profile: str, device: str | None, shard: int) -> None:
     params = monitor_workspace(root, folder, profile, "shard", device)
     if shard not in params.segment.shards:
         raise CordriftError(f"there is no shard {shard} in the profile {profile}; there are {params.segment.shards}.")
-    bring(verified, root / BUNDLE, folder)
+    bring_bundle(verified, root / BUNDLE, folder)
     run_stages(folder, [*data_stages(params), *shard_stages(params, [shard])])
     print(f"shard {shard}: {hand_over(folder, root / SHARDS, shard, params)}")
 
