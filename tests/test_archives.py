@@ -1,4 +1,4 @@
-"""archives: the same files give the same bytes, and nothing of a hostile zip is written outside its folder."""
+"""zips: the same files give the same bytes, and nothing of a hostile zip is written outside its folder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core.base.errors import CordriftError
-from stages.core.measures.kept_masks import zips as archives
+from stages.core.base.errors import BundleError
+from stages.core.measures.kept_masks import zips
 from stages.core.measures.kept_masks.zips import pack, unpack
 
 NAMES = st.from_regex(r"[a-z]{1,5}(/[a-z]{1,5}){0,2}\.x", fullmatch=True)
@@ -29,7 +29,7 @@ def write(path: Path, members: dict[str, bytes], *, mode: int = 0, method: int =
 
 def refused(path: Path, folder: Path) -> str:
     folder.mkdir(exist_ok=True)
-    with pytest.raises(CordriftError) as error:
+    with pytest.raises(BundleError) as error:
         unpack(path, folder, most_bytes=1000)
     assert not list(folder.rglob("*"))
     return str(error.value)
@@ -79,7 +79,7 @@ def test_a_size_that_lies_ends_at_what_it_claims(tmp_path: Path) -> None:
         content[where : where + 4] = (10).to_bytes(4, "little")
     path.write_bytes(bytes(content))
     (tmp_path / "out").mkdir()
-    with pytest.raises(CordriftError, match="cannot be read as a zip"):
+    with pytest.raises(BundleError, match="cannot be read as a zip"):
         unpack(path, tmp_path / "out", most_bytes=1000)
     assert sum(one.stat().st_size for one in (tmp_path / "out").rglob("*")) <= 10
 
@@ -92,7 +92,7 @@ def test_names_twice_and_too_many_members(tmp_path: Path, monkeypatch: pytest.Mo
             archive.writestr("a.x", b"2")
     (tmp_path / "z.zip").write_bytes(stream.getvalue())
     assert "each name once" in refused(tmp_path / "z.zip", tmp_path / "out")
-    monkeypatch.setattr(archives, "MOST_MEMBERS", 1)
+    monkeypatch.setattr(zips, "MOST_MEMBERS", 1)
     assert "at most 1" in refused(write(tmp_path / "y.zip", {"a.x": b"", "b.x": b""}), tmp_path / "out")
 
 
@@ -103,7 +103,7 @@ def test_a_damaged_or_unusual_packing_is_a_sentence(tmp_path: Path) -> None:
     content[start : start + 4] = b"\xff" * 4
     path.write_bytes(bytes(content))
     (tmp_path / "out").mkdir()
-    with pytest.raises(CordriftError, match="cannot be read as a zip"):
+    with pytest.raises(BundleError, match="cannot be read as a zip"):
         unpack(path, tmp_path / "out", most_bytes=1000)
     packed = write(tmp_path / "y.zip", {"a.x": b"a" * 500}, method=zipfile.ZIP_LZMA)
     assert "packed or encrypted member" in refused(packed, tmp_path / "other")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from store_workspace import MODEL, A, B, C, workspace
 
 from stages import diff_data, register
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import BundleError, CordriftError
 from stages.core.base.files import read_csv, write_json
 from stages.core.model.lineage.difference import Change, composition, difference, table
 from stages.core.model.lineage.manifest import TrainedImage, TrainingData, read_training_data
@@ -178,7 +178,7 @@ def test_old_manifests_say_what_they_know(
 )
 def test_what_is_no_manifest_is_a_sentence(value: dict[str, Any], why: str, tmp_path: Path) -> None:
     write_json(tmp_path / "m.json", value)
-    with pytest.raises(CordriftError, match=why):
+    with pytest.raises(BundleError, match=why):
         read_training_data(tmp_path / "m.json")
 
 
@@ -246,5 +246,5 @@ def test_a_version_without_a_manifest_is_a_sentence(tmp_path: Path, monkeypatch:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(workspace(tmp_path))  # its training_data.json is no manifest
     register.main()
-    with pytest.raises(CordriftError, match=r"version 1 .* run \w+, cannot be used: it is no training manifest"):
+    with pytest.raises(CordriftError, match=r"version 1 .* run \w+, cannot be used: it is not a training manifest"):
         diff_data.main(["1", "1"])

@@ -22,14 +22,13 @@ from hypothesis.extra.numpy import arrays
 from nibabel.orientations import aff2axcodes
 from scipy.spatial.transform import Rotation
 
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import BundleError, ImageError
 from stages.core.base.files import SCHEMA, digest_of, read_json, write_json
 from stages.core.data.datasets.manifest import read_manifest
 from stages.core.images.volumes import Volume, read, write
 from stages.core.measures.cohort.measurement import measure_cohort
-from stages.core.measures.kept_masks import reader as kept_zip
-from stages.core.measures.kept_masks import zips as archives
-from stages.core.measures.kept_masks.layout import INDEX, Kept, KeptEntry, KeptMask, discs_of, keep, restore
+from stages.core.measures.kept_masks import reader, zips
+from stages.core.measures.kept_masks.layout import INDEX, KeptEntry, KeptIndex, KeptMask, discs_of, keep, restore
 from stages.core.measures.kept_masks.reader import KeptZip, read_kept
 from stages.core.measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
 from stages.core.measures.kept_masks.writer import keep_masks
@@ -234,7 +233,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         masks={"soft": mask},
         discs=None,
     )
-    write_json(folder / INDEX, Kept(bundle="b", inference="i", cases=[case]).model_dump(mode="json"))
+    write_json(folder / INDEX, KeptIndex(bundle="b", inference="i", cases=[case]).model_dump(mode="json"))
     return {"d/one.nii.gz": content, INDEX: (folder / INDEX).read_bytes()}
 
 
@@ -281,13 +280,13 @@ def as_packed(entry: zipfile.ZipInfo) -> None:
     ("change", "sentence"), [(as_link, "is a link or folder"), (as_packed, "a packed or encrypted")]
 )
 def test_members_are_plain_files(good: Members, tmp_path: Path, change: Change, sentence: str) -> None:
-    with pytest.raises(CordriftError, match=sentence):
+    with pytest.raises(BundleError, match=sentence):
         read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", good, change))
 
 
 @pytest.mark.parametrize("name", ["../out", "a/../../out", "/etc/out", "C:/out"])
 def test_names_stay_inside(good: Members, tmp_path: Path, name: str) -> None:
-    with pytest.raises(CordriftError, match="leads out of the zip"):
+    with pytest.raises(BundleError, match="leads out of the zip"):
         read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", {**good, name: b""}))
 
 
@@ -298,20 +297,20 @@ def test_names_stay_inside(good: Members, tmp_path: Path, name: str) -> None:
 def test_sizes_are_limited(
     good: Members, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, sentence: str
 ) -> None:
-    monkeypatch.setattr(archives if limit == "MOST_MEMBERS" else kept_zip, limit, 1)
+    monkeypatch.setattr(zips if limit == "MOST_MEMBERS" else reader, limit, 1)
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("read before its size was looked at"))
-    with pytest.raises(CordriftError, match=sentence):
+    with pytest.raises(BundleError, match=sentence):
         read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", good))
 
 
 def test_a_zip_that_was_changed_is_refused(good: Members, tmp_path: Path) -> None:
     digest = zipped(tmp_path / "m.zip", good)
     zipped(tmp_path / "m.zip", {**good, "d/one.nii.gz": b"other"})
-    with pytest.raises(CordriftError, match="not the file that was registered"):
+    with pytest.raises(BundleError, match="not the file that was registered"):
         read_kept(tmp_path / "m.zip", digest)
     for broken in (b"no zip", (tmp_path / "m.zip").read_bytes()[:-30]):
         (tmp_path / "m.zip").write_bytes(broken)
-        with pytest.raises(CordriftError, match=r"masks.zip cannot be read as a zip"):
+        with pytest.raises(BundleError, match=r"masks.zip cannot be read as a zip"):
             read_kept(tmp_path / "m.zip", digest)
 
 
@@ -320,7 +319,7 @@ def test_a_damaged_member_is_refused(good: Members, tmp_path: Path) -> None:
     raw = bytearray((tmp_path / "m.zip").read_bytes())
     raw[60] ^= 0xFF
     (tmp_path / "m.zip").write_bytes(raw)
-    with pytest.raises(CordriftError, match=r"masks.zip cannot be read as a zip: Bad CRC-32"):
+    with pytest.raises(BundleError, match=r"masks.zip cannot be read as a zip: Bad CRC-32"):
         read_kept(tmp_path / "m.zip", digest)
 
 
@@ -343,13 +342,13 @@ def twice(value: dict[str, Any]) -> None:
 def test_an_index_that_is_none(
     good: Members, tmp_path: Path, edit: Callable[[dict[str, Any]], None], sentence: str
 ) -> None:
-    with pytest.raises(CordriftError, match=sentence):
+    with pytest.raises(BundleError, match=sentence):
         read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", edited(good, edit)))
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b"[" * 100_000])
 def test_an_index_that_is_no_json(good: Members, tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(CordriftError, match=r"kept.json in masks.zip"):
+    with pytest.raises(BundleError, match=r"kept.json in masks.zip"):
         read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", {**good, INDEX: content}))
 
 
@@ -358,25 +357,29 @@ def test_an_index_that_is_no_json(good: Members, tmp_path: Path, content: bytes)
     [
         ({"shape": (32767, 32767, 32767)}, "no mask has over"),
         ({"offset": (6, 3, 4)}, "which leaves its volume"),
-        ({"affine": ((0.0,) * 4,) * 4}, "an affine that is no grid"),
+        ({"affine": ((0.0,) * 4,) * 4}, "an affine that does not describe a grid"),
         (
             {"affine": ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 1.0, 1.0))},
-            "no grid",
+            "does not describe a grid",
         ),
         ({"box": (3, 3, 4)}, "holds float32 of the shape"),
     ],
 )
 def test_an_entry_that_fits_no_volume(good: Members, entry: dict[str, Any], sentence: str) -> None:
     mask = (
-        Kept.model_validate({k: v for k, v in json.loads(good[INDEX]).items() if k != "schema"}).cases[0].masks["soft"]
+        KeptIndex.model_validate({k: v for k, v in json.loads(good[INDEX]).items() if k != "schema"})
+        .cases[0]
+        .masks["soft"]
     )
-    with pytest.raises(CordriftError, match=sentence):
+    with pytest.raises(ImageError, match=sentence):
         restore(mask.model_copy(update=entry), good["d/one.nii.gz"])
 
 
 def test_a_file_that_does_not_fit_its_entry(good: Members, tmp_path: Path) -> None:
     mask = (
-        Kept.model_validate({k: v for k, v in json.loads(good[INDEX]).items() if k != "schema"}).cases[0].masks["soft"]
+        KeptIndex.model_validate({k: v for k, v in json.loads(good[INDEX]).items() if k != "schema"})
+        .cases[0]
+        .masks["soft"]
     )
     write(tmp_path / "wide.nii.gz", np.zeros(mask.box, dtype=np.float64), np.eye(4))
     raw = gzip.decompress(good["d/one.nii.gz"])
@@ -388,7 +391,7 @@ def test_a_file_that_does_not_fit_its_entry(good: Members, tmp_path: Path) -> No
         r"cannot be read as a kept mask: \S": gzip.compress(b"x" * 400),
     }
     for sentence, content in bad.items():
-        with pytest.raises(CordriftError, match=sentence):
+        with pytest.raises(ImageError, match=sentence):
             restore(mask, content)
 
 
@@ -396,5 +399,5 @@ def test_a_label_outside_the_volume_is_refused() -> None:
     case = KeptEntry(
         dataset="d", participant="p", session="", contrast="c", reason="", warnings=[], masks={}, discs=[(2.0, 0, 0, 5)]
     )
-    with pytest.raises(CordriftError, match=r"a disc label at \(0, 0, 5\), outside its volume of \(5, 5, 5\)"):
+    with pytest.raises(ImageError, match=r"a disc label at \(0, 0, 5\), outside its volume of \(5, 5, 5\)"):
         discs_of(case, Volume(np.zeros((5, 5, 5), dtype=np.float32), np.eye(4)))

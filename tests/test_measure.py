@@ -11,7 +11,7 @@ import pytest
 from cords import CONTRASTS, Workspace, digest_of_folder, keep_as_prior
 
 from stages import compare, measure
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import BundleError, CordriftError, ImageError
 from stages.core.base.files import read_csv, read_json, write_json
 from stages.core.images.volumes import read, write
 from stages.core.tables.columns import AGREEMENT_COLUMNS, AGREEMENT_TEXT, MEASURES_COLUMNS, MEASURES_TEXT
@@ -125,7 +125,7 @@ def test_masks_and_labels_must_share_a_grid(workspace: Workspace, moved: str, na
     path = Path(f"reports/segment/set/0/set/sub-a/anat/sub-a_DWI_{moved}.nii.gz")
     mask = read(path)
     write(path, mask.data, mask.affine + np.array([[0, 0, 0, 0.5], [0] * 4, [0] * 4, [0] * 4]))
-    with pytest.raises(CordriftError, match=rf"{named}\.nii\.gz and .* must lie on one grid, but a corner lies 0.5 mm"):
+    with pytest.raises(ImageError, match=rf"{named}\.nii\.gz and .* must lie on one grid, but a corner lies 0.5 mm"):
         measure.main()
 
 
@@ -150,7 +150,7 @@ def test_other_folders_are_ignored_and_counted(workspace: Workspace, capsys: pyt
 
 def test_a_missing_shard_is_refused(workspace: Workspace) -> None:
     shutil.rmtree("reports/segment/set/1")
-    with pytest.raises(CordriftError, match="reports/segment/set/1 is missing"):
+    with pytest.raises(BundleError, match="reports/segment/set/1 is missing"):
         measure.main()
     assert not Path("reports/measure").exists()
 
@@ -159,7 +159,7 @@ def test_a_removed_participant_is_gone_and_a_stale_one_is_refused(workspace: Wor
     manifest = read_json(Path("data/fetch/set.json"))
     kept = [case for case in manifest["cases"] if case["participant"] == "sub-a"]
     write_json(Path("data/fetch/set.json"), {**manifest, "cases": kept})
-    with pytest.raises(CordriftError, match=r"6 case\(s\) are segmented but not in the set, first: set sub-b"):
+    with pytest.raises(BundleError, match=r"6 case\(s\) are segmented but not in the set, first: set sub-b"):
         measure.main()
     workspace.people = ("sub-a",)
     workspace.segment("b" * 64, 0.1)
@@ -170,14 +170,14 @@ def test_a_removed_participant_is_gone_and_a_stale_one_is_refused(workspace: Wor
 def test_a_case_that_was_not_segmented_is_refused(workspace: Workspace) -> None:
     record = read_json(Path("reports/segment/set/0/manifest.json"))
     write_json(Path("reports/segment/set/0/manifest.json"), {**record, "cases": record["cases"][1:]})
-    with pytest.raises(CordriftError, match=r"1 case\(s\) were not segmented, first: set sub-a T1w"):
+    with pytest.raises(BundleError, match=r"1 case\(s\) were not segmented, first: set sub-a T1w"):
         measure.main()
 
 
 def test_shards_of_two_models_are_refused(workspace: Workspace) -> None:
     record = read_json(Path("reports/segment/set/0/manifest.json"))
     write_json(Path("reports/segment/set/0/manifest.json"), {**record, "bundle": "c" * 64})
-    with pytest.raises(CordriftError, match="2 combinations of bundle and inference"):
+    with pytest.raises(BundleError, match="2 combinations of bundle and inference"):
         measure.main()
 
 
@@ -198,7 +198,7 @@ def test_an_edited_reference_is_refused(workspace: Workspace) -> None:
 def test_labels_that_contradict_name_the_mask(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Workspace, "SLICES", {2: 3, 3: 11, 4: 19})
     workspace.write_dataset()
-    with pytest.raises(CordriftError, match=r"sub-a_DWI_binary\.nii\.gz: disc 3 \(slice 11\) lies above disc 2"):
+    with pytest.raises(ImageError, match=r"sub-a_DWI_binary\.nii\.gz: disc 3 \(slice 11\) lies above disc 2"):
         measure.main()
 
 

@@ -11,7 +11,7 @@ import pytest
 from cords import REAL_CORD, cord, discs_at
 
 from stages import cli, measure_files
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, ImageError, SettingsError
 from stages.core.base.files import read_csv
 from stages.core.images.volumes import Volume, write
 from stages.core.measures.morphometry.ruler import ruler_id
@@ -101,11 +101,9 @@ def test_labels_of_another_grid_are_refused_and_matched_when_asked(place: Path) 
     for number, height in {2: 26, 3: 18, 4: 9}.items():
         fine[5, number, 2 * height] = number
     write(place / "fine.nii.gz", fine, np.diag([1.0, 1.0, 1.0, 1.0]))
-    with pytest.raises(
-        CordriftError, match=r"fine.nii.gz \(for mask.nii.gz\): mask and disc labels must lie on one grid"
-    ):
+    with pytest.raises(ImageError, match=r"fine.nii.gz \(for mask.nii.gz\): mask and disc labels must lie on one grid"):
         measure_file(Path("mask.nii.gz"), Labels(Path("fine.nii.gz"), is_map=False, match_world=False), PARAMS)
-    with pytest.raises(CordriftError, match=r"none of 1 masks could be measured; out.csv was not written"):
+    with pytest.raises(ImageError, match=r"none of 1 masks could be measured; out.csv was not written"):
         run("mask.nii.gz", "--discs", "fine.nii.gz")
     assert not Path("out.csv").exists()
     matched = run("mask.nii.gz", "--discs", "fine.nii.gz", "--match-world")
@@ -115,7 +113,7 @@ def test_labels_of_another_grid_are_refused_and_matched_when_asked(place: Path) 
 
 def test_many_masks_of_which_one_cannot_be_measured(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(place / "bad.nii.gz", 255 * np.round(CORD.data), CORD.affine)
-    with pytest.raises(CordriftError, match="1 of 3 masks could not be measured: their rows are flagged failed"):
+    with pytest.raises(ImageError, match="1 of 3 masks could not be measured: their rows are flagged failed"):
         run("mask.nii.gz", "bad.nii.gz", "mask.nii.gz", "--discs", "discs.nii.gz")
     table = read_csv(Path("out.csv"), text=MEASURES_TEXT)
     assert table["flags"].tolist() == ["", "failed", ""]
@@ -145,13 +143,13 @@ def test_what_cannot_be_done_is_a_sentence(place: Path, words: list[str], senten
 
 
 def test_the_table_is_a_csv(place: Path) -> None:
-    with pytest.raises(CordriftError, match=r"the table must be named .csv, not out.txt"):
+    with pytest.raises(SettingsError, match=r"the table must be named .csv, not out.txt"):
         measure_files.main(["mask.nii.gz", "--per-slice", "-o", "out.txt"])
 
 
 def test_labels_without_a_disc_say_so(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(place / "none.nii.gz", np.zeros_like(CORD.data), CORD.affine)
-    with pytest.raises(CordriftError, match="none of 1 masks"):
+    with pytest.raises(ImageError, match="none of 1 masks"):
         run("mask.nii.gz", "--discs", "none.nii.gz")
     assert "none.nii.gz holds no disc labels of vertebrae C1 to S1" in capsys.readouterr().err
 
@@ -168,7 +166,7 @@ def test_a_picture_of_each_mask(place: Path) -> None:
     run("mask.nii.gz", "two/mask.nii.gz", "--discs", "discs.nii.gz", "--figures", "pictures")
     assert sorted(path.name for path in Path("pictures").iterdir()) == ["001_mask.png", "002_mask.png"]
     write(place / "image.nii.gz", 100 * CORD.data[:, :, :-1], CORD.affine)
-    with pytest.raises(CordriftError, match=r"image.nii.gz and mask.nii.gz must lie on one grid"):
+    with pytest.raises(ImageError, match=r"image.nii.gz and mask.nii.gz must lie on one grid"):
         run("mask.nii.gz", "--discs", "discs.nii.gz", "--figures", "p", "--images", "image.nii.gz")
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stages import segment
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, SettingsError
 from stages.core.base.files import read_json, sha256_of, write_json
 from stages.core.data.datasets.manifest import read_manifest
 from stages.core.data.datasets.registry import FROZEN, read_frozen
@@ -56,7 +56,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     checked(fetched("frozen", PEOPLE, role="test"))
     monkeypatch.setattr(segment, "Predictor", FakePredictor)
-    monkeypatch.setattr(segment.bundle, "read", lambda _: SimpleNamespace(digest="b" * 64))
+    monkeypatch.setattr(segment, "read_bundle", lambda _: SimpleNamespace(digest="b" * 64))
     monkeypatch.setattr("sys.argv", ["segment", "--dataset", "frozen", "--shard", "0"])
     return tmp_path
 
@@ -212,5 +212,5 @@ def test_a_shard_that_was_not_delivered_is_named_and_its_cases_are_no_failures(l
 
 @pytest.mark.parametrize("shards", [[], [1], [0, 2], [0, 0]])
 def test_a_list_of_shards_with_a_gap_is_refused(shards: list[int]) -> None:
-    with pytest.raises(CordriftError, match="must be 0 to n - 1"):
+    with pytest.raises(SettingsError, match="must be 0 to n - 1"):
         check_shards(shards)

@@ -13,8 +13,8 @@ from ...base.files import read_csv, whole_folder
 from ...data.clones.adoption import adopt
 from ...data.datasets.manifest import CLONES, read_manifest
 from ...data.datasets.registry import REGISTRY, entry, load_registry
-from ...model.bundle import content as bundle
-from ...model.bundle import toolbox
+from ...model.bundle.content import Bundle, read_bundle
+from ...model.bundle.toolbox import write_toolbox_zip
 from ...model.segmentation.predictions import read_shards
 from ...pages.canvas import png_bytes
 from ...reports.drift_report.contours import Source, contour_figure
@@ -44,7 +44,7 @@ def monitor(root: Path, model: Path, profile: str, label: str | None = None, pla
     CordriftError
         ``model`` is no bundle or was tampered with, or a stage fails.
     """
-    verified = bundle.read(model)
+    verified = read_bundle(model)
     folder = root / ".monitor" / profile
     params = monitor_workspace(root, folder, profile, label or verified.digest[:8])
     if plain is not None:
@@ -73,12 +73,12 @@ def monitor_workspace(root: Path, folder: Path, profile: str, label: str, device
     return load_params(folder / "params.yaml")
 
 
-def bring(verified: bundle.Bundle, model: Path, folder: Path) -> None:
+def bring(verified: Bundle, model: Path, folder: Path) -> None:
     """Put the bundle that was read from ``model`` into a workspace."""
     with whole_folder(folder / "data/package") as part:
         # The digest does not cover the toolbox's zip, and there are pickles in it: a foreign one is made anew.
         shutil.copytree(model, part, dirs_exist_ok=True, ignore=shutil.ignore_patterns("nnunet.zip"))
-        toolbox.write_zip(verified, part / "nnunet.zip")
+        write_toolbox_zip(verified, part / "nnunet.zip")
 
 
 def data_stages(params: Params) -> list[str]:
