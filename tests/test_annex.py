@@ -92,8 +92,8 @@ def test_identity_is_lent_only_where_there_is_none(tmp_path: Path) -> None:
 
 def test_clone_get_verify(cloned: Path, source: str) -> None:
     assert git(cloned, ["rev-parse", "HEAD"]).strip() == source
-    assert {IMAGE, MASK, "participants.tsv"} <= set(annex.tree(cloned))
-    keys = annex.keys(cloned, [IMAGE, "participants.tsv"])
+    assert {IMAGE, MASK, "participants.tsv"} <= set(annex.list_paths(cloned))
+    keys = annex.keys_and_sizes(cloned, [IMAGE, "participants.tsv"])
     assert keys[IMAGE][0].startswith("SHA256E-s")
     assert keys["participants.tsv"] == (git_key(Path("ds/participants.tsv").read_bytes()), keys["participants.tsv"][1])
     with pytest.raises(
@@ -144,12 +144,12 @@ def test_source_and_clone_may_move_together(cloned: Path, source: str, monkeypat
 def test_an_outer_git_command_does_not_lead_astray(cloned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
-    assert IMAGE in annex.tree(cloned)
+    assert IMAGE in annex.list_paths(cloned)
 
 
 def test_truncated_file_is_caught_though_fsck_calls_it_ok(cloned: Path) -> None:
     annex.get(cloned, [IMAGE])
-    (key, size) = annex.keys(cloned, [IMAGE])[IMAGE]
+    (key, size) = annex.keys_and_sizes(cloned, [IMAGE])[IMAGE]
     os.truncate(cloned / IMAGE, 100)
     assert "ok" in git(cloned, ["annex", "fsck", IMAGE])
     with pytest.raises(CordriftError, match=f"truncated or edited: it has 100 bytes, its key says {size}"):
@@ -158,7 +158,7 @@ def test_truncated_file_is_caught_though_fsck_calls_it_ok(cloned: Path) -> None:
 
 def test_edited_file_of_the_same_size_and_date_is_caught_and_the_advice_mends_it(cloned: Path) -> None:
     annex.get(cloned, [IMAGE])
-    key = annex.keys(cloned, [IMAGE])[IMAGE][0]
+    key = annex.keys_and_sizes(cloned, [IMAGE])[IMAGE][0]
     file = cloned / IMAGE
     before, content = file.stat(), bytearray(file.read_bytes())
     content[50] ^= 1
@@ -180,7 +180,7 @@ def test_clone_with_local_edits_is_refused(cloned: Path, source: str) -> None:
         annex.clone("ds", cloned, source, "r1")
     (cloned / IMAGE).unlink()  # the advice
     annex.clone("ds", cloned, source, "r1")
-    verify(cloned / IMAGE, annex.keys(cloned, [IMAGE])[IMAGE][0])
+    verify(cloned / IMAGE, annex.keys_and_sizes(cloned, [IMAGE])[IMAGE][0])
 
 
 def test_executable_bit_is_no_edit(cloned: Path, source: str) -> None:
@@ -249,12 +249,12 @@ def test_content_that_nobody_has_is_named(cloned: Path) -> None:
 def test_address_by_file_url(source: str) -> None:
     annex.clone(f"file://{Path('ds').resolve()}", Path("clones/url"), source, "r1")
     annex.get(Path("clones/url"), [IMAGE])
-    verify(Path("clones/url") / IMAGE, annex.keys(Path("clones/url"), [IMAGE])[IMAGE][0])
+    verify(Path("clones/url") / IMAGE, annex.keys_and_sizes(Path("clones/url"), [IMAGE])[IMAGE][0])
 
 
 def test_keys_of_a_file_that_is_not_there(cloned: Path) -> None:
     with pytest.raises(CordriftError, match=r"has no file sub-b/none\.nii\.gz"):
-        annex.keys(cloned, ["sub-b/none.nii.gz"])
+        annex.keys_and_sizes(cloned, ["sub-b/none.nii.gz"])
 
 
 def test_parse_key() -> None:

@@ -11,10 +11,10 @@ import pytest
 from data_factory import ROOT, SHARED, entry, image_path, make_dataset, mask_path, workspace, write_registry
 
 from stages import fetch, pin
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, DatasetError
 from stages.core.base.params import validate
 from stages.core.data.clones import annex
-from stages.core.data.datasets.manifest import case_name, frozen_digest, locate, read_manifest
+from stages.core.data.datasets.manifest import Case, ManifestRow, case_name, frozen_digest, locate, read_manifest
 from stages.core.data.datasets.registry import REGISTRY, Dataset, Frozen, load_registry, read_frozen
 from stages.core.data.datasets.selection import Selection, participants, select
 
@@ -83,7 +83,7 @@ def test_exclusions_by_participant_and_site() -> None:
     chosen = choose(tree("sub-a1", "sub-b1", "sub-b2", "sub-c1"), [], exclude={"sub-b*": "site", "sub-c1": "motion"})
     assert {case.participant for case in chosen.cases} == {"sub-a1"}
     assert why(chosen) == {("sub-b1", ""): "site", ("sub-b2", ""): "site", ("sub-c1", ""): "motion"}
-    with pytest.raises(CordriftError, match=r"excludes 'sub-a3', which names no participant of it \(did you mean"):
+    with pytest.raises(CordriftError, match=r"excludes 'sub-a3', but has no such participant \(did you mean"):
         choose(tree("sub-a1", "sub-a2"), [], exclude={"sub-a3": "motion"})
 
 
@@ -113,7 +113,7 @@ def test_pattern_that_matches_nothing_is_an_error_unless_optional() -> None:
 def test_nothing_to_fetch_is_an_error() -> None:
     with pytest.raises(CordriftError, match="nothing is left to fetch; 1 were left out"):
         choose(tree("sub-a1"), [Frozen("sub-a1", "x")])
-    with pytest.raises(CordriftError, match=r"names none of it \(did you mean 'dss'\?\)"):
+    with pytest.raises(CordriftError, match=r"lists no participant of it \(did you mean 'dss'\?\)"):
         choose(tree("sub-a1"), [Frozen("sub-a1", "dss")], "test")
 
 
@@ -288,8 +288,13 @@ def test_frozen_digest_follows_content_not_order(registry: dict[str, dict[str, o
     path.write_text(json.dumps(value | {"files": changed}))
     assert frozen_digest([read_manifest(path)]) != frozen_digest([manifest])
     path.write_text(json.dumps(value | {"files": []}))
-    with pytest.raises(CordriftError, match=r"has a case with .* which is not among its files"):
+    with pytest.raises(DatasetError, match=r"has a case with .* which is not among its files; run `dvc repro fetch@"):
         read_manifest(path)
+
+
+def test_a_case_is_a_manifest_row_with_its_dataset_first() -> None:
+    """The order of the fields is the order of keys in the files that list cases."""
+    assert list(Case.model_fields) == ["dataset", *ManifestRow.model_fields]
 
 
 def test_pin_asks_the_dataset_where_its_tag_points(

@@ -23,13 +23,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from data_factory import fill, image_path, make_dataset, mask_path
-from weather import CLONE, IMAGE, OUT, PEOPLE, chosen, fetched, make_bucket, register
+from weather import CLONE, IMAGE, OUT, PEOPLE, fetched, make_bucket, register, selected
 
 from stages import fetch
 from stages.core.base.errors import CordriftError
 from stages.core.data.clones import annex
 from stages.core.data.clones.addresses import source_of
-from stages.core.data.clones.lock import alone
+from stages.core.data.clones.lock import clone_lock
 from stages.core.data.clones.programs import call, datalad_results, git
 from stages.core.data.clones.special_remotes import special_remotes
 
@@ -67,7 +67,7 @@ def lock_files(source: Path) -> None:
 def test_locked_files(source: Path) -> None:
     lock_files(source)
     register("ds", source)
-    todo = chosen().plan()
+    todo = selected().plan()
     assert (todo.to_come, todo.needed) == (8, todo.to_come_size), "the content of a link lies on the disk once"
     assert fetched() == 9
     assert (CLONE / IMAGE).is_symlink()
@@ -155,7 +155,7 @@ def test_https_address(served: tuple[str, Path], source: Path, monkeypatch: pyte
     with pytest.raises(CordriftError, match=rf"{url} cannot be reached: .*certificate"):
         fetch.main(["--dataset", "ds"])
     monkeypatch.setenv("GIT_SSL_CAINFO", str(pem))
-    with pytest.raises(CordriftError, match=r"8 of 9 files .* cannot be had from any place"):
+    with pytest.raises(CordriftError, match=r"8 of 9 files .* cannot be downloaded from any place"):
         fetch.main(["--dataset", "ds"])
     # git-annex now ignores this origin, "for ever"; what it needed comes later.
     assert git(CLONE, ["config", "remote.origin.annex-ignore"]).strip() == "true"
@@ -209,8 +209,8 @@ def test_one_missing_key_among_many_stops_no_other(source: Path) -> None:
     register("ds", source)
     with pytest.raises(
         CordriftError,
-        match=rf"^1 of 9 files of dataset 'ds' cannot be had from any place that this clone may ask: {lost}; "
-        "git-annex knows of no copy; ask the owners",
+        match=rf"^1 of 9 files of dataset 'ds' cannot be downloaded from any place that this clone may use: {lost}; "
+        "git-annex knows no copy of them; ask the owners",
     ):
         fetch.main(["--dataset", "ds"])
     assert not OUT.exists()
@@ -226,7 +226,7 @@ def test_one_missing_key_among_many_stops_no_other(source: Path) -> None:
 def test_content_that_its_owner_lost_without_knowing(source: Path) -> None:
     """git-annex still lists the copy; the object is gone."""
     register("ds", source)
-    key = annex.keys(source, [IMAGE])[IMAGE][0]
+    key = annex.keys_and_sizes(source, [IMAGE])[IMAGE][0]
     (found,) = [path for path in (source / ".git/annex/objects").rglob(key) if path.is_file()]
     found.parent.chmod(0o755)
     found.unlink()
@@ -256,7 +256,7 @@ def wait_for_session(session: int) -> None:
 def test_resume_after_a_kill(bucket: Path, source: Path) -> None:
     """The whole process group dies in the middle of a transfer; the next fetch brings the rest alone."""
     register("ds", source, remotes={"bucket": "external:bucket"})
-    chosen()
+    selected()
     (bucket / "hang").touch()
     os.mkfifo(bucket / "hanging")
     child = subprocess.Popen(
@@ -270,7 +270,7 @@ def test_resume_after_a_kill(bucket: Path, source: Path) -> None:
     wait_for_session(child.pid)
     assert not OUT.exists()
     (bucket / "hang").unlink()
-    here = 8 - chosen().plan().to_come
+    here = 8 - selected().plan().to_come
     (CLONE / ".git/index.lock").touch()  # a git that was killed leaves its locks
     (bucket / "log").write_text("")
     assert fetched() == 9
@@ -285,8 +285,8 @@ def test_what_a_killed_transfer_left_is_cleared_before_two_at_a_time_start(
 ) -> None:
     """Else, now and then, one transfer removes a dead lock while the other opens it, and a file does not come."""
     register("ds", source, remotes={"bucket": "external:bucket"})
-    (remote,) = chosen().remotes
-    key = annex.keys(CLONE, [IMAGE])[IMAGE][0]
+    (remote,) = selected().remotes
+    key = annex.keys_and_sizes(CLONE, [IMAGE])[IMAGE][0]
     transfers = CLONE / ".git/annex/transfer/download"
     left = [transfers / "lck" / f"lck.{key}", transfers / remote.uuid / f"lck.{key}", transfers / remote.uuid / key]
     for file in left:
@@ -326,7 +326,7 @@ def test_a_checkout_that_was_killed_half_way_is_no_edit(source: Path) -> None:
 
 def test_one_fetch_of_a_clone_at_a_time(source: Path) -> None:
     register("ds", source)
-    with alone(CLONE), pytest.raises(CordriftError, match=f"another fetch or withdrawal works on {CLONE}"):
+    with clone_lock(CLONE), pytest.raises(CordriftError, match=f"another fetch or withdrawal works on {CLONE}"):
         fetch.main(["--dataset", "ds"])
     assert fetched() == 9
 
@@ -348,7 +348,7 @@ def test_a_truncated_file_is_named_and_the_advice_mends_it(source: Path, layout:
     content = (source / IMAGE).read_bytes()
     spoil(CLONE / IMAGE)
     if layout == "unlocked":
-        key = annex.keys(CLONE, [IMAGE])[IMAGE][0]
+        key = annex.keys_and_sizes(CLONE, [IMAGE])[IMAGE][0]
         spoil(CLONE / git(CLONE, ["annex", "contentlocation", key]).strip())
     with pytest.raises(CordriftError, match=rf"{IMAGE}.*`rm (-f )?{CLONE / IMAGE}") as caught:
         fetch.main(["--dataset", "ds"])
@@ -360,7 +360,7 @@ def test_a_truncated_file_is_named_and_the_advice_mends_it(source: Path, layout:
 
 def test_a_remote_that_git_annex_had_given_up_is_asked_again(source: Path) -> None:
     register("ds", source)
-    chosen()
+    selected()
     git(CLONE, ["config", "remote.origin.annex-ignore", "true"])
     call(["git", "-C", str(CLONE), "config", "--unset-all", "remote.origin.annex-uuid"])
     assert fetched() == 9
@@ -401,10 +401,12 @@ def test_a_program_that_a_dataset_names_is_not_run_unless_the_registry_does(
     register("ds", source)
     fetch.main(["--dry-run"])
     said = capsys.readouterr().out
-    assert "special remote bucket (type external:bucket), which the dataset asks every clone to use, is off" in said
+    assert (
+        "special remote bucket (type external:bucket), which the dataset asks every clone to use, is disabled" in said
+    )
     with pytest.raises(
         CordriftError,
-        match=r"8 of 9 files .* git-annex last knew content of theirs in bucket \(8\); if you trust that special "
+        match=r"8 of 9 files .* according to git-annex they are in bucket \(8\); if you trust that special "
         r"remote, add `bucket: external:bucket` under `remotes` of ds in the registry",
     ):
         fetch.main(["--dataset", "ds"])
@@ -420,7 +422,7 @@ def test_a_special_remote_that_the_registry_names_is_used_until_it_no_longer_doe
     (CLONE / IMAGE).unlink()
     git(CLONE, ["annex", "drop", "--force", "--quiet", "."])
     (bucket / "log").write_text("")
-    with pytest.raises(CordriftError, match="cannot be had from any place"):
+    with pytest.raises(CordriftError, match="cannot be downloaded from any place"):
         fetch.main(["--dataset", "ds"])
     assert (bucket / "log").read_text() == ""
 
@@ -448,5 +450,5 @@ def test_a_special_remote_that_asks_for_more_than_the_dataset_says(source: Path,
         fetch.main(["--dry-run"])
     advice = str(caught.value).split("`")[1].removeprefix(f"git -C {CLONE} ")
     git(CLONE, advice.replace("NAME=VALUE", f"directory={tmp_path / 'shelf'}").split())
-    assert chosen().plan().sources == {"shelf": 8}
+    assert selected().plan().sources == {"shelf": 8}
     assert fetched() == 9

@@ -36,7 +36,7 @@ from stages import history, register, withdraw
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_csv, read_json, write_json
 from stages.core.data.clones import annex
-from stages.core.data.clones.lock import alone
+from stages.core.data.clones.lock import clone_lock
 from stages.core.data.datasets.manifest import CLONES, read_manifest
 from stages.core.data.datasets.registry import REGISTRY, load_registry
 from stages.core.model.lineage.manifest import IN_BUNDLE, content
@@ -182,7 +182,7 @@ def test_content_of_every_revision_leaves_the_clone_and_stays_away(
             ["git", "annex", "config", "--set", "annex.addunlocked", "false"], cwd=source, env=_env(), check=True
         )
     first = annex.save(source, "first", "r1")
-    everything = [path for path in annex.tree(source) if path.endswith(".nii.gz")]
+    everything = [path for path in annex.list_paths(source) if path.endswith(".nii.gz")]
     theirs = _contents(source, "sub-a1")
     annex.clone(str(source), clone, first, "r1")
     annex.get(clone, everything)
@@ -204,7 +204,7 @@ def test_content_of_every_revision_leaves_the_clone_and_stays_away(
     assert done.files == 5
     assert done.objects == len(wanted)
     assert done.shared == (shared,)
-    annex.verify(clone / shared, annex.keys(clone, [shared])[shared][0])
+    annex.verify(clone / shared, annex.keys_and_sizes(clone, [shared])[shared][0])
     assert take_out(clone, ["sub-a1"]).objects == take_out(clone, ["sub-a1"]).files == 0, "a second time is no error"
     assert take_out(clone, ["sub-a3"]).files == 4
     for commit, tag in ((first, "r1"), (second, "r2")):
@@ -632,7 +632,7 @@ def test_a_source_elsewhere_is_told_without_its_password(place: Path, capsys: py
 def test_a_fetch_that_is_under_way_is_not_disturbed(place: Path) -> None:
     subprocess.run(["git", "init", "-q", "data/clones/ds"], env=_env(), check=True)
     subprocess.run(["git", "-C", "data/clones/ds", "commit", "-qm", "x", "--allow-empty"], env=_env(), check=True)
-    with alone(CLONES / "ds"), pytest.raises(CordriftError, match=r"Not everything was rebuilt: .*data/clones/ds"):
+    with clone_lock(CLONES / "ds"), pytest.raises(CordriftError, match=r"Not everything was rebuilt: .*data/clones/ds"):
         withdraw.main(["sub-a1", "--reason", "asked"])
     assert withdrawn()["ds"] == {"sub-a1": "asked"}
     assert (CLONES / "ds" / image_path("sub-a1", "T1w")).is_file()

@@ -87,7 +87,7 @@ def _add_cloned(everyone: Known, root: Path, name: str, dataset: Dataset) -> Non
     clone = root / CLONES / name
     if not (clone / ".git").exists():
         return
-    tree = set(annex.tree(clone))
+    tree = set(annex.list_paths(clone))
     everyone.ids |= {(name, participant) for participant in participants_in(tree)}
     table = clone / PARTICIPANTS
     if table.is_file():
@@ -103,7 +103,7 @@ def image_contents(clone: Path, paths: Iterable[str]) -> set[ContentKey | str]:
     """Return the content of files at the clone's commit; a key without a hash says nothing and is left out."""
     wanted = sorted(paths)
     try:
-        return {content(key) for key, _ in annex.keys(clone, wanted).values()}
+        return {content(key) for key, _ in annex.keys_and_sizes(clone, wanted).values()}
     except CordriftError:  # a key such as URL's, which fetch refuses too: the others one by one
         return set().union(*(image_contents(clone, [path]) for path in wanted)) if len(wanted) > 1 else set()
 

@@ -104,7 +104,7 @@ def _annex(root: Path, identity: Identity, registry: Registry) -> Iterator[Step]
         done.add(url)
         local = ":" not in url
         source = url if local else "SOURCE"
-        paths = _folders(annex.tree(clone), participants) if (clone / ".git").exists() else sorted(participants)
+        paths = _folders(annex.list_paths(clone), participants) if (clone / ".git").exists() else sorted(participants)
         words = ["git", "-C", source]
         siblings = git(root / url, ["remote"]).split() if local and (root / url).is_dir() else ["SIBLING"]
         note = "" if local else f" SOURCE is a full clone of {redact(url)}, SIBLING each name `git remote` lists there."

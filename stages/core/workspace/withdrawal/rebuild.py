@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...data.clones.lock import alone
+from ...data.clones.lock import clone_lock
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.registry import FROZEN, Registry, read_frozen
 from ..runs.params import Params, load_params
@@ -30,7 +30,7 @@ def clean(root: Path, identity: Identity, registry: Registry) -> tuple[list[Remo
     for name in sorted(registry.datasets):
         participants = {participant for dataset, participant in identity.ids if dataset == name}
         if participants and (root / CLONES / name / ".git").exists():
-            with alone(root / CLONES / name):  # a fetch that is under way would bring it back
+            with clone_lock(root / CLONES / name):  # a fetch that is under way would bring it back
                 removed.append(take_out(root / CLONES / name, participants))
     return removed, _clean_scratch(root / SCRATCH, identity)
 
