@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
         )
     levels = parse_range(options.levels or "C2-C3")
     block = {"levels": levels, "coverage": options.coverage, "stiffness_mm": options.stiffness_mm}
-    params: Measure = validate(Measure, block, "options of cordrift measure")
+    params: Measure = validate(Measure, block, "options of cordrift measure", error=SettingsError)
     labels = [
         None if path is None else Labels(path, options.levels_map is not None, options.match_world)
         for path in one_each(label_files, options.masks, "--discs or --levels-map")

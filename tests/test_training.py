@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.core.base.errors import BundleError, CordriftError, SettingsError
+from stages.core.base.errors import BundleError, SettingsError
 from stages.core.base.files import read_csv, read_json, write_json
 from stages.core.images import volumes
 from stages.core.model.bundle.content import Bundle, build_bundle, read_bundle
@@ -232,7 +232,7 @@ def test_a_plan_that_names_anything_not_whitelisted_is_refused(change: Any, sent
     plans = fixed_plans(PLAN, "3d_fullres")
     assert inference_plans(plans, "3d_fullres", "here") == plans, "reducing a reduced plan changes nothing"
     change(plans)
-    with pytest.raises(CordriftError, match=sentence):
+    with pytest.raises(BundleError, match=sentence):
         inference_plans(plans, "3d_fullres", "here")
 
 

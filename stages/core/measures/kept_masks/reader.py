@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...base.errors import BundleError, SettingsError
+from ...base.errors import BundleError
 from ...base.files import SCHEMA, digest_of
 from ...base.params import validate
 from .layout import INDEX, KeptIndex
@@ -78,8 +78,5 @@ def _index(content: bytes) -> KeptIndex:
     schema = value.pop("schema", None) if isinstance(value, dict) else None
     if schema != SCHEMA:
         raise BundleError(f"{INDEX} in masks.zip has the schema {schema!r}; this cordrift reads {SCHEMA}.")
-    try:
-        index: KeptIndex = validate(KeptIndex, value, f"{INDEX} in masks.zip")
-    except SettingsError as error:
-        raise BundleError(str(error)) from error
+    index: KeptIndex = validate(KeptIndex, value, f"{INDEX} in masks.zip", error=BundleError)
     return index

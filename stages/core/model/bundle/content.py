@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from ...base.errors import BundleError, SettingsError
+from ...base.errors import BundleError
 from ...base.files import read_json, write_json
 from ..training.plans import inference_plans
 
@@ -176,10 +176,7 @@ def read_model_and_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]
     mirroring = model["mirroring"]
     if mirroring is not None and not set(mirroring) <= {0, 1, 2}:
         raise BundleError(f"{source}: mirroring must be axes 0 to 2 or null, not {mirroring!r}.")
-    try:
-        model["plans"] = inference_plans(model["plans"], model["configuration"], source)
-    except SettingsError as error:  # a value that its whitelist refuses: here it comes from the bundle, not from params
-        raise BundleError(str(error)) from error
+    model["plans"] = inference_plans(model["plans"], model["configuration"], source)
     dataset = read_json(folder / "dataset.json")
     if dataset.get("labels") != LABELS or list(dataset.get("channel_names", {})) != ["0"]:
         raise BundleError(f"{folder / 'dataset.json'} must have one channel and the labels {LABELS}.")

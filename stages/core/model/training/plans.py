@@ -113,10 +113,12 @@ def check_configuration(name: str, configuration: dict[str, Any], source: str) -
 
     Raises
     ------
-    SettingsError
+    BundleError
         A class is not on the whitelist, a size is out of bounds, or a key is unknown.
     """
-    checked: Configuration = validate(Configuration, configuration, f"{source}, configuration {name!r}")
+    checked: Configuration = validate(
+        Configuration, configuration, f"{source}, configuration {name!r}", error=BundleError
+    )
     return checked
 
 
@@ -126,9 +128,8 @@ def inference_plans(plans: dict[str, Any], configuration: str, source: str) -> d
     Raises
     ------
     BundleError
-        The plan lacks the configuration, or its transposition is not an order of the three axes.
-    SettingsError
-        As :func:`check_configuration`.
+        The plan lacks the configuration, its transposition is not an order of the three axes, or as
+        :func:`check_configuration`.
     """
     try:
         chosen = plans["configurations"][configuration]
