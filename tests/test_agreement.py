@@ -1,4 +1,4 @@
-"""Agreement of two masks, against counts made by hand."""
+"""Agreement of two masks, compared with counts made by hand."""
 
 from __future__ import annotations
 

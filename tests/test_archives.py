@@ -1,4 +1,4 @@
-"""zips: the same files give the same bytes, and nothing of a hostile zip is written outside its folder."""
+"""Zip files: the same files give the same bytes, and a hostile zip writes nothing outside its folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def refused(path: Path, folder: Path) -> str:
 
 
 @given(files=st.dictionaries(NAMES, st.binary(max_size=50), max_size=6))
-def test_what_is_packed_is_unpacked_and_order_and_time_do_not_matter(
+def test_a_packed_zip_unpacks_to_the_same_files_whatever_their_order_and_date(
     files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     top = tmp_path_factory.mktemp("zip")
@@ -70,7 +70,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     assert "holds 100000 bytes; at most 1000" in refused(bomb, tmp_path / "out")
 
 
-def test_a_size_that_lies_ends_at_what_it_claims(tmp_path: Path) -> None:
+def test_a_member_with_a_false_size_is_read_up_to_that_size_only(tmp_path: Path) -> None:
     """The table of contents says 10 bytes where 100,000 come: no more than 10 are ever written."""
     path = write(tmp_path / "z.zip", {"a.x": bytes(100_000)}, method=zipfile.ZIP_DEFLATED)
     content = bytearray(path.read_bytes())
@@ -96,7 +96,7 @@ def test_names_twice_and_too_many_members(tmp_path: Path, monkeypatch: pytest.Mo
     assert "at most 1" in refused(write(tmp_path / "y.zip", {"a.x": b"", "b.x": b""}), tmp_path / "out")
 
 
-def test_a_damaged_or_unusual_packing_is_a_sentence(tmp_path: Path) -> None:
+def test_a_damaged_or_unusual_packing_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "z.zip", {"a.x": b"a" * 500}, method=zipfile.ZIP_DEFLATED)
     content = bytearray(path.read_bytes())
     start = 30 + len("a.x")
@@ -109,6 +109,6 @@ def test_a_damaged_or_unusual_packing_is_a_sentence(tmp_path: Path) -> None:
     assert "packed or encrypted member" in refused(packed, tmp_path / "other")
 
 
-def test_what_is_no_zip_is_a_sentence(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "z.zip").write_bytes(b"PK no zip")
     assert "z.zip cannot be read as a zip" in refused(tmp_path / "z.zip", tmp_path / "out")

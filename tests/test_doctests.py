@@ -23,6 +23,5 @@ def test_the_examples_of_a_module_are_right(name: str) -> None:
     assert failed == 0
 
 
-def test_the_examples_of_morphometry_and_drift_are_found() -> None:
-    wings = {name.split(".")[2] for name in MODULES}
-    assert {"measures"} <= wings
+def test_the_examples_of_the_ruler_are_found() -> None:
+    assert {f"stages.core.measures.morphometry.{name}" for name in ("csa", "levels", "table")} <= set(MODULES)

@@ -1,4 +1,4 @@
-"""Vertebral levels: which slice belongs to which vertebra, and how much of a range is covered."""
+"""Vertebral levels: the vertebra of each slice, and the part of a range that a mask covers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_shared_slices_are_named() -> None:
     assert read_discs(discs({2: 10, 3: 6, 4: 6, 5: 2})).shared == {6}
 
 
-def test_landmarks_that_are_no_discs_are_left() -> None:
+def test_landmarks_other_than_discs_are_ignored() -> None:
     """49 and 50 mark the brain stem in the spine-generic labels."""
     labels = discs({2: 9, 3: 4})
     labels.data[3, 3, 11], labels.data[3, 4, 11] = 49, 50

@@ -1,4 +1,4 @@
-"""The stages measure and compare on a small workspace: what is read, what is refused, what is written."""
+"""The stages `measure` and `compare` on a small workspace: their input, their output and their refusals."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def ranges(measures: pd.DataFrame, **chosen: str) -> pd.DataFrame:
 
 
 def by_source(measures: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """CSA at the range, a row a case and a column a source."""
+    """Return CSA at the range, with one row for each case and one column for each source."""
     rows = ranges(measures, kind=kind)
     return rows.pivot_table(index=["participant", "contrast"], columns="source", values="csa_mm2")
 
@@ -110,7 +110,7 @@ def test_a_failed_mask_is_a_failure_and_never_area_zero(workspace: Workspace) ->
 
 
 def test_an_unreadable_image_fails_one_case(workspace: Workspace) -> None:
-    """segment counts it as failed; its reference is measured all the same."""
+    """The stage `segment` counts the case as failed, but its reference is measured."""
     workspace.segment("b" * 64, 0.1, failed=[("sub-a", "T2w")], reason="it holds NaN")
     Path("data/clones/set/sub-a/anat/sub-a_T2w.nii.gz").write_bytes(b"not an image")
     measures, agreement = measured()
@@ -182,7 +182,7 @@ def test_shards_of_two_models_are_refused(workspace: Workspace) -> None:
 
 
 def test_a_removed_dataset_is_gone(workspace: Workspace) -> None:
-    """Its manifest may still lie in data/fetch; params decide."""
+    """Its manifest may still lie in data/fetch, but params do not name it."""
     shutil.copy("data/fetch/set.json", "data/fetch/other.json")
     measures, _ = measured()
     assert set(measures["dataset"]) == {"set"}
@@ -212,7 +212,7 @@ def test_the_same_input_gives_the_same_bytes(workspace: Workspace) -> None:
 
 
 def test_two_versions_are_compared(workspace: Workspace) -> None:
-    """Version 2 measures every contrast larger; the bias is the one between the two tables."""
+    """Version 2 measures larger cords in every contrast; the bias is the difference between the two tables."""
     old, _ = measured()
     keep_as_prior(workspace, "b" * 64)
     workspace.segment("d" * 64, 0.3)
@@ -234,7 +234,7 @@ def test_two_versions_are_compared(workspace: Workspace) -> None:
     assert len(tables["quality"]) == 2 * 7
 
 
-def test_the_candidate_is_no_prior_of_itself(workspace: Workspace) -> None:
+def test_the_candidate_cannot_be_its_own_prior(workspace: Workspace) -> None:
     measure.main()
     keep_as_prior(workspace, "b" * 64)
     with pytest.raises(CordriftError, match="holds the candidate itself"):

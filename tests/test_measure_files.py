@@ -1,4 +1,4 @@
-"""`cordrift measure MASK...`: files of one's own, with the pipeline's ruler."""
+"""`cordrift measure MASK...` measures files of the user with the ruler of the pipeline."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(*words: str) -> pd.DataFrame:
 
 
 def stored(path: Path, volume: Volume, order: str) -> None:
-    """Write in another storage order."""
+    """Write a volume in another storage order."""
     back = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(order))
     nib.save(nib.Nifti1Image(volume.data, volume.affine).as_reoriented(back), path)
 
@@ -136,7 +136,7 @@ def test_many_masks_of_which_one_cannot_be_measured(place: Path, capsys: pytest.
         (["absent.nii.gz", "--per-slice"], "none of 1 masks"),
     ],
 )
-def test_what_cannot_be_done_is_a_sentence(place: Path, words: list[str], sentence: str) -> None:
+def test_impossible_requests_are_refused(place: Path, words: list[str], sentence: str) -> None:
     with pytest.raises(CordriftError, match=sentence):
         run(*words)
     assert not Path("out.csv").exists()
@@ -171,7 +171,7 @@ def test_a_picture_of_each_mask(place: Path) -> None:
 
 
 def test_one_command_for_both(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """With masks it measures them; alone it is the stage, which wants a workspace."""
+    """With masks the command measures them; without arguments it runs the stage, which needs a workspace."""
     monkeypatch.setattr("sys.argv", ["cordrift", "measure", "mask.nii.gz", "--per-slice", "-o", "out.csv"])
     cli.main()
     assert len(read_csv(Path("out.csv"))) == 30

@@ -1,4 +1,4 @@
-"""Training: deterministic, resumable, and its bundle is named by content and safe to read."""
+"""Training is deterministic and resumable. Its bundle is named by its content and safe to read."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ SETTINGS: Train = PARAMS.train.model_copy(
 )
 
 
-class Killed(Exception):  # noqa: N818 - it plays a signal
-    """Stands for the process's end."""
+class Killed(Exception):  # noqa: N818 - it stands for a signal
+    """Raised where a signal would end the process."""
 
 
 def _prepared(folder: Path) -> Path:
-    """Four bright elliptic cords in noise, as ``prepare`` would leave them."""
+    """Write four bright elliptic cords in noise, in the form of the output of ``prepare``."""
     rng = np.random.default_rng(0)
     shape = (20, 22, 24)
     x, y, z = np.indices(shape)
@@ -69,7 +69,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def model(trained: Path, tmp_path: Path) -> Path:
-    """A copy of the bundle, to tamper with."""
+    """A copy of the bundle that a test may change."""
     shutil.copytree(trained / "bundle", tmp_path / "bundle")
     return tmp_path / "bundle"
 
@@ -81,10 +81,10 @@ def test_a_killed_training_resumed_gives_the_weights_of_an_uninterrupted_one(tra
 
     with pytest.raises(Killed):
         train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0, stop=kill)
-    assert not (tmp_path / "fold").exists(), "nothing half-written"
+    assert not (tmp_path / "fold").exists(), "nothing was written in part"
     seen: list[int] = []
     train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0, stop=seen.append)
-    assert seen == [1, 2], "it went on where it was saved, not from the start"
+    assert seen == [1, 2], "it continued from the saved epoch, not from the start"
     weights = "weights.safetensors"
     assert (tmp_path / "fold" / weights).read_bytes() == (trained / "fold" / weights).read_bytes()
     columns = ["epoch", "train_loss", "val_loss", "dice", "learning_rate"]
@@ -122,7 +122,7 @@ def test_a_state_that_holds_a_pickle_is_not_run(trained: Path, tmp_path: Path) -
 
 
 class _Payload:
-    """What a hostile pickle does when it is read."""
+    """A hostile pickle: it creates a file when it is read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -138,7 +138,7 @@ def test_a_training_that_diverges_stops_with_a_sentence(trained: Path, tmp_path:
     assert not (tmp_path / "fold").exists()
 
 
-def test_a_fold_that_was_not_prepared_is_a_sentence(trained: Path, tmp_path: Path) -> None:
+def test_a_fold_that_was_not_prepared_is_refused(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"asks for fold 3, but prepare.folds made 1"):
         train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 3)
     assert not (tmp_path / "fold").exists()
@@ -228,7 +228,7 @@ def _architecture(plans: dict[str, Any]) -> dict[str, Any]:
         (lambda p: p["configurations"].clear(), "has no configuration"),
     ],
 )
-def test_a_plan_that_names_anything_not_whitelisted_is_refused(change: Any, sentence: str) -> None:
+def test_a_plan_with_a_name_that_is_not_on_the_whitelist_is_refused(change: Any, sentence: str) -> None:
     plans = fixed_plans(PLAN, "3d_fullres")
     assert inference_plans(plans, "3d_fullres", "here") == plans, "reducing a reduced plan changes nothing"
     change(plans)
@@ -236,14 +236,14 @@ def test_a_plan_that_names_anything_not_whitelisted_is_refused(change: Any, sent
         inference_plans(plans, "3d_fullres", "here")
 
 
-def test_a_patch_that_the_network_cannot_halve_is_a_sentence() -> None:
+def test_a_patch_that_the_network_cannot_halve_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"patch_size \[16, 16, 15\] must be divisible by 4"):
         fixed_plans(PLAN.model_copy(update={"patch_size": [16, 16, 15]}), "3d_fullres")
 
 
 @pytest.mark.slow
 def test_nnunets_own_plan_passes_the_whitelist_and_trains(trained: Path, tmp_path: Path) -> None:
-    """The way of the full-size profile: nnU-Net fingerprints and plans for itself, its default network is trained."""
+    """As in the full-size profile: nnU-Net measures the data, makes its own plan and trains its default network."""
     own = SETTINGS.model_copy(update={"plan": None, "epochs": 1, "iterations": 2})
     train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", own, 0)
     build_bundle({0: tmp_path / "fold"}, trained / "prepare/manifest.json", tmp_path / "bundle", "test")
@@ -254,7 +254,7 @@ def test_nnunets_own_plan_passes_the_whitelist_and_trains(trained: Path, tmp_pat
     assert Predictor(model, PARAMS.segment)(volume).shape == volume.data.shape
 
 
-def test_weights_that_do_not_fit_their_network_are_a_sentence(trained: Path) -> None:
+def test_weights_that_do_not_fit_their_network_are_refused(trained: Path) -> None:
     model = read_bundle(trained / "bundle")
     odd = {name: array[..., :1] if array.ndim == 5 else array for name, array in model.folds[0].items()}
     broken = Bundle(model.digest, model.configuration, None, model.plans, model.dataset, {0: odd})
@@ -262,7 +262,7 @@ def test_weights_that_do_not_fit_their_network_are_a_sentence(trained: Path) -> 
         Predictor(broken, PARAMS.segment)
 
 
-def test_a_folder_that_is_no_bundle_is_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"is not a bundle: it has no model\.json"):
         read_bundle(tmp_path)
 
