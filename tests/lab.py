@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from stages.core.base.files import read_json, write_json
 from stages.core.measures.kept_masks.zips import unpack
-from stages.core.model.bundle import content as bundle
+from stages.core.model.bundle.content import content_digest, read_model_and_dataset
 
 ROOT = Path(__file__).parents[1]
 #: Variables of the repository: nothing runs before a lab has set them.
@@ -141,9 +141,9 @@ def variant(packed: bytes, scale: float) -> bytes:
         for name in last:
             weights[name] = (weights[name] * scale).astype(weights[name].dtype)
         save_file(weights, path)
-        model, dataset = bundle._model_and_dataset(folder)
+        model, dataset = read_model_and_dataset(folder)
         named = read_json(folder / "model.json")
-        named["digest"] = bundle.content_digest({0: weights}, model, dataset)
+        named["digest"] = content_digest({0: weights}, model, dataset)
         write_json(folder / "model.json", {key: value for key, value in named.items() if key != "schema"})
         return zipped(
             {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -12,7 +12,7 @@ from cords import ROOT
 from store_workspace import MODEL, A, B, workspace
 
 from stages import history, import_release, promote, register
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, ReleaseError
 from stages.core.base.files import read_json
 from stages.core.drift.versions.folders import read_priors
 from stages.core.drift.versions.version import Series, marks
@@ -111,7 +111,7 @@ def test_the_published_shape_is_read() -> None:
     ],
 )  # fmt: skip
 def test_a_faulty_table_is_reported(tmp_path: Path, rows: list[dict[str, Any]], says: str) -> None:
-    with pytest.raises(CordriftError) as error:
+    with pytest.raises(ReleaseError) as error:
         read_release(table(tmp_path / "r.csv", rows), "v2.0", "set")
     assert says in str(error.value)
 
@@ -125,7 +125,7 @@ def test_a_file_that_is_not_a_table_is_reported(tmp_path: Path) -> None:
     ):
         if content is not None:
             (tmp_path / name).write_bytes(content)
-        with pytest.raises(CordriftError, match=says):
+        with pytest.raises(ReleaseError, match=says):
             read_release(tmp_path / name, "v2.0", "set")
 
 

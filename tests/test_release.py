@@ -196,7 +196,7 @@ def test_a_judged_release_is_not_judged_again_with_other_inference_settings(
         github.add_release(tag, assets={"provenance.json": provenance})
     github.add_release("v4")
     repository = open_repository(github.environment())
-    monkeypatch.setattr(judging.bundle, "read", lambda _: SimpleNamespace(digest=A))
+    monkeypatch.setattr(judging, "read_bundle", lambda _: SimpleNamespace(digest=A))
     monkeypatch.setattr(judging, "monitor_workspace", lambda *_: params)
     monkeypatch.setattr(judging, "bring_bundle", lambda *_: pytest.fail("it went on"))
     for tag, was in (("v1", "ffffffffffff"), ("v2", "None")):

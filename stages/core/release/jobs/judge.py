@@ -12,7 +12,7 @@ from ...base.errors import CordriftError
 from ...base.files import read_json, whole_folder, write_json
 from ...data.datasets.manifest import read_manifest
 from ...measures.kept_masks.zips import pack
-from ...model.bundle import content as bundle
+from ...model.bundle.content import read_bundle
 from ...model.bundle.revision import code_revision
 from ...model.segmentation.predictor import inference_digest
 from ...reports.change_report.facts import Facts, collect_facts, compared_with, imported_digests, read_side, read_tables
@@ -60,7 +60,7 @@ def judge(root: Path, repository: Repository, tag: str, profile: str, device: st
         that fails, or a history that cannot be had.
     """
     label = label_of(tag)
-    verified = bundle.read(root / BUNDLE)
+    verified = read_bundle(root / BUNDLE)
     folder = root / ".monitor" / profile
     params = monitor_workspace(root, folder, profile, label, device)
     check_inference(repository, tag, inference_digest(params.segment))

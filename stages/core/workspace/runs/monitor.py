@@ -12,8 +12,8 @@ from ...base.files import read_csv, whole_folder
 from ...data.clones.adoption import adopt
 from ...data.datasets.manifest import CLONES, read_manifest
 from ...data.datasets.registry import REGISTRY, entry, load_registry
-from ...model.bundle import content as bundle
-from ...model.bundle import toolbox
+from ...model.bundle.content import Bundle, read_bundle
+from ...model.bundle.toolbox import write_toolbox_zip
 from ...model.segmentation.predictions import read_shards
 from ...pages.canvas import png_bytes
 from ...reports.drift_report.contours import Source, contour_figure
@@ -59,7 +59,7 @@ def monitor(
     CordriftError
         ``model`` is not a bundle or was changed, or a stage fails.
     """
-    verified = bundle.read(model)
+    verified = read_bundle(model)
     folder = root / ".monitor" / profile
     params = monitor_workspace(root, folder, profile, label or verified.digest[:8])
     if plain is not None:
@@ -94,12 +94,12 @@ def monitor_workspace(root: Path, folder: Path, profile: str, label: str, device
     return load_params(folder / "params.yaml")
 
 
-def bring_bundle(verified: bundle.Bundle, model: Path, folder: Path) -> None:
+def bring_bundle(verified: Bundle, model: Path, folder: Path) -> None:
     """Copy a verified bundle from the folder ``model`` into a workspace."""
     with whole_folder(folder / "data/package") as part:
         # The zip for the toolbox contains pickles, and the digest does not cover it: write it again, do not copy it.
         shutil.copytree(model, part, dirs_exist_ok=True, ignore=shutil.ignore_patterns("nnunet.zip"))
-        toolbox.write_zip(verified, part / "nnunet.zip")
+        write_toolbox_zip(verified, part / "nnunet.zip")
 
 
 def data_stages(params: Params) -> list[str]:
