@@ -26,7 +26,7 @@ def main() -> None:
     )  # the rule of the verdict must be declared before there are results
     if segmentation.ignored:
         print(
-            f"measure: ignored {len(segmentation.ignored)} folder(s) that are no shard of params: "
+            f"measure: ignored {len(segmentation.ignored)} folder(s) that params do not name as a shard: "
             f"{', '.join(segmentation.ignored)}",
             file=sys.stderr,
         )

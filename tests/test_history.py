@@ -12,7 +12,7 @@ import yaml
 from store_workspace import MODEL, A, B, files, params, ruler, workspace
 
 from stages import history, register
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, ImageError
 from stages.core.base.files import read_csv, read_json, write_csv, write_json
 from stages.core.data.datasets.manifest import read_manifest
 from stages.core.drift.versions.folders import read_priors
@@ -175,7 +175,7 @@ def test_a_mask_that_the_new_ruler_refuses_stops_nothing(lab: Path, monkeypatch:
     stiffer(lab)
 
     def refuse(*_: object) -> None:
-        raise CordriftError("the mask's voxel axes are not perpendicular.")
+        raise ImageError("the mask's voxel axes are not perpendicular.")
 
     monkeypatch.setattr(remeasuring, "measure_volume", refuse)
     history.main()

@@ -144,7 +144,7 @@ def test_other_folders_are_ignored_and_counted(workspace: Workspace, capsys: pyt
     before = digest_of_folder(Path("reports/measure"))
     shutil.copytree("reports/segment/set/1", "reports/segment/set/7")
     measure.main()
-    assert "ignored 1 folder(s) that are no shard of params: set/7" in capsys.readouterr().err
+    assert "ignored 1 folder(s) that params do not name as a shard: set/7" in capsys.readouterr().err
     assert digest_of_folder(Path("reports/measure")) == before
 
 
