@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..drift.rule.protocol import Protocol
+from ..drift.versions.roles import JUDGES, holder
 from .bundle_files import version_identity
 from .client import RegisteredVersion, Store
 
@@ -17,8 +18,7 @@ from .client import RegisteredVersion, Store
 DECLARED = "declared."
 WHEN, BEFORE = "when", "before_results"
 
-#: Aliases of the versions that judge, and the prefix of the tags that keep who they were.
-ROLES = ("champion", "anchor")
+#: Prefix of the tags that keep which versions judged.
 JUDGED = "judged_"
 
 
@@ -30,11 +30,12 @@ def roles(versions: Iterable[RegisteredVersion], current: str) -> dict[str, list
     known = list(versions)
     own = next((version for version in known if version.tags.get("digest") == current), None)
     found: dict[str, list[str]] = {}
-    for role in sorted(ROLES):
+    for role in sorted(JUDGES):
         if own is not None and JUDGED + role in own.tags:
             digest = own.tags[JUDGED + role]
         else:
-            digest = next((v.tags.get("digest", "") for v in known if role in v.aliases), "")
+            version = holder(role, known)
+            digest = version.tags.get("digest", "") if version else ""
         if digest and digest != current:
             found.setdefault(digest, []).append(role)
     return found
@@ -43,7 +44,7 @@ def roles(versions: Iterable[RegisteredVersion], current: str) -> dict[str, list
 def remembered(priors: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Tags that keep which of the priors judged; empty where none had the role."""
     rows = list(priors)
-    return {JUDGED + role: next((str(row["digest"]) for row in rows if role in row["aliases"]), "") for role in ROLES}
+    return {JUDGED + role: next((str(row["digest"]) for row in rows if role in row["aliases"]), "") for role in JUDGES}
 
 
 def declare(store: Store, bundle: str, label: str, items: Mapping[str, str], now: str) -> Protocol:

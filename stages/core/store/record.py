@@ -20,13 +20,16 @@ import pandas as pd
 from ..base.errors import CordriftError
 from ..base.files import digest_of, read_csv, read_json, sha256_of
 from ..data.datasets.manifest import CLONES, read_manifest
+from ..drift.record.record import Outcome, read_drift
+from ..drift.statistics.bias import POOLED
+from ..drift.versions.roles import CHAMPION
 from ..measures.kept_masks.writer import keep_masks
 from ..measures.kept_masks.zips import pack
 from ..model.lineage.manifest import training_params
 from ..model.segmentation.predictions import read_shards
 from ..model.segmentation.settings import Segment
 from .bundle_files import MASKS, MEASURES_FILES, PACKAGE, SERIES, bundle_digest
-from .judges import remembered
+from .judges import JUDGED, remembered
 
 #: Column of bias.csv -> the metric ``bias_to_champion_...``.
 BIAS = {"bias_mm2": "mm2", "ci_low_mm2": "ci_low_mm2", "ci_high_mm2": "ci_high_mm2", "n": "n"}
@@ -74,19 +77,19 @@ class Record:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     artifacts: tuple[Artifact, ...]
-    verdict: Mapping[str, Any]
+    verdict: Outcome
     judged: Mapping[str, str]
     lost: bool = False
 
     @property
     def name(self) -> str:
         """Label and verdict: the name of the run, which is all that MLflow's table of runs shows at first."""
-        return f"{self.label} ({', '.join(dict.fromkeys((self.verdict['drift'], self.verdict['quality'])))})"
+        return f"{self.label} ({', '.join(dict.fromkeys((self.verdict.drift, self.verdict.quality)))})"
 
     @property
     def summary(self) -> str:
         """One line: the verdict, what moved, and the spread over contrasts."""
-        said = [f"drift {self.verdict['drift']}, quality {self.verdict['quality']}"]
+        said = [f"drift {self.verdict.drift}, quality {self.verdict.quality}"]
         bias, low, high, n = (self.metrics.get(f"bias_to_champion_{key}", math.nan) for key in BIAS.values())
         if math.isfinite(bias):
             interval = f" ({low:.2f} to {high:.2f})" if math.isfinite(low) else ""
@@ -100,7 +103,7 @@ class Record:
     def note(self) -> str:
         """The description shown in MLflow, as Markdown; of a long one its pages show the first lines."""
         shown = "\n".join(f"| {key} | {value:.4g} |" for key, value in sorted(self.metrics.items()))
-        reasons = "\n".join(f"- {reason}" for reason in self.verdict["reasons"])
+        reasons = "\n".join(f"- {reason}" for reason in self.verdict.reasons)
         series = "\n".join(f"- {key}: `{value[:12]}`" for key, value in sorted(self.series.items()))
         return (
             f"**{self.label}: {self.summary}**\n\n{reasons}\n\nbundle `{self.digest[:12]}`\n\n{series}\n\n"
@@ -131,15 +134,16 @@ def collect(label: str, segment: Segment, scratch: Path, root: Path = Path()) ->
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
         raise CordriftError(f"{', '.join(missing[:3])} (of {len(missing)} files) missing; `dvc repro` makes them.")
+    judged = remembered(read_json(root / "reports/history/priors.json")["priors"])
     return Record(
         digest=digest,
         label=label,
         series={key: str(summary[key]) for key in SERIES},
         params=_params(root, digest),
-        metrics=_metrics(root, digest, summary),
+        metrics=_metrics(root, digest, judged[JUDGED + CHAMPION], summary),
         artifacts=artifacts,
-        verdict=read_json(root / "reports/compare/drift.json")["verdict"],
-        judged=remembered(read_json(root / "reports/history/priors.json")["priors"]),
+        verdict=read_drift(root / "reports/compare/drift.json").verdict,
+        judged=judged,
         lost=bool(summary.get("lost")),
     )
 
@@ -165,7 +169,7 @@ def trainings() -> list[tuple[int, dict[str, str], list[dict[str, float]]]]:
     return out
 
 
-def _metrics(root: Path, digest: str, summary: Mapping[str, Any]) -> dict[str, float]:
+def _metrics(root: Path, digest: str, champion: str, summary: Mapping[str, Any]) -> dict[str, float]:
     agreement = read_csv(root / "reports/measure/agreement.csv", text=("contrast", "flags"))
     dice, error = agreement["dice"].astype(float), agreement["csa_error_mm2"].astype(float).abs()
     metrics = {
@@ -180,16 +184,14 @@ def _metrics(root: Path, digest: str, summary: Mapping[str, Any]) -> dict[str, f
     metrics["csa_std_mean_mm2"] = float(stds.mean())
     metrics["csa_std_sd_mm2"] = float(stds.std(ddof=1))
     metrics["csa_std_n"] = float(stds.count())
-    return metrics | _bias_to_champion(root)
+    return metrics | _bias_to_champion(root, champion)
 
 
-def _bias_to_champion(root: Path) -> dict[str, float]:
-    priors = read_json(root / "reports/history/priors.json")["priors"]
-    champion = next((prior["digest"] for prior in priors if "champion" in prior["aliases"]), None)
+def _bias_to_champion(root: Path, champion: str) -> dict[str, float]:
     table = read_csv(root / "reports/compare/bias.csv", text=("prior", "contrast"))
     mine = _of(table, "prior", champion)
-    rows = mine[mine["contrast"] == "pooled"]
-    contrasts = mine[mine["contrast"] != "pooled"]
+    rows = mine[mine["contrast"] == POOLED]
+    contrasts = mine[mine["contrast"] != POOLED]
     pooled = {
         f"bias_to_champion_{name}": float(rows[column].iloc[0]) if len(rows) else float("nan")
         for column, name in BIAS.items()
@@ -200,8 +202,8 @@ def _bias_to_champion(root: Path) -> dict[str, float]:
     }
 
 
-def _of(table: pd.DataFrame, column: str, digest: str | None) -> pd.DataFrame:
-    """Rows of one version, named by its digest or the first twelve digits of it."""
+def _of(table: pd.DataFrame, column: str, digest: str) -> pd.DataFrame:
+    """Rows of one version, named by its digest or the first twelve digits of it; none where the digest is empty."""
     return table[table[column].isin([digest, digest[:12]] if digest else [])]
 
 

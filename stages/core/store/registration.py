@@ -10,14 +10,16 @@ from pathlib import Path
 
 from ..base.errors import CordriftError
 from ..base.files import digest_of, write_json
+from ..drift.versions.roles import CHAMPION, JUDGES, holder
 from .bundle_files import version_identity
 from .client import INDEX, RegisteredVersion, Run, Store
+from .judges import JUDGED
 from .record import Artifact, Record
 
 #: Aliases of the first version of a model, of a later one that passed the gate, and of one that did not; the anchor
 #: moves by a person's hand alone. (`latest` and `v2` are reserved by MLflow.)
-FIRST_ALIASES = ("champion", "anchor")
-PASSED_ALIASES = ("champion",)
+FIRST_ALIASES = JUDGES
+PASSED_ALIASES = (CHAMPION,)
 LATER_ALIASES = ("candidate",)
 #: Value of the tag `artifacts` while they are being written.
 INCOMPLETE = "incomplete"
@@ -55,7 +57,7 @@ def register_version(store: Store, record: Record) -> RegisteredVersion:
     store.ensure_metrics(run, record.metrics)
     ensure_artifacts(store, run, record.artifacts)
     tags = {"label": record.label, **record.series}
-    verdict = {"drift": str(record.verdict["drift"]), "quality": str(record.verdict["quality"])}
+    verdict = {"drift": record.verdict.drift, "quality": record.verdict.quality}
     store.ensure_tags(run, {**tags, **verdict, "mlflow.runName": record.name, "mlflow.note.content": record.note})
     store.finish(run)
     return _ensure_version(store, run, {"digest": record.digest, **tags}, record)
@@ -101,9 +103,9 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
     if version.tags.get("aliased") != "yes" and not record.lost:
         first = version.number == next(known.number for known in versions if not known.tags.get("imported"))
         taken = {alias for known in versions for alias in known.aliases}
-        later = PASSED_ALIASES if record.verdict["passed"] and not _overtaken(versions, record) else LATER_ALIASES
+        later = PASSED_ALIASES if record.verdict.passed and not _overtaken(versions, record) else LATER_ALIASES
         # Verdict and judges before the alias: moved first, an interruption would leave the version its own champion.
-        verdict = {"drift": str(record.verdict["drift"]), "quality": str(record.verdict["quality"])}
+        verdict = {"drift": record.verdict.drift, "quality": record.verdict.quality}
         store.ensure_version_tags(version, {**verdict, **record.judged})
         store.describe(version, f"{record.label}: {record.summary}")
         for alias in FIRST_ALIASES if first else later:
@@ -116,8 +118,9 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
 
 def _overtaken(versions: Sequence[RegisteredVersion], record: Record) -> bool:
     """Whether another release became champion since the history of this one was asked for: it did not judge this."""
-    champion = next((known.tags.get("digest", "") for known in versions if "champion" in known.aliases), "")
-    return champion not in {record.digest, record.judged.get("judged_champion", "")}
+    champion = holder(CHAMPION, versions)
+    digest = champion.tags.get("digest", "") if champion else ""
+    return digest not in {record.digest, record.judged.get(JUDGED + CHAMPION, "")}
 
 
 def log_training(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...base.errors import CordriftError
 from ...base.files import read_json
@@ -31,13 +30,6 @@ class Protocol:
     items: Mapping[str, str]
     when: str
     before_results: bool
-
-    def record(self, now: Mapping[str, str]) -> dict[str, Any]:
-        """As JSON, beside what holds now; ``changed`` names what differs."""
-        names = sorted({*self.items, *now})
-        rows = [{"name": name, "declared": self.items.get(name, ""), "now": now.get(name, "")} for name in names]
-        changed = [row["name"] for row in rows if row["declared"] != row["now"]]
-        return {"when": self.when, "before_results": self.before_results, "items": rows, "changed": changed}
 
 
 def items(rule: Compare, contrasts: Sequence[str], range_name: str, frozen: str) -> dict[str, str]:

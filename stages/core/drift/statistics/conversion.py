@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ...tables.columns import METRICS
-from ...tables.monitored import CASE, KIND
+from ...tables.monitored import CASE, monitored_pair, monitored_slices
 from .bias import PERSON, POOLED, t_interval
 
 #: Metrics that a factor makes sense for: sizes and ratios above 0. Angles are not multiplied.
@@ -42,8 +42,11 @@ def conversion_factors(
         over ``slice_n`` participants with a case of three slices or more. One factor serves a whole cord only where
         the trend is near 0.
     """
-    both = _range_rows(new, range_name).merge(_range_rows(old, range_name), on=CASE, suffixes=("_new", "_old"))
-    slices = _slice_rows(new).merge(_slice_rows(old).drop(columns="z_mm"), on=SLICE, suffixes=("_new", "_old"))
+    ranges = [_numbers(rows, CASE) for rows in monitored_pair(new, old, range_name)]
+    both = ranges[0].merge(ranges[1], on=CASE, suffixes=("_new", "_old"))
+    slices = _numbers(monitored_slices(new), SLICE, "z_mm").merge(
+        _numbers(monitored_slices(old), SLICE), on=SLICE, suffixes=("_new", "_old")
+    )
     rows = []
     for metric in SCALED:
         over_slices = _over_slices(slices, metric)
@@ -63,16 +66,9 @@ def conversion_factors(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _range_rows(measures: pd.DataFrame, range_name: str) -> pd.DataFrame:
-    chosen = (measures["scope"] == "range") & (measures["levels"] == range_name)
-    chosen &= (measures["source"] == "prediction") & (measures["kind"] == KIND)
-    return measures.loc[chosen, [*CASE, *SCALED]].astype(dict.fromkeys(SCALED, np.float64))
-
-
-def _slice_rows(measures: pd.DataFrame) -> pd.DataFrame:
-    chosen = (measures["scope"] == "slice") & measures["level"].notna()
-    chosen &= (measures["source"] == "prediction") & (measures["kind"] == KIND)
-    return measures.loc[chosen, [*SLICE, "z_mm", *SCALED]].astype(dict.fromkeys(("z_mm", *SCALED), np.float64))
+def _numbers(rows: pd.DataFrame, named: Sequence[str], *more: str) -> pd.DataFrame:
+    columns = [*more, *SCALED]
+    return rows[[*named, *columns]].astype(dict.fromkeys(columns, np.float64))
 
 
 def _over_slices(slices: pd.DataFrame, metric: str) -> pd.DataFrame:

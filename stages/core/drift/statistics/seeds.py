@@ -11,7 +11,7 @@ from typing import Any
 
 from ...base.files import read_csv, read_json
 from ...tables.columns import MEASURES_TEXT
-from ...tables.monitored import range_csa
+from ...tables.monitored import csa_of, monitored_pair
 from .bias import pair, pooled_bias
 from .csa_std import csa_std, summarise
 
@@ -41,18 +41,18 @@ def seed_floor(
         if [summary[key] for key in SERIES] != [mine[key] for key in SERIES] or summary["bundle"] == mine["bundle"]:
             others.append(f"{folder.name}: the same bundle, or measured in another way")
             continue
-        tables = [base, read_csv(folder / "measures.csv", text=MEASURES_TEXT)]
-        csa = [range_csa(table, "prediction", str(mine["range"])) for table in tables]
-        csa = [table[table["contrast"].isin(contrasts)] for table in csa]
-        spread = [summarise(csa_std(table, contrasts)["csa_std_mm2"]).mean for table in csa]
-        bias = pooled_bias(pair(csa[1], csa[0]), min_contrasts, alpha)
+        measures = read_csv(folder / "measures.csv", text=MEASURES_TEXT)
+        csa = [csa_of(rows) for rows in monitored_pair(measures, base, str(mine["range"]))]
+        new, old = (table[table["contrast"].isin(contrasts)] for table in csa)
+        new_std, old_std = (summarise(csa_std(table, contrasts)["csa_std_mm2"]).mean for table in (new, old))
+        bias = pooled_bias(pair(new, old), min_contrasts, alpha)
         rows.append(
             {
                 "seed": folder.name,
                 "bundle": str(summary["bundle"]),
                 "n": bias.n,
                 "bias_mm2": bias.bias_mm2,
-                "csa_std_difference_mm2": spread[1] - spread[0],
+                "csa_std_difference_mm2": new_std - old_std,
             }
         )
     return rows, others

@@ -65,9 +65,7 @@ def write_report(
             part.write_bytes(png)
         write_csv(folder / "figures" / f"{name}.csv", labelled(drawing.table, shown))
         sources[name] = _embed(png)
-    also, hidden = read_monitored(
-        monitored, tables.drift["candidate"]["bundle"], tables.drift["contrasts"], anatomy=anatomy
-    )
+    also, hidden = read_monitored(monitored, tables.drift.candidate.bundle, tables.drift.contrasts, anatomy=anatomy)
     page = render(
         tables,
         shown,
@@ -96,22 +94,22 @@ def kept_masks(history: Path, digest: str | None) -> KeptZip | None:
 
 
 def _worst(tables: Tables, source: Source, *, anatomy: bool) -> dict[str, Any] | None:
-    mine = tables.csa_std[tables.csa_std["version"] == tables.drift["candidate"]["bundle"]]
+    mine = tables.csa_std[tables.csa_std["version"] == tables.drift.candidate.bundle]
     found = worst_participant(tables.agreement, mine)
     if found is None:
         return None
     dataset, participant, session, why = found
-    panels = source.panels(dataset, participant, session, tables.drift["contrasts"])
+    panels = source.panels(dataset, participant, session, tables.drift.contrasts)
     same = (tables.agreement[["dataset", "participant", "session"]] == [dataset, participant, session]).all(axis=1)
     rows = tables.agreement[same]
-    cases = case_rows(tables.measures, rows, tables.drift["range"], tables.drift["contrasts"])
+    cases = case_rows(tables.measures, rows, tables.drift.range, tables.drift.contrasts)
     drawing = Drawing(contour_figure(panels, anatomy=anatomy), rows)
     return {"participant": participant, "why": why, "rows": cases, "drawing": drawing}
 
 
 def _ten(tables: Tables, source: Source, kept: KeptZip | None, *, anatomy: bool) -> dict[str, Drawing]:
     """The worst cases, with the contours of both versions where the earlier one's masks are at hand."""
-    cases = worst_cases(tables.agreement, pairs_of(tables) if tables.drift["against"] else None)
+    cases = worst_cases(tables.agreement, pairs_of(tables) if tables.drift.against else None)
     panels: list[Panel] = []
     for case in cases:
         title = f"{case.key[1]} {case.key[2]}".strip() + f"\n{case.key[3]}: {case.why}".replace(", new", "\nnew")
