@@ -74,7 +74,7 @@ def part(text: str, number: int) -> str:
 def test_the_three_parts_follow_what_moved_and_the_verdict(tmp_path: Path) -> None:
     given = facts()
     text, page = written(given, tmp_path)
-    assert text.startswith(f"# {headline(dict(given.drift), given.shown)[0]}\n")
+    assert text.startswith(f"# {headline(given.drift, given.shown)[0]}\n")
     assert "**drift: drifted** **quality: worse**" in text.split("\n## ")[0]
     for number, name in enumerate(("Description of Modifications", "Modification Protocol", "Impact Assessment"), 1):
         assert part(text, number).startswith(f"Part {number}. ")
