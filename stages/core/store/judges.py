@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..drift.rule.protocol import Protocol
-from ..drift.versions.roles import JUDGES, holder
+from ..drift.versions.version import JUDGES, holder
 from .bundle_files import version_identity
 from .client import RegisteredVersion, Store
 

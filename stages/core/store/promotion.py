@@ -14,7 +14,7 @@ from pathlib import Path
 from ..base.errors import CordriftError
 from ..base.files import read_csv, read_json
 from ..drift.statistics.bias import POOLED
-from ..drift.versions.roles import CHAMPION, JUDGES, holder
+from ..drift.versions.version import CHAMPION, JUDGES, holder
 from .client import INDEX, RegisteredVersion, Store
 
 #: Tag with the promotions of a version, oldest first, as JSON.

@@ -22,7 +22,7 @@ from ..base.files import digest_of, read_csv, read_json, sha256_of
 from ..data.datasets.manifest import CLONES, read_manifest
 from ..drift.record.record import Outcome, read_drift
 from ..drift.statistics.bias import POOLED
-from ..drift.versions.roles import CHAMPION
+from ..drift.versions.version import CHAMPION
 from ..measures.kept_masks.writer import keep_masks
 from ..measures.kept_masks.zips import pack
 from ..model.lineage.manifest import training_params

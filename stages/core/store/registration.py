@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..base.errors import CordriftError
 from ..base.files import digest_of, write_json
-from ..drift.versions.roles import CHAMPION, JUDGES, holder
+from ..drift.versions.version import CHAMPION, JUDGES, holder
 from .bundle_files import version_identity
 from .client import INDEX, RegisteredVersion, Run, Store
 from .judges import JUDGED

@@ -43,8 +43,7 @@ from ..statistics.conversion import COLUMNS, conversion_factors
 from ..statistics.csa_std import csa_std, summarise
 from ..statistics.quality import ALL, quality
 from ..statistics.subgroups import ATTRIBUTES, groups, subgroups
-from ..versions.roles import CHAMPION, holder, roles_of
-from ..versions.version import REFERENCE, MeasuredVersion, Prior, marks, obstacle, remark
+from ..versions.version import CHAMPION, REFERENCE, MeasuredVersion, Prior, holder, marks, obstacle, remark, roles_of
 from .decision import decide, judge_of
 from .verdict import Scores, judge_drift, judge_quality, scores
 

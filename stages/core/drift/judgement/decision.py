@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ..record.record import CRITERIA, Decision, Drift, DriftRow, Judge, Quality, QualityRow, missing_shards
-from ..versions.roles import JUDGES
+from ..versions.version import JUDGES
 from .verdict import BETTER, DRIFT, EQUIVALENT, INCONCLUSIVE, QUALITY, SAME, UNKNOWN, WORSE, worst
 
 #: What a first version gets: there is no earlier version that it could have moved from.

@@ -4,8 +4,9 @@ Drift, by two one-sided tests (Schuirmann 1987, doi:10.1007/BF01068419), pooled 
 
 equivalent     the (1 - 2 alpha) interval of the mean paired difference lies inside the margin
 drifted        not equivalent, and the (1 - alpha) interval excludes 0
-inconclusive   the rest, and whenever fewer participants than the rule asks for were measured by both, or the new
-               version has no value where the old one has, though its mask did not fail (failures are quality's)
+inconclusive   all else. Also where fewer participants than the rule asks for were measured by both versions, and where
+               the new version has no value for a case that the old one measured, though its mask did not fail (failures
+               are a criterion of quality)
 
 The worst of all rows decides, so that contrasts that move apart are not averaged away.
 """
@@ -107,13 +108,13 @@ def _judge_row(name: str, differences: pd.Series[float], rule: Compare, lost: in
 
 @dataclass(frozen=True)
 class Scores:
-    """What a version's quality is judged by.
+    """The numbers by which a version's quality is judged.
 
     Attributes
     ----------
     csa_std_mm2 : SD over contrasts of each participant's CSA, by dataset and participant
     csa_error_mm2 : mean absolute difference of CSA to the reference of each participant, likewise
-    failures, cases : how many masks could not be made, of how many
+    failures, cases : how many masks are missing or empty, of how many
     """
 
     csa_std_mm2: pd.Series[float]
@@ -123,7 +124,14 @@ class Scores:
 
 
 def scores(csa_std: pd.DataFrame, agreement: pd.DataFrame, csa: pd.DataFrame) -> Scores:
-    """Collect the scores of a version from its tables (one row a participant and session; a case; a case)."""
+    """Collect the scores of a version from its tables.
+
+    Parameters
+    ----------
+    csa_std : CSA STD, one row per participant and session
+    agreement : agreement.csv, one row per case
+    csa : CSA at the range, one row per case, with column ``failed``
+    """
     return Scores(
         csa_std.groupby(PERSON)["csa_std_mm2"].mean(),
         agreement.groupby(PERSON)["csa_error_mm2"].mean(),

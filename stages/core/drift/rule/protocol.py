@@ -1,4 +1,4 @@
-"""By what a version will be judged, declared before it is measured: the rule, contrasts, range and frozen set."""
+"""The declaration of what a version will be judged by, before it is measured: rule, contrasts, range, frozen set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...base.files import read_json
 from .settings import Compare
 
 FILE = "protocol.json"
-#: Of the rule, what states a bias in other words and judges nothing.
+#: Items of the rule that state a bias in other words and judge nothing.
 WORDS = {"atrophy_mm2_per_year"}
 
 
@@ -33,7 +33,14 @@ class Protocol:
 
 
 def items(rule: Compare, contrasts: Sequence[str], range_name: str, frozen: str) -> dict[str, str]:
-    """What is declared, by name."""
+    """Return what is declared, by name and as text.
+
+    Parameters
+    ----------
+    rule, contrasts : of the comparison
+    range_name : the monitored range
+    frozen : digest of the frozen set
+    """
     fixed = {name: f"{value:g}" for name, value in rule.model_dump().items() if name not in WORDS}
     return {**fixed, "contrasts": ", ".join(contrasts), "range": range_name, "frozen": frozen}
 
@@ -44,13 +51,13 @@ def read_protocol(folder: Path, bundle: str) -> Protocol:
     Raises
     ------
     CordriftError
-        Nothing was, or for another bundle: results come after the declaration.
+        Nothing was declared, or it was declared for another bundle.
     """
     value = read_json(folder / FILE)
     if value["bundle"] != bundle:
         raise CordriftError(
             f"{folder / FILE} was declared for the bundle {str(value['bundle'])[:12]}, the masks are of {bundle[:12]}; "
-            "run `dvc repro declare`: by what a version is judged is fixed before it is measured."
+            "run `dvc repro declare`: the rule by which a version is judged is fixed before the version is measured."
         )
     fixed = {str(name): str(text) for name, text in value["items"].items()}
     return Protocol(bundle, fixed, str(value["when"]), bool(value["before_results"]))

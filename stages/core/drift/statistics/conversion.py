@@ -23,21 +23,23 @@ COLUMNS = [
 def conversion_factors(
     new: pd.DataFrame, old: pd.DataFrame, range_name: str, contrasts: Sequence[str], alpha: float
 ) -> pd.DataFrame:
-    """Mean over participants of new / old, by metric and contrast, then pooled; multiply old numbers by it.
+    """Return the factors by which old numbers are multiplied, by metric and contrast, then pooled.
 
     Parameters
     ----------
     new, old : measures.csv of both versions
     range_name : the monitored range, such as C2-C3
+    contrasts : order of the rows
+    alpha : of the two-sided intervals
 
     Returns
     -------
     DataFrame
         COLUMNS. ``factor`` is the mean of the participants' own ratios with its t-interval, ``ratio_of_means`` the
         ratio of both means over the same participants. Pooled: a participant's ratio is the mean over the contrasts
-        that both versions measured. NaN below one participant, intervals below two.
+        that both versions measured. NaN without a participant, and intervals below two.
 
-        Constancy over the slices of known level, whose ratio is taken slice by slice: ``slice_sd`` is the mean of the
+        The other columns say how constant the factor is over the slices of known level: ``slice_sd`` is the mean of the
         cases' SD (ddof 1), ``slice_trend_per_cm`` the mean slope of the ratio towards the head, with its t-interval,
         over ``slice_n`` participants with a case of three slices or more. One factor serves a whole cord only where
         the trend is near 0.

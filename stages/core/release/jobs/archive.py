@@ -14,7 +14,7 @@ from ...base.errors import CordriftError
 from ...base.files import read_json, write_json
 from ...base.params import Block, Name, validate
 from ...drift.record.record import Outcome
-from ...drift.versions.roles import JUDGES
+from ...drift.versions.version import JUDGES
 from ...measures.kept_masks.zips import pack, unpack
 from ...store.bundle_files import MASKS
 from ...store.judges import JUDGED

@@ -1,4 +1,4 @@
-"""Charts of the report: each is a function of one table, and gives the same PNG for the same table.
+"""Charts of the report: each is a function of one table, and the same table gives the same PNG.
 
 Colours: ground truth grey, priors muted, candidate dark blue (the palette is safe for colour-blind readers).
 """
@@ -24,7 +24,7 @@ MANY = "#b3a184"
 
 
 def colours(versions: Sequence[Shown]) -> dict[str, str]:
-    """Colour of each version."""
+    """Return the colour of each version."""
     fixed = {"reference": GREY, "candidate": BLUE}
     priors = [shown.version for shown in versions if shown.role == "prior"]
     # Where there are more priors than colours, all have one colour, so that no colour stands for two of them.
@@ -34,7 +34,7 @@ def colours(versions: Sequence[Shown]) -> dict[str, str]:
 
 
 def csa_std_figure(csa_std: pd.DataFrame, versions: Sequence[Shown]) -> Figure:
-    """CSA STD over contrasts by version: a violin where three or more differ, every participant, n, mean and SD.
+    """Draw CSA STD by version: every participant, n, mean and SD, and a violin from three values on.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def csa_std_figure(csa_std: pd.DataFrame, versions: Sequence[Shown]) -> Figure:
 
 
 def trend_figure(versions: Sequence[VersionRecord], shown: Sequence[Shown], level_percent: float) -> Figure:
-    """Mean CSA STD from version to version with its interval; the ground truth's as a line across.
+    """Draw the mean CSA STD from version to version with its interval, and that of the ground truth as a line across.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def trend_figure(versions: Sequence[VersionRecord], shown: Sequence[Shown], leve
 
 
 def csa_figure(csa: pd.DataFrame, versions: Sequence[Shown], contrasts: Sequence[str]) -> Figure:
-    """CSA per contrast: every participant a point, a bar at each version's mean.
+    """Draw CSA by contrast: a point for every participant, and a bar at each version's mean.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def csa_figure(csa: pd.DataFrame, versions: Sequence[Shown], contrasts: Sequence
 
 
 def dice_figure(agreement: pd.DataFrame, versions: Sequence[Shown], contrasts: Sequence[str]) -> Figure:
-    """Dice per contrast: every case a point, a bar at each version's mean.
+    """Draw Dice by contrast: a point for every case, and a bar at each version's mean.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def _violin(axes: Axes, place: float, values: NDArray[np.float64], colour: str) 
 
 
 def _spread(place: float, n: int, half: float) -> NDArray[np.float64]:
-    """Positions beside each other for points in order of value, the same on every run."""
+    """Return positions beside each other for points in order of value; they are the same on every run."""
     steps = np.array([0.0, -1.0, 1.0, -0.5, 0.5])
     return place + half * steps[np.arange(n) % len(steps)]
 
@@ -148,9 +148,9 @@ def _by_contrast(
         colour = colours(versions)
         width = 0.8 / max(1, len(versions))
         for number, shown in enumerate(versions):
-            mine = table[table["version"] == shown.version]
+            of_version = table[table["version"] == shown.version]
             for place, contrast in enumerate(contrasts):
-                values = _values(mine[mine["contrast"] == contrast][column])
+                values = _values(of_version[of_version["contrast"] == contrast][column])
                 x = place - 0.4 + width * (number + 0.5)
                 name = shown.label if place == 0 else None
                 axes.plot(

@@ -1,4 +1,4 @@
-"""What the report's page shows: the rows and sentences of each part, from tables."""
+"""The report's page: the rows and sentences of each part, made from tables."""
 
 from __future__ import annotations
 
@@ -50,7 +50,13 @@ def render(
 
     Parameters
     ----------
+    shown : what each version is called
+    title : of the report
+    threshold : at which a soft mask becomes a binary one, 0 to 1
     drawn : data URI of each figure by name
+    worst : the participant to look at; None when there is nobody
+    monitored, hidden : other datasets measured with this bundle, and how many were measured with another bundle
+    provenance : rows of the table of provenance
     """
     drift = tables.drift
     against = drift.against

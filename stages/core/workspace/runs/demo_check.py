@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ...base.files import read_csv, read_json
 from ...drift.record.record import read_drift
-from ...drift.versions.roles import JUDGES
+from ...drift.versions.version import JUDGES
 
 #: What v2 must reach: mean Dice over all frozen images, each contrast, each real contrast that has a reference.
 LEAST_MEAN, LEAST_CONTRAST, LEAST_REAL, GOAL_REAL = 0.93, 0.88, 0.80, 0.90
