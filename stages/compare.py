@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from .core.base.errors import run
-from .core.base.files import read_json, whole_folder, write_csv, write_json
+from .core.base.files import whole_folder, write_csv, write_json
 from .core.data.datasets.manifest import Participant, people_of, read_manifest
 from .core.data.datasets.settings import Monitored
-from .core.drift.judgement.comparison import compare
+from .core.drift.judgement.comparison import compare, declared_record
 from .core.drift.record.metrics import metrics
+from .core.drift.record.record import read_floors, write_drift
 from .core.drift.rule.protocol import items, read_protocol
 from .core.drift.rule.settings import Compare
 from .core.drift.versions.folders import read_priors, read_version
@@ -33,13 +34,13 @@ def main() -> None:
         rule=rule,
         offline=offline,
         people=people,
-        declared=protocol.record(now),
-        floors=read_json(Path("reports/floor/floor.json")),
+        declared=declared_record(protocol, now),
+        floors=read_floors(Path("reports/floor/floor.json")),
     )
     with whole_folder(Path("reports/compare")) as part:
         for name, table in result.tables().items():
             write_csv(part / f"{name}.csv", table)
-        write_json(part / "drift.json", result.drift)
+        write_drift(part / "drift.json", result.drift)
         write_json(part / "metrics.json", metrics(result.drift))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 from .core.base.errors import run
 from .core.base.files import read_csv, whole_folder, write_csv, write_json
 from .core.data.datasets.manifest import read_manifest
-from .core.drift.judgement.decision import plain
 from .core.drift.rule.settings import Compare
 from .core.drift.statistics.seeds import seed_floor
 from .core.measures.cohort.settings import Floor
@@ -43,8 +44,13 @@ def main() -> None:
         print(f"floor: seed {other}; it does not count.")
     with whole_folder(Path("reports/floor")) as part:
         write_csv(part / "floor.csv", table)
-        rows = {"runner": [plain(row) for row in runner_floor(table)], "seeds": [plain(row) for row in seeds]}
+        rows = {"runner": list(map(_defined, runner_floor(table))), "seeds": list(map(_defined, seeds))}
         write_json(part / "floor.json", {"bundle": model.digest, **rows})
+
+
+def _defined(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row with None for a number that is not defined, as JSON has no NaN."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
 
 
 if __name__ == "__main__":

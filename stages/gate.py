@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .core.base.errors import CordriftError, run
-from .core.base.files import read_json
+from .core.base.errors import run
+from .core.drift.record.record import read_drift
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,13 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="cordrift gate", description=__doc__)
     parser.add_argument("drift", nargs="?", type=Path, default=Path("reports/compare/drift.json"), metavar="DRIFT.json")
     path = parser.parse_args(arguments).drift
-    verdict = read_json(path).get("verdict")
-    if not isinstance(verdict, dict) or not isinstance(verdict.get("passed"), bool):
-        raise CordriftError(f"{path} holds no verdict; `dvc repro compare` writes it.")
-    print(f"drift: {verdict['drift']}, quality: {verdict['quality']}")
-    for reason in verdict["reasons"]:
+    verdict = read_drift(path).verdict
+    print(f"drift: {verdict.drift}, quality: {verdict.quality}")
+    for reason in verdict.reasons:
         print(f"  {reason}")
-    if not verdict["passed"]:
+    if not verdict.passed:
         print("not passed. To accept it all the same: `cordrift promote DIGEST --reason ...`,", file=sys.stderr)
         print("or `cordrift release accept --tag TAG --reason ...` where there is no MLflow.", file=sys.stderr)
         sys.exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     segmentation = read_shards(Path("reports/segment"), segment.datasets, segment.shards)
     tables = read_tables(Path("reports/measure"), Path("reports/compare"), HISTORY)
     source = Source(manifests, segmentation, tables.measures, Measure.read().levels)
-    kept = kept_masks(HISTORY, tables.drift["against"])
+    kept = kept_masks(HISTORY, tables.drift.against, lambda text: print(text, file=sys.stderr))
     anatomy = settings.images and not hidden
     with whole_folder(Path("reports/report")) as part:
         write_report(

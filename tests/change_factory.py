@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from cords import ROOT
+from drift_factory import runner_floor, seed_floor
 
 from stages.core.data.datasets.manifest import Manifest
-from stages.core.drift.judgement.comparison import Comparison, compare
+from stages.core.drift.judgement.comparison import Comparison, compare, declared_record
+from stages.core.drift.record.record import Declared, Floors
+from stages.core.drift.rule.protocol import Protocol
 from stages.core.drift.rule.settings import Compare
 from stages.core.drift.versions.version import MeasuredVersion, Prior, Series
 from stages.core.measures.morphometry.table import as_table
@@ -57,12 +60,11 @@ def _measured(moved_mm2: float, people: tuple[str, ...], seed: int) -> tuple[pd.
     return as_table(rows), pd.DataFrame(pairs, columns=list(AGREEMENT_COLUMNS))
 
 
-def declared(**changes: str) -> dict[str, Any]:
+def declared(**changes: str) -> Declared:
     """What was declared; ``changes``: what holds now instead."""
     fixed = {"alpha": "0.05", "margin_mm2": "0.65", "min_participants": "30", "range": "C2-C3", "frozen": "f" * 64}
-    rows = [{"name": name, "declared": text, "now": changes.get(name, text)} for name, text in fixed.items()]
-    when = {"when": "2026-03-02T10:43:45+00:00", "before_results": True}
-    return {**when, "items": rows, "changed": [row["name"] for row in rows if row["declared"] != row["now"]]}
+    protocol = Protocol(NEW, fixed, "2026-03-02T10:43:45+00:00", before_results=True)
+    return declared_record(protocol, fixed | changes)
 
 
 def compared(
@@ -79,13 +81,14 @@ def compared(
         ],
         columns=["dataset", "participant", "manufacturer", "sex", "age", "pathology"],
     )
-    floors = {
-        "runner": [{"variant": "step 0.5 instead of 0.75", "n": 36, "lost": 0, "mean_mm2": 0.02, "mean_abs_mm2": 0.1}],
-        "seeds": [{"seed": "2", "bundle": "e" * 64, "n": 36, "bias_mm2": 0.11, "csa_std_difference_mm2": 0.03}],
-    }
-    floors["runner"][0]["worst_mm2"] = 0.41
+    floors = Floors(runner=[runner_floor(0.02)], seeds=[seed_floor(0.11, 0.03)])
     given: dict[str, Any] = {"offline": False, "declared": declared(), "floors": floors, "rule": RULE} | (says or {})
     return compare(version(NEW, 0.3, people, 3), priors, contrasts=CONTRASTS, people=table, **given)
+
+
+def saying(result: Comparison, **changes: Any) -> Comparison:
+    """The comparison with other fields in its record."""
+    return replace(result, drift=result.drift.model_copy(update=changes))
 
 
 def trained_on(tag: str, people: list[str], relabelled: tuple[str, ...] = ()) -> TrainingData:

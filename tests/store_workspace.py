@@ -8,12 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import drift_factory
 import numpy as np
 import pandas as pd
 import yaml
 from cords import binarised, cord, discs_at, key_of_file
 
 from stages.core.base.files import write_csv, write_json
+from stages.core.drift.record.record import SeriesRecord, write_drift
 from stages.core.images.volumes import Volume, write
 from stages.core.measures.morphometry.ruler import ruler_id
 from stages.core.store.client import open_store
@@ -57,7 +59,15 @@ def workspace(root: Path, digest: str = A, *, label: str = "v1", report: str = "
         segmented(root, shard, digest)
     series = {"bundle": digest, "inference": "i" * 64, "ruler": ruler(), "frozen": "f" * 64}
     write_json(root / "reports/measure/summary.json", {**series, "cases": 4, "failed": 1, "range": "C2-C3"})
-    reference = {"scope": "range", "source": "reference", "kind": "binary", "csa_mm2": 70.0, "bundle": digest}
+    reference = {
+        "scope": "range",
+        "source": "reference",
+        "kind": "binary",
+        "levels": "C2-C3",
+        "flags": "",
+        "csa_mm2": 70.0,
+        "bundle": digest,
+    }
     reference |= {"dataset": "frozen", "participant": "sub-0", "session": "", "contrast": "T1w"}
     write_csv(root / "reports/measure/measures.csv", pd.DataFrame([reference]))
     agreement = {
@@ -73,8 +83,9 @@ def workspace(root: Path, digest: str = A, *, label: str = "v1", report: str = "
     std = {"version": ["reference", digest, digest, digest], "csa_std_mm2": [9.0, 1.0, 3.0, None]}
     write_csv(root / "reports/compare/csa_std.csv", pd.DataFrame(std))
     write_csv(root / "reports/compare/bias.csv", bias())
-    verdict = {"drift": "drifted", "quality": "better", "passed": False, "reasons": ["T2w: drifted. Why"]}
-    write_json(root / "reports/compare/drift.json", {"candidate": series, "verdict": verdict})
+    verdict = drift_factory.verdict("drifted", quality="better", reasons=["T2w: drifted. Why"])
+    record = drift_factory.drift_record(candidate=SeriesRecord(**series), verdict=verdict)
+    write_drift(root / "reports/compare/drift.json", record)
     page(root, report)
     if not (root / "reports/history/priors.json").exists():
         write_json(root / "reports/history/priors.json", {"offline": False, "model": MODEL, "priors": []})

@@ -19,13 +19,16 @@ from change_factory import (
     facts,
     pin,
     provenance,
+    saying,
     sides,
     trained_on,
     version,
 )
+from drift_factory import seed_floor
 
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import write_csv, write_json
+from stages.core.drift.record.record import Floors
 from stages.core.drift.versions.version import Prior
 from stages.core.model.lineage.manifest import TrainedImage
 from stages.core.reports.change_report.facts import (
@@ -71,7 +74,7 @@ def part(text: str, number: int) -> str:
 def test_the_three_parts_follow_what_moved_and_the_verdict(tmp_path: Path) -> None:
     given = facts()
     text, page = written(given, tmp_path)
-    assert text.startswith(f"# {headline(dict(given.drift), given.shown)[0]}\n")
+    assert text.startswith(f"# {headline(given.drift, given.shown)[0]}\n")
     assert "**drift: drifted** **quality: worse**" in text.split("\n## ")[0]
     for number, name in enumerate(("Description of Modifications", "Modification Protocol", "Impact Assessment"), 1):
         assert part(text, number).startswith(f"Part {number}. ")
@@ -157,8 +160,8 @@ def test_a_rule_that_was_changed_is_bold(tmp_path: Path) -> None:
     ("says", "bold"),
     [
         (None, "When the rule was fixed is not recorded."),
-        ({**declared(), "when": "", "before_results": False}, "recorded nowhere before the results"),
-        ({**declared(), "before_results": False}, "when the release had results already"),
+        (declared().model_copy(update={"when": "", "before_results": False}), "recorded nowhere before the results"),
+        (declared().model_copy(update={"before_results": False}), "when the release had results already"),
     ],
 )
 def test_a_rule_that_was_not_fixed_beforehand_is_bold(says: Any, bold: str, tmp_path: Path) -> None:
@@ -192,15 +195,15 @@ def test_the_impact_in_numbers(tmp_path: Path) -> None:
         "| T2w",
         "| T2star",
     ]
-    stds = {one["label"] or "v2.1": one for one in given.drift["versions"] if one["role"] != "reference"}
+    stds = {one.label or "v2.1": one for one in given.drift.versions if one.role != "reference"}
     for name in ("v2.0", "v2.1"):
-        assert row(text, name)[1].startswith(f"{stds[name]['csa_std_mean_mm2']:.2f} ±")
+        assert row(text, name)[1].startswith(f"{stds[name].csa_std_mean_mm2:.2f} ±")
         assert row(text, name)[2] == "36 of 36"
     factors = given.tables.conversion.query("metric == 'csa_mm2'").set_index("contrast")
     pooled = next(line for line in text.split("Conversion factors")[1].splitlines() if line.startswith("| pooled"))
     assert f"{factors.loc['pooled', 'factor']:.4f}" in pooled
-    assert f"is {given.drift['verdict']['smallest_margin_mm2']:.2f} mm²" in text
-    for reason in given.drift["verdict"]["reasons"]:
+    assert f"is {given.drift.verdict.smallest_margin_mm2:.2f} mm²" in text
+    for reason in given.drift.verdict.reasons:
         assert f"- {reason}\n" in text
 
 
@@ -216,10 +219,9 @@ def test_groups_that_leave_the_margin_are_named(tmp_path: Path) -> None:
 
 
 def test_missing_shards_are_listed_first(tmp_path: Path) -> None:
-    result = compared()
-    result.drift["incomplete"] = ["Shard 3 of 16 is missing: 3 participants.", "Shard 7 of 16 is missing."]
+    result = saying(compared(), incomplete=["Shard 3 of 16 is missing: 3 participants.", "Shard 7 of 16 is missing."])
     text, page = written(facts(result), tmp_path)
-    for sentence in result.drift["incomplete"]:
+    for sentence in result.drift.incomplete:
         assert f"- **{sentence}**" in text.split("\n## ")[0]
         assert sentence in page.split("</header>")[0]
     assert "Measures are missing" not in written(facts(), tmp_path)[0]
@@ -228,7 +230,7 @@ def test_missing_shards_are_listed_first(tmp_path: Path) -> None:
 def test_a_champion_of_another_ruler_is_shown_and_said_to_judge_nothing(tmp_path: Path) -> None:
     other = version(OLD, 0.0, PEOPLE, 2, ruler="q" * 64)
     result = compared([Prior(other.series, "v2.0", ("champion",), other)])
-    assert result.drift["against"] is None
+    assert result.drift.against is None
     assert compared_with(result.drift) == OLD
     text = written(facts(result), tmp_path)[0]
     assert "**This difference judges nothing.** It was measured with another ruler" in text
@@ -246,7 +248,7 @@ def test_other_inference_settings_are_a_change(tmp_path: Path) -> None:
 def test_limits_follow_from_the_facts(tmp_path: Path) -> None:
     few = PEOPLE[:4]
     old = version(OLD, 0.0, few, 2)
-    floors = {"runner": [], "seeds": [{"seed": "2", "bias_mm2": -9.0, "n": 4, "csa_std_difference_mm2": 0.0}]}
+    floors = Floors(runner=[], seeds=[seed_floor(-9.0)])
     result = compared([Prior(old.series, "v2.0", ("champion",), old)], people=few, says={"floors": floors})
     text = part(written(facts(result), tmp_path)[0], 3).split("### Known limits")[1]
     assert "Too few participants: n = 4 where fewest, 30 are asked for" in text
@@ -267,8 +269,9 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     new = replace(new, label=f"{HOSTILE} new", training=trained_on("r3", people[:2]))
     prior = version(OLD, 0.0, people, 2)
     result = compared([Prior(prior.series, HOSTILE, ("champion",), prior)], people=people)
-    result.drift["incomplete"] = [HOSTILE]
-    result.drift["verdict"]["reasons"].append(HOSTILE)
+    reasons = [*result.drift.verdict.reasons, HOSTILE]
+    verdict = result.drift.verdict.model_copy(update={"reasons": reasons})
+    result = saying(result, incomplete=[HOSTILE], verdict=verdict)
     text, page = written(facts(result, new=new, old=old, pins=[pin(["sub-1"])]), tmp_path)
     plain = written(facts(), tmp_path / "plain")
     assert "<" not in text

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from drift_factory import CONTRASTS, csa_table
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from test_drift import CONTRASTS, csa_table
 
 from stages.core.drift.statistics.bias import POOLED, pair
 from stages.core.drift.statistics.concordance import (

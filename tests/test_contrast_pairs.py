@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from drift_factory import CONTRASTS, FLAT, csa_table, older, run, version
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from test_drift import CONTRASTS, FLAT, csa_table, older, run, version
 
 from stages.core.drift.statistics.contrast_pairs import contrast_pairs, line
 

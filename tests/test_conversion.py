@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from drift_factory import CONTRASTS, SERIES, version
 from scipy import stats
-from test_drift import CONTRASTS, SERIES, version
 
 from stages.core.drift.statistics.bias import POOLED
 from stages.core.drift.statistics.conversion import SCALED, conversion_factors

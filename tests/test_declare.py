@@ -13,6 +13,7 @@ from store_workspace import MODEL, A, B, params, workspace
 from stages import compare, declare, measure, register, report
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_json
+from stages.core.drift.record.record import read_drift, write_drift
 from stages.core.drift.rule.protocol import items, read_protocol
 from stages.core.store.bundle_files import version_identity
 from stages.core.store.client import Run, open_store
@@ -105,8 +106,9 @@ def test_the_first_record_of_a_digest_is_never_overwritten(lab: Path) -> None:
     path = Path("reports/compare/drift.json")
     first = path.read_bytes()
     for drift in ("equivalent", "inconclusive"):
-        value = read_json(path)
-        write_json(path, value | {"verdict": value["verdict"] | {"drift": drift}})
+        record = read_drift(path)
+        verdict = record.verdict.model_copy(update={"drift": drift})
+        write_drift(path, record.model_copy(update={"verdict": verdict}))
         register.main()
     root = Path(run_of().artifact_uri)
     assert (root / "record/drift.json").read_bytes() == first
@@ -157,8 +159,8 @@ def test_without_a_declaration_nothing_is_measured(judged: Workspace) -> None:
 
 def test_what_was_declared_and_kept_is_equivalent(judged: Workspace) -> None:
     html = page()
-    verdict = read_json(Path("reports/compare/drift.json"))["verdict"]
-    assert (verdict["drift"], verdict["passed"]) == ("equivalent", True)
+    verdict = read_drift(Path("reports/compare/drift.json")).verdict
+    assert (verdict.drift, verdict.passed) == ("equivalent", True)
     assert "before it was measured" in html
     assert 'class="red"' not in html
     assert "used for 2 version(s)" in html
@@ -172,10 +174,11 @@ def test_a_change_after_the_declaration_shows_in_red_and_does_not_pass(
 ) -> None:
     judged.declare("d" * 64, **change)
     html = page()
-    drift = read_json(Path("reports/compare/drift.json"))
-    assert drift["declared"]["changed"] == [name]
-    assert (drift["verdict"]["drift"], drift["verdict"]["passed"]) == ("inconclusive", False)
-    assert drift["verdict"]["reasons"][0].startswith(f"changed after it was declared: {name}")
+    drift = read_drift(Path("reports/compare/drift.json"))
+    assert drift.declared is not None
+    assert drift.declared.changed == [name]
+    assert (drift.verdict.drift, drift.verdict.passed) == ("inconclusive", False)
+    assert drift.verdict.reasons[0].startswith(f"changed after it was declared: {name}")
     assert '<strong class="red">' in html
     assert "(changed)" in html
 

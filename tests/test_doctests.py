@@ -23,5 +23,6 @@ def test_the_examples_of_a_module_are_right(name: str) -> None:
     assert failed == 0
 
 
-def test_the_examples_of_the_ruler_are_found() -> None:
+def test_the_examples_of_the_ruler_and_of_drift_are_found() -> None:
     assert {f"stages.core.measures.morphometry.{name}" for name in ("csa", "levels", "table")} <= set(MODULES)
+    assert {f"stages.core.drift.statistics.{name}" for name in ("bias", "csa_std")} <= set(MODULES)

@@ -10,68 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from drift_factory import CONTRASTS, FLAT, RULE, SERIES, csa_table, older, run, version
 from scipy import stats
 
 from stages.core.base.files import write_csv, write_json
-from stages.core.drift.judgement.comparison import Comparison, compare
-from stages.core.drift.rule.settings import Compare
+from stages.core.drift.judgement.comparison import compare
 from stages.core.drift.statistics.bias import bias_of_contrast, pair, pooled_bias, t_interval
 from stages.core.drift.statistics.csa_std import csa_std, summarise
 from stages.core.drift.statistics.quality import quality
 from stages.core.drift.versions.folders import read_version
-from stages.core.drift.versions.version import MeasuredVersion, Prior, Series
-from stages.core.measures.morphometry.table import as_table
-from stages.core.tables.columns import AGREEMENT_COLUMNS
-from stages.core.tables.monitored import range_csa
-
-CONTRASTS = ["T1w", "T2w", "T2star", "MTon", "MToff", "DWI"]
-RULE = Compare(
-    margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=4, min_participants=5, atrophy_mm2_per_year=1.4
-)
-SERIES = Series("b" * 64, "i" * 64, "r" * 64, "f" * 64, "C2-C3")
-
-
-def csa_table(values: dict[str, list[float]], contrasts: list[str] = CONTRASTS) -> pd.DataFrame:
-    rows = [
-        ("set", sub, "", contrast, value, False)
-        for sub, row in values.items()
-        for contrast, value in zip(contrasts, row, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["dataset", "participant", "session", "contrast", "csa_mm2", "failed"])
-
-
-def version(values: dict[str, list[float]], series: Series = SERIES, truth: float | None = 75.0) -> MeasuredVersion:
-    """A version whose measures hold the given CSA (NaN: failed) and a constant ground truth."""
-    rows, pairs = [], []
-    for sub, row in values.items():
-        for contrast, value in zip(CONTRASTS, row, strict=True):
-            case = {"dataset": "set", "participant": sub, "session": "", "contrast": contrast, "kind": "binary"}
-            common = case | {"scope": "range", "levels": "C2-C3"}
-            flags = "failed" if math.isnan(value) else ""
-            rows.append(common | {"source": "prediction", "csa_mm2": value, "flags": flags})
-            rows.append(common | {"source": "prediction", "csa_mm2": 99.0, "kind": "soft"})
-            rows.append(common | {"source": "prediction", "csa_mm2": 11.0, "scope": "level", "level": 2, "levels": ""})
-            if truth is not None:
-                rows.append(common | {"source": "reference", "csa_mm2": truth})
-            error = math.nan if truth is None else abs(value - truth)
-            dice = math.nan if math.isnan(value) or truth is None else 0.95
-            pairs.append(case | {"dice": dice, "csa_error_mm2": error, "flags": flags})
-    return MeasuredVersion(series, "", (), as_table(rows), pd.DataFrame(pairs, columns=list(AGREEMENT_COLUMNS)))
-
-
-def run(
-    candidate: MeasuredVersion, *priors: MeasuredVersion, labels: tuple[str, ...] = ("v1",), offline: bool = False
-) -> Comparison:
-    before = [Prior(p.series, label, (), p) for p, label in zip(priors, labels, strict=False)]
-    return compare(candidate, before, contrasts=CONTRASTS, rule=RULE, offline=offline)
-
-
-def older(values: dict[str, list[float]], digest: str = "a" * 64, **changes: str) -> MeasuredVersion:
-    return version(values, replace(SERIES, bundle=digest, **changes))
-
-
-FLAT = {f"sub-{k}": [70.0 + k] * 6 for k in range(5)}
-
+from stages.core.drift.versions.version import Prior
 
 # CSA STD -----------------------------------------------------------------------------------------------------------
 
@@ -131,11 +79,11 @@ def test_bias_is_new_minus_old() -> None:
 
 
 @pytest.mark.parametrize(("bias", "months"), [(-1.4, 12.0), (0.7, -6.0), (0.0, 0.0)])
-def test_a_smaller_cord_feigns_atrophy(bias: float, months: float) -> None:
+def test_a_smaller_cord_looks_like_atrophy(bias: float, months: float) -> None:
     shifted = {sub: [v + bias for v in values] for sub, values in FLAT.items()}
-    record = run(version(shifted), older(FLAT)).drift["priors"][0]
-    assert record["pooled"]["atrophy_months"] == pytest.approx(months)
-    assert record["contrasts"]["DWI"]["atrophy_months"] == pytest.approx(months)
+    record = run(version(shifted), older(FLAT)).drift.priors[0]
+    assert record.pooled.atrophy_months == pytest.approx(months)
+    assert record.contrasts["DWI"].atrophy_months == pytest.approx(months)
 
 
 def test_pooling_takes_participants_as_clusters() -> None:
@@ -208,59 +156,54 @@ def test_a_version_from_before_a_column_has_no_value_there(tmp_path: Path) -> No
     write_csv(tmp_path / "agreement.csv", old.agreement.drop(columns=["assd_mm", "hd95_mm"]))
     write_json(tmp_path / "summary.json", asdict(SERIES))
     found = run(version(FLAT), replace(read_version(tmp_path), series=replace(SERIES, bundle="a" * 64)))
-    prior = next(item for item in found.drift["versions"] if item["role"] == "prior")
-    assert (prior["assd_mm"], prior["n_surface"]) == (None, 0)
-    assert prior["dice_mean"] == pytest.approx(0.95)
+    prior = next(item for item in found.drift.versions if item.role == "prior")
+    assert (prior.assd_mm, prior.n_surface) == (pytest.approx(math.nan, nan_ok=True), 0)
+    assert prior.dice_mean == pytest.approx(0.95)
 
 
 # The comparison ----------------------------------------------------------------------------------------------------
 
 
-def test_only_the_monitored_series_is_read() -> None:
-    """Soft rows and rows of single levels lie in the same table."""
-    assert range_csa(version(FLAT).measures, "prediction", "C2-C3")["csa_mm2"].between(70, 74).all()
-
-
 def test_the_first_version_has_nothing_to_be_compared_with() -> None:
     result = run(version(FLAT))
-    assert result.drift["against"] is None
-    assert result.drift["priors"] == []
+    assert result.drift.against is None
+    assert result.drift.priors == []
     assert result.bias.empty
-    assert [v["role"] for v in result.drift["versions"]] == ["reference", "candidate"]
+    assert [v.role for v in result.drift.versions] == ["reference", "candidate"]
     assert set(result.csa_std["version"]) == {"reference", "b" * 64}
 
 
 def test_a_constant_shift_is_found_and_nothing_else() -> None:
     grown = {sub: [value + 0.4 for value in row] for sub, row in FLAT.items()}
     result = run(version(grown), older(FLAT))
-    pooled = result.drift["priors"][0]["pooled"]
-    assert pooled["bias_mm2"] == pytest.approx(0.4)
-    assert pooled["ci_low_mm2"] == pytest.approx(0.4)
-    assert pooled["n"] == 5
-    for version_record in result.drift["versions"]:
-        assert version_record["csa_std_mean_mm2"] == pytest.approx(0.0, abs=1e-9)
-    assert (result.drift["margin_mm2"], result.drift["alpha"]) == (0.65, 0.05)
+    pooled = result.drift.priors[0].pooled
+    assert pooled.bias_mm2 == pytest.approx(0.4)
+    assert pooled.ci_low_mm2 == pytest.approx(0.4)
+    assert pooled.n == 5
+    for version_record in result.drift.versions:
+        assert version_record.csa_std_mean_mm2 == pytest.approx(0.0, abs=1e-9)
+    assert (result.drift.margin_mm2, result.drift.alpha) == (0.65, 0.05)
 
 
 def test_identical_versions_do_not_differ() -> None:
-    pooled = run(version(FLAT), older(FLAT)).drift["priors"][0]["pooled"]
-    assert (pooled["bias_mm2"], pooled["sd_mm2"], pooled["ci_low_mm2"], pooled["ci_high_mm2"]) == (0, 0, 0, 0)
+    pooled = run(version(FLAT), older(FLAT)).drift.priors[0].pooled
+    assert (pooled.bias_mm2, pooled.sd_mm2, pooled.ci_low_mm2, pooled.ci_high_mm2) == (0, 0, 0, 0)
 
 
 def test_the_ground_truth_counts_once() -> None:
     """Both versions bring the same reference rows; pooling them would shrink its spread."""
     result = run(version(FLAT), older(FLAT))
     assert (result.csa_std["version"] == "reference").sum() == 5
-    assert [v["role"] for v in result.drift["versions"]] == ["reference", "prior", "candidate"]
+    assert [v.role for v in result.drift.versions] == ["reference", "prior", "candidate"]
 
 
 def test_another_range_cannot_be_set_beside_it() -> None:
     result = run(version(FLAT), older(FLAT, range="C3-C4"))
-    record = result.drift["priors"][0]
-    assert record["comparable"] is False
-    assert "measured at C3-C4, here the range is C2-C3" in record["why"]
-    assert record["pooled"] is None
-    assert result.drift["against"] is None
+    record = result.drift.priors[0]
+    assert record.comparable is False
+    assert "measured at C3-C4, here the range is C2-C3" in record.why
+    assert record.pooled is None
+    assert result.drift.against is None
     assert result.bias.empty
 
 
@@ -276,64 +219,64 @@ def test_what_may_not_judge_is_shown_and_marked(change: dict[str, str], mark: st
     prior = older(moved, **change)
     arguments = {"contrasts": CONTRASTS, "rule": RULE, "offline": False}
     result = compare(version(FLAT), [Prior(prior.series, "v1", ("champion",), prior)], **arguments)
-    record = result.drift["priors"][0]
-    assert (record["comparable"], record["marks"]) == (False, [mark])
-    assert reason in record["why"]
-    assert (record["pooled"]["bias_mm2"], record["pooled"]["n"]) == (pytest.approx(-3.0), 4)
-    assert result.drift["against"] is None
-    assert [v["marks"] for v in result.drift["versions"]] == [[], [mark], []]
-    verdict = result.drift["verdict"]
-    assert (verdict["drift"], verdict["judges"][0]["rows"]) == ("inconclusive", [])
+    record = result.drift.priors[0]
+    assert (record.comparable, record.marks) == (False, [mark])
+    assert reason in record.why
+    assert (record.pooled.bias_mm2, record.pooled.n) == (pytest.approx(-3.0), 4)
+    assert result.drift.against is None
+    assert [v.marks for v in result.drift.versions] == [[], [mark], []]
+    verdict = result.drift.verdict
+    assert (verdict.drift, verdict.judges[0].rows) == ("inconclusive", [])
 
 
 def test_the_use_of_the_frozen_set_is_counted() -> None:
     """The candidate, and each earlier version that was measured on the same set."""
     priors = older(FLAT), older(FLAT, "c" * 64), older(FLAT, "e" * 64, frozen="g" * 64)
-    assert run(version(FLAT), *priors, labels=("v1", "v2", "v3")).drift["used"] == 3
+    assert run(version(FLAT), *priors, labels=("v1", "v2", "v3")).drift.used == 3
 
 
 def test_other_inference_settings_are_compared_and_said() -> None:
-    record = run(version(FLAT), older(FLAT, inference="k" * 64)).drift["priors"][0]
-    assert record["comparable"] is True
-    assert "inference settings differ" in record["why"]
+    record = run(version(FLAT), older(FLAT, inference="k" * 64)).drift.priors[0]
+    assert record.comparable is True
+    assert "inference settings differ" in record.why
 
 
 def test_the_headline_speaks_of_the_champion_else_of_the_newest() -> None:
     first, second = older(FLAT), older(FLAT, "c" * 64)
     priors = [Prior(first.series, "v1", ("champion",), first), Prior(second.series, "v2", (), second)]
     arguments = {"contrasts": CONTRASTS, "rule": RULE, "offline": False}
-    assert compare(version(FLAT), priors, **arguments).drift["against"] == "a" * 64
+    assert compare(version(FLAT), priors, **arguments).drift.against == "a" * 64
     priors[0] = replace(priors[0], aliases=())
-    assert compare(version(FLAT), priors, **arguments).drift["against"] == "c" * 64
+    assert compare(version(FLAT), priors, **arguments).drift.against == "c" * 64
 
 
 def test_a_failure_is_counted_and_is_no_area() -> None:
     values = {sub: list(row) for sub, row in FLAT.items()}
     values["sub-0"][2] = math.nan
     result = run(version(values), older(FLAT))
-    candidate = result.drift["versions"][-1]
-    assert (candidate["failed"], candidate["unmeasured"], candidate["n"], candidate["participants"]) == (1, 0, 4, 5)
-    assert result.drift["priors"][0]["contrasts"]["T2star"]["n"] == 4
-    assert result.drift["priors"][0]["pooled"]["n"] == 5
+    candidate = result.drift.versions[-1]
+    assert (candidate.failed, candidate.unmeasured, candidate.n, candidate.participants) == (1, 0, 4, 5)
+    assert result.drift.priors[0].contrasts["T2star"].n == 4
+    assert result.drift.priors[0].pooled.n == 5
     assert result.csa["csa_mm2"].min() >= 70
 
 
 def test_all_predictions_empty() -> None:
     nothing = {sub: [math.nan] * 6 for sub in FLAT}
     result = run(version(nothing), older(FLAT))
-    candidate = result.drift["versions"][-1]
-    assert candidate["failed"] == 30
-    assert candidate["csa_std_mean_mm2"] is None
-    assert result.drift["priors"][0]["pooled"]["bias_mm2"] is None
+    candidate = result.drift.versions[-1]
+    assert candidate.failed == 30
+    assert math.isnan(candidate.csa_std_mean_mm2)
+    assert math.isnan(result.drift.priors[0].pooled.bias_mm2)
 
 
 def test_without_references_there_is_no_ground_truth() -> None:
     result = run(version(FLAT, truth=None))
-    assert [v["role"] for v in result.drift["versions"]] == ["candidate"]
-    assert result.drift["versions"][0]["dice_mean"] is None
+    assert [v.role for v in result.drift.versions] == ["candidate"]
+    assert math.isnan(result.drift.versions[0].dice_mean)
 
 
-def test_the_record_is_json_without_nan_and_repeats() -> None:
+def test_the_record_repeats() -> None:
     values = {"sub-0": [70.0] * 6}  # one participant: SD and intervals are undefined
-    texts = {json.dumps(run(version(values), older(values)).drift, allow_nan=False, sort_keys=True) for _ in range(2)}
+    texts = {json.dumps(run(version(values), older(values)).drift.model_dump(), allow_nan=False) for _ in range(2)}
     assert len(texts) == 1

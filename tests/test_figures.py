@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from drift_factory import version_record
+from matplotlib.colors import same_color
 
 from stages.core.drift.statistics.bias import t_interval
-from stages.core.reports.drift_report.charts import csa_std_figure
+from stages.core.reports.drift_report.charts import csa_std_figure, trend_figure
 from stages.core.reports.drift_report.difference_charts import bias_figure, subgroup_figure
 from stages.core.reports.drift_report.wording import Shown
 
@@ -41,3 +43,21 @@ def test_intervals_of_two_do_not_set_the_scale() -> None:
     two = row | {"attribute": "sex", "group": "F", "n": 2, "ci_low_mm2": -40.0, "ci_high_mm2": 41.0}
     (axes,) = subgroup_figure(pd.DataFrame([row, two]), 0.65).axes
     assert axes.get_xlim() == (pytest.approx(-1.15), pytest.approx(1.15))
+
+
+def test_a_version_that_does_not_compare_is_hollow() -> None:
+    """A marked version: a white disc in its own colour; the others are filled with theirs."""
+    versions = [
+        version_record("reference", "reference", csa_std_mean_mm2=0.7),
+        version_record("a", "prior", marks=["other ruler"]),
+        version_record("b", "prior"),
+        version_record("d"),
+    ]
+    shown = [Shown(one.version, f"v{k}", one.role) for k, one in enumerate(versions)]
+    (axes,) = trend_figure(versions, shown, 95.0).axes
+    discs = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [list(disc.get_xdata()) for disc in discs] == [[0], [1], [2]]
+    assert [same_color(disc.get_markerfacecolor(), "white") for disc in discs] == [True, False, False]
+    assert not any(same_color(disc.get_markeredgecolor(), "white") for disc in discs)
+    for disc in discs[1:]:
+        assert same_color(disc.get_markerfacecolor(), disc.get_markeredgecolor())

@@ -13,6 +13,7 @@ from cords import CONTRASTS, Workspace, digest_of_folder, keep_as_prior
 from stages import compare, measure
 from stages.core.base.errors import BundleError, CordriftError, ImageError
 from stages.core.base.files import read_csv, read_json, write_json
+from stages.core.drift.record.record import read_drift
 from stages.core.images.volumes import read, write
 from stages.core.tables.columns import AGREEMENT_COLUMNS, AGREEMENT_TEXT, MEASURES_COLUMNS, MEASURES_TEXT
 
@@ -218,14 +219,14 @@ def test_two_versions_are_compared(workspace: Workspace) -> None:
     workspace.segment("d" * 64, 0.3)
     new, _ = measured()
     compare.main()
-    drift = read_json(Path("reports/compare/drift.json"))
-    assert [v["version"] for v in drift["versions"]] == ["reference", "b" * 64, "d" * 64]
+    drift = read_drift(Path("reports/compare/drift.json"))
+    assert [v.version for v in drift.versions] == ["reference", "b" * 64, "d" * 64]
     change = [
         ranges(table, source="prediction", kind="binary").groupby("participant")["csa_mm2"].mean()
         for table in (new, old)
     ]
-    assert drift["priors"][0]["pooled"]["bias_mm2"] == pytest.approx(float((change[0] - change[1]).mean()))
-    assert drift["priors"][0]["pooled"]["n"] == 2
+    assert drift.priors[0].pooled.bias_mm2 == pytest.approx(float((change[0] - change[1]).mean()))
+    assert drift.priors[0].pooled.n == 2
     tables = {name: read_csv(Path(f"reports/compare/{name}.csv")) for name in ("csa_std", "csa", "bias", "quality")}
     assert len(tables["bias"]) == 7
     assert tables["bias"]["contrast"].tolist() == [*CONTRASTS, "pooled"]

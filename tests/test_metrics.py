@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from cords import CONTRASTS, ROOT, Workspace, keep_as_prior
-from test_drift import FLAT, older, run, version
+from drift_factory import FLAT, older, run, version
 
 from stages import compare, measure, report
 from stages.core.base.files import read_json
@@ -47,7 +47,7 @@ def test_ten_thousand_rows() -> None:
     values = {f"sub-{k:04d}": list(76 + np.random.default_rng(k).normal(0, 2, 6)) for k in range(1700)}
     new, old = version(values), older(values)
     found = run(new, old)
-    assert found.drift["priors"][0]["pooled"]["n"] == 1700
+    assert found.drift.priors[0].pooled.n == 1700
     assert len(found.csa) == 3 * 10200
 
 

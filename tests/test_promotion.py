@@ -12,6 +12,7 @@ from store_workspace import MODEL, A, B, C, contents, workspace
 from stages import gate, history, promote, register
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_csv, write_json
+from stages.core.drift.record.record import read_drift, write_drift
 from stages.core.store.client import RegisteredVersion, open_store
 from stages.core.store.promotion import promotions
 
@@ -24,8 +25,8 @@ def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def judge(**changes: object) -> None:
-    value = read_json(DRIFT)
-    write_json(DRIFT, {**value, "verdict": {**value["verdict"], **changes}})
+    record = read_drift(DRIFT)
+    write_drift(DRIFT, record.model_copy(update={"verdict": record.verdict.model_copy(update=changes)}))
 
 
 @pytest.fixture
@@ -65,11 +66,15 @@ def test_the_gate_does_what_the_verdict_says(lab: Path, capsys: pytest.CaptureFi
     assert ("cordrift promote DIGEST" in said.err) != passed
 
 
-@pytest.mark.parametrize("value", [{"verdict": None}, {"verdict": {"passed": "yes"}}, {}])
-def test_without_a_verdict_nothing_passes(tmp_path: Path, value: dict[str, object]) -> None:
-    write_json(tmp_path / "drift.json", value)
-    with pytest.raises(CordriftError, match=r"drift.json holds no verdict; `dvc repro compare` writes it"):
-        gate.main([str(tmp_path / "drift.json")])
+@pytest.mark.parametrize("changes", [{"verdict": None}, {"passed": "yes"}, {"passed": 1}, None])
+def test_without_a_verdict_nothing_passes(lab: Path, changes: dict[str, object] | None) -> None:
+    value = read_json(DRIFT)
+    if changes is None:
+        write_json(DRIFT, {})
+    else:
+        write_json(DRIFT, value | {"verdict": value["verdict"] | changes} | changes)
+    with pytest.raises(CordriftError, match=r"drift.json is not the record of .* which `dvc repro compare` writes"):
+        gate.main([])
 
 
 # The champion ---

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import drift_factory
 import pytest
 from github_api import GitHubServer
 from lab import unzipped, zipped
@@ -20,6 +21,7 @@ from store_workspace import MODEL, A, B, C, contents, empty_store, workspace
 from stages import history, register, release
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_json
+from stages.core.drift.record.record import read_drift, write_drift
 from stages.core.model.segmentation.predictions import read_shards
 from stages.core.model.segmentation.predictor import inference_digest
 from stages.core.release.github.repository import open_repository
@@ -48,9 +50,9 @@ def github() -> Iterator[GitHubServer]:
 
 
 def judge(root: Path, *, passed: bool, drift: str = "drifted", quality: str = "same") -> None:
-    value = read_json(root / "reports/compare/drift.json")
-    verdict = {"drift": drift, "quality": quality, "passed": passed, "reasons": [f"{drift}. Why"]}
-    write_json(root / "reports/compare/drift.json", {**value, "verdict": verdict})
+    path = root / "reports/compare/drift.json"
+    verdict = drift_factory.verdict(drift, quality=quality, passed=passed, reasons=[f"{drift}. Why"])
+    write_drift(path, read_drift(path).model_copy(update={"verdict": verdict}))
 
 
 def registered(lab: Path, monkeypatch: pytest.MonkeyPatch, digest: str, label: str, *, passed: bool = True) -> bytes:

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from change_factory import NEW, OLD, compared, facts, pin, provenance, sides
+from change_factory import NEW, OLD, compared, facts, pin, provenance, saying, sides
 
 from stages.core.reports.change_report.facts import Side
 from stages.core.reports.change_report.provenance import release_provenance
@@ -34,8 +34,8 @@ def test_a_number_can_be_traced() -> None:
     assert training["data_digests"] == ["2" * 64]
     (data,) = training["datasets"]
     assert (data["tag"], data["commit"], data["participants"], data["images"]) == ("r3", "3" * 40, 11, 22)
-    assert value["declared"] == given.drift["declared"]
-    assert value["verdict"]["reasons"] == given.drift["verdict"]["reasons"]
+    assert value["declared"] == given.drift.declared.model_dump()
+    assert value["verdict"]["reasons"] == given.drift.verdict.reasons
     assert value["verdict"]["judges"] == [{"digest": OLD, "label": "v2.0", "roles": ["champion"]}]
     assert json.loads(json.dumps(value, allow_nan=False)) == value
 
@@ -63,8 +63,8 @@ def test_an_address_is_kept_where_others_can_reach_it(address: str, kept: str | 
 
 
 def test_no_text_holds_a_local_path_or_a_credential() -> None:
-    result = compared()
-    result.drift["incomplete"] = ["Shard 3: /home/lab/x.nii.gz is missing (tried https://bob:secret@lab.org)."]
+    missing = "Shard 3: /home/lab/x.nii.gz is missing (tried https://bob:secret@lab.org)."
+    result = saying(compared(), incomplete=[missing])
     new = replace(sides()[0], provenance=provenance("2", cache="/scratch/lab/cache", drive=r"C:\lab\x", ratio="1/2"))
     value = release_provenance(facts(result, new=new), judged_by=JUDGED_BY)
     assert value["incomplete"] == ["Shard 3: (local path) is missing (tried https://lab.org)."]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import drift_factory
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from cords import Workspace, cord, digest_of_folder, keep_as_prior
 from stages import compare, measure, report
 from stages.core.base.files import read_csv, read_json, write_json
 from stages.core.data.datasets.manifest import read_manifest
+from stages.core.drift.record.record import DriftRecord, DriftRow, Floors, read_drift
 from stages.core.images.volumes import Volume
 from stages.core.measures.kept_masks.writer import keep_masks
 from stages.core.model.segmentation.predictions import read_shards
@@ -83,10 +85,11 @@ def text_of(source: str) -> str:
 
 
 def test_the_first_thing_said_is_what_moved(finished: Path) -> None:
-    pooled = read_json(finished / "reports/compare/drift.json")["priors"][0]["pooled"]
+    pooled = read_drift(finished / "reports/compare/drift.json").priors[0].pooled
+    assert pooled is not None
     heading = text_of(re.search(r"<h1>(.*?)</h1>", page(finished), re.S)[1])  # type: ignore[index]
-    assert f"v2 measures the cord {pooled['bias_mm2']:.2f} mm² larger than v1 at C2-C3" in heading
-    assert f"95 % interval {pooled['ci_low_mm2']:.2f} to {pooled['ci_high_mm2']:.2f} mm²; n = 3" in heading
+    assert f"v2 measures the cord {pooled.bias_mm2:.2f} mm² larger than v1 at C2-C3" in heading
+    assert f"95 % interval {pooled.ci_low_mm2:.2f} to {pooled.ci_high_mm2:.2f} mm²; n = 3" in heading
     text = text_of(page(finished))
     assert "lies outside the margin of ±0.65 mm²" in text
     assert text.index("drift: drifted") < text.index("v2 measures the cord"), "the verdict comes first"
@@ -278,12 +281,13 @@ def test_a_drift_is_told_in_units_of_the_floors(workspace: Workspace) -> None:
     compare.main()
     report.main([])
     said = html.unescape(text_of(page()))
-    drift = read_json(Path("reports/compare/drift.json"))
-    bias = abs(drift["priors"][0]["pooled"]["bias_mm2"])
+    record = read_drift(Path("reports/compare/drift.json"))
+    assert record.priors[0].pooled is not None
+    bias = abs(record.priors[0].pooled.bias_mm2)
     assert f"is {bias / 0.05:.1f} times the runner's largest mean change (0.050 mm²) and {bias / 0.2:.1f} times" in said
     assert "step 0.5 instead of 0.75 6 (1 lost) −0.050 0.100 0.300" in said
     assert "seed 2 3 0.20 −1.50" in said
-    margins = {row["criterion"]: row["margin"] for row in drift["verdict"]["judges"][0]["criteria"]}
+    margins = {row.criterion: row.margin for row in record.verdict.judges[0].criteria}
     assert margins == {"csa_std_mm2": 1.5, "csa_error_mm2": 1.5, "failures": 0.0}, "never below what a seed moves"
 
 
@@ -306,25 +310,21 @@ def test_monitored_profiles_of_this_bundle_are_shown(workspace: Workspace) -> No
 
 
 def drift(
-    low: float | None, high: float | None, bias: float | None = 0.2, *judged: dict[str, Any], verdict: str = "drifted"
-) -> dict[str, Any]:
-    """The part of drift.json that sentences are made of; ``judged`` are rows of the verdict on the prior."""
-    pooled = {"bias_mm2": bias, "bias_percent": 0.3, "ci_low_mm2": low, "ci_high_mm2": high, "n": 6}
-    needed = max((row["smallest_margin_mm2"] for row in judged), default=None)
-    said = {"drift": verdict, "passed": verdict in {"equivalent", "first"}, "smallest_margin_mm2": needed}
-    return {
-        "candidate": {"bundle": "d"}, "range": "C2-C3", "margin_mm2": 0.65, "alpha": 0.05, "min_contrasts": 4,
-        "offline": False, "against": "b", "priors": [{"digest": "b", "pooled": pooled}], "contrasts": [],
-        "rule": {"min_participants": 30}, "verdict": {**said, "judges": [{"digest": "b", "rows": list(judged)}]},
-    }  # fmt: skip
+    low: float = 0.1, high: float = 0.2, bias: float = 0.2, *judged: DriftRow, verdict: str = "drifted"
+) -> DriftRecord:
+    """A record of the candidate ``d`` beside ``b``; ``judged`` are rows of the verdict on that prior."""
+    needed = max((row.smallest_margin_mm2 for row in judged), default=math.nan)
+    pooled = drift_factory.bias_row(bias, ci_low_mm2=low, ci_high_mm2=high)
+    return drift_factory.drift_record(
+        priors=[drift_factory.prior_record("b", pooled=pooled)],
+        verdict=drift_factory.verdict(verdict, smallest_margin_mm2=needed, judges=[drift_factory.judge(*judged)]),
+    )
 
 
-def row(inner_low: float, inner_high: float, n: int = 49) -> dict[str, Any]:
+def row(inner_low: float, inner_high: float, n: int = 49) -> DriftRow:
+    ends = {"inner_low_mm2": inner_low, "inner_high_mm2": inner_high}
     needed = max(abs(inner_low), abs(inner_high))
-    return {
-        "contrast": "pooled", "n": n, "inner_low_mm2": inner_low, "inner_high_mm2": inner_high,
-        "smallest_margin_mm2": needed,
-    }  # fmt: skip
+    return drift_factory.drift_row(contrast="pooled", n=n, smallest_margin_mm2=needed, **ends)
 
 
 SHOWN = [Shown("b", "v1", "prior"), Shown("d", "v2", "candidate")]
@@ -339,10 +339,10 @@ SHOWN = [Shown("b", "v1", "prior"), Shown("d", "v2", "candidate")]
         (-0.65, 0.5, "reaches beyond"),
         (0.7, 0.9, "lies outside"),
         (-0.9, -0.7, "lies outside"),
-        (None, None, "One participant gives no interval"),
+        (math.nan, math.nan, "One participant gives no interval"),
     ],
 )
-def test_the_headline_places_the_interval(low: float | None, high: float | None, says: str) -> None:
+def test_the_headline_places_the_interval(low: float, high: float, says: str) -> None:
     assert says in headline(drift(low, high), SHOWN)[1]
 
 
@@ -366,7 +366,7 @@ def test_the_headline_asks_the_interval_that_the_verdict_asks() -> None:
     ],
 )
 def test_what_a_verdict_means_is_said(verdict: str, says: str) -> None:
-    assert says in meaning(drift(0.1, 0.2, verdict=verdict))
+    assert says in meaning(drift_factory.verdict(verdict))
 
 
 def test_the_smallest_margin_is_no_promise_to_few() -> None:
@@ -379,15 +379,17 @@ def test_the_smallest_margin_is_no_promise_to_few() -> None:
 
 @pytest.mark.parametrize(("bias", "says"), [(0.0, "is no more than"), (0.1, "is beyond")])
 def test_a_floor_of_nothing(bias: float, says: str) -> None:
-    record = drift(-0.1, 0.1, bias) | {"floors": {"runner": [{"mean_mm2": 0.0}], "seeds": []}}
+    floors = Floors(runner=[drift_factory.runner_floor(0.0)], seeds=[])
+    record = drift(-0.1, 0.1, bias).model_copy(update={"floors": floors})
     assert f"{says} the runner's largest mean change, which is 0" in in_floors(record)
 
 
 def test_a_chart_of_many_versions_shows_those_that_judge() -> None:
     shown = [Shown(f"p{k}", f"v{k}.0", "prior") for k in range(9)] + [Shown("d", "v9.0", "candidate")]
-    priors = [{"digest": f"p{k}", "aliases": ["anchor"] if k == 2 else []} for k in range(9)]
-    assert [item.version for item in nearest({"against": "p8", "priors": priors}, shown)] == ["p2", "p8", "d"]
-    assert nearest({"against": "p8", "priors": priors}, shown[-6:]) == shown[-6:]
+    priors = [drift_factory.prior_record(f"p{k}", aliases=["anchor"] if k == 2 else []) for k in range(9)]
+    record = drift_factory.drift_record(against="p8", priors=priors)
+    assert [item.version for item in nearest(record, shown)] == ["p2", "p8", "d"]
+    assert nearest(record, shown[-6:]) == shown[-6:]
     used = colours(shown)
     assert len({used[f"p{k}"] for k in range(9)}) == 1, "no colour stands for two versions"
     assert len(set(colours(shown[-6:]).values())) == 6
@@ -395,9 +397,9 @@ def test_a_chart_of_many_versions_shows_those_that_judge() -> None:
 
 @pytest.mark.parametrize(
     ("bias", "says"),
-    [(0.2, "0.20 mm² larger"), (-1.234, "1.23 mm² smaller"), (0.001, "the same cord area"), (None, "in common")],
+    [(0.2, "0.20 mm² larger"), (-1.234, "1.23 mm² smaller"), (0.001, "the same cord area"), (math.nan, "in common")],
 )
-def test_the_headline_has_a_direction(bias: float | None, says: str) -> None:
+def test_the_headline_has_a_direction(bias: float, says: str) -> None:
     assert says in headline(drift(-0.1, 0.1, bias), SHOWN)[0]
 
 
@@ -411,10 +413,10 @@ def test_numbers_are_written_as_people_write_them(value: float | None, text: str
 
 def test_equal_labels_are_told_apart() -> None:
     versions = [
-        {"version": digest * 64, "label": label, "role": role, "marks": []}
+        drift_factory.version_record(digest * 64, role, label=label)
         for digest, label, role in (("a", "v1", "prior"), ("b", "", "prior"), ("d", "", "candidate"))
     ]
-    shown = shown_versions({"versions": versions}, "v1")
+    shown = shown_versions(drift_factory.drift_record(versions=versions), "v1")
     assert [item.label for item in shown] == ["v1 (aaaaaa)", "b" * 12, "v1 (dddddd)"]
 
 

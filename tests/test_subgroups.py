@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from drift_factory import CONTRASTS, FLAT, RULE, SERIES, older, version
 from scipy import stats
-from test_drift import CONTRASTS, FLAT, RULE, SERIES, older, version
 
 from stages.core.drift.judgement.comparison import compare
 from stages.core.drift.statistics.bias import mean_interval, t_interval

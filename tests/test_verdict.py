@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from drift_factory import CONTRASTS, SERIES, csa_table, drift_row, failures_row, version
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
-from test_drift import CONTRASTS, SERIES, csa_table, version
 
 from stages.core.drift.judgement.comparison import compare
-from stages.core.drift.judgement.decision import Decision, Judge, decide
-from stages.core.drift.judgement.verdict import DRIFT, DriftRow, QualityRow, Scores, judge_drift, judge_quality
+from stages.core.drift.judgement.decision import decide, decision, judge_of
+from stages.core.drift.judgement.verdict import DRIFT, Scores, judge_drift, judge_quality
+from stages.core.drift.record.record import Decision, DriftRow
 from stages.core.drift.rule.settings import Compare
 from stages.core.drift.statistics.bias import pair
 from stages.core.drift.versions.version import MeasuredVersion, Prior
@@ -47,13 +48,10 @@ def rows(new: dict[str, list[float]], old: dict[str, list[float]], rule: Compare
 
 def judged(
     candidate: MeasuredVersion, *priors: tuple[MeasuredVersion, tuple[str, ...]], offline: bool = False
-) -> dict[str, object]:
-    """The record of the verdict; priors with their aliases."""
+) -> Decision:
+    """The verdict; priors with their aliases."""
     before = [Prior(p.series, f"v{k}", aliases, p) for k, (p, aliases) in enumerate(priors, start=1)]
-    found = compare(candidate, before, contrasts=CONTRASTS, rule=RULE, offline=offline).drift
-    json.dumps(found, allow_nan=False)
-    record: dict[str, object] = found["verdict"]
-    return record
+    return compare(candidate, before, contrasts=CONTRASTS, rule=RULE, offline=offline).drift.verdict
 
 
 def prior(values: dict[str, list[float]], digest: str = "a" * 64, **changes: str) -> MeasuredVersion:
@@ -96,13 +94,13 @@ def test_contrasts_that_move_apart_are_not_pooled_away() -> None:
     """One contrast at +2 and one at -2: the pooled bias is 0, and the verdict is drift."""
     new = version(people({"T1w": 2.0, "DWI": -2.0}, 0.2))
     record = judged(new, (prior(people(0.0, 0.2, seed=2)), BOTH))
-    judge = record["judges"][0]  # type: ignore[index]
-    assert {row["contrast"]: row["verdict"] for row in judge["rows"]} == {
+    judge = record.judges[0]
+    assert {row.contrast: row.verdict for row in judge.rows} == {
         "T1w": "drifted", "T2w": "equivalent", "T2star": "equivalent", "MTon": "equivalent", "MToff": "equivalent",
         "DWI": "drifted", "pooled": "equivalent",
     }  # fmt: skip
-    assert record["drift"] == "drifted"
-    assert {reason.split(":")[0] for reason in record["reasons"][:2]} == {  # type: ignore[index]
+    assert record.drift == "drifted"
+    assert {reason.split(":")[0] for reason in record.reasons[:2]} == {
         "against champion and anchor v1, T1w", "against champion and anchor v1, DWI",
     }  # fmt: skip
 
@@ -112,26 +110,26 @@ def test_a_missing_shard_is_named_and_nothing_is_decided() -> None:
     gone = {"frozen/3": "its job failed"}
     for shift, passes in ((0.0, True), (2.0, False)):
         new, old = version(people(shift, 0.1)), prior(people(0.0, 0.1, seed=2))
-        assert judged(new, (old, BOTH))["passed"] is passes
+        assert judged(new, (old, BOTH)).passed is passes
         record = judged(replace(new, lost=gone), (old, BOTH))
-        assert (record["drift"], record["passed"]) == ("inconclusive", False)
-        assert "shard frozen/3 of the frozen set is missing: its job failed" in record["reasons"][0]  # type: ignore[index]
+        assert (record.drift, record.passed) == ("inconclusive", False)
+        assert "shard frozen/3 of the frozen set is missing: its job failed" in record.reasons[0]
     first = judged(replace(version(people()), lost=gone))
-    assert (first["drift"], first["quality"], first["passed"]) == ("inconclusive", "unknown", False)
+    assert (first.drift, first.quality, first.passed) == ("inconclusive", "unknown", False)
 
 
 def test_the_first_version_is_the_first_whatever_was_imported_before_it() -> None:
     imported = prior(people(2.0, 0.1), ruler="none", frozen="")
     record = judged(version(people()), (imported, ()))
-    assert (record["drift"], record["passed"], record["judges"]) == ("first", True, [])
+    assert (record.drift, record.passed, record.judges) == ("first", True, [])
     own = prior(people(), digest="b" * 64)
-    assert judged(version(people()), (imported, ()), (own, ()))["drift"] == "inconclusive", "an own prior, and no judge"
+    assert judged(version(people()), (imported, ()), (own, ())).drift == "inconclusive", "an own prior, and no judge"
 
 
 def test_reasons_begin_with_the_worst_and_are_few() -> None:
     new = version(people({c: 1.0 + k for k, c in enumerate(CONTRASTS)}, 0.2))
     record = judged(new, (prior(people(0.0, 0.2, seed=2)), BOTH))
-    drift = [reason for reason in record["reasons"] if "mm2" not in reason and "failures" not in reason]  # type: ignore[attr-defined]
+    drift = [reason for reason in record.reasons if "mm2" not in reason and "failures" not in reason]
     assert [reason.split(":")[0].rpartition(", ")[2] for reason in drift[:3]] == ["DWI", "MToff", "MTon"]
     assert drift[3] == "against champion and anchor v1: 4 more rows are drifted"
 
@@ -152,7 +150,8 @@ def test_a_missing_contrast_is_inconclusive() -> None:
     assert math.isnan(found["DWI"].bias_mm2)
     assert found["pooled"].verdict == "equivalent", "five contrasts of each participant are left"
     record = judged(version(new), (prior(people()), BOTH))
-    assert (record["drift"], record["quality"], record["smallest_margin_mm2"]) == ("inconclusive", "worse", None)
+    assert (record.drift, record.quality) == ("inconclusive", "worse")
+    assert math.isnan(record.smallest_margin_mm2)
 
 
 def test_a_participant_who_fails_in_one_version_leaves_the_pairs_and_counts_as_a_failure() -> None:
@@ -160,8 +159,8 @@ def test_a_participant_who_fails_in_one_version_leaves_the_pairs_and_counts_as_a
     new["sub-00"][0] = math.nan
     assert rows(new, people())["T1w"].n == N - 1
     record = judged(version(new), (prior(people()), BOTH))
-    assert (record["drift"], record["quality"], record["passed"]) == ("equivalent", "worse", False)
-    assert any("failures: worse. 1 of 294 cases failed, 0 of 294 before" in reason for reason in record["reasons"])  # type: ignore[attr-defined]
+    assert (record.drift, record.quality, record.passed) == ("equivalent", "worse", False)
+    assert any("failures: worse. 1 of 294 cases failed, 0 of 294 before" in reason for reason in record.reasons)
 
 
 def test_what_is_no_longer_covered_is_not_equivalent() -> None:
@@ -173,12 +172,14 @@ def test_what_is_no_longer_covered_is_not_equivalent() -> None:
         assert (found["T1w"].n, found["T1w"].verdict, found["T2w"].verdict) == (N - 1, "inconclusive", "equivalent")
         assert "1 case(s) that were measured before have no value now" in found["T1w"].why
     for same in (pair(new, old[~first]), pair(new.assign(csa_mm2=new["csa_mm2"].mask(first), failed=first), old)):
-        assert {row.verdict for row in judge_drift(same, CONTRASTS, RULE)} == {"equivalent"}, "found anew, or failed"
+        assert {row.verdict for row in judge_drift(same, CONTRASTS, RULE)} == {"equivalent"}, (
+            "found for the first time, or failed"
+        )
 
 
 def test_all_predictions_empty() -> None:
     record = judged(version({sub: [math.nan] * 6 for sub in people()}), (prior(people()), BOTH))
-    assert (record["drift"], record["quality"], record["passed"]) == ("inconclusive", "worse", False)
+    assert (record.drift, record.quality, record.passed) == ("inconclusive", "worse", False)
 
 
 @settings(max_examples=60)
@@ -284,8 +285,8 @@ def test_five_small_steps_are_caught_by_the_anchor() -> None:
         new = version(people(0.4 * step, 0.05, seed=step))
         before = [(anchor, ("anchor",)), (champion, ("champion",))] if step > 1 else [(anchor, BOTH)]
         record = judged(new, *before)
-        found.append({role: judge["drift"] for judge in record["judges"] for role in judge["roles"]})  # type: ignore[attr-defined]
-        assert record["drift"] == found[-1]["anchor"]
+        found.append({role: judge.drift for judge in record.judges for role in judge.roles})
+        assert record.drift == found[-1]["anchor"]
         champion = prior(people(0.4 * step, 0.05, seed=step), str(step) * 64)
     assert [step["champion"] for step in found] == ["equivalent"] * 5
     assert [step["anchor"] for step in found] == ["equivalent"] + ["drifted"] * 4
@@ -293,48 +294,73 @@ def test_five_small_steps_are_caught_by_the_anchor() -> None:
 
 def test_the_first_version_is_judged_by_nothing_and_passes() -> None:
     record = judged(version(people()))
-    assert (record["drift"], record["quality"], record["passed"], record["judges"]) == ("first", "first", True, [])
+    assert (record.drift, record.quality, record.passed, record.judges) == ("first", "first", True, [])
 
 
 def test_offline_nothing_passes() -> None:
     record = judged(version(people()), offline=True)
-    assert (record["drift"], record["passed"]) == ("inconclusive", False)
-    assert "history was offline" in record["reasons"][0]  # type: ignore[index]
+    assert (record.drift, record.passed) == ("inconclusive", False)
+    assert "history was offline" in record.reasons[0]
 
 
 @pytest.mark.parametrize("changes", [{"frozen": "e" * 64}, {"ruler": "e" * 64}, {"range": "C3"}])
 def test_a_champion_that_cannot_be_compared_does_not_let_pass(changes: dict[str, str]) -> None:
     record = judged(version(people()), (prior(people(), **changes), BOTH))
-    assert (record["drift"], record["quality"], record["passed"]) == ("inconclusive", "unknown", False)
-    assert "cannot be judged. It was measured" in record["reasons"][0]  # type: ignore[index]
+    assert (record.drift, record.quality, record.passed) == ("inconclusive", "unknown", False)
+    assert "cannot be judged. It was measured" in record.reasons[0]
 
 
 def test_other_priors_are_shown_and_judge_nothing() -> None:
     record = judged(version(people()), (prior(people(5.0), "d" * 64), ()), (prior(people()), BOTH))
-    assert (record["drift"], record["passed"]) == ("equivalent", True)
+    assert (record.drift, record.passed) == ("equivalent", True)
     record = judged(version(people()), (prior(people()), ()))
-    assert "none of 1 earlier version(s) is champion or anchor" in record["reasons"][0]  # type: ignore[index]
-
-
-def _row(verdict: str) -> DriftRow:
-    return DriftRow("T1w", 49, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1, verdict, "why")
+    assert "none of 1 earlier version(s) is champion or anchor" in record.reasons[0]
 
 
 @pytest.mark.parametrize("verdicts", [("equivalent", "drifted"), ("inconclusive", "equivalent"), ("equivalent",)])
 def test_the_worse_judge_decides(verdicts: tuple[str, ...]) -> None:
-    same = (QualityRow("failures", 294, 0, 0, 0, math.nan, math.nan, 0.0, "same", ""),)
     judges = [
-        Judge(str(k), "", (role,), (_row(v),), same) for k, (v, role) in enumerate(zip(verdicts, BOTH, strict=False))
+        judge_of(role * 9, "", [role], [drift_row(verdict)], [failures_row()])
+        for verdict, role in zip(verdicts, BOTH, strict=False)
     ]
-    decision = decide(judges, priors=2, offline=False)
-    assert decision.drift == max(verdicts, key=DRIFT.index)
-    assert decision.passed == (set(verdicts) == {"equivalent"})
+    found = decide(judges, priors=2, offline=False)
+    assert found.drift == max(verdicts, key=DRIFT.index)
+    assert found.passed == (set(verdicts) == {"equivalent"})
 
 
 @pytest.mark.parametrize(
     ("quality", "passed"), [("better", True), ("same", True), ("unknown", False), ("worse", False)]
 )
-def test_the_gate_asks_for_both(quality: str, passed: bool) -> None:
-    assert Decision("equivalent", quality, (), ()).passed == passed
-    assert not Decision("drifted", quality, (), ()).passed
-    assert not Decision("inconclusive", quality, (), ()).passed
+def test_the_gate_asks_for_both(quality: Any, passed: bool) -> None:
+    assert decision("equivalent", quality, []).passed == passed
+    assert not decision("drifted", quality, []).passed
+    assert not decision("inconclusive", quality, []).passed
+
+
+def test_the_smallest_margin_holds_every_row_of_every_judge() -> None:
+    """With 0.4 mm2 all of 0.1, 0.4 and 0.3 are inside; with less, one is not."""
+    judges = [
+        judge_of("a", "", ["anchor"], [drift_row(smallest_margin_mm2=0.1), drift_row(smallest_margin_mm2=0.4)]),
+        judge_of("b", "", ["champion"], [drift_row(smallest_margin_mm2=0.3)]),
+    ]
+    assert decision("equivalent", "same", [], judges).smallest_margin_mm2 == 0.4
+    unknown = judge_of("c", "", ["champion"], [drift_row("inconclusive", math.nan), drift_row(smallest_margin_mm2=0.1)])
+    assert math.isnan(decision("inconclusive", "same", [], [*judges, unknown]).smallest_margin_mm2)
+    assert math.isnan(decision("first", "first", []).smallest_margin_mm2)
+
+
+def test_one_side_is_tested_at_alpha() -> None:
+    """Two participants, 0 and 0.1 mm2 more: mean 0.05, standard error 0.05, t 6.31 one-sided and 12.71 two-sided.
+
+    The upper end is 0.37 mm2 one-sided, which is below the margin of 0.5, and 0.69 mm2 two-sided, which is not.
+    """
+    old = pd.Series([2.0, 2.0], index=["sub-a", "sub-b"])
+    new = pd.Series([2.0, 2.1], index=old.index)
+    rule = RULE.model_copy(update={"csa_std_margin_mm2": 0.5})
+    row = judge_quality(Scores(new, old, 0, 12), Scores(old, old, 0, 12), rule)[0]
+    assert row.high == pytest.approx(0.05 + 0.05 * 12.7062, abs=1e-4)
+    assert row.verdict == "same"
+    tight = judge_quality(
+        Scores(new, old, 0, 12), Scores(old, old, 0, 12), rule.model_copy(update={"csa_std_margin_mm2": 0.36})
+    )
+    assert tight[0].verdict == "worse"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
+import drift_factory
 import pytest
 
+from stages.core.drift.record.record import Decision
 from stages.core.reports.drift_report.rows import plus_minus
 from stages.core.reports.drift_report.wording import reasons, typeset
 
@@ -24,10 +25,11 @@ def test_numbers_are_typeset(text: str, shown: str) -> None:
     assert typeset(text).replace("\N{NO-BREAK SPACE}", "~") == shown
 
 
-def verdict(*roles: str) -> dict[str, Any]:
-    judges = [{"roles": [role], "label": "v1", "digest": role * 9} for role in roles]
+def verdict(*roles: str) -> Decision:
+    judges = [drift_factory.judge(digest=role * 9, roles=[role]) for role in roles]
     said = [f"against {role} v1, CSA STD: better. Why" for role in roles]
-    return {"judges": judges, "reasons": [*said, f"against {roles[0]} v1: 2 more rows are drifted"]}
+    said.append(f"against {roles[0]} v1: 2 more rows are drifted")
+    return drift_factory.verdict(judges=judges, reasons=said)
 
 
 def test_one_judge_is_named_once() -> None:

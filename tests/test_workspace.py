@@ -13,13 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from drift_factory import bias_row, drift_record, prior_record, verdict
 
 from stages import cli
 from stages.core.base.errors import CordriftError
-from stages.core.base.files import read_csv, read_json, write_csv, write_json
+from stages.core.base.files import read_csv, write_csv, write_json
 from stages.core.data.clones import annex
 from stages.core.data.clones.adoption import adopt
 from stages.core.data.datasets.registry import REGISTRY, load_registry
+from stages.core.drift.record.record import read_drift, write_drift
 from stages.core.images.volumes import is_pointer
 from stages.core.workspace.runs.demo_check import dice_figures, figure_lines, loop_figures, real_figures
 from stages.core.workspace.runs.workspace import make_workspace, run_dvc
@@ -150,9 +152,8 @@ def _outputs(work: Path) -> None:
     real.append({"contrast": "DWI", "dice": np.nan, "flags": "no_reference"})
     write_csv(work / "data/monitored/real-cord/agreement.csv", pd.DataFrame(real))
     write_json(work / "reports/register/receipt.json", {"version": "2", "aliases": ["candidate"]})
-    prior = {"comparable": True, "pooled": {"n": 6}}
-    verdict = {"drift": "drifted", "quality": "better", "passed": False}
-    write_json(work / "reports/compare/drift.json", {"priors": [prior], "verdict": verdict})
+    record = drift_record(verdict=verdict("drifted", quality="better"))
+    write_drift(work / "reports/compare/drift.json", record)
     (work / "reports/report").mkdir()
     (work / "reports/report/index.html").write_text("", encoding="utf-8")
 
@@ -172,7 +173,7 @@ def _dice(work: Path, name: str, value: float, rows: slice) -> None:
 
 def _drift(work: Path, **changes: object) -> None:
     path = work / "reports/compare/drift.json"
-    write_json(path, {**read_json(path), **changes})
+    write_drift(path, read_drift(path).model_copy(update=changes))
 
 
 FROZEN, REAL = "reports/measure/agreement.csv", "data/monitored/real-cord/agreement.csv"
@@ -195,7 +196,7 @@ def test_the_demos_check_passes_where_all_is_reached(tmp_path: Path, capsys: pyt
         (lambda work: _dice(work, REAL, float("nan"), slice(0, 1)), "v2 Dice on real T1w nan"),
         (lambda work: _drift(work, priors=[]), "compared with 0 prior"),
         (
-            lambda work: _drift(work, verdict={"drift": "equivalent", "quality": "same", "passed": True}),
+            lambda work: _drift(work, verdict=verdict("equivalent")),
             "v2 against v1",
         ),
         (
@@ -203,7 +204,7 @@ def test_the_demos_check_passes_where_all_is_reached(tmp_path: Path, capsys: pyt
             "MLflow version 1",
         ),
         (lambda work: write_csv(work / FROZEN, read_csv(work / FROZEN).iloc[1:]), "frozen participants 6"),
-        (lambda work: _drift(work, priors=[{"comparable": True, "pooled": {"n": 5}}]), "all of them compared"),
+        (lambda work: _drift(work, priors=[prior_record(pooled=bias_row(n=5))]), "all of them compared"),
         (lambda work: _dice(work, FROZEN, float("nan"), slice(None)), "v2 measured: mean Dice nan of 0 images"),
         (lambda work: (work / "reports/report/index.html").unlink(), "the drift report"),
     ],
@@ -221,7 +222,7 @@ def test_a_tiny_model_is_held_to_no_dice_but_its_loop_must_close(tmp_path: Path)
     _outputs(tmp_path)
     _dice(tmp_path, FROZEN, 0.1, slice(None))
     assert all(figure.good for figure in loop_figures(tmp_path, ("anchor", "champion")))
-    _drift(tmp_path, priors=[{"comparable": True, "pooled": {"n": 0}}])
+    _drift(tmp_path, priors=[prior_record(pooled=bias_row(n=0))])
     figures = loop_figures(tmp_path, ("anchor", "champion"))
     assert not all(figure.good for figure in figures), "the versions share no measured image"
 

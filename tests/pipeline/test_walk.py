@@ -13,7 +13,7 @@ import pytest
 from cords import ROOT, Workspace, keep_as_prior
 
 from stages import compare, measure
-from stages.core.base.files import read_json
+from stages.core.drift.record.record import read_drift
 from stages.core.reports.drift_report.wording import headline, shown_versions
 
 #: Files that run on the way and that nobody opens to follow the number: reading, writing, settings, keys, names.
@@ -52,7 +52,7 @@ def test_from_a_mask_to_the_sentence_in_twenty_files(tmp_path: Path, monkeypatch
     with followed() as opened:
         measure.main()
         compare.main()
-        drift = read_json(Path("reports/compare/drift.json"))
+        drift = read_drift(Path("reports/compare/drift.json"))
         sentences = headline(drift, shown_versions(drift, "v2"))
     assert "larger" in sentences[0]
     way = sorted(name for name in opened if not name.startswith(BASE))

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..drift.versions.version import JUDGES, holder
 from .client import RegisteredVersion
 
-#: Aliases of the versions that judge, and the prefix of the tags in which a version keeps the digests of its judges.
-ROLES = ("champion", "anchor")
+#: Prefix of the tags in which a version keeps the digests of its judges.
 JUDGED = "judged_"
 
 
@@ -24,11 +24,12 @@ def judges_of(versions: Iterable[RegisteredVersion], current: str) -> dict[str, 
     known = list(versions)
     own = next((version for version in known if version.tags.get("digest") == current), None)
     judges: dict[str, list[str]] = {}
-    for role in sorted(ROLES):
+    for role in sorted(JUDGES):
         if own is not None and JUDGED + role in own.tags:
             digest = own.tags[JUDGED + role]
         else:
-            digest = next((v.tags.get("digest", "") for v in known if role in v.aliases), "")
+            version = holder(role, known)
+            digest = version.tags.get("digest", "") if version else ""
         if digest and digest != current:
             judges.setdefault(digest, []).append(role)
     return judges
@@ -37,4 +38,4 @@ def judges_of(versions: Iterable[RegisteredVersion], current: str) -> dict[str, 
 def judge_tags(priors: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return the tags that record which prior version judged in each role; ``""`` where none did."""
     rows = list(priors)
-    return {JUDGED + role: next((str(row["digest"]) for row in rows if role in row["aliases"]), "") for role in ROLES}
+    return {JUDGED + role: next((str(row["digest"]) for row in rows if role in row["aliases"]), "") for role in JUDGES}

@@ -15,8 +15,8 @@ from pathlib import Path
 from ..base.errors import SettingsError, StoreError
 from ..base.files import read_csv, read_json
 from ..drift.statistics.bias import POOLED
+from ..drift.versions.version import CHAMPION, JUDGES, holder
 from .client import INDEX, LEAST_DIGITS, RegisteredVersion, Store
-from .judges import ROLES
 
 #: Tag with the promotions of a version, the oldest first, as JSON.
 PROMOTIONS = "promotions"
@@ -81,18 +81,19 @@ def promote(store: Store, version: RegisteredVersion, *, reason: str, person: st
         )
     if not reason.strip():
         raise SettingsError("a promotion needs a reason: what was looked at, and why the drift is accepted.")
-    before = {role: next((v.number for v in store.versions() if role in v.aliases), None) for role in ROLES}
+    holders = {role: holder(role, store.versions()) for role in JUDGES}
+    before = {role: version.number if version else None for role, version in holders.items()}
     replaced = {v.number: v for v in store.versions() if v.number in before.values() and v.number != version.number}
     factors = _factors(store, version, replaced)
     log = promotions(version)
     if [(entry["who"], entry["why"]) for entry in log[-1:]] != [(person, reason)]:
-        log.append({"who": person, "when": when, "why": reason, "champion_before": str(before["champion"] or "")})
+        log.append({"who": person, "when": when, "why": reason, "champion_before": str(before[CHAMPION] or "")})
         # Write the reason before the alias: after an interruption there must be no promoted version without a reason.
         store.ensure_version_tags(version, {PROMOTIONS: json.dumps(log, ensure_ascii=False)})
     if factors:
         published = {replaced[number].tags.get("label", ""): found for number, found in factors.items()}
         store.ensure_version_tags(version, {PUBLISHED: json.dumps(published, ensure_ascii=False)})
-    for role in ROLES:
+    for role in JUDGES:
         store.set_alias(role, version.number)
     candidate = next((v for v in store.versions() if "candidate" in v.aliases), None)
     if candidate is not None and candidate.number == version.number:

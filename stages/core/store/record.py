@@ -24,13 +24,16 @@ import pandas as pd
 from ..base.errors import BundleError, CordriftError
 from ..base.files import digest_of, read_csv, read_json, sha256_of
 from ..data.datasets.manifest import CLONES, read_manifest
+from ..drift.record.record import Outcome, read_drift
+from ..drift.statistics.bias import POOLED
+from ..drift.versions.version import CHAMPION
 from ..measures.kept_masks.writer import keep_masks
 from ..measures.kept_masks.zips import pack
 from ..model.lineage.manifest import training_params
 from ..model.segmentation.predictions import read_shards
 from ..model.segmentation.settings import Segment
 from .bundle_files import MASKS, MEASURES_FILES, PACKAGE, SERIES, bundle_digest
-from .judges import judge_tags
+from .judges import JUDGED, judge_tags
 
 #: Column of bias.csv -> the ending of the metric ``bias_to_champion_...``.
 BIAS = {"bias_mm2": "mm2", "ci_low_mm2": "ci_low_mm2", "ci_high_mm2": "ci_high_mm2", "n": "n"}
@@ -87,19 +90,19 @@ class Record:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     artifacts: tuple[Artifact, ...]
-    verdict: Mapping[str, Any]
+    verdict: Outcome
     judged: Mapping[str, str]
     lost: bool = False
 
     @property
     def name(self) -> str:
         """The name of the run: label and verdict, because MLflow's table of runs first shows the name only."""
-        return f"{self.label} ({', '.join(dict.fromkeys((self.verdict['drift'], self.verdict['quality'])))})"
+        return f"{self.label} ({', '.join(dict.fromkeys((self.verdict.drift, self.verdict.quality)))})"
 
     @property
     def summary(self) -> str:
         """One line with the verdict, the bias to the champion and the SD of CSA over contrasts."""
-        parts = [f"drift {self.verdict['drift']}, quality {self.verdict['quality']}"]
+        parts = [f"drift {self.verdict.drift}, quality {self.verdict.quality}"]
         bias, low, high, n = (self.metrics.get(f"bias_to_champion_{key}", math.nan) for key in BIAS.values())
         if math.isfinite(bias):
             interval = f" ({low:.2f} to {high:.2f})" if math.isfinite(low) else ""
@@ -113,7 +116,7 @@ class Record:
     def note(self) -> str:
         """The description of the run as Markdown. The verdict comes first: MLflow shows the first lines."""
         metrics = "\n".join(f"| {key} | {value:.4g} |" for key, value in sorted(self.metrics.items()))
-        reasons = "\n".join(f"- {reason}" for reason in self.verdict["reasons"])
+        reasons = "\n".join(f"- {reason}" for reason in self.verdict.reasons)
         series = "\n".join(f"- {key}: `{value[:12]}`" for key, value in sorted(self.series.items()))
         return (
             f"**{self.label}: {self.summary}**\n\n{reasons}\n\nbundle `{self.digest[:12]}`\n\n{series}\n\n"
@@ -151,15 +154,16 @@ def collect_record(label: str, segment: Segment, scratch: Path, root: Path = Pat
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
         raise CordriftError(f"{', '.join(missing[:3])} (of {len(missing)} files) missing; `dvc repro` makes them.")
+    judged = judge_tags(read_json(root / "reports/history/priors.json")["priors"])
     return Record(
         digest=digest,
         label=label,
         series={key: str(summary[key]) for key in SERIES},
         params=_params(root, digest),
-        metrics=_metrics(root, digest, summary),
+        metrics=_metrics(root, digest, judged[JUDGED + CHAMPION], summary),
         artifacts=artifacts,
-        verdict=read_json(root / "reports/compare/drift.json")["verdict"],
-        judged=judge_tags(read_json(root / "reports/history/priors.json")["priors"]),
+        verdict=read_drift(root / "reports/compare/drift.json").verdict,
+        judged=judged,
         lost=bool(summary.get("lost")),
     )
 
@@ -185,7 +189,7 @@ def read_trainings() -> list[tuple[int, dict[str, str], list[dict[str, float]]]]
     return out
 
 
-def _metrics(root: Path, digest: str, summary: Mapping[str, Any]) -> dict[str, float]:
+def _metrics(root: Path, digest: str, champion: str, summary: Mapping[str, Any]) -> dict[str, float]:
     agreement = read_csv(root / "reports/measure/agreement.csv", text=("contrast", "flags"))
     dice, error = agreement["dice"].astype(float), agreement["csa_error_mm2"].astype(float).abs()
     metrics = {
@@ -201,16 +205,14 @@ def _metrics(root: Path, digest: str, summary: Mapping[str, Any]) -> dict[str, f
     metrics["csa_std_mean_mm2"] = float(stds.mean())
     metrics["csa_std_sd_mm2"] = float(stds.std(ddof=1))
     metrics["csa_std_n"] = float(stds.count())
-    return metrics | _bias_to_champion(root)
+    return metrics | _bias_to_champion(root, champion)
 
 
-def _bias_to_champion(root: Path) -> dict[str, float]:
-    priors = read_json(root / "reports/history/priors.json")["priors"]
-    champion = next((prior["digest"] for prior in priors if "champion" in prior["aliases"]), None)
+def _bias_to_champion(root: Path, champion: str) -> dict[str, float]:
     table = read_csv(root / "reports/compare/bias.csv", text=("prior", "contrast"))
     bias = _rows_of(table, "prior", champion)
-    pooled = bias[bias["contrast"] == "pooled"]
-    contrasts = bias[bias["contrast"] != "pooled"]
+    pooled = bias[bias["contrast"] == POOLED]
+    contrasts = bias[bias["contrast"] != POOLED]
     overall = {
         f"bias_to_champion_{name}": float(pooled[column].iloc[0]) if len(pooled) else float("nan")
         for column, name in BIAS.items()
@@ -221,8 +223,11 @@ def _bias_to_champion(root: Path) -> dict[str, float]:
     }
 
 
-def _rows_of(table: pd.DataFrame, column: str, digest: str | None) -> pd.DataFrame:
-    """Return the rows of one version, whose ``column`` holds its digest or the first twelve digits of it."""
+def _rows_of(table: pd.DataFrame, column: str, digest: str) -> pd.DataFrame:
+    """Return the rows of one version, whose ``column`` holds its digest or the first twelve digits of it.
+
+    An empty digest has no rows.
+    """
     return table[table[column].isin([digest, digest[:12]] if digest else [])]
 
 

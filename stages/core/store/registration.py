@@ -9,14 +9,16 @@ from pathlib import Path
 
 from ..base.errors import StoreError
 from ..base.files import digest_of, write_json
+from ..drift.versions.version import CHAMPION, JUDGES, holder
 from .bundle_files import version_identity
 from .client import INDEX, RegisteredVersion, Run, Store
+from .judges import JUDGED
 from .record import Artifact, Record
 
 #: Aliases of the first version of a model, of a later version that passed the gate, and of one that did not pass. Only
 #: a person moves the anchor. (MLflow reserves names such as `latest` and `v2`.)
-FIRST_ALIASES = ("champion", "anchor")
-PASSED_ALIASES = ("champion",)
+FIRST_ALIASES = JUDGES
+PASSED_ALIASES = (CHAMPION,)
 LATER_ALIASES = ("candidate",)
 #: Value of the tag `artifacts` while artifacts are being written.
 INCOMPLETE = "incomplete"
@@ -54,7 +56,7 @@ def register_version(store: Store, record: Record, say: Callable[[str], None]) -
     store.ensure_metrics(run, record.metrics)
     ensure_artifacts(store, run, record.artifacts)
     tags = {"label": record.label, **record.series}
-    verdict = {"drift": str(record.verdict["drift"]), "quality": str(record.verdict["quality"])}
+    verdict = {"drift": record.verdict.drift, "quality": record.verdict.quality}
     store.ensure_tags(run, {**tags, **verdict, "mlflow.runName": record.name, "mlflow.note.content": record.note})
     store.finish(run)
     return _ensure_version(store, run, {"digest": record.digest, **tags}, record)
@@ -100,9 +102,9 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
     if version.tags.get("aliased") != "yes" and not record.lost:
         first = version.number == next(known.number for known in versions if not known.tags.get("imported"))
         taken = {alias for known in versions for alias in known.aliases}
-        later = PASSED_ALIASES if record.verdict["passed"] and not _overtaken(versions, record) else LATER_ALIASES
+        later = PASSED_ALIASES if record.verdict.passed and not _overtaken(versions, record) else LATER_ALIASES
         # Write verdict and judges before the alias: after an interruption the version would else judge itself.
-        verdict = {"drift": str(record.verdict["drift"]), "quality": str(record.verdict["quality"])}
+        verdict = {"drift": record.verdict.drift, "quality": record.verdict.quality}
         store.ensure_version_tags(version, {**verdict, **record.judged})
         store.describe(version, f"{record.label}: {record.summary}")
         for alias in FIRST_ALIASES if first else later:
@@ -115,8 +117,9 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
 
 def _overtaken(versions: Sequence[RegisteredVersion], record: Record) -> bool:
     """Tell whether the present champion is another version than the champion that judged this one."""
-    champion = next((known.tags.get("digest", "") for known in versions if "champion" in known.aliases), "")
-    return champion not in {record.digest, record.judged.get("judged_champion", "")}
+    champion = holder(CHAMPION, versions)
+    digest = champion.tags.get("digest", "") if champion else ""
+    return digest not in {record.digest, record.judged.get(JUDGED + CHAMPION, "")}
 
 
 def log_training(

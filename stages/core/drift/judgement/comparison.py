@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ...tables.monitored import CASE, range_csa
+from ...tables.monitored import CASE, Source, csa_of, monitored_pair, range_csa
+from ..record.record import (
+    BiasRow,
+    Declared,
+    DeclaredItem,
+    DriftRecord,
+    Floors,
+    Judge,
+    PriorRecord,
+    Role,
+    Rule,
+    SeriesRecord,
+    VersionRecord,
+    missing_shards,
+)
+from ..rule.protocol import Protocol
 from ..rule.settings import Compare
 from ..statistics.bias import (
     POOLED,
@@ -27,16 +43,16 @@ from ..statistics.conversion import COLUMNS, conversion_factors
 from ..statistics.csa_std import csa_std, summarise
 from ..statistics.quality import ALL, quality
 from ..statistics.subgroups import ATTRIBUTES, groups, subgroups
-from ..versions.version import REFERENCE, MeasuredVersion, Prior, marks, obstacle, remark
-from .decision import JUDGES, Judge, decide, incomplete, plain
+from ..versions.version import CHAMPION, REFERENCE, MeasuredVersion, Prior, holder, marks, obstacle, remark, roles_of
+from .decision import decide, judge_of
 from .verdict import Scores, judge_drift, judge_quality, scores
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Record ``drift`` (JSON values only), and the tables by the names of their files."""
+    """The record ``drift``, and the tables by the names of their files."""
 
-    drift: dict[str, Any]
+    drift: DriftRecord
     csa_std: pd.DataFrame
     csa: pd.DataFrame
     contrast_pairs: pd.DataFrame
@@ -47,15 +63,17 @@ class Comparison:
     subgroups: pd.DataFrame
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The tables by name."""
+        """Return the tables by name."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "drift"}
 
 
-#: Of the quality table, what the record of a version holds.
+#: Means of the quality table that the record of a version holds.
 MEANS = ("dice_mean", "dice_min", "rve_percent", "assd_mm", "hd95_mm", "csa_error_mm2")
+#: Counts of the record -> column of the quality table.
+COUNTS = {"n_dice": "n", "n_rve": "n_rve", "n_surface": "n_surface", "n_csa": "n_csa"}
 #: Columns of the tables that have no row where there is no prior.
 EMPTY = {
-    "bias": ["prior", "contrast", *Bias.__dataclass_fields__, "atrophy_months"],
+    "bias": ["prior", "contrast", *BiasRow.model_fields],
     "conversion": ["prior", *COLUMNS],
     "concordance": ["prior", *CONCORDANCE],
 }
@@ -70,8 +88,8 @@ def compare(
     rule: Compare,
     offline: bool,
     people: pd.DataFrame | None = None,
-    declared: dict[str, Any] | None = None,
-    floors: dict[str, Any] | None = None,
+    declared: Declared | None = None,
+    floors: Floors | None = None,
 ) -> Comparison:
     """Compare the candidate with every prior, and set the ground truth beside them, once.
 
@@ -83,151 +101,211 @@ def compare(
     contrasts : the frozen contrasts
     rule : margin, alpha and least number of contrasts, fixed before results
     offline : the history was not asked
-    declared : by what the candidate was to be judged, and what of it was changed since
-    floors : what moves when nothing should: records ``runner`` and ``seeds``, as the stage floor writes them
     people : columns dataset, participant, manufacturer, sex, age, pathology (text)
+    declared : by what the candidate was to be judged, and what of it was changed since
+    floors : what moves when nothing should, as the stage floor found it
     """
-    name = candidate.series.range
-    changed = list(declared["changed"]) if declared else []
-    new = _one_range(candidate, "prediction", contrasts)
-    reference = _one_range(candidate, "reference", contrasts)
     known = pd.DataFrame(columns=[*CASE[:2], *ATTRIBUTES], dtype=object) if people is None else people
-    floors = floors or {"runner": [], "seeds": []}
-    # CSA STD and CSA error may grow by what another seed moves them.
-    seed_floor = max((abs(row["csa_std_difference_mm2"] or 0.0) for row in floors["seeds"]), default=0.0)
-    side = _Side(candidate, new, contrasts, rule, known, seed_floor)
-    seen: list[tuple[dict[str, Any], Tables]] = []
+    floors = floors or Floors(runner=[], seeds=[])
+    comparer = _Comparer(candidate, contrasts, rule, known, floors.seeds_csa_std_mm2)
+    versions: list[VersionRecord] = []
+    parts: list[Tables] = []
+    reference = comparer.csa(candidate, "reference")
     if len(reference):
-        seen.append(side.version(REFERENCE, "", REFERENCE, reference, None))
-    records, judges, parts = [], [], []
-    for prior in priors:
-        record, judge, tables = side.against(prior)
-        records.append(record)
-        judges += [judge] if judge else []
-        parts.append(tables)
-        if prior.version is not None:
-            old = _one_range(prior.version, "prediction", contrasts)
-            one = side.version(prior.series.bundle, prior.label, "prior", old, prior.version.agreement)
-            one[0]["marks"] = record["marks"]
-            seen.append(one)
-    own = sum(bool(prior.series.frozen) for prior in priors)  # an imported one is shown and judges nothing
-    seen.append(side.version(candidate.series.bundle, "", "candidate", new, candidate.agreement))
-    series = asdict(candidate.series)
-    drift = {
-        "candidate": {key: series[key] for key in ("bundle", "inference", "ruler", "frozen")},
-        "range": name,
-        "contrasts": contrasts,
-        "margin_mm2": rule.margin_mm2,
-        "alpha": rule.alpha,
-        "min_contrasts": rule.min_contrasts,
-        "versions": [record for record, _ in seen],
-        "priors": records,
-        "against": _against(records),
-        "offline": offline,
-        "incomplete": incomplete(candidate.lost),
-        "used": 1 + sum(prior.series.frozen == candidate.series.frozen for prior in priors),
-        "rule": rule.model_dump(mode="json"),
-        "declared": declared,
-        "floors": {key: floors[key] for key in ("runner", "seeds")},
-        "verdict": decide(judges, priors=own, offline=offline, changed=changed, lost=candidate.lost).record(),
-    }
-    parts += [tables for _, tables in seen]
+        parts.append(comparer.tables(REFERENCE, reference))
+        versions.append(comparer.version(REFERENCE, "", "reference", parts[-1]))
+    beside = [comparer.compare_with(prior) for prior in priors]
+    versions += [one.version for one in beside if one.version]
+    parts += [one.tables for one in beside]
+    parts.append(comparer.tables(candidate.series.bundle, comparer.csa(candidate), candidate.agreement))
+    versions.append(comparer.version(candidate.series.bundle, "", "candidate", parts[-1]))
+    records = [one.record for one in beside]
+    drift = DriftRecord(
+        candidate=SeriesRecord(**{key: getattr(candidate.series, key) for key in SeriesRecord.model_fields}),
+        range=candidate.series.range,
+        contrasts=contrasts,
+        margin_mm2=rule.margin_mm2,
+        alpha=rule.alpha,
+        min_contrasts=rule.min_contrasts,
+        versions=versions,
+        priors=records,
+        against=_against(records),
+        offline=offline,
+        incomplete=missing_shards(candidate.lost),
+        used=1 + sum(prior.series.frozen == candidate.series.frozen for prior in priors),
+        rule=Rule(**rule.model_dump()),
+        declared=declared,
+        floors=floors,
+        verdict=decide(
+            [one.judge for one in beside if one.judge],
+            priors=sum(bool(prior.series.frozen) for prior in priors),  # an imported one is shown and judges nothing
+            offline=offline,
+            changed=declared.changed if declared else [],
+            lost=candidate.lost,
+        ),
+    )
     return Comparison(drift, **{f.name: _joined(f.name, parts) for f in fields(Comparison) if f.name != "drift"})
 
 
+def declared_record(protocol: Protocol, now: Mapping[str, str]) -> Declared:
+    """Set what was declared beside what holds now, by name and as text."""
+    names = sorted({*protocol.items, *now})
+    rows = [DeclaredItem(name=name, declared=protocol.items.get(name, ""), now=now.get(name, "")) for name in names]
+    return Declared(
+        when=protocol.when,
+        before_results=protocol.before_results,
+        items=rows,
+        changed=[row.name for row in rows if row.declared != row.now],
+    )
+
+
 @dataclass(frozen=True)
-class _Side:
-    """The candidate, ready to be set beside one version after the other; ``csa`` is its CSA at the range."""
+class _Beside:
+    """The candidate beside one prior; ``judge`` is None where it judges nothing, ``version`` where it has no tables."""
+
+    record: PriorRecord
+    judge: Judge | None
+    version: VersionRecord | None
+    tables: Tables
+
+
+@dataclass(frozen=True)
+class _Comparer:
+    """The candidate and all that it is compared by."""
 
     candidate: MeasuredVersion
-    csa: pd.DataFrame
     contrasts: list[str]
     rule: Compare
     people: pd.DataFrame
-    seed_floor_mm2: float
+    seed_floor_mm2: float  # by what another seed moves it, CSA STD and CSA error may grow; NaN where there is none
 
-    def against(self, prior: Prior) -> tuple[dict[str, Any], Judge | None, Tables]:
-        """Record of a prior, what it says as a judge (None where it is none), and the tables of the comparison."""
-        rule, contrasts, digest = self.rule, self.contrasts, prior.series.bundle
+    def csa(self, version: MeasuredVersion, source: Source = "prediction") -> pd.DataFrame:
+        """CSA of one version in the frozen contrasts."""
+        return self._in_contrasts(range_csa(version.measures, source, version.series.range))
+
+    def compare_with(self, prior: Prior) -> _Beside:
+        """Set the candidate beside a prior."""
+        digest, roles = prior.series.bundle, roles_of(prior)
         hidden, marked = obstacle(self.candidate.series, prior.series), marks(self.candidate.series, prior.series)
         why = " ".join(filter(None, [hidden, *marked.values()]))
-        record: dict[str, Any] = {"digest": digest, "label": prior.label, "aliases": list(prior.aliases)}
-        record |= {"comparable": not why, "marks": list(marked)}
-        record |= {"why": why or remark(self.candidate.series, prior.series), "pooled": None, "contrasts": {}}
-        roles = tuple(role for role in JUDGES if role in prior.aliases)
+        record = PriorRecord(
+            digest=digest,
+            label=prior.label,
+            aliases=list(prior.aliases),
+            comparable=not why,
+            marks=list(marked),
+            why=why or remark(self.candidate.series, prior.series),
+            pooled=None,
+            contrasts={},
+        )
+        judge = judge_of(digest, prior.label, roles, why=why) if roles else None
         if prior.version is None or hidden:
-            return record, Judge(digest, prior.label, roles, why=why) if roles else None, {}
-        old = _one_range(prior.version, "prediction", contrasts)
-        pairs = pair(self.csa, old)
-        found = {c: bias_of_contrast(pairs, c, rule.alpha) for c in contrasts}
-        found[POOLED] = pooled_bias(pairs, rule.min_contrasts, rule.alpha)
-        rows = {c: {**asdict(b), "atrophy_months": self._months(b)} for c, b in found.items()}
-        record |= {"pooled": plain(rows[POOLED]), "contrasts": {c: plain(rows[c]) for c in contrasts}}
-        judge = Judge(digest, prior.label, roles, why=why) if roles else None
-        if judge and not why:
-            mine, theirs = self._scores(self.candidate, self.csa), self._scores(prior.version, old)
-            criteria = judge_quality(mine, theirs, rule, self.seed_floor_mm2)
-            judge = Judge(digest, prior.label, roles, tuple(judge_drift(pairs, contrasts, rule)), tuple(criteria))
-        measures = self.candidate.measures, prior.version.measures
+            return _Beside(record, judge, None, {})
+        rule, contrasts, range_name = self.rule, self.contrasts, self.candidate.series.range
+        both = monitored_pair(self.candidate.measures, prior.version.measures, range_name)
+        new, old = (self._in_contrasts(csa_of(rows)) for rows in both)
+        pairs = pair(new, old)
+        biases = {name: self._row(bias_of_contrast(pairs, name, rule.alpha)) for name in contrasts}
+        pooled = self._row(pooled_bias(pairs, rule.min_contrasts, rule.alpha))
+        if roles and not why:
+            criteria = judge_quality(
+                self._scores(self.candidate, new), self._scores(prior.version, old), rule, self.seed_floor_mm2
+            )
+            judge = judge_of(digest, prior.label, roles, judge_drift(pairs, contrasts, rule), criteria)
+        named = [*biases.items(), (POOLED, pooled)]
         tables = {
-            "bias": pd.DataFrame([{"contrast": c, **row} for c, row in rows.items()]),
-            "conversion": conversion_factors(*measures, self.candidate.series.range, contrasts, rule.alpha),
+            "bias": pd.DataFrame([{"contrast": name, **dict(row)} for name, row in named]),
+            "conversion": conversion_factors(
+                self.candidate.measures, prior.version.measures, range_name, contrasts, rule.alpha
+            ),
             "concordance": concordance_table(pairs, contrasts, rule.min_contrasts, rule.alpha),
         }
-        return record, judge, {key: table.assign(prior=digest)[EMPTY[key]] for key, table in tables.items()}
+        tables = {key: table.assign(prior=digest)[EMPTY[key]] for key, table in tables.items()}
+        differences = person_means(pairs, rule.min_contrasts)["difference"]
+        tables |= self.tables(digest, self.csa(prior.version), prior.version.agreement, differences)
+        version = self.version(digest, prior.label, "prior", tables, list(marked))
+        return _Beside(record.model_copy(update={"pooled": pooled, "contrasts": biases}), judge, version, tables)
 
-    def version(
-        self, digest: str, label: str, role: str, csa: pd.DataFrame, agreement: pd.DataFrame | None
-    ) -> tuple[dict[str, Any], Tables]:
-        """Record and tables of one version."""
-        contrasts, rule = self.contrasts, self.rule
-        spread = csa_std(csa, contrasts)
-        summary = summarise(spread["csa_std_mm2"])
-        low, high = mean_interval(spread["csa_std_mm2"].dropna().to_numpy(dtype=np.float64), rule.alpha)
-        record: dict[str, Any] = {"version": digest, "label": label, "role": role, "marks": []}
-        record |= {"csa_std_mean_mm2": summary.mean, "csa_std_sd_mm2": summary.sd, "n": summary.n}
-        record |= {"csa_std_low_mm2": low, "csa_std_high_mm2": high}
-        record |= {"participants": len(spread), "cases": len(csa), "failed": int(csa["failed"].sum())}
-        record["unmeasured"] = int((csa["csa_mm2"].isna() & ~csa["failed"]).sum())
-        difference = None
-        if role == "prior":
-            difference = person_means(pair(self.csa, csa), rule.min_contrasts)["difference"]
-        membership = groups(csa, self.people)
-        tables = {"csa": csa, "csa_std": spread, "contrast_pairs": contrast_pairs(csa, contrasts)}
-        tables["subgroups"] = subgroups(membership, spread, difference, rule.alpha)
+    def tables(
+        self,
+        digest: str,
+        csa: pd.DataFrame,
+        agreement: pd.DataFrame | None = None,
+        differences: pd.Series[float] | None = None,
+    ) -> Tables:
+        """Return the tables of one version, with its digest in the first column.
+
+        Parameters
+        ----------
+        digest : of the version
+        csa : its CSA, as :meth:`csa` gives it
+        agreement : its agreement.csv; None of the ground truth
+        differences : candidate - this version (mm2) by dataset and participant; None of the candidate itself
+        """
+        spread = csa_std(csa, self.contrasts)
+        tables = {
+            "csa": csa,
+            "csa_std": spread,
+            "contrast_pairs": contrast_pairs(csa, self.contrasts),
+            "subgroups": subgroups(groups(csa, self.people), spread, differences, self.rule.alpha),
+        }
         if agreement is not None:
-            table = quality(agreement[agreement["contrast"].isin(contrasts)], csa, contrasts)
-            overall = table[table["contrast"] == ALL].iloc[0]
-            record |= {key: float(overall[key]) for key in MEANS}
-            record |= {key: int(overall[key]) for key in ("n_csa", "n_rve", "n_surface")} | {
-                "n_dice": int(overall["n"])
-            }
-            tables["quality"] = table
-        named = {key: table.assign(version=digest)[["version", *table.columns]] for key, table in tables.items()}
-        return plain(record), named
+            tables["quality"] = quality(self._in_contrasts(agreement), csa, self.contrasts)
+        return {key: table.assign(version=digest)[["version", *table.columns]] for key, table in tables.items()}
 
-    def _months(self, bias: Bias) -> float:
-        return atrophy_months(bias.bias_mm2, self.rule.atrophy_mm2_per_year)
+    def version(self, digest: str, label: str, role: Role, tables: Tables, marked: Sequence[str] = ()) -> VersionRecord:
+        """Return the record of one version, which sums up its tables.
+
+        Parameters
+        ----------
+        digest, label, role : of the version
+        tables : as :meth:`tables` gives them
+        marked : why it judges nothing, in two or three words each
+        """
+        csa, spread = tables["csa"], tables["csa_std"]["csa_std_mm2"]
+        summary = summarise(spread)
+        low, high = mean_interval(spread.dropna().to_numpy(dtype=np.float64), self.rule.alpha)
+        agreement: dict[str, Any] = {}
+        if "quality" in tables:
+            overall = tables["quality"][tables["quality"]["contrast"] == ALL].iloc[0]
+            agreement = {name: float(overall[name]) for name in MEANS}
+            agreement |= {name: int(overall[column]) for name, column in COUNTS.items()}
+        return VersionRecord(
+            version=digest,
+            label=label,
+            role=role,
+            marks=list(marked),
+            csa_std_mean_mm2=summary.mean,
+            csa_std_sd_mm2=summary.sd,
+            csa_std_low_mm2=low,
+            csa_std_high_mm2=high,
+            n=summary.n,
+            participants=len(spread),
+            cases=len(csa),
+            failed=int(csa["failed"].sum()),
+            unmeasured=int((csa["csa_mm2"].isna() & ~csa["failed"]).sum()),
+            **agreement,
+        )
 
     def _scores(self, version: MeasuredVersion, csa: pd.DataFrame) -> Scores:
-        agreement = version.agreement[version.agreement["contrast"].isin(self.contrasts)]
-        return scores(csa_std(csa, self.contrasts), agreement, csa)
+        return scores(csa_std(csa, self.contrasts), self._in_contrasts(version.agreement), csa)
 
+    def _row(self, bias: Bias) -> BiasRow:
+        months = atrophy_months(bias.bias_mm2, self.rule.atrophy_mm2_per_year)
+        return BiasRow(**asdict(bias), atrophy_months=months)
 
-def _one_range(version: MeasuredVersion, source: str, contrasts: list[str]) -> pd.DataFrame:
-    csa = range_csa(version.measures, source, version.series.range)
-    return csa[csa["contrast"].isin(contrasts)].reset_index(drop=True)
+    def _in_contrasts(self, table: pd.DataFrame) -> pd.DataFrame:
+        return table[table["contrast"].isin(self.contrasts)].reset_index(drop=True)
 
 
 def _joined(name: str, parts: list[Tables]) -> pd.DataFrame:
-    """One table of all that were made under a name; without any, its columns alone."""
+    """Join the tables of one name; where there are none, return the columns alone."""
     tables = [tables[name] for tables in parts if name in tables]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=EMPTY[name])
 
 
-def _against(records: list[dict[str, Any]]) -> str | None:
+def _against(priors: Sequence[PriorRecord]) -> str | None:
     """Digest of the prior that the headline speaks of: the champion, else the newest, of those that may judge."""
-    comparable = [record for record in records if record["comparable"] and record["pooled"]]
-    champions = [record for record in comparable if "champion" in record["aliases"]]
-    chosen = (champions or comparable)[-1:]
-    return str(chosen[0]["digest"]) if chosen else None
+    comparable = [prior for prior in priors if prior.comparable and prior.pooled]
+    chosen = holder(CHAMPION, comparable) or next(reversed(comparable), None)
+    return chosen.digest if chosen else None

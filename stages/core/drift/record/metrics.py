@@ -5,34 +5,39 @@ An undefined number is left out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+from .record import DriftRecord
 
 #: What stands for a number that one of the two does not have.
 ABSENT = "–"
 
-#: Of the candidate's record.
+#: Numbers of the candidate itself.
 OWN = (
     "csa_std_mean_mm2", "n", "dice_mean", "dice_min", "rve_percent", "hd95_mm", "csa_error_mm2", "failed", "unmeasured",
 )  # fmt: skip
-#: Of its pooled bias to the version that the headline speaks of.
+#: Numbers of its pooled bias to the version that the headline speaks of.
 BIAS = ("bias_mm2", "ci_low_mm2", "ci_high_mm2", "n", "atrophy_months")
 
 
-def metrics(drift: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the numbers from the record ``drift``: ``candidate``, ``bias`` (new - old, mm2), ``passed`` (0 or 1)."""
-    candidate = next(version for version in drift["versions"] if version["role"] == "candidate")
-    prior = next((record for record in drift["priors"] if record["digest"] == drift["against"]), None)
-    found: dict[str, Any] = {"candidate": _defined(candidate, OWN), "passed": int(drift["verdict"]["passed"])}
-    if prior is not None:
-        contrasts = {name: bias["bias_mm2"] for name, bias in prior["contrasts"].items()}
-        found["bias"] = _defined(prior["pooled"], BIAS) | {"contrasts": _defined(contrasts, tuple(contrasts))}
-    needed = drift["verdict"]["smallest_margin_mm2"]
-    return found if needed is None else found | {"smallest_margin_mm2": needed}
+def metrics(drift: DriftRecord) -> dict[str, Any]:
+    """Take the numbers from the record: ``candidate``, ``bias`` (new - old, mm2), ``passed`` (0 or 1)."""
+    found: dict[str, Any] = {
+        "candidate": _defined({name: getattr(drift.candidate_version, name) for name in OWN}),
+        "passed": int(drift.verdict.passed),
+    }
+    prior = drift.headline_prior
+    if prior is not None and prior.pooled is not None:
+        contrasts = {name: row.bias_mm2 for name, row in prior.contrasts.items()}
+        pooled = _defined({name: getattr(prior.pooled, name) for name in BIAS})
+        found["bias"] = pooled | {"contrasts": _defined(contrasts)}
+    return found | _defined({"smallest_margin_mm2": drift.verdict.smallest_margin_mm2})
 
 
-def _defined(record: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: record[name] for name in names if record.get(name) is not None}
+def _defined(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
 def metrics_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -55,7 +60,7 @@ def metrics_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Numbers by their path, such as ``bias.contrasts.T1w``; the file's schema is none of them."""
+    """Return the numbers by their path, such as ``bias.contrasts.T1w``, without the schema of the file."""
     found: dict[str, float] = {}
     for key, value in record.items():
         name = f"{prefix}{key}"

@@ -1,18 +1,17 @@
-"""By what a version will be judged, declared before it is measured: the rule, contrasts, range and frozen set."""
+"""The declaration of what a version will be judged by, before it is measured: rule, contrasts, range, frozen set."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...base.errors import CordriftError
 from ...base.files import read_json
 from .settings import Compare
 
 FILE = "protocol.json"
-#: Of the rule, what states a bias in other words and judges nothing.
+#: Items of the rule that state a bias in other words and judge nothing.
 WORDS = {"atrophy_mm2_per_year"}
 
 
@@ -32,16 +31,16 @@ class Protocol:
     when: str
     before_results: bool
 
-    def record(self, now: Mapping[str, str]) -> dict[str, Any]:
-        """As JSON, beside what holds now; ``changed`` names what differs."""
-        names = sorted({*self.items, *now})
-        rows = [{"name": name, "declared": self.items.get(name, ""), "now": now.get(name, "")} for name in names]
-        changed = [row["name"] for row in rows if row["declared"] != row["now"]]
-        return {"when": self.when, "before_results": self.before_results, "items": rows, "changed": changed}
-
 
 def items(rule: Compare, contrasts: Sequence[str], range_name: str, frozen: str) -> dict[str, str]:
-    """What is declared, by name."""
+    """Return what is declared, by name and as text.
+
+    Parameters
+    ----------
+    rule, contrasts : of the comparison
+    range_name : the monitored range
+    frozen : digest of the frozen set
+    """
     fixed = {name: f"{value:g}" for name, value in rule.model_dump().items() if name not in WORDS}
     return {**fixed, "contrasts": ", ".join(contrasts), "range": range_name, "frozen": frozen}
 
@@ -52,13 +51,13 @@ def read_protocol(folder: Path, bundle: str) -> Protocol:
     Raises
     ------
     CordriftError
-        Nothing was, or for another bundle: results come after the declaration.
+        Nothing was declared, or it was declared for another bundle.
     """
     value = read_json(folder / FILE)
     if value["bundle"] != bundle:
         raise CordriftError(
             f"{folder / FILE} was declared for the bundle {str(value['bundle'])[:12]}, the masks are of {bundle[:12]}; "
-            "run `dvc repro declare`: by what a version is judged is fixed before it is measured."
+            "run `dvc repro declare`: the rule by which a version is judged is fixed before the version is measured."
         )
     fixed = {str(name): str(text) for name, text in value["items"].items()}
     return Protocol(bundle, fixed, str(value["when"]), bool(value["before_results"]))

@@ -12,9 +12,14 @@ from ...base.params import Count, Positive, Settings
 class Compare(Settings):
     """The rule of the comparison, fixed before results.
 
-    ``margin_mm2``: a bias inside it is no drift. ``csa_std_margin_mm2``: by how much CSA STD and absolute CSA error may
-    grow. ``alpha`` of each one-sided test. ``min_participants``: with fewer, nothing is called equivalent.
-    ``atrophy_mm2_per_year``: what a year of disease takes, to state a bias in months of it; it judges nothing.
+    Attributes
+    ----------
+    margin_mm2 : a bias inside it is no drift
+    csa_std_margin_mm2 : CSA STD and absolute CSA error may grow by less than this
+    alpha : of each one-sided test
+    min_contrasts : a participant with fewer contrasts measured by both versions is not pooled
+    min_participants : with fewer, a contrast is not called equivalent
+    atrophy_mm2_per_year : how much a cord shrinks in a year of disease, to state a bias in months; it judges nothing
     """
 
     block: ClassVar = "compare"

@@ -11,7 +11,7 @@ from scipy import stats
 
 from ...tables.monitored import CASE
 
-#: From this n on: with six values bootstrap intervals cover 86 % instead of 95 %.
+#: Fewest values for a bootstrap interval: with six values it covers the mean in 86 % instead of 95 % of cases.
 LEAST = 30
 RESAMPLES = 9999
 #: The same values give the same interval.
@@ -32,7 +32,7 @@ class Bias:
     bias_mm2 : positive = the new version measures a larger cord
     bias_percent : of the old version's mean
     sd_mm2 : of the paired differences, ddof 1
-    dropped : participants that are left out for too few contrasts (pooled) or no pair (a contrast)
+    dropped : participants that are left out: they have too few contrasts (pooled), or not this one in both versions
     """
 
     n: int
@@ -45,7 +45,11 @@ class Bias:
 
 
 def t_interval(values: NDArray[np.float64], alpha: float) -> tuple[float, float]:
-    """Two-sided (1 - alpha) t-interval of a mean; NaN below two values, one point where they do not vary."""
+    """Return the two-sided (1 - alpha) t-interval of a mean; NaN below two values, one point where they do not vary.
+
+    >>> t_interval(np.array([2.0, 2.0, 2.0]), 0.05)
+    (2.0, 2.0)
+    """
     if len(values) < 2:
         return float("nan"), float("nan")
     half = float(stats.t.ppf(1.0 - alpha / 2.0, len(values) - 1) * stats.sem(values))
@@ -54,53 +58,47 @@ def t_interval(values: NDArray[np.float64], alpha: float) -> tuple[float, float]
 
 
 def pair(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
-    """Cases of both versions side by side: CASE, new, old, difference (mm2); NaN where either is not measured.
-
-    ``lost``: the old version measured it and the new one did not, though its mask did not fail: the range is not
-    covered, or a shard is missing.
+    """Set the cases of both versions side by side.
 
     Parameters
     ----------
-    new, old : columns CASE, csa_mm2, failed
+    new, old : columns CASE, csa_mm2, failed; one row per case
+
+    Returns
+    -------
+    DataFrame
+        CASE, new, old, difference (mm2; NaN where either is not measured), lost. A case is lost when the old version
+        has a value and the new one has none though its mask did not fail: the mask does not cover the range, or a shard
+        is missing.
     """
     both = new[[*CASE, "csa_mm2", "failed"]].merge(old[[*CASE, "csa_mm2"]], on=CASE, how="outer", suffixes=("", "_old"))
     both = both.rename(columns={"csa_mm2": "new", "csa_mm2_old": "old"})
     both["difference"] = both["new"] - both["old"]
-    both["lost"] = both["old"].notna() & both["new"].isna() & ~both.pop("failed").eq(True)  # NaN: it has no row
+    both["lost"] = (
+        both["old"].notna() & both["new"].isna() & ~both.pop("failed").eq(True)
+    )  # NaN: the new version has no row
     return both.sort_values(CASE, ignore_index=True)
 
 
 def bias_of_contrast(pairs: pd.DataFrame, contrast: str, alpha: float) -> Bias:
-    """Bias of one contrast; several sessions of a participant count once, by their mean."""
-    return _bias(pairs[pairs["contrast"] == contrast], 1, alpha)
+    """Return the bias of one contrast; several sessions of a participant count once, by their mean."""
+    return pooled_bias(pairs[pairs["contrast"] == contrast], 1, alpha)
 
 
 def pooled_bias(pairs: pd.DataFrame, min_contrasts: int, alpha: float) -> Bias:
-    """Bias over all contrasts, by participant means: the contrasts of one participant are not independent.
+    """Return the bias over all contrasts, by participant means: contrasts of one participant are not independent.
 
     A participant with fewer than ``min_contrasts`` contrasts measured by both versions is dropped and counted.
+
+    Two people whose cords measure 1 and 3 mm2 more in the new version: the bias is 2 mm2.
+
+    >>> old = pd.DataFrame({"dataset": "set", "participant": ["a", "b"], "session": "", "contrast": "T2w"})
+    >>> old = old.assign(csa_mm2=[70.0, 80.0], failed=False)
+    >>> new = old.assign(csa_mm2=[71.0, 83.0])
+    >>> bias = pooled_bias(pair(new, old), min_contrasts=1, alpha=0.05)
+    >>> bias.n, bias.bias_mm2
+    (2, 2.0)
     """
-    return _bias(pairs, min_contrasts, alpha)
-
-
-def person_means(pairs: pd.DataFrame, min_contrasts: int) -> pd.DataFrame:
-    """Means of new, old and difference (mm2) of each participant with enough contrasts measured by both versions.
-
-    First over sessions, then over contrasts, so that each contrast of a participant weighs the same. A participant is
-    one observation, whatever the number of contrasts: these are not independent.
-    """
-    measured = pairs.dropna(subset=["difference"])
-    by_contrast = measured.groupby([*PERSON, "contrast"])[["new", "old", "difference"]].mean()
-    grouped = by_contrast.groupby(level=PERSON)
-    return grouped.mean()[grouped.size() >= min_contrasts]
-
-
-def atrophy_months(bias_mm2: float, rate_mm2_per_year: float) -> float:
-    """Months of atrophy that a change of version feigns (positive: the cord seems to have shrunk) or hides."""
-    return -12.0 * bias_mm2 / rate_mm2_per_year
-
-
-def _bias(pairs: pd.DataFrame, min_contrasts: int, alpha: float) -> Bias:
     people = pairs[PERSON].drop_duplicates()
     kept = person_means(pairs, min_contrasts)
     values = kept["difference"].to_numpy(dtype=np.float64)
@@ -118,9 +116,37 @@ def _bias(pairs: pd.DataFrame, min_contrasts: int, alpha: float) -> Bias:
     )
 
 
+def person_means(pairs: pd.DataFrame, min_contrasts: int) -> pd.DataFrame:
+    """Return the means of new, old and difference (mm2) of each participant with enough contrasts in both versions.
+
+    The mean is taken over sessions first and then over contrasts, so that each contrast of a participant weighs the
+    same. A participant is one observation, whatever the number of contrasts, since these are not independent.
+    """
+    measured = pairs.dropna(subset=["difference"])
+    by_contrast = measured.groupby([*PERSON, "contrast"])[["new", "old", "difference"]].mean()
+    grouped = by_contrast.groupby(level=PERSON)
+    return grouped.mean()[grouped.size() >= min_contrasts]
+
+
+def atrophy_months(bias_mm2: float, rate_mm2_per_year: float) -> float:
+    """Return how many months of atrophy look like a bias.
+
+    Positive: the cord seems to have shrunk, though only the version changed. Negative: the change of version hides so
+    many months of true atrophy.
+
+    A bias of -1.5 mm2, where disease takes 1.5 mm2 a year, looks like one year:
+
+    >>> atrophy_months(-1.5, 1.5)
+    12.0
+    """
+    return -12.0 * bias_mm2 / rate_mm2_per_year
+
+
 def mean_interval(values: NDArray[np.float64], alpha: float) -> tuple[float, float]:
-    """Two-sided (1 - alpha) interval of the mean: BCa bootstrap (Efron 1987, doi:10.1080/01621459.1987.10478410) from
-    ``LEAST`` values on, a t-interval below; NaN below two values, one point where they do not vary."""
+    """Return the two-sided (1 - alpha) interval of the mean; NaN below two values, one point where they do not vary.
+
+    BCa bootstrap (Efron 1987, doi:10.1080/01621459.1987.10478410) from ``LEAST`` values on, a t-interval below.
+    """
     if len(values) < LEAST or not np.ptp(values) > 0:
         return t_interval(values, alpha)
     found = stats.bootstrap(

@@ -1,4 +1,4 @@
-"""How two versions' numbers agree, person by person: what a mean difference hides. Shown; the verdict does not ask it.
+"""How two versions' numbers agree, person by person, which a mean difference can hide; no part of the verdict.
 
 limits of agreement   mean difference -+ 1.96 SD (Bland and Altman 1986, doi:10.1016/S0140-6736(86)90837-8), each with
                       its exact interval (Carkeet 2015, doi:10.1097/OPX.0000000000000513)
@@ -6,7 +6,7 @@ slope                 of the difference on the mean of both: a bias that grows w
 CCC                   concordance correlation (Lin 1989, doi:10.2307/2532051), interval by Fisher's z
 ICC(A,1)              absolute agreement of single measurements, two-way (McGraw and Wong 1996,
                       doi:10.1037/1082-989X.1.1.30)
-Wilcoxon signed-rank  p values, adjusted by Holm over the rows of one prior: did anything move at all?
+Wilcoxon signed-rank  p values, adjusted by Holm over the rows of one prior: did any number move?
 """
 
 from __future__ import annotations
@@ -56,11 +56,14 @@ COLUMNS = ["contrast", *Concordance.__dataclass_fields__, "holm_p"]
 
 
 def concordance_table(pairs: pd.DataFrame, contrasts: Sequence[str], min_contrasts: int, alpha: float) -> pd.DataFrame:
-    """Concordance of each contrast, then of all pooled by participant means; columns COLUMNS.
+    """Return the concordance of each contrast, then of all pooled by participant means; columns COLUMNS.
 
     Parameters
     ----------
-    pairs : as :func:`stages.core.drift.statistics.bias.pair` gives them
+    pairs : as ``pair`` in :mod:`.bias` gives them
+    contrasts : order of the rows
+    min_contrasts : fewest contrasts of a participant who is pooled
+    alpha : of the two-sided intervals
     """
     rows = []
     for name in [*contrasts, POOLED]:
@@ -83,7 +86,10 @@ def concordance(new: Floats, old: Floats, alpha: float) -> Concordance:
 def limits_of_agreement(
     differences: Floats, alpha: float
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Lower and upper limit, each with its interval; the differences are taken for normal. NaN below two."""
+    """Return the lower and the upper limit, each followed by the two ends of its interval; NaN below two differences.
+
+    The differences are taken to be normally distributed.
+    """
     n = len(differences)
     if n < 2:
         return (math.nan,) * 3, (math.nan,) * 3
@@ -97,7 +103,13 @@ def limits_of_agreement(
 
 
 def slope(new: Floats, old: Floats, alpha: float) -> tuple[float, float, float]:
-    """Slope of new - old on the mean of both, with its t-interval; NaN below three or where the means do not vary."""
+    """Return the slope of new - old on the mean of both, with its t-interval.
+
+    NaN below three values, and where the means do not vary. The difference grows by 1 when the mean grows by 2:
+
+    >>> slope(np.array([11.5, 14.0, 16.5]), np.array([10.5, 12.0, 13.5]), 0.05)[0]
+    0.5
+    """
     mean = (new + old) / 2.0
     if len(new) < 3 or not np.ptp(mean) > 0:
         return math.nan, math.nan, math.nan
@@ -107,10 +119,13 @@ def slope(new: Floats, old: Floats, alpha: float) -> tuple[float, float, float]:
 
 
 def lin(new: Floats, old: Floats, alpha: float) -> tuple[float, float, float]:
-    """Concordance correlation coefficient with its interval; -1 to 1, 1 = identical.
+    """Return the concordance correlation coefficient with its interval; -1 to 1, 1 = identical.
 
-    Moments have 1 / n, as in Lin 1989. NaN below three values or where neither varies; the interval of a perfect
-    agreement is that point, and there is none where the two are not correlated at all.
+    Moments have 1 / n, as in Lin 1989. NaN below three values or where either does not vary. The interval of a perfect
+    agreement is that point; it is NaN where the two are not correlated at all.
+
+    >>> lin(np.array([70.0, 75.0, 80.0]), np.array([70.0, 75.0, 80.0]), 0.05)
+    (1.0, 1.0, 1.0)
     """
     n = len(new)
     if n < 3 or not (np.ptp(new) > 0 and np.ptp(old) > 0):
@@ -131,7 +146,10 @@ def lin(new: Floats, old: Floats, alpha: float) -> tuple[float, float, float]:
 
 
 def icc_a1(*raters: Floats) -> float:
-    """ICC(A,1) of two or more raters of the same n participants, from the mean squares; NaN where nothing varies."""
+    """Return ICC(A,1) of two or more raters of the same n participants, from the mean squares.
+
+    NaN below two participants, and where nothing varies.
+    """
     table = np.column_stack(raters)
     n, k = table.shape
     if n < 2:
@@ -145,14 +163,23 @@ def icc_a1(*raters: Floats) -> float:
 
 
 def moved(differences: Floats) -> float:
-    """Two-sided p of the Wilcoxon signed-rank test, zeros left out; 1 where all are 0, NaN where there are none."""
+    """Return the two-sided p of the Wilcoxon signed-rank test, in which differences of 0 are left out.
+
+    It is 1 where all are 0, and NaN where there is no difference at all.
+    """
     if not len(differences):
         return math.nan
     return float(stats.wilcoxon(differences).pvalue) if np.any(differences) else 1.0
 
 
 def holm(p: Floats) -> Floats:
-    """Adjust p values by Holm's method; what is not defined stays so and is not counted."""
+    """Adjust p values by Holm's method; an undefined one stays undefined and is not counted.
+
+    Of two values the smaller is doubled:
+
+    >>> holm(np.array([0.01, 0.5])).tolist()
+    [0.02, 0.5]
+    """
     out = np.full(len(p), np.nan)
     known = np.isfinite(p)
     if known.any():

@@ -1,4 +1,4 @@
-"""How one version's contrasts agree with each other, two by two: a contrast-agnostic model measures the same in all."""
+"""How the contrasts of one version agree, two by two: a contrast-agnostic model measures the same in all of them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def contrast_pairs(csa: pd.DataFrame, contrasts: Sequence[str]) -> pd.DataFrame:
     DataFrame
         COLUMNS, a row for each pair in the order of ``contrasts``. ``difference_mm2`` is the mean of y - x with
         ``sd_mm2`` (ddof 1); slope, intercept and r2 are of the least-squares line y = intercept + slope x, NaN below
-        three participants or where x does not vary. The line takes x for exact: its slope is below 1 where both are
-        noisy, so it is compared between versions and not with 1.
+        three participants or where x does not vary. The line treats x as exact: its slope is below 1 where both are
+        noisy, so that it is compared between versions and not with 1.
     """
     people = csa.groupby([*PERSON, "contrast"])["csa_mm2"].mean().unstack("contrast")  # noqa: PD010 - one value each
     people = people.reindex(columns=list(contrasts))
@@ -44,7 +44,11 @@ def contrast_pairs(csa: pd.DataFrame, contrasts: Sequence[str]) -> pd.DataFrame:
 
 
 def line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Slope, intercept (mm2) and r2 of the least-squares line; r2 is NaN where y does not vary."""
+    """Return slope, intercept (mm2) and r2 of the least-squares line; r2 is NaN where y does not vary.
+
+    >>> line(np.array([1.0, 2.0, 3.0]), np.array([5.0, 5.0, 5.0]))
+    (0.0, 5.0, nan)
+    """
     if len(x) < 3 or not np.ptp(x) > 0:
         return math.nan, math.nan, math.nan
     if not np.ptp(y) > 0:

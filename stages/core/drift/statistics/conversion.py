@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ...tables.columns import METRICS
-from ...tables.monitored import CASE, KIND
+from ...tables.monitored import CASE, monitored_pair, monitored_slices
 from .bias import PERSON, POOLED, t_interval
 
 #: Metrics that a factor makes sense for: sizes and ratios above 0. Angles are not multiplied.
@@ -23,27 +23,32 @@ COLUMNS = [
 def conversion_factors(
     new: pd.DataFrame, old: pd.DataFrame, range_name: str, contrasts: Sequence[str], alpha: float
 ) -> pd.DataFrame:
-    """Mean over participants of new / old, by metric and contrast, then pooled; multiply old numbers by it.
+    """Return the factors by which old numbers are multiplied, by metric and contrast, then pooled.
 
     Parameters
     ----------
     new, old : measures.csv of both versions
     range_name : the monitored range, such as C2-C3
+    contrasts : order of the rows
+    alpha : of the two-sided intervals
 
     Returns
     -------
     DataFrame
         COLUMNS. ``factor`` is the mean of the participants' own ratios with its t-interval, ``ratio_of_means`` the
         ratio of both means over the same participants. Pooled: a participant's ratio is the mean over the contrasts
-        that both versions measured. NaN below one participant, intervals below two.
+        that both versions measured. NaN without a participant, and intervals below two.
 
-        Constancy over the slices of known level, whose ratio is taken slice by slice: ``slice_sd`` is the mean of the
+        The other columns say how constant the factor is over the slices of known level: ``slice_sd`` is the mean of the
         cases' SD (ddof 1), ``slice_trend_per_cm`` the mean slope of the ratio towards the head, with its t-interval,
         over ``slice_n`` participants with a case of three slices or more. One factor serves a whole cord only where
         the trend is near 0.
     """
-    both = _range_rows(new, range_name).merge(_range_rows(old, range_name), on=CASE, suffixes=("_new", "_old"))
-    slices = _slice_rows(new).merge(_slice_rows(old).drop(columns="z_mm"), on=SLICE, suffixes=("_new", "_old"))
+    ranges = [_numbers(rows, CASE) for rows in monitored_pair(new, old, range_name)]
+    both = ranges[0].merge(ranges[1], on=CASE, suffixes=("_new", "_old"))
+    slices = _numbers(monitored_slices(new), SLICE, "z_mm").merge(
+        _numbers(monitored_slices(old), SLICE), on=SLICE, suffixes=("_new", "_old")
+    )
     rows = []
     for metric in SCALED:
         over_slices = _over_slices(slices, metric)
@@ -63,16 +68,9 @@ def conversion_factors(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _range_rows(measures: pd.DataFrame, range_name: str) -> pd.DataFrame:
-    chosen = (measures["scope"] == "range") & (measures["levels"] == range_name)
-    chosen &= (measures["source"] == "prediction") & (measures["kind"] == KIND)
-    return measures.loc[chosen, [*CASE, *SCALED]].astype(dict.fromkeys(SCALED, np.float64))
-
-
-def _slice_rows(measures: pd.DataFrame) -> pd.DataFrame:
-    chosen = (measures["scope"] == "slice") & measures["level"].notna()
-    chosen &= (measures["source"] == "prediction") & (measures["kind"] == KIND)
-    return measures.loc[chosen, [*SLICE, "z_mm", *SCALED]].astype(dict.fromkeys(("z_mm", *SCALED), np.float64))
+def _numbers(rows: pd.DataFrame, named: Sequence[str], *more: str) -> pd.DataFrame:
+    columns = [*more, *SCALED]
+    return rows[[*named, *columns]].astype(dict.fromkeys(columns, np.float64))
 
 
 def _over_slices(slices: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Spread of CSA over contrasts: a model that reads the anatomy and not the contrast has little of it."""
+"""Spread of CSA over contrasts; it is small in a model that measures the anatomy whatever the contrast is."""
 
 from __future__ import annotations
 
@@ -20,14 +20,25 @@ class Summary:
 
 
 def summarise(values: pd.Series[float]) -> Summary:
-    """Summarise the defined values; none gives NaN and n 0."""
+    """Summarise the defined values; without any, mean and SD are NaN and n is 0.
+
+    >>> summarise(pd.Series([1.0, 3.0, float("nan")]))
+    Summary(mean=2.0, sd=1.4142135623730951, n=2)
+    """
     defined = values.dropna().to_numpy(dtype=np.float64)
     mean = float(defined.mean()) if len(defined) else float("nan")
     return Summary(mean, float(defined.std(ddof=1)) if len(defined) > 1 else float("nan"), len(defined))
 
 
 def csa_std(csa: pd.DataFrame, contrasts: list[str]) -> pd.DataFrame:
-    """SD (ddof 1) over contrasts of each participant's CSA; lower is better, 0 is full agreement.
+    """Return the SD (ddof 1) over contrasts of each participant's CSA; lower is better, 0 is full agreement.
+
+    A cord that measures 70, 72 and 74 mm2 in three contrasts: the squares of -2, 0 and 2 add up to 8, half of it is 4,
+    and the root of that is 2.
+
+    >>> csa = pd.DataFrame({"dataset": "set", "participant": "a", "session": "", "contrast": ["T1w", "T2w", "DWI"]})
+    >>> csa_std(csa.assign(csa_mm2=[70.0, 72.0, 74.0]), ["T1w", "T2w", "DWI"])["csa_std_mm2"].tolist()
+    [2.0]
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ COLUMNS = [
 
 
 def quality(agreement: pd.DataFrame, csa: pd.DataFrame, contrasts: list[str]) -> pd.DataFrame:
-    """Return one row a contrast, then one over all.
+    """Return one row per contrast, then one over all.
 
     Parameters
     ----------

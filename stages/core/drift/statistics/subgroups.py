@@ -1,6 +1,6 @@
-"""CSA STD and bias in groups of participants: a version may have moved for one scanner, or one disease, alone.
+"""CSA STD and bias in groups of participants: a version may have moved for one scanner, or for one disease, alone.
 
-Shown with their n; the verdict does not ask them, for a frozen set holds too few of most groups.
+They are shown with their n and are no part of the verdict, since a frozen set holds too few people of most groups.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from .bias import PERSON, t_interval
 from .csa_std import summarise
 
-#: What participants are grouped by; ``everyone`` is a group of its own, to be set beside each.
+#: Attributes by which participants are grouped; ``everyone`` is a group of its own, to compare the others with.
 EVERYONE, ATTRIBUTES = "everyone", ("manufacturer", "sex", "age", "pathology")
-#: Group of those of whom the table of participants says nothing.
+#: Group of the participants of whom the table of participants says nothing.
 UNKNOWN = "not said"
 #: Ages (years) at which a band begins.
 BANDS = (0, 20, 40, 60)
@@ -31,20 +31,24 @@ def groups(persons: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    persons : columns dataset, participant: who was measured
-    people : dataset, participant and ATTRIBUTES as text, as the table of participants says
+    persons : columns dataset, participant; of everybody who was measured
+    people : columns dataset, participant and ATTRIBUTES (text) of the table of participants
     """
     known = persons[PERSON].drop_duplicates().merge(people[[*PERSON, *ATTRIBUTES]], on=PERSON, how="left")
     known = known.assign(everyone=EVERYONE, age=[age_band(age) for age in known["age"]])
     long = known.melt(PERSON, [EVERYONE, *ATTRIBUTES], "attribute", "group")
     named = [str(group).strip() if isinstance(group, str) else "" for group in long["group"]]
-    # Free text of others: what a spreadsheet would take for a formula is quoted, as it does itself.
+    # Names are free text: one that a spreadsheet would take for a formula is quoted.
     named = [f"'{name}" if name.startswith(("=", "+", "-", "@")) else name for name in named]
     return long.assign(group=[name or UNKNOWN for name in named])
 
 
 def age_band(age: object) -> str:
-    """Band of an age in years, such as ``20-39``; ``""`` where it is no age."""
+    """Return the band of an age in years; an empty string where it is no age.
+
+    >>> age_band("34"), age_band(61), age_band("n/a")
+    ('20-39', '60 and older', '')
+    """
     try:
         years = float(str(age))
     except ValueError:
@@ -59,20 +63,21 @@ def age_band(age: object) -> str:
 def subgroups(
     membership: pd.DataFrame, spread: pd.DataFrame, differences: pd.Series[float] | None, alpha: float
 ) -> pd.DataFrame:
-    """Return COLUMNS: a row a group, in the order of the attributes.
+    """Return COLUMNS: one row per group, in the order of the attributes.
 
     Parameters
     ----------
     membership : as :func:`groups` gives it
     spread : CSA STD of one version, columns dataset, participant, csa_std_mm2
-    differences : candidate - that version (mm2) by dataset and participant, or None for the candidate itself
+    differences : candidate - that version (mm2) by dataset and participant; None of the candidate itself
+    alpha : of the two-sided intervals
     """
     people = spread.groupby(PERSON)["csa_std_mm2"].mean()
     rows = []
     for attribute in (EVERYONE, *ATTRIBUTES):
-        mine = membership[membership["attribute"] == attribute]
-        for group in sorted(mine["group"].unique(), key=lambda name: (name == UNKNOWN, name)):
-            index = pd.MultiIndex.from_frame(mine.loc[mine["group"] == group, PERSON])
+        members = membership[membership["attribute"] == attribute]
+        for group in sorted(members["group"].unique(), key=lambda name: (name == UNKNOWN, name)):
+            index = pd.MultiIndex.from_frame(members.loc[members["group"] == group, PERSON])
             inside = people[people.index.isin(index)]
             csa_std = summarise(inside)
             row = [attribute, group, len(inside), csa_std.n, csa_std.mean, csa_std.sd]

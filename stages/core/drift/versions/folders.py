@@ -12,7 +12,7 @@ from .version import MeasuredVersion, Prior, Series, obstacle
 
 
 def read_series(folder: Path) -> Series:
-    """Read which series a folder of measures is.
+    """Read what names the series of a folder of measures.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def read_version(folder: Path, label: str = "", aliases: tuple[str, ...] = ()) -
     """Read measures.csv, agreement.csv and summary.json of one version."""
     measures = read_csv(folder / "measures.csv", text=MEASURES_TEXT)
     agreement = read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT)
-    # A version that was registered before a column existed has no value there.
+    # A version that was registered before a column existed has no value in it.
     agreement = agreement.reindex(columns=list(AGREEMENT_COLUMNS))
     lost = read_json(folder / "summary.json").get("lost", {})
     return MeasuredVersion(read_series(folder), label, aliases, measures, agreement, lost)

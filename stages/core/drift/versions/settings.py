@@ -1,4 +1,4 @@
-"""Settings of `history` and `register`: where versions come from, and how this one is called."""
+"""Settings of `history` and `register`: where earlier versions come from, and what this one is called."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ...base.params import Name, Settings
 
 
 class History(Settings):
-    """Where priors come from. ``offline``: do not ask MLflow; nothing can be judged or registered then."""
+    """The source of the priors. ``offline``: MLflow is not asked, and nothing can be judged or registered."""
 
     block: ClassVar = "history"
 

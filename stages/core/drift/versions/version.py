@@ -1,19 +1,24 @@
-"""A version of the model as the comparison sees it, and whether two versions may be compared."""
+"""A version of the model as the comparison sees it, which versions judge, and whether two may be compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 import pandas as pd
 
-#: Name of the ground truth where a version's digest stands.
+#: Name of the ground truth in the place of a version's digest.
 REFERENCE = "reference"
+#: The version in use, and the last one that a person accepted with published conversion factors.
+CHAMPION, ANCHOR = "champion", "anchor"
+#: The versions that judge a candidate.
+JUDGES = (CHAMPION, ANCHOR)
 
 
 @dataclass(frozen=True)
 class Series:
-    """What must agree before two versions are compared: frozen set, ruler, range; and what only differs."""
+    """What names a series of measures. Frozen set, ruler and range must agree before one version judges another."""
 
     bundle: str
     inference: str
@@ -24,10 +29,14 @@ class Series:
 
 @dataclass(frozen=True)
 class MeasuredVersion:
-    """One version with its tables ``measures`` and ``agreement`` (as the stage measure writes them).
+    """One version with its tables.
 
-    ``label`` is how people call it (``""`` for the candidate, which the report names), ``aliases`` its aliases,
-    ``lost`` what of the frozen set was not delivered: shard -> why.
+    Attributes
+    ----------
+    label : how people call it; ``""`` for the candidate, which the report names
+    aliases : names that it carries in MLflow, such as its roles
+    measures, agreement : as the stage measure writes them
+    lost : what of the frozen set was not delivered, shard -> why
     """
 
     series: Series
@@ -46,9 +55,9 @@ def obstacle(candidate: Series, prior: Series) -> str:
 
 
 def marks(candidate: Series, prior: Series) -> dict[str, str]:
-    """Why a prior is shown but judges nothing: a short mark for its label -> the sentence; empty where it may judge."""
+    """Return why a prior is shown and judges nothing, a short mark -> the sentence; empty where it may judge."""
     found = {}
-    if prior.frozen and prior.frozen != candidate.frozen:  # of an imported version it is not known
+    if prior.frozen and prior.frozen != candidate.frozen:  # the frozen set of an imported version is not known
         found["other frozen set"] = (
             f"It was measured on another frozen set ({prior.frozen[:12]}, here {candidate.frozen[:12]}): "
             "other images or references; compared on the participants that both have."
@@ -74,3 +83,27 @@ class Prior:
     label: str
     aliases: tuple[str, ...]
     version: MeasuredVersion | None
+
+
+class Aliased(Protocol):
+    """A version in any form that knows its aliases."""
+
+    @property
+    def aliases(self) -> Sequence[str]:
+        """Names that a registered version carries, such as its roles."""
+
+
+AnyVersion = TypeVar("AnyVersion", bound=Aliased)
+
+
+def holder(role: str, versions: Iterable[AnyVersion]) -> AnyVersion | None:
+    """Return the version that has a role; None where no version has it.
+
+    An alias belongs to one version at a time, so that there is never a second one.
+    """
+    return next((version for version in versions if role in version.aliases), None)
+
+
+def roles_of(version: Aliased) -> list[str]:
+    """Return the roles in which a version judges, champion first; empty where it judges nothing."""
+    return [role for role in JUDGES if role in version.aliases]

@@ -14,6 +14,7 @@ from ...data.datasets.manifest import CLONES, Case, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
 from ...model.segmentation.predictions import EMPTY, Prediction, Segmentation, id_of_case, monitored_cases
 from ...tables.columns import AGREEMENT_COLUMNS, MEASURES_COLUMNS
+from ...tables.monitored import csa_of_mask
 from ..morphometry.ruler import ruler_id
 from ..morphometry.settings import Measure
 from ..morphometry.table import failed_row, join_flags, measure_volume
@@ -117,7 +118,7 @@ def _measure_case(
             if kind == "binary":
                 masks[source] = mask
         if kind == "binary":
-            csa[source] = float(table.loc[table["scope"] == "range", "csa_mm2"].iloc[0])
+            csa[source] = csa_of_mask(table)
         row = identity | {"mask": name, "source": source, "kind": kind}
         row |= series if source == "prediction" else {"bundle": "", "inference": ""}
         tables.append(identified(table, row, prediction.warnings))

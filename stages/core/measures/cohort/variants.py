@@ -19,8 +19,7 @@ from ...data.datasets.manifest import CLONES, Case, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
 from ...model.segmentation.predictor import Predict
 from ...model.segmentation.settings import Segment
-from ...tables.monitored import CASE
-from ..morphometry.levels import range_name
+from ...tables.monitored import CASE, csa_of_mask
 from ..morphometry.settings import Measure
 from ..morphometry.table import measure_volume
 from .settings import Floor
@@ -90,9 +89,7 @@ def _csa(predict: Predict, manifest: Manifest, case: Case, threshold: float, mea
     image = read(path)
     mask = Volume((predict(image) >= threshold).astype(np.float32), image.affine)
     discs = read_on_grid(locate(manifest, str(case.discs), clones), image, path)
-    table = measure_volume(mask, discs, measure)
-    chosen = (table["scope"] == "range") & (table["levels"] == range_name(measure.levels))
-    return float(table.loc[chosen, "csa_mm2"].iloc[0])
+    return csa_of_mask(measure_volume(mask, discs, measure))
 
 
 def runner_floor(table: pd.DataFrame) -> list[dict[str, Any]]:

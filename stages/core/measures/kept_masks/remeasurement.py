@@ -15,6 +15,7 @@ from ...base.errors import BundleError, ImageError
 from ...base.files import read_csv, read_json
 from ...model.segmentation.predictions import LOST
 from ...tables.columns import MEASURES_COLUMNS, MEASURES_TEXT
+from ...tables.monitored import CASE, Source, range_csa
 from ..cohort.measurement import absent_row, identified
 from ..morphometry.levels import range_name
 from ..morphometry.ruler import ruler_id
@@ -22,8 +23,6 @@ from ..morphometry.settings import Measure
 from ..morphometry.table import measure_volume
 from .layout import KeptEntry, MaskKind, discs_of, restore
 from .reader import KeptZip
-
-_CASE = ["dataset", "participant", "session", "contrast"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def current_ruler(params: Measure, measured: Path) -> Ruler:
     if summary["ruler"] != ruler:
         return Ruler(params, ruler, "", {})
     table = read_csv(measured / "measures.csv", text=MEASURES_TEXT)
-    return Ruler(params, ruler, str(summary["frozen"]), _range_csa(table, "reference"))
+    return Ruler(params, ruler, str(summary["frozen"]), _csa(table, "reference", range_name(params.levels)))
 
 
 def remeasure(kept: KeptZip, ruler: Ruler) -> pd.DataFrame:
@@ -94,7 +93,7 @@ def _measure_kept(kept: KeptZip, case: KeptEntry, kind: MaskKind, params: Measur
     else:
         volume = restore(mask, kept.files[mask.file])
         table = measure_volume(volume, discs_of(case, volume), params)
-    row = {name: getattr(case, name) for name in _CASE}
+    row = {name: getattr(case, name) for name in CASE}
     row |= {"source": "prediction", "kind": kind, "mask": mask.file if mask else ""}
     row |= {"bundle": kept.index.bundle, "inference": kept.index.inference}
     return identified(table, row, case.warnings)
@@ -113,14 +112,14 @@ def with_new_errors(agreement: pd.DataFrame, measures: pd.DataFrame, frozen: str
     frozen : digest of the version's frozen set
     ruler : the ruler that measures today
     """
-    predicted = _range_csa(measures, "prediction")
+    predicted = _csa(measures, "prediction", ruler.range)
     references = ruler.references if frozen == ruler.frozen else {}
-    keys = [tuple(row) for row in agreement[_CASE].astype(str).to_numpy().tolist()]
+    keys = [tuple(row) for row in agreement[CASE].astype(str).to_numpy().tolist()]
     errors = [abs(predicted.get(key, np.nan) - references.get(key, np.nan)) for key in keys]
     return agreement.assign(csa_error_mm2=np.array(errors, dtype=np.float64))
 
 
-def _range_csa(measures: pd.DataFrame, source: str) -> dict[tuple[str, ...], float]:
-    chosen = measures[(measures["scope"] == "range") & (measures["source"] == source) & (measures["kind"] == "binary")]
-    keys = [tuple(row) for row in chosen[_CASE].astype(str).to_numpy().tolist()]
-    return dict(zip(keys, chosen["csa_mm2"].astype(float).tolist(), strict=True))
+def _csa(measures: pd.DataFrame, source: Source, range_name: str) -> dict[tuple[str, ...], float]:
+    table = range_csa(measures, source, range_name)
+    keys = [tuple(row) for row in table[CASE].astype(str).to_numpy().tolist()]
+    return dict(zip(keys, table["csa_mm2"].astype(float).tolist(), strict=True))

@@ -13,8 +13,11 @@ from pydantic import Field
 from ...base.errors import CordriftError
 from ...base.files import read_json, write_json
 from ...base.params import Block, Name, validate
+from ...drift.record.record import Outcome
+from ...drift.versions.version import JUDGES
 from ...measures.kept_masks.zips import pack, unpack
 from ...store.bundle_files import MASKS
+from ...store.judges import JUDGED
 from ...store.record import Artifact, Record
 
 INDEX = "record.json"
@@ -24,16 +27,7 @@ MOST_BYTES = 2 << 30
 HEAVY = (".safetensors", ".zip")
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Role = Annotated[str, Field(pattern=r"^judged_(champion|anchor)$")]
-
-
-class Verdict(Block):
-    """What the version was judged to be."""
-
-    drift: str
-    quality: str
-    passed: bool
-    reasons: list[str]
+Role = Annotated[str, Field(pattern=f"^{JUDGED}({'|'.join(JUDGES)})$")]
 
 
 class Archived(Block):
@@ -47,7 +41,7 @@ class Archived(Block):
     series: dict[str, str]
     params: dict[str, str]
     metrics: dict[str, float | None]
-    verdict: Verdict
+    verdict: Outcome
     judged: dict[Role, Digest | Literal[""]]
     lost: bool
     once: list[str]
@@ -60,14 +54,13 @@ def write_record(path: Path, record: Record, params: Mapping[str, str], scratch:
     ----------
     params : all params of the version's run, its declaration among them
     """
-    verdict = {key: record.verdict[key] for key in Verdict.model_fields}
     archived = Archived(
         digest=record.digest,
         label=record.label,
         series=dict(record.series),
         params=dict(params),
         metrics={key: None if math.isnan(value) else value for key, value in record.metrics.items()},
-        verdict=Verdict.model_validate(verdict),
+        verdict=Outcome(**record.verdict.model_dump(include=set(Outcome.model_fields))),
         judged=dict(record.judged),
         lost=record.lost,
         once=[artifact.path for artifact in record.artifacts if artifact.once],
@@ -110,7 +103,7 @@ def read_record(path: Path, folder: Path) -> Record:
         params=archived.params,
         metrics={key: math.nan if value is None else value for key, value in archived.metrics.items()},
         artifacts=tuple(sorted(artifacts, key=lambda artifact: artifact.path)),
-        verdict=archived.verdict.model_dump(),
+        verdict=archived.verdict,
         judged=archived.judged,
         lost=archived.lost,
     )

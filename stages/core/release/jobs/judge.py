@@ -11,6 +11,7 @@ from pathlib import Path
 from ...base.errors import CordriftError
 from ...base.files import read_json, whole_folder, write_json
 from ...data.datasets.manifest import read_manifest
+from ...drift.record.record import read_drift
 from ...measures.kept_masks.zips import pack
 from ...model.bundle.content import read_bundle
 from ...model.bundle.revision import code_revision
@@ -124,7 +125,7 @@ def _with_first(record: Record, store: Store, run_id: str, scratch: Path) -> Rec
 
 
 def _facts(folder: Path, store: Store, params: Params, digest: str, scratch: Path, protocol: str) -> Facts:
-    drift = read_json(folder / "reports/compare/drift.json")
+    drift = read_drift(folder / "reports/compare/drift.json")
     wanted = compared_with(drift)
     old = None
     if wanted is not None:

@@ -13,15 +13,14 @@ from ...reports.drift_report.wording import headline, label_of
 
 def judged_summary(facts: Facts, history: Iterable[str]) -> str:
     """Verdict with reasons, every version's CSA STD, the bias to the one it is compared with, and the history."""
-    drift = dict(facts.drift)
-    verdict = drift["verdict"]
+    drift, verdict = facts.drift, facts.drift.verdict
     first, second = headline(drift, facts.shown)
-    passed = "It passes the gate." if verdict["passed"] else "It does not pass the gate; a person may accept it."
+    passed = "It passes the gate." if verdict.passed else "It does not pass the gate; a person may accept it."
     parts = [
-        f"## {escape(facts.new_name)}: drift {verdict['drift']}, quality {verdict['quality']}",
+        f"## {escape(facts.new_name)}: drift {verdict.drift}, quality {verdict.quality}",
         f"**{escape(first)}** {escape(second)}",
         passed,
-        "\n".join(f"- {escape(reason)}" for reason in verdict["reasons"]),
+        "\n".join(f"- {escape(reason)}" for reason in verdict.reasons),
         _table(
             ["version", "CSA STD, mm²", "n", "Dice, mean and lowest", "failed", "not measured"],
             [
@@ -30,10 +29,10 @@ def judged_summary(facts: Facts, history: Iterable[str]) -> str:
             ],
         ),
     ]
-    bias = facts.tables.bias[facts.tables.bias["prior"] == drift["against"]] if drift["against"] else None
-    if bias is not None and len(bias):
+    bias = facts.tables.bias[facts.tables.bias["prior"] == drift.against]
+    if drift.against and len(bias):
         parts += [
-            f"CSA, new − {escape(label_of(facts.shown, drift['against']))}; margin ±{drift['margin_mm2']:g} mm²:",
+            f"CSA, new − {escape(label_of(facts.shown, drift.against))}; margin ±{drift.margin_mm2:g} mm²:",
             _table(
                 ["contrast", "n", "bias, mm²", "95 % interval", "months of atrophy"],
                 [[row[key] for key in ("contrast", "n", "bias", "interval", "months")] for row in bias_rows(bias)],

@@ -29,13 +29,13 @@ def changes(facts: Facts) -> Section:
 
 def _compared(facts: Facts) -> Block:
     if facts.old is None:
-        why = "its history was not asked" if facts.drift["offline"] else "no earlier version could be"
-        if not facts.drift["priors"] and not facts.drift["offline"]:
+        why = "its history was not asked" if facts.drift.offline else "no earlier version could be"
+        if not facts.drift.priors and not facts.drift.offline:
             why = "it is the first version"
         return paragraph(f"{facts.new_name} is compared with nothing: {why}. Below stands what it was made of.")
-    prior = facts.prior or {"aliases": [], "comparable": False}
-    role = f", which was {' and '.join(prior['aliases'])}" if prior["aliases"] else ""
-    also = f" {prior['why']}" if prior["comparable"] else ""  # other inference settings; an obstacle stands in part 3
+    prior = facts.prior
+    role = f", which was {' and '.join(prior.aliases)}" if prior and prior.aliases else ""
+    also = f" {prior.why}" if prior and prior.comparable else ""  # other inference settings; an obstacle is in part 3
     return paragraph(
         f"{facts.new_name} against {facts.old_name}{role}. Only what both manifests say is compared.{also}"
     )

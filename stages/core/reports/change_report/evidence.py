@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from ...model.lineage.manifest import contents
 from ..drift_report.rows import floor_rows
@@ -29,13 +28,13 @@ def tested(facts: Facts) -> Section:
 
 
 def _questions(facts: Facts) -> Block:
-    drift, rule = facts.drift, facts.drift["rule"]
-    level, margin = number(100 * (1 - 2 * drift["alpha"]), 0), number(drift["margin_mm2"])
+    drift, rule = facts.drift, facts.drift.rule
+    level, margin = number(100 * (1 - 2 * drift.alpha), 0), number(drift.margin_mm2)
     return paragraph(
         f"Two questions. Did the measured cord area stay? Yes, if the {level} % interval of the mean paired difference "
-        f"lies inside ±{margin} mm² in every contrast and pooled, with at least {rule['min_participants']} "
+        f"lies inside ±{margin} mm² in every contrast and pooled, with at least {rule.min_participants} "
         "participants (two one-sided tests). Did the quality stay? Yes, if the spread over contrasts (CSA STD) and the "
-        f"error against the ground truth grow by less than {rule['csa_std_margin_mm2']:g} mm² (or what another seed "
+        f"error against the ground truth grow by less than {rule.csa_std_margin_mm2:g} mm² (or what another seed "
         "alone moves, where that is more), and no more cases fail. Two judges: the champion (the version in use) and "
         "the anchor (the last one that a person accepted); the worse verdict counts. "
         "In full: ",
@@ -45,27 +44,26 @@ def _questions(facts: Facts) -> Block:
 
 
 def _declared(facts: Facts) -> Iterator[Block]:
-    declared, used = facts.drift["declared"], facts.drift["used"]
+    declared, used = facts.drift.declared, facts.drift.used
     again = f" This frozen set has now been used for {used} version(s)."
     if not declared:
         yield paragraph(strong("When the rule was fixed is not recorded."), again)
-        rule: dict[str, Any] = facts.drift["rule"]
-        yield words_table(("", "now"), [(name, f"{value:g}") for name, value in sorted(rule.items())])
+        yield words_table(("", "now"), [(name, f"{value:g}") for name, value in sorted(dict(facts.drift.rule).items())])
         return
-    if not declared["when"]:
+    if not declared.when:
         yield paragraph(strong("The rule was recorded nowhere before the results: history was offline."), again)
-    elif declared["before_results"]:
-        yield paragraph(f"Recorded in MLflow on {declared['when']}, before the release was measured.", again)
+    elif declared.before_results:
+        yield paragraph(f"Recorded in MLflow on {declared.when}, before the release was measured.", again)
     else:
-        late = f"Recorded in MLflow on {declared['when']}, when the release had results already."
+        late = f"Recorded in MLflow on {declared.when}, when the release had results already."
         yield paragraph(strong(late), again)
-    if declared["changed"]:
-        yield paragraph(strong(f"Changed since: {', '.join(declared['changed'])}. Nothing is called equivalent then."))
+    if declared.changed:
+        yield paragraph(strong(f"Changed since: {', '.join(declared.changed)}. Nothing is called equivalent then."))
     rows = []
-    for row in declared["items"]:
-        was, now = (_short(row[side]) or "nothing" for side in ("declared", "now"))
-        changed = row["name"] in declared["changed"]
-        rows.append((row["name"], was, strong(f"{now} (changed)") if changed else "the same"))
+    for row in declared.items:
+        was, now = (_short(text) or "nothing" for text in (row.declared, row.now))
+        changed = row.name in declared.changed
+        rows.append((row.name, was, strong(f"{now} (changed)") if changed else "the same"))
     yield words_table(("", "declared", "now"), rows)
 
 
@@ -83,8 +81,8 @@ def _frozen(facts: Facts) -> Iterator[Block]:
     yield table(head, rows, words=(1, 2, 3))
     drift = facts.drift
     yield paragraph(
-        f"Digest of the frozen set: {short(drift['candidate']['frozen'])}. Contrasts: {', '.join(drift['contrasts'])}. "
-        f"Monitored range: {drift['range']}."
+        f"Digest of the frozen set: {short(drift.candidate.frozen)}. Contrasts: {', '.join(drift.contrasts)}. "
+        f"Monitored range: {drift.range}."
     )
     yield paragraph(seen(facts))
 
@@ -104,14 +102,14 @@ def seen(facts: Facts) -> str | Span:
 
 
 def _instruments(facts: Facts) -> Block:
-    candidate, settings = facts.drift["candidate"], facts.settings.model_dump()
-    rows = [("ruler", short(candidate["ruler"])), ("inference settings", short(candidate["inference"]))]
+    candidate, settings = facts.drift.candidate, facts.settings.model_dump()
+    rows = [("ruler", short(candidate.ruler)), ("inference settings", short(candidate.inference))]
     rows += [(name.replace("_", " "), str(settings[name])) for name in DECIDING]
     return words_table(("", ""), rows)
 
 
 def _floors(facts: Facts) -> Iterator[Block]:
-    floors = floor_rows(dict(facts.drift))
+    floors = floor_rows(facts.drift)
     if floors["runner"]:
         head = ("the same bundle on the same images", "cases", "mean change, mm²", "mean absolute", "largest")
         rows = [[row[key] for key in ("variant", "n", "mean", "mean_abs", "worst")] for row in floors["runner"]]

@@ -12,6 +12,8 @@ import pandas as pd
 from ...base.errors import CordriftError
 from ...base.files import read_csv, read_json
 from ...data.datasets.manifest import Manifest
+from ...drift.record.record import DriftRecord, PriorRecord
+from ...drift.versions.version import CHAMPION, holder
 from ...measures.cohort.published_tables import INFERENCE
 from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
 from ...model.segmentation.settings import Segment
@@ -59,7 +61,7 @@ class Facts:
     Attributes
     ----------
     new, old : the release, and the version it is compared with (None: there is none)
-    drift : ``drift.json``; its optional key ``incomplete`` lists, in sentences, what is missing of the measures
+    drift : the record of the comparison
     pins : manifests of the frozen datasets
     settings : of the segmentation
     imported : digests of the priors that are releases measured by others
@@ -68,7 +70,7 @@ class Facts:
 
     new: Side
     old: Side | None
-    drift: Mapping[str, Any]
+    drift: DriftRecord
     tables: Tables
     pins: tuple[Manifest, ...]
     settings: Segment
@@ -78,7 +80,7 @@ class Facts:
     @property
     def shown(self) -> list[Shown]:
         """How each version is called."""
-        return shown_versions(dict(self.drift), self.new.label)
+        return shown_versions(self.drift, self.new.label)
 
     @property
     def new_name(self) -> str:
@@ -94,15 +96,14 @@ class Facts:
         return names.get(self.old.digest) or self.old.label or short(self.old.digest)
 
     @property
-    def prior(self) -> Mapping[str, Any] | None:
+    def prior(self) -> PriorRecord | None:
         """Record of the other version among the priors."""
-        found = (one for one in self.drift["priors"] if self.old and one["digest"] == self.old.digest)
-        return next(found, None)
+        return self.drift.prior(self.old.digest) if self.old else None
 
     @property
     def missing(self) -> list[str]:
         """What is missing of the measures, in sentences."""
-        return [str(text) for text in self.drift.get("incomplete") or []]
+        return self.drift.incomplete
 
 
 def as_mapping(value: object) -> Mapping[str, Any]:
@@ -110,12 +111,10 @@ def as_mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def compared_with(drift: Mapping[str, Any]) -> str | None:
-    """Digest of the version that the report compares with: that of the headline, else the champion."""
-    if drift["against"]:
-        return str(drift["against"])
-    champions = [prior for prior in drift["priors"] if "champion" in prior["aliases"]]
-    return str(champions[-1]["digest"]) if champions else None
+def compared_with(drift: DriftRecord) -> str | None:
+    """Return the digest of the version that the report compares with: that of the headline, else the champion."""
+    prior = drift.headline_prior or holder(CHAMPION, drift.priors)
+    return prior.digest if prior else None
 
 
 def imported_digests(priors: Mapping[str, Any]) -> frozenset[str]:
@@ -152,7 +151,7 @@ def read_tables(folder: Path) -> Tables:
 def collect_facts(
     new: Side,
     old: Side | None,
-    drift: Mapping[str, Any],
+    drift: DriftRecord,
     tables: Tables,
     *,
     pins: Sequence[Manifest],
@@ -167,7 +166,7 @@ def collect_facts(
     CordriftError
         The record is of another bundle, or was compared with another version than ``old``.
     """
-    judged, wanted = str(drift["candidate"]["bundle"]), compared_with(drift)
+    judged, wanted = drift.candidate.bundle, compared_with(drift)
     if judged != new.digest:
         raise CordriftError(
             f"drift.json is of the bundle {short(judged)}, the release is {short(new.digest)}: judge the release first."

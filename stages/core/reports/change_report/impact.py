@@ -31,11 +31,10 @@ def impact(facts: Facts) -> Section:
 
 def verdict(facts: Facts) -> Iterator[Block]:
     """The verdict, and what is missing of the measures."""
-    found = facts.drift["verdict"]
-    marks = [Span(f"{key}: {found[key]}", strong=True, mark=str(found[key])) for key in ("drift", "quality")]
-    passed = (
-        "It passes the gate." if found["passed"] else "It does not pass the gate by itself; a person may accept it."
-    )
+    found = facts.drift.verdict
+    words = {"drift": found.drift, "quality": found.quality}
+    marks = [Span(f"{key}: {word}", strong=True, mark=word) for key, word in words.items()]
+    passed = "It passes the gate." if found.passed else "It does not pass the gate by itself; a person may accept it."
     yield paragraph(marks[0], " ", marks[1], f" {passed}")
     if facts.missing:
         yield paragraph(strong("Measures are missing:"))
@@ -43,10 +42,10 @@ def verdict(facts: Facts) -> Iterator[Block]:
 
 
 def _reasons(facts: Facts) -> Iterator[Block]:
-    found = facts.drift["verdict"]
-    yield paragraph(f"Drift: {found['drift']}; quality: {found['quality']}.")
-    yield Bullets(tuple(line(str(reason)) for reason in found["reasons"]))
-    margin = smallest_margin(dict(facts.drift))
+    found = facts.drift.verdict
+    yield paragraph(f"Drift: {found.drift}; quality: {found.quality}.")
+    yield Bullets(tuple(line(reason) for reason in found.reasons))
+    margin = smallest_margin(facts.drift)
     if margin:
         yield paragraph(margin)
 
@@ -56,18 +55,18 @@ def _bias(facts: Facts) -> Iterator[Block]:
         return
     yield Heading(f"Bias, {facts.new_name} − {facts.old_name}")
     prior, rows = facts.prior, bias_rows(_of(facts.tables.bias, "prior", facts.old.digest))
-    if prior and not prior["comparable"]:
-        yield paragraph(strong("This difference judges nothing."), f" {prior['why']}")
+    if prior and not prior.comparable:
+        yield paragraph(strong("This difference judges nothing."), f" {prior.why}")
     if not rows:
         yield paragraph("No case was measured by both.")
         return
-    level = number(100 * (1 - facts.drift["alpha"]), 0)
+    level = number(100 * (1 - facts.drift.alpha), 0)
     head = ("contrast", "new − old, mm²", f"{level} % interval", "%", "participants", "dropped", "months of atrophy")
     keys = ("contrast", "bias", "interval", "percent", "n", "dropped", "months")
     yield table(head, [[row[key] for key in keys] for row in rows])
     yield paragraph(
         "Months of atrophy: what a study that spans both versions would feign (positive) or hide (negative), at "
-        f"{number(facts.drift['rule']['atrophy_mm2_per_year'], 1)} mm² a year. Dropped: participants without enough "
+        f"{number(facts.drift.rule.atrophy_mm2_per_year, 1)} mm² a year. Dropped: participants without enough "
         "contrasts measured by both.",
         note=True,
     )
@@ -79,8 +78,8 @@ def _versions(facts: Facts) -> Block:
     wanted = {"reference", "candidate"}
     rows = [
         [row[key] for key in keys]
-        for version, row in zip(facts.drift["versions"], version_rows(dict(facts.drift), facts.shown), strict=True)
-        if version["role"] in wanted or (facts.old and version["version"] == facts.old.digest)
+        for version, row in zip(facts.drift.versions, version_rows(facts.drift, facts.shown), strict=True)
+        if version.role in wanted or (facts.old and version.version == facts.old.digest)
     ]
     return table(head, rows)
 
@@ -90,7 +89,7 @@ def _subgroups(facts: Facts) -> Iterator[Block]:
     if facts.old is None:
         return
     mine, theirs = (_of(facts.tables.subgroups, "version", digest) for digest in (facts.new.digest, facts.old.digest))
-    margin = facts.drift["margin_mm2"]
+    margin = facts.drift.margin_mm2
     out = ~((theirs["ci_low_mm2"] > -margin) & (theirs["ci_high_mm2"] < margin)) & theirs["ci_low_mm2"].notna()
     everyone = theirs["attribute"] == EVERYONE
     if theirs.empty:
@@ -104,7 +103,7 @@ def _subgroups(facts: Facts) -> Iterator[Block]:
     )
     shown = theirs[out | everyone]
     mine = mine.merge(shown[["attribute", "group"]], on=["attribute", "group"])
-    level = number(100 * (1 - facts.drift["alpha"]), 0)
+    level = number(100 * (1 - facts.drift.alpha), 0)
     head = ("group", "", "participants", "CSA STD, mm²", "new − old, mm²", f"{level} % interval", "n")
     keys = ("attribute", "group", "participants", "csa_std", "bias", "interval", "n")
     yield table(head, [[row[key] for key in keys] for row in subgroup_rows(mine, shown)], words=(1,))
@@ -118,7 +117,7 @@ def _conversion(facts: Facts) -> Iterator[Block]:
     if not rows:
         return
     yield Heading(f"Conversion factors of CSA, {facts.old_name} → {facts.new_name}")
-    level = number(100 * (1 - facts.drift["alpha"]), 0)
+    level = number(100 * (1 - facts.drift.alpha), 0)
     head = ("contrast", "factor", f"{level} % interval", "n", "trend towards the head, per cm", f"{level} % interval")
     keys = ("contrast", "factor", "interval", "n", "trend", "trend_interval")
     yield table(head, [[row[key] for key in keys] for row in rows])

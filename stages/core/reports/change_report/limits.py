@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from ...drift.record.record import PriorRecord
 from ..drift_report.wording import number, short
 from .document import NOT_RECORDED
 from .facts import Facts
@@ -15,29 +16,26 @@ def limits(facts: Facts) -> list[str]:
     found = [*_evidence(facts), *_independence(facts), *_earlier(facts), *_floors(facts)]
     drift = facts.drift
     people = len({(pin.dataset, case.participant) for pin in facts.pins for case in pin.cases})
-    scope = (
-        f"All of it holds for {drift['range']}, {', '.join(drift['contrasts'])} and these {people} participants alone."
-    )
+    scope = f"All of it holds for {drift.range}, {', '.join(drift.contrasts)} and these {people} participants alone."
     return [*found, scope]
 
 
 def _evidence(facts: Facts) -> Iterator[str]:
-    drift, least = facts.drift, facts.drift["rule"]["min_participants"]
-    if drift["offline"]:
+    drift, least = facts.drift, facts.drift.rule.min_participants
+    if drift.offline:
         yield "History was offline: no earlier version was asked for, so nothing is known of drift."
-    rows = [row for judge in drift["verdict"]["judges"] for row in judge["rows"] if row["n"] < least]
-    if rows:
-        fewest = min(row["n"] for row in rows)
+    fewest = min((row.n for row in drift.verdict.rows), default=least)
+    if fewest < least:
         yield (
             f"Too few participants: n = {fewest} where fewest, {least} are asked for; such a row is never equivalent, "
             "and a drift of one group can stay unseen."
         )
-    candidate = next(version for version in drift["versions"] if version["role"] == "candidate")
-    lost = {"failed": candidate["failed"], f"had no value at {drift['range']}": candidate["unmeasured"]}
+    candidate = drift.candidate_version
+    lost = {"failed": candidate.failed, f"had no value at {drift.range}": candidate.unmeasured}
     for what, n in lost.items():
         if n:
-            yield f"{n} of {candidate['cases']} cases {what}; they enter no mean, so the bias says nothing of them."
-    if not any(version["role"] == "reference" for version in drift["versions"]):
+            yield f"{n} of {candidate.cases} cases {what}; they enter no mean, so the bias says nothing of them."
+    if not any(version.role == "reference" for version in drift.versions):
         yield "There is no ground truth, so nothing is said of errors against it."
     silent = [
         (name, what)
@@ -51,13 +49,13 @@ def _evidence(facts: Facts) -> Iterator[str]:
 
 
 def _independence(facts: Facts) -> Iterator[str]:
-    declared, used = facts.drift["declared"], facts.drift["used"]
-    if not declared or not declared["when"]:
+    declared, used = facts.drift.declared, facts.drift.used
+    if not declared or not declared.when:
         yield "When margins and rule were fixed is recorded nowhere: they may have been chosen after the results."
-    elif not declared["before_results"]:
+    elif not declared.before_results:
         yield "Margins and rule were recorded when results were there already."
-    if declared and declared["changed"]:
-        yield f"Changed after the declaration: {', '.join(declared['changed'])}."
+    if declared and declared.changed:
+        yield f"Changed after the declaration: {', '.join(declared.changed)}."
     if used > 1:
         yield (
             f"The frozen set has been used for {used} versions: versions are chosen by it, so it is no independent "
@@ -66,39 +64,38 @@ def _independence(facts: Facts) -> Iterator[str]:
 
 
 def _earlier(facts: Facts) -> Iterator[str]:
-    priors = facts.drift["priors"]
-    imported = [prior for prior in priors if prior["digest"] in facts.imported]
+    priors = facts.drift.priors
+    imported = [prior for prior in priors if prior.digest in facts.imported]
     if imported:
         yield (
             f"{_names(imported)}: measured by others, with another ruler, and imported as published; shown beside this "
             "version, they judge nothing."
         )
     for mark in ("other ruler", "other frozen set"):
-        marked = [prior for prior in priors if mark in prior["marks"] and prior not in imported]
+        marked = [prior for prior in priors if mark in prior.marks and prior not in imported]
         if marked:
             yield f"{_names(marked)}: measured with {mark.replace('other', 'another')}; shown, they judge nothing."
-    whole = [prior for prior in priors if prior["pooled"] is None]
+    whole = [prior for prior in priors if prior.pooled is None]
     if whole:
         yield f"{_names(whole)}: measured at another range, and not compared."
-    if priors and not facts.drift["verdict"]["judges"]:
+    if priors and not facts.drift.verdict.judges:
         yield "No earlier version is champion or anchor, so nothing judged this one."
 
 
 def _floors(facts: Facts) -> Iterator[str]:
-    floors, prior = facts.drift["floors"], facts.prior
-    if not floors["seeds"]:
+    floors, prior = facts.drift.floors, facts.prior
+    if not floors.seeds:
         yield "No other seed was trained: how much of a difference is chance of the training is not known."
-    if not floors["runner"]:
+    if not floors.runner:
         yield "No other way of running was tried: what another machine or tile step moves is not known."
-    bias = prior["pooled"]["bias_mm2"] if prior and prior["pooled"] else None
-    for name, rows, key in (
-        ("another way of running the same bundle", floors["runner"], "mean_mm2"),
-        ("another seed of the same training", floors["seeds"], "bias_mm2"),
+    bias = prior.pooled.bias_mm2 if prior and prior.pooled else math.nan
+    for name, moved in (
+        ("another way of running the same bundle", floors.runner_mm2),
+        ("another seed of the same training", floors.seeds_mm2),
     ):
-        moved = max((abs(row[key]) for row in rows if row[key] is not None), default=0.0)
-        if bias is not None and moved > 0 and moved >= abs(bias):
+        if moved > 0 and moved >= abs(bias):  # False where either is not defined
             yield f"{name.capitalize()} moves the area by {number(moved)} mm², no less than the pooled bias here."
 
 
-def _names(priors: Sequence[dict[str, Any]]) -> str:
-    return ", ".join(str(prior["label"] or short(prior["digest"])) for prior in priors)
+def _names(priors: Sequence[PriorRecord]) -> str:
+    return ", ".join(prior.label or short(prior.digest) for prior in priors)

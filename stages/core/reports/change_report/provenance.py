@@ -23,15 +23,15 @@ def release_provenance(facts: Facts, *, judged_by: str) -> dict[str, Any]:
     judged_by : code revision that segmented, measured and judged; that which trained stands in the bundle
     """
     drift = facts.drift
-    candidate, verdict = drift["candidate"], drift["verdict"]
+    candidate, verdict = drift.candidate, drift.verdict
     value = {
         "label": facts.new.label,
-        "bundle": candidate["bundle"],
-        "inference": {"digest": candidate["inference"], "settings": facts.settings.model_dump(mode="json")},
-        "ruler": candidate["ruler"],
-        "range": drift["range"],
+        "bundle": candidate.bundle,
+        "inference": {"digest": candidate.inference, "settings": facts.settings.model_dump(mode="json")},
+        "ruler": candidate.ruler,
+        "range": drift.range,
         "frozen": {
-            "digest": candidate["frozen"],
+            "digest": candidate.frozen,
             "datasets": [
                 {
                     **pin.model_dump(include={"dataset", "tag", "commit", "licence"}),
@@ -44,11 +44,11 @@ def release_provenance(facts: Facts, *, judged_by: str) -> dict[str, Any]:
         },
         "training": _training(facts),
         "code": {"trained": facts.new.code, "judged": judged_by},
-        "declared": drift["declared"],
-        "rule": drift["rule"],
+        "declared": drift.declared and drift.declared.model_dump(),
+        "rule": drift.rule.model_dump(exclude_unset=True),
         "compared_with": compared_with(drift),
-        "verdict": {key: verdict[key] for key in ("drift", "quality", "passed", "reasons", "smallest_margin_mm2")}
-        | {"judges": [{key: judge[key] for key in ("digest", "label", "roles")} for judge in verdict["judges"]]},
+        "verdict": verdict.model_dump(exclude={"judges"})
+        | {"judges": [judge.model_dump(include={"digest", "label", "roles"}) for judge in verdict.judges]},
         "incomplete": facts.missing,
     }
     scrubbed: dict[str, Any] = _scrub(value)

@@ -26,7 +26,7 @@ MARKDOWN, HTML = "CHANGE_REPORT.md", "change_report.html"
 
 def document(facts: Facts) -> Document:
     """What the report says: what moved, then the three parts."""
-    drift = dict(facts.drift)
+    drift = facts.drift
     first, second = headline(drift, facts.shown)
     lead = " ".join(filter(None, [second, extremes(drift)]))
     parts = (changes(facts), tested(facts), impact(facts))

@@ -1,12 +1,12 @@
-"""Charts of the report: each is a function of one table, and gives the same PNG for the same table.
+"""Charts of the report: each is a function of one table, and the same table gives the same PNG.
 
 Colours: ground truth grey, priors muted, candidate dark blue (the palette is safe for colour-blind readers).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ...drift.record.record import VersionRecord
 from ...pages.canvas import BLUE, GREY, STYLE, new_figure
 from .wording import Shown
 
@@ -23,17 +24,17 @@ MANY = "#b3a184"
 
 
 def colours(versions: Sequence[Shown]) -> dict[str, str]:
-    """Colour of each version."""
+    """Return the colour of each version."""
     fixed = {"reference": GREY, "candidate": BLUE}
     priors = [shown.version for shown in versions if shown.role == "prior"]
-    # More than there are colours: one for all, so that none stands for two of them.
+    # Where there are more priors than colours, all have one colour, so that no colour stands for two of them.
     palette = PRIORS if len(priors) <= len(PRIORS) else (MANY,) * len(priors)
     chosen = dict(zip(reversed(priors), palette, strict=False))
     return {shown.version: fixed.get(shown.role) or chosen[shown.version] for shown in versions}
 
 
 def csa_std_figure(csa_std: pd.DataFrame, versions: Sequence[Shown]) -> Figure:
-    """CSA STD over contrasts by version: a violin where three or more differ, every participant, n, mean and SD.
+    """Draw CSA STD by version: every participant, n, mean and SD, and a violin from three values on.
 
     Parameters
     ----------
@@ -58,34 +59,36 @@ def csa_std_figure(csa_std: pd.DataFrame, versions: Sequence[Shown]) -> Figure:
     return figure
 
 
-def trend_figure(versions: Sequence[dict[str, Any]], shown: Sequence[Shown], level_percent: float) -> Figure:
-    """Mean CSA STD from version to version with its interval; the ground truth's as a line across.
+def trend_figure(versions: Sequence[VersionRecord], shown: Sequence[Shown], level_percent: float) -> Figure:
+    """Draw the mean CSA STD from version to version with its interval, and that of the ground truth as a line across.
 
     Parameters
     ----------
-    versions : records of drift.json: version, role, n, csa_std_mean_mm2 and its interval, in the order of versions
+    versions : in their order
+    shown : how they are called
+    level_percent : of the interval
     """
     labels = {item.version: item.label for item in shown}
     colour = colours(shown)
     with mpl.rc_context(STYLE):
         figure = new_figure(max(5.0, 1.1 * len(versions) + 2.0), 3.2)
         axes = figure.subplots()
-        series = [record for record in versions if record["role"] != "reference"]
-        known = [(k, record) for k, record in enumerate(series) if record["csa_std_mean_mm2"] is not None]
-        axes.plot([k for k, _ in known], [r["csa_std_mean_mm2"] for _, r in known], color="#9aa0a8", lw=1.2)
-        for place, record in known:
-            own = colour[record["version"]]
-            if record["csa_std_low_mm2"] is not None:
-                ends = [record["csa_std_low_mm2"], record["csa_std_high_mm2"]]
+        series = [version for version in versions if version.role != "reference"]
+        known = [(k, version) for k, version in enumerate(series) if not math.isnan(version.csa_std_mean_mm2)]
+        axes.plot([k for k, _ in known], [one.csa_std_mean_mm2 for _, one in known], color="#9aa0a8", lw=1.2)
+        for place, version in known:
+            own = colour[version.version]
+            if not math.isnan(version.csa_std_low_mm2):
+                ends = [version.csa_std_low_mm2, version.csa_std_high_mm2]
                 axes.plot([place, place], ends, color=own, lw=2.5)
-            # Hollow: measured by another ruler or on another set; its height is not comparable.
-            fill = "white" if record["marks"] else own
-            axes.plot(place, record["csa_std_mean_mm2"], "o", color=own, mfc=fill, ms=9, mew=2)
-        for record in versions:
-            if record["role"] == "reference" and record["csa_std_mean_mm2"] is not None:
-                axes.axhline(record["csa_std_mean_mm2"], color=GREY, lw=1.4, ls="--", label="ground truth")
+            # Hollow: measured with another ruler or on another set; its height is not comparable.
+            fill = "white" if version.marks else own
+            axes.plot(place, version.csa_std_mean_mm2, "o", color=own, mfc=fill, ms=9, mew=2)
+        for version in versions:
+            if version.role == "reference" and not math.isnan(version.csa_std_mean_mm2):
+                axes.axhline(version.csa_std_mean_mm2, color=GREY, lw=1.4, ls="--", label="ground truth")
                 axes.legend(loc="best")
-        ticks = [f"{labels[record['version']]}\nn = {record['n']}".replace(", ", "\n") for record in series]
+        ticks = [f"{labels[version.version]}\nn = {version.n}".replace(", ", "\n") for version in series]
         axes.set_xticks(range(len(series)), ticks)
         axes.set_xlim(-0.6, len(series) - 0.4)
         axes.set_ylim(bottom=0)
@@ -95,7 +98,7 @@ def trend_figure(versions: Sequence[dict[str, Any]], shown: Sequence[Shown], lev
 
 
 def csa_figure(csa: pd.DataFrame, versions: Sequence[Shown], contrasts: Sequence[str]) -> Figure:
-    """CSA per contrast: every participant a point, a bar at each version's mean.
+    """Draw CSA by contrast: a point for every participant, and a bar at each version's mean.
 
     Parameters
     ----------
@@ -105,7 +108,7 @@ def csa_figure(csa: pd.DataFrame, versions: Sequence[Shown], contrasts: Sequence
 
 
 def dice_figure(agreement: pd.DataFrame, versions: Sequence[Shown], contrasts: Sequence[str]) -> Figure:
-    """Dice per contrast: every case a point, a bar at each version's mean.
+    """Draw Dice by contrast: a point for every case, and a bar at each version's mean.
 
     Parameters
     ----------
@@ -131,7 +134,7 @@ def _violin(axes: Axes, place: float, values: NDArray[np.float64], colour: str) 
 
 
 def _spread(place: float, n: int, half: float) -> NDArray[np.float64]:
-    """Positions beside each other for points in order of value, the same on every run."""
+    """Return positions beside each other for points in order of value; they are the same on every run."""
     steps = np.array([0.0, -1.0, 1.0, -0.5, 0.5])
     return place + half * steps[np.arange(n) % len(steps)]
 
@@ -145,9 +148,9 @@ def _by_contrast(
         colour = colours(versions)
         width = 0.8 / max(1, len(versions))
         for number, shown in enumerate(versions):
-            mine = table[table["version"] == shown.version]
+            of_version = table[table["version"] == shown.version]
             for place, contrast in enumerate(contrasts):
-                values = _values(mine[mine["contrast"] == contrast][column])
+                values = _values(of_version[of_version["contrast"] == contrast][column])
                 x = place - 0.4 + width * (number + 0.5)
                 name = shown.label if place == 0 else None
                 axes.plot(

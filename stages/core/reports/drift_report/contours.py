@@ -1,4 +1,4 @@
-"""Pictures of masks on images: one column a contrast, axial above, sagittal below, cropped around the cord."""
+"""Pictures of masks on images: one column per contrast, axial above, sagittal below, cropped around the cord."""
 
 from __future__ import annotations
 
@@ -19,19 +19,23 @@ from ...data.datasets.manifest import CLONES, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
 from ...model.segmentation.predictions import CaseId, Segmentation, id_of_case
 from ...pages.canvas import STYLE, new_figure
+from ...tables.monitored import CASE
 
 PREDICTED, TRUE, BEFORE = "#ffb000", "#3fd0ff", "#ff5fa2"
-#: How much of the image is shown around the cord, mm.
+#: Distance from the centre of the cord to the edges of the axial picture, mm.
 AROUND_MM = 14.0
 Cut = Callable[[Volume], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One case; ``slice_index`` is the axial slice to show (None: the middle of the mask).
+    """One case.
 
-    ``image`` is None when it could not be read, which is then why there is no prediction. ``before`` is the mask of an
-    earlier version.
+    Attributes
+    ----------
+    image : None when it could not be read, so that there is no prediction either
+    slice_index : the axial slice to show; None: the middle of the mask
+    before : mask of an earlier version
     """
 
     title: str
@@ -44,9 +48,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class Source:
-    """Where images and masks are read from: manifests with their clones, the predictions, and what was measured.
+    """The images, the masks and the measures of the candidate.
 
-    ``measures`` is the table of the stage measure, which knows the slices of ``levels``; their middle one is shown.
+    Attributes
+    ----------
+    manifests, clones : of the monitored datasets
+    measures : measures.csv, which says in which slices the ``levels`` lie; the middle one of these slices is shown
     """
 
     manifests: Sequence[Manifest]
@@ -61,12 +68,12 @@ class Source:
         return [panel for panel in found if panel is not None]
 
     def panel(self, key: CaseId, title: str, before: Volume | None = None) -> Panel | None:
-        """Read image and masks of one case; None where there is no such case.
+        """Read the image and the masks of one case; None where there is no such case.
 
         Raises
         ------
         CordriftError
-            A file is missing, edited or on another grid; an image counts only where it was segmented.
+            A file is missing, edited or on another grid; of an image only if it was segmented.
         """
         for manifest, case in ((m, c) for m in self.manifests for c in m.case_list() if id_of_case(c) == key):
             predicted = self.segmentation.predictions[key].binary
@@ -79,12 +86,9 @@ class Source:
                 return Panel(title, None, None, None, None)
             prediction = read_on_grid(predicted, image, path) if predicted else None
             reference = read_on_grid(locate(manifest, case.mask, self.clones), image, path) if case.mask else None
-            named = zip(("dataset", "participant", "session", "contrast"), key, strict=True)
-            mine = self.measures
-            for column, value in named:
-                mine = mine[mine[column] == value]
+            measures = self.measures[(self.measures[CASE] == list(key)).all(axis=1)]
             same = before if before is not None and before.data.shape == image.data.shape else None
-            return Panel(title, image, prediction, reference, _middle(mine, self.levels), same)
+            return Panel(title, image, prediction, reference, _middle(measures, self.levels), same)
         return None
 
 
@@ -183,7 +187,7 @@ def _sagittal(axes: Axes, panel: Panel, image: Volume, centre: tuple[int, int, i
 
 
 def _show(axes: Axes, panel: Panel, image: Volume, cut: Cut, spacing_mm: tuple[float, float], anatomy: bool) -> None:
-    """Draw one plane: first axis to the right, second up, before the axes' limits turn it."""
+    """Draw one plane: its first axis to the right, its second up. The limits of the axes may mirror it afterwards."""
     plane = cut(image)
     low, high = np.percentile(plane, [1.0, 99.5])
     height, width = plane.shape
@@ -200,7 +204,9 @@ def _show(axes: Axes, panel: Panel, image: Volume, cut: Cut, spacing_mm: tuple[f
     for mask, colour, style in drawn:
         if mask is None:
             continue
-        body = np.pad((cut(mask) >= 0.5).astype(np.float64), 1)  # so that a contour closes at the image's border
+        body = np.pad(
+            (cut(mask) >= 0.5).astype(np.float64), 1
+        )  # a border of zeros, so that a contour closes at the edge of the image
         if body.any():
             x = (np.arange(width + 2) - 1) * spacing_mm[0]
             y = (np.arange(height + 2) - 1) * spacing_mm[1]

@@ -18,13 +18,16 @@ from .wording import Shown
 
 
 def bias_figure(bias: pd.DataFrame, order: Sequence[str], margin_mm2: float, alpha: float) -> Figure:
-    """Bias per contrast and pooled, over the band of the margin, with both intervals that the verdict asks.
+    """Draw the bias by contrast and pooled over the band of the margin, with both intervals of the verdict.
 
-    Thick: 1 - 2 alpha, equivalent where it lies inside the band. Thin: 1 - alpha, drifted where it excludes 0.
+    The thick one has the level 1 - 2 alpha (equivalent where it lies inside the band), the thin one 1 - alpha (drifted
+    where it excludes 0).
 
     Parameters
     ----------
     bias : columns contrast, n, bias_mm2, sd_mm2, ci_low_mm2, ci_high_mm2; one row per name in ``order``
+    order : names of the rows from top to bottom; the last one is pooled
+    margin_mm2, alpha : of the rule
     """
     with mpl.rc_context(STYLE):
         figure = new_figure(6.4, 0.38 * len(order) + 1.0)
@@ -51,7 +54,7 @@ def bias_figure(bias: pd.DataFrame, order: Sequence[str], margin_mm2: float, alp
 
 
 def bland_altman_figure(pairs: pd.DataFrame, concordance: pd.DataFrame, contrasts: Sequence[str]) -> Figure:
-    """Difference over mean of every case, a panel a contrast; bias, limits of agreement and their intervals.
+    """Draw the difference of every case over its mean, one panel per contrast, with bias and limits of agreement.
 
     Parameters
     ----------
@@ -86,12 +89,14 @@ def bland_altman_figure(pairs: pd.DataFrame, concordance: pd.DataFrame, contrast
 
 
 def line_figure(csa: pd.DataFrame, pairs: pd.DataFrame, versions: Sequence[Shown], x: str, y: str) -> Figure:
-    """CSA in contrast ``y`` over CSA in contrast ``x``: a point a participant and session, a line a version, identity.
+    """Draw CSA in contrast ``y`` over CSA in contrast ``x``: points of each session, a line per version, and identity.
 
     Parameters
     ----------
     csa : columns version, dataset, participant, session, contrast, csa_mm2
     pairs : columns version, contrast_x, contrast_y, n, slope, intercept_mm2, r2
+    versions : those to show
+    x, y : names of the contrasts
     """
     lines = pairs[(pairs["contrast_x"] == x) & (pairs["contrast_y"] == y)].set_index("version")
     case = ["version", "dataset", "participant", "session", "contrast"]
@@ -120,11 +125,11 @@ def line_figure(csa: pd.DataFrame, pairs: pd.DataFrame, versions: Sequence[Shown
 
 
 def matrix_figure(pairs: pd.DataFrame, contrasts: Sequence[str]) -> Figure:
-    """Mean difference of CSA between every two contrasts of one version: row - column, mm2, with its n.
+    """Draw the mean difference of CSA between every two contrasts of one version: row - column, mm2, with its n.
 
     Parameters
     ----------
-    pairs : columns contrast_x, contrast_y, n, difference_mm2; one row a pair
+    pairs : columns contrast_x, contrast_y, n, difference_mm2; one row per pair
     """
     order = list(contrasts)
     grid = pairs.pivot(index="contrast_y", columns="contrast_x", values="difference_mm2")  # noqa: PD010 - one row a pair
@@ -150,7 +155,7 @@ def matrix_figure(pairs: pd.DataFrame, contrasts: Sequence[str]) -> Figure:
 
 
 def subgroup_figure(table: pd.DataFrame, margin_mm2: float) -> Figure:
-    """Bias and its interval in each group of participants, over the band of the margin.
+    """Draw the bias and its interval in each group of participants, over the band of the margin.
 
     Parameters
     ----------
@@ -170,12 +175,12 @@ def subgroup_figure(table: pd.DataFrame, margin_mm2: float) -> Figure:
                 axes.axhline(place - 0.5, color="#dfe3e7", lw=1)
             before = str(row["attribute"])
             name = before if before == row["group"] else f"{before}: {row['group']}"
-            # A dollar would begin a formula of matplotlib's.
+            # Matplotlib takes a dollar for the beginning of a formula.
             names.append(f"{name}  (n = {row['n']:.0f})".replace("$", r"\$"))
         axes.set_yticks(range(len(table)), names)
         axes.set_ylim(len(table) - 0.5, -0.5)
         axes.set_xlabel(f"new − old (mm²); green band: margin ±{margin_mm2:g} mm²")
-        # Of two values an interval is wider than all that is there to see: it is cut off.
+        # The interval of two values is very wide. It is cut off, so that the others can be seen.
         shown = table.where(table["n"] > 2, table.assign(ci_low_mm2=np.nan, ci_high_mm2=np.nan))
         reach = 1.15 * max(margin_mm2, float(np.nanmax(np.abs(_reach(shown)), initial=0.0)))
         axes.set_xlim(-reach, reach)

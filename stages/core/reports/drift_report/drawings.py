@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ...base.files import read_csv, read_json
+from ...base.files import read_csv
+from ...drift.record.record import DriftRecord, VersionRecord, read_drift
 from ...drift.statistics.bias import POOLED, pair
 from ...tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
 from .charts import csa_figure, csa_std_figure, dice_figure, trend_figure
@@ -23,9 +23,9 @@ FEW = 6
 
 @dataclass(frozen=True)
 class Tables:
-    """What the stages measure and compare wrote; ``dice`` holds the agreement of every compared version."""
+    """The output of the stages measure and compare; ``dice`` holds the agreement of every compared version."""
 
-    drift: dict[str, Any]
+    drift: DriftRecord
     csa_std: pd.DataFrame
     csa: pd.DataFrame
     contrast_pairs: pd.DataFrame
@@ -49,13 +49,13 @@ class Drawing:
 def read_tables(measure: Path, compare: Path, history: Path) -> Tables:
     """Read the tables of the candidate and the agreement of its compared priors."""
     person = ("version", "dataset", "participant", "session", "contrast")
-    drift = read_json(compare / "drift.json")
+    drift = read_drift(compare / "drift.json")
     agreement = read_csv(measure / "agreement.csv", text=AGREEMENT_TEXT)
-    dice = [agreement.assign(version=drift["candidate"]["bundle"])]
-    for prior in drift["priors"]:
-        if prior["pooled"]:
-            folder = history / prior["digest"][:12]
-            dice.append(read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT).assign(version=prior["digest"]))
+    dice = [agreement.assign(version=drift.candidate.bundle)]
+    for prior in drift.priors:
+        if prior.pooled:
+            folder = history / prior.digest[:12]
+            dice.append(read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT).assign(version=prior.digest))
     return Tables(
         drift,
         read_csv(compare / "csa_std.csv", text=person),
@@ -74,11 +74,11 @@ def read_tables(measure: Path, compare: Path, history: Path) -> Tables:
 def draw(tables: Tables, shown: list[Shown]) -> dict[str, Drawing]:
     """Draw the charts, by name."""
     drift = tables.drift
-    contrasts, near = drift["contrasts"], nearest(drift, shown)
-    level_percent = 100 * (1 - drift["alpha"])
+    contrasts, near = drift.contrasts, nearest(drift, shown)
+    level_percent = 100 * (1 - drift.alpha)
     drawings = {
         "csa_std": Drawing(csa_std_figure(tables.csa_std, shown), tables.csa_std),
-        "trend": Drawing(trend_figure(drift["versions"], shown, level_percent), _trend_table(drift["versions"])),
+        "trend": Drawing(trend_figure(drift.versions, shown, level_percent), _trend_table(drift.versions)),
         "csa": Drawing(csa_figure(tables.csa, near, contrasts), tables.csa),
         "dice": Drawing(dice_figure(tables.dice, near, contrasts), tables.dice),
     }
@@ -86,42 +86,41 @@ def draw(tables: Tables, shown: list[Shown]) -> dict[str, Drawing]:
         x, y = line_of(contrasts)
         two = tables.csa[tables.csa["contrast"].isin([x, y])]
         drawings["line"] = Drawing(line_figure(two, tables.contrast_pairs, near, x, y), two)
-        own = tables.contrast_pairs[tables.contrast_pairs["version"] == drift["candidate"]["bundle"]]
+        own = tables.contrast_pairs[tables.contrast_pairs["version"] == drift.candidate.bundle]
         drawings["matrix"] = Drawing(matrix_figure(own, contrasts), tables.contrast_pairs)
-    if drift["against"]:
-        mine = tables.bias[tables.bias["prior"] == drift["against"]]
-        margin_mm2 = drift["margin_mm2"]
-        drawings["bias"] = Drawing(bias_figure(mine, [*contrasts, POOLED], margin_mm2, drift["alpha"]), mine)
-        groups = tables.subgroups[tables.subgroups["version"] == drift["against"]]
+    if drift.against:
+        mine = tables.bias[tables.bias["prior"] == drift.against]
+        margin_mm2 = drift.margin_mm2
+        drawings["bias"] = Drawing(bias_figure(mine, [*contrasts, POOLED], margin_mm2, drift.alpha), mine)
+        groups = tables.subgroups[tables.subgroups["version"] == drift.against]
         drawings["subgroups"] = Drawing(subgroup_figure(groups, margin_mm2), groups)
         pairs = pairs_of(tables)
         drawings["bland_altman"] = Drawing(bland_altman_figure(pairs, agreeing(tables), contrasts), pairs)
     return drawings
 
 
-def nearest(drift: dict[str, Any], shown: Sequence[Shown]) -> list[Shown]:
-    """The versions that a crowded chart shows: all where they are few, else without priors that judge nothing."""
+def nearest(drift: DriftRecord, shown: Sequence[Shown]) -> list[Shown]:
+    """Return the versions that a crowded chart shows: where there are many, no priors that judge nothing."""
     if len(shown) <= FEW:
         return list(shown)
-    judging = {drift["against"], *(prior["digest"] for prior in drift["priors"] if prior["aliases"])}
+    judging = {drift.against, *(prior.digest for prior in drift.priors if prior.aliases)}
     return [item for item in shown if item.role != "prior" or item.version in judging]
 
 
 def pairs_of(tables: Tables) -> pd.DataFrame:
-    """Cases of the candidate beside those of the prior that the headline speaks of."""
-    new, old = (
-        tables.csa[tables.csa["version"] == v] for v in (tables.drift["candidate"]["bundle"], tables.drift["against"])
-    )
+    """Return the cases of the candidate beside those of the prior that the headline speaks of."""
+    versions = tables.drift.candidate.bundle, tables.drift.against
+    new, old = (tables.csa[tables.csa["version"] == version] for version in versions)
     return pair(new, old)
 
 
-def _trend_table(versions: list[dict[str, Any]]) -> pd.DataFrame:
+def _trend_table(versions: Sequence[VersionRecord]) -> pd.DataFrame:
     columns = ["version", "role", "n", "csa_std_mean_mm2", "csa_std_low_mm2", "csa_std_high_mm2"]
-    return pd.DataFrame(versions)[columns]
+    return pd.DataFrame([dict(version) for version in versions])[columns]
 
 
 def labelled(table: pd.DataFrame, shown: Sequence[Shown]) -> pd.DataFrame:
-    """The numbers of a figure with the label of each version beside its digest, as the figure shows it."""
+    """Return the numbers of a figure with the label of each version beside its digest, as the figure shows it."""
     digest = next((name for name in ("version", "prior") if name in table.columns), None)
     if digest is None:
         return table
@@ -132,11 +131,10 @@ def labelled(table: pd.DataFrame, shown: Sequence[Shown]) -> pd.DataFrame:
 
 
 def line_of(contrasts: Sequence[str]) -> tuple[str, str]:
-    """The two contrasts whose line the report draws: T1w and T2w, else the first two."""
+    """Return the two contrasts whose line the report draws: T1w and T2w, else the first two."""
     return ("T1w", "T2w") if {"T1w", "T2w"} <= set(contrasts) else (contrasts[0], contrasts[1])
 
 
 def agreeing(tables: Tables) -> pd.DataFrame:
-    """Concordance with the prior that the headline speaks of; empty where there is none."""
-    mine: pd.DataFrame = tables.concordance[tables.concordance["prior"] == tables.drift["against"]]
-    return mine
+    """Return the concordance with the prior that the headline speaks of; empty where there is none."""
+    return tables.concordance[tables.concordance["prior"] == tables.drift.against]

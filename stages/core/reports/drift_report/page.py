@@ -1,11 +1,11 @@
-"""What the report's page shows: the rows and sentences of each part, from tables."""
+"""The report's page: the rows and sentences of each part, made from tables."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ...data.datasets.manifest import Manifest
-from ...drift.judgement.decision import CRITERIA
+from ...drift.record.record import CRITERIA, DriftRecord
 from ...pages.templates import style, templates
 from .drawings import Tables, agreeing, nearest
 from .rows import (
@@ -23,6 +23,7 @@ from .wording import (
     Shown,
     extremes,
     headline,
+    interval,
     label_of,
     meaning,
     number,
@@ -49,11 +50,17 @@ def render(
 
     Parameters
     ----------
+    shown : what each version is called
+    title : of the report
+    threshold : at which a soft mask becomes a binary one, 0 to 1
     drawn : data URI of each figure by name
+    worst : the participant to look at; None when there is nobody
+    monitored, hidden : other datasets measured with this bundle, and how many were measured with another bundle
+    provenance : rows of the table of provenance
     """
     drift = tables.drift
-    against = drift["against"]
-    groups = {version: rows for version, rows in tables.subgroups.groupby("version")}  # noqa: C416
+    against = drift.against
+    groups = {str(version): rows for version, rows in tables.subgroups.groupby("version")}
     factors = tables.conversion[(tables.conversion["prior"] == against) & (tables.conversion["metric"] == "csa_mm2")]
     template = templates().get_template("report.html")
     return template.render(
@@ -62,26 +69,27 @@ def render(
         css=style(),
         dash=DASH,
         drift=drift,
-        label=label_of(shown, drift["candidate"]["bundle"]),
+        label=label_of(shown, drift.candidate.bundle),
         headline=headline(drift, shown),
         extremes=extremes(drift),
-        first=not drift["priors"] and not drift["offline"],
-        level=number(100 * (1 - drift["alpha"]), 0),
-        inner=number(100 * (1 - 2 * drift["alpha"]), 0),
-        verdict=drift["verdict"],
+        first=not drift.priors and not drift.offline,
+        level=number(100 * (1 - drift.alpha), 0),
+        inner=number(100 * (1 - 2 * drift.alpha), 0),
+        verdict=drift.verdict,
         margin=smallest_margin(drift),
-        meaning=meaning(drift),
+        meaning=meaning(drift.verdict),
         failures=failure_rows(drift, tables.csa),
         number=number,
+        interval=interval,
         typeset=typeset,
-        reasons=reasons(drift["verdict"]),
+        reasons=reasons(drift.verdict),
         criteria=CRITERIA,
         versions=version_rows(drift, shown),
         fewer=len(nearest(drift, shown)) < len(shown),
         against=label_of(shown, against) if against else None,
         bias=bias_rows(tables.bias[tables.bias["prior"] == against]),
         conversion=conversion_rows(factors),
-        subgroups=subgroup_rows(groups[drift["candidate"]["bundle"]], groups.get(against)),
+        subgroups=subgroup_rows(groups[drift.candidate.bundle], groups[against] if against else None),
         priors=prior_rows(drift, shown),
         floors=floor_rows(drift),
         drawn=drawn,
@@ -93,18 +101,17 @@ def render(
     )
 
 
-def provenance(drift: dict[str, Any], manifests: list[Manifest]) -> list[tuple[str, str]]:
-    """Rows of the provenance table."""
-    candidate = drift["candidate"]
+def provenance(drift: DriftRecord, manifests: list[Manifest]) -> list[tuple[str, str]]:
+    """Return the rows of the provenance table."""
     datasets = "; ".join(f"{m.dataset} {m.tag} ({short(m.commit)}), {m.licence}" for m in manifests)
     return [
-        ("bundle", candidate["bundle"]),
-        ("inference settings", candidate["inference"]),
-        ("ruler", candidate["ruler"]),
-        ("frozen set", candidate["frozen"]),
+        ("bundle", drift.candidate.bundle),
+        ("inference settings", drift.candidate.inference),
+        ("ruler", drift.candidate.ruler),
+        ("frozen set", drift.candidate.frozen),
         ("datasets", datasets),
-        ("range", drift["range"]),
-        ("margin", f"±{number(drift['margin_mm2'])} mm²"),
-        ("alpha", f"{drift['alpha']:g}"),
-        ("least contrasts", str(drift["min_contrasts"])),
+        ("range", drift.range),
+        ("margin", f"±{number(drift.margin_mm2)} mm²"),
+        ("alpha", f"{drift.alpha:g}"),
+        ("least contrasts", str(drift.min_contrasts)),
     ]

@@ -1,10 +1,9 @@
-"""The report: one self-contained page from tables, with its figures beside it."""
+"""The drift report: one self-contained page, with its figures beside it."""
 
 from __future__ import annotations
 
 import base64
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +42,16 @@ def write_report(
 
     Parameters
     ----------
-    tables : what was compared, as the stages measure and compare wrote it
+    folder : to write into
+    tables : output of the stages measure and compare
     manifests : of the monitored datasets
     source : images and masks of the candidate
-    monitored : folder with what ``cordrift monitor`` left of other datasets
-    kept : masks of the prior that the headline speaks of, None where they are not at hand
-    title, label : of the report, and of the candidate
+    monitored : folder in which ``cordrift monitor`` left the measures of other datasets
+    kept : masks of the prior that the headline speaks of; None where they are not at hand
+    title : of the report
+    label : of the candidate
     threshold : at which a soft mask becomes a binary one, 0 to 1
-    anatomy : whether images are shown; without, contours stand alone
+    anatomy : whether images are shown; otherwise contours stand alone
     """
     shown = shown_versions(tables.drift, label)
     drawings = draw(tables, shown)
@@ -65,9 +66,7 @@ def write_report(
             part.write_bytes(png)
         write_csv(folder / "figures" / f"{name}.csv", labelled(drawing.table, shown))
         sources[name] = _embed(png)
-    also, hidden = read_monitored(
-        monitored, tables.drift["candidate"]["bundle"], tables.drift["contrasts"], anatomy=anatomy
-    )
+    also, hidden = read_monitored(monitored, tables.drift.candidate.bundle, tables.drift.contrasts, anatomy=anatomy)
     page = render(
         tables,
         shown,
@@ -83,35 +82,38 @@ def write_report(
         part.write_text(page, encoding="utf-8")
 
 
-def kept_masks(history: Path, digest: str | None) -> KeptZip | None:
-    """Masks of a prior that the stage history left; None where it left none, or, with a warning, none that is whole."""
+def kept_masks(history: Path, digest: str | None, say: Callable[[str], None]) -> KeptZip | None:
+    """Read the masks of a prior that the stage history left; None where it left none.
+
+    A damaged file is told to ``say`` and gives None too: the report without these contours is better than no report.
+    """
     row = next((row for row in read_json(history / "priors.json")["priors"] if row["digest"] == digest), None)
     if row is None or not row["masks"]:
         return None
     try:
         return read_kept(history / row["folder"] / "masks.zip", row["masks"])
-    except CordriftError as error:  # a contour less is no reason to be without a report
-        print(f"cordrift: warning: contours of {short(row['digest'])} are not drawn: {error}", file=sys.stderr)
+    except CordriftError as error:
+        say(f"cordrift: warning: contours of {short(row['digest'])} are not drawn: {error}")
         return None
 
 
 def _worst(tables: Tables, source: Source, *, anatomy: bool) -> dict[str, Any] | None:
-    mine = tables.csa_std[tables.csa_std["version"] == tables.drift["candidate"]["bundle"]]
-    found = worst_participant(tables.agreement, mine)
+    spread = tables.csa_std[tables.csa_std["version"] == tables.drift.candidate.bundle]
+    found = worst_participant(tables.agreement, spread)
     if found is None:
         return None
     dataset, participant, session, why = found
-    panels = source.panels(dataset, participant, session, tables.drift["contrasts"])
+    panels = source.panels(dataset, participant, session, tables.drift.contrasts)
     same = (tables.agreement[["dataset", "participant", "session"]] == [dataset, participant, session]).all(axis=1)
     rows = tables.agreement[same]
-    cases = case_rows(tables.measures, rows, tables.drift["range"], tables.drift["contrasts"])
+    cases = case_rows(tables.measures, rows, tables.drift.range, tables.drift.contrasts)
     drawing = Drawing(contour_figure(panels, anatomy=anatomy), rows)
     return {"participant": participant, "why": why, "rows": cases, "drawing": drawing}
 
 
 def _ten(tables: Tables, source: Source, kept: KeptZip | None, *, anatomy: bool) -> dict[str, Drawing]:
     """The worst cases, with the contours of both versions where the earlier one's masks are at hand."""
-    cases = worst_cases(tables.agreement, pairs_of(tables) if tables.drift["against"] else None)
+    cases = worst_cases(tables.agreement, pairs_of(tables) if tables.drift.against else None)
     panels: list[Panel] = []
     for case in cases:
         title = f"{case.key[1]} {case.key[2]}".strip() + f"\n{case.key[3]}: {case.why}".replace(", new", "\nnew")

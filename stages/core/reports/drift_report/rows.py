@@ -1,35 +1,38 @@
-"""Rows of the report's tables, as text: what is not defined is a dash."""
+"""The rows of the report's tables, as text; an undefined number is a dash."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from ...tables.monitored import CASE
-from .wording import DASH, Shown, label_of, number, short
+from ...drift.record.record import DriftRecord
+from ...tables.monitored import CASE, Source, monitored_rows
+from .wording import DASH, Shown, interval, label_of, number, short
 
-#: Columns of subgroups.csv that speak of one version, and not of a difference.
+#: Columns of subgroups.csv that are of one version, and not of a difference between two.
 COUNTED = ["participants", "n_csa_std", "csa_std_mean_mm2", "csa_std_sd_mm2"]
 
 
-def version_rows(drift: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str, str]]:
-    """Rows of the headline table, ground truth first."""
-    rows = []
-    for version in drift["versions"]:
-        row = {"label": label_of(shown, version["version"]), "role": version["role"]}
-        spread = plus_minus(version["csa_std_mean_mm2"], version["csa_std_sd_mm2"])
-        row |= {"csa_std": spread, "n": f"{version['n']} of {version['participants']}"}
-        is_reference = version["role"] == "reference"
-        row["dice"] = DASH if is_reference else _two(version["dice_mean"], version["dice_min"], 3)
-        row["rve"] = DASH if is_reference else number(version["rve_percent"], 1)
-        row["surfaces"] = DASH if is_reference else _two(version["assd_mm"], version["hd95_mm"], 2)
-        row["csa_error"] = DASH if is_reference else number(version["csa_error_mm2"])
-        row["failed"] = f"{version['failed']} of {version['cases']}"
-        row["unmeasured"] = str(version["unmeasured"])
-        rows.append(row)
-    return rows
+def version_rows(drift: DriftRecord, shown: Sequence[Shown]) -> list[dict[str, str]]:
+    """Return the rows of the headline table, ground truth first."""
+    return [
+        {
+            "label": label_of(shown, version.version),
+            "role": version.role,
+            "csa_std": plus_minus(version.csa_std_mean_mm2, version.csa_std_sd_mm2),
+            "n": f"{version.n} of {version.participants}",
+            "dice": _two(version.dice_mean, version.dice_min, 3),
+            "rve": number(version.rve_percent, 1),
+            "surfaces": _two(version.assd_mm, version.hd95_mm, 2),
+            "csa_error": number(version.csa_error_mm2),
+            "failed": f"{version.failed} of {version.cases}",
+            "unmeasured": str(version.unmeasured),
+        }
+        for version in drift.versions
+    ]
 
 
 def _two(first: object, second: object, digits: int) -> str:
@@ -39,13 +42,13 @@ def _two(first: object, second: object, digits: int) -> str:
 
 
 def bias_rows(table: pd.DataFrame) -> list[dict[str, str]]:
-    """Rows of the bias table of one prior: its contrasts, then pooled."""
+    """Return the rows of the bias table of one prior: its contrasts, then pooled."""
     return [
         {
             "contrast": str(row["contrast"]),
             "n": str(int(row["n"])),
             "dropped": str(int(row["dropped"])),
-            "interval": interval(row, "ci_low_mm2", "ci_high_mm2"),
+            "interval": interval(row["ci_low_mm2"], row["ci_high_mm2"]),
             "bias": number(row["bias_mm2"]),
             "percent": number(row["bias_percent"], 1),
             "months": number(row["atrophy_months"], 1),
@@ -55,17 +58,16 @@ def bias_rows(table: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def concordance_rows(table: pd.DataFrame) -> list[dict[str, str]]:
-    """Rows of the table of agreement with one prior, as compare wrote it."""
-
+    """Return the rows of the table of agreement with one prior, as compare wrote it."""
     return [
         {
             "contrast": str(row["contrast"]),
             "n": str(int(row["n"])),
-            "limits": interval(row, "limit_lower_mm2", "limit_upper_mm2"),
+            "limits": interval(row["limit_lower_mm2"], row["limit_upper_mm2"]),
             "slope": number(row["slope"], 3),
-            "slope_interval": interval(row, "slope_low", "slope_high", 3),
+            "slope_interval": interval(row["slope_low"], row["slope_high"], 3),
             "ccc": number(row["ccc"], 3),
-            "ccc_interval": interval(row, "ccc_low", "ccc_high", 3),
+            "ccc_interval": interval(row["ccc_low"], row["ccc_high"], 3),
             "icc": number(row["icc"], 3),
             "p": "< 0.001" if row["holm_p"] < 0.001 else number(row["holm_p"], 3),
         }
@@ -74,27 +76,34 @@ def concordance_rows(table: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def conversion_rows(table: pd.DataFrame) -> list[dict[str, str]]:
-    """Rows of the factors of one metric from one prior to the candidate."""
+    """Return the rows of the factors of one metric from one prior to the candidate."""
     return [
         {
             "contrast": str(row["contrast"]),
             "n": str(int(row["n"])),
             "factor": number(row["factor"], 4),
-            "interval": interval(row, "ci_low", "ci_high", 4),
+            "interval": interval(row["ci_low"], row["ci_high"], 4),
             "ratio_of_means": number(row["ratio_of_means"], 4),
             "slice_sd": number(row["slice_sd"], 4),
             "trend": number(row["slice_trend_per_cm"], 4),
-            "trend_interval": interval(row, "slice_trend_low", "slice_trend_high", 4),
+            "trend_interval": interval(row["slice_trend_low"], row["slice_trend_high"], 4),
             "slice_n": str(int(row["slice_n"])),
         }
         for _, row in table.iterrows()
     ]
 
 
-def subgroup_rows(mine: pd.DataFrame, theirs: pd.DataFrame | None) -> list[dict[str, str]]:
-    """Rows of the groups: CSA STD of the candidate, and its bias to one prior (``theirs``) where there is one."""
+def subgroup_rows(candidate: pd.DataFrame, prior: pd.DataFrame | None) -> list[dict[str, str]]:
+    """Return the rows of the groups: CSA STD of the candidate, and its bias to one prior where there is one.
+
+    Parameters
+    ----------
+    candidate, prior : rows of subgroups.csv of each version
+    """
     key = ["attribute", "group"]
-    both = mine if theirs is None else mine[[*key, *COUNTED]].merge(theirs.drop(columns=COUNTED), on=key, how="left")
+    both = candidate
+    if prior is not None:
+        both = candidate[[*key, *COUNTED]].merge(prior.drop(columns=COUNTED), on=key, how="left")
     rows = []
     before = None
     for _, row in both.iterrows():
@@ -108,89 +117,88 @@ def subgroup_rows(mine: pd.DataFrame, theirs: pd.DataFrame | None) -> list[dict[
                 "csa_std": plus_minus(row["csa_std_mean_mm2"], row["csa_std_sd_mm2"]),
                 "n_csa_std": str(int(row["n_csa_std"])),
                 "bias": number(row["bias_mm2"]),
-                "interval": interval(row, "ci_low_mm2", "ci_high_mm2"),
+                "interval": interval(row["ci_low_mm2"], row["ci_high_mm2"]),
                 "n": str(n),
             }
         )
     return rows
 
 
-def prior_rows(drift: dict[str, Any], shown: Sequence[Shown]) -> list[dict[str, str]]:
-    """Rows of the earlier versions: pooled bias, and whether they judge."""
+def prior_rows(drift: DriftRecord, shown: Sequence[Shown]) -> list[dict[str, str]]:
+    """Return the rows of the earlier versions: pooled bias, and whether they judge."""
     labels = {item.version: item.label for item in shown}
     rows = []
-    for prior in drift["priors"]:
-        pooled = prior["pooled"] or {"bias_mm2": None, "ci_low_mm2": None, "ci_high_mm2": None, "n": 0}
-        interval = DASH
-        if pooled["ci_low_mm2"] is not None:
-            interval = f"{number(pooled['ci_low_mm2'])} to {number(pooled['ci_high_mm2'])}"
-        label = labels.get(prior["digest"]) or prior["label"] or short(prior["digest"])
-        if prior["aliases"]:
-            label += f" ({', '.join(prior['aliases'])})"
-        how = "yes" if prior["comparable"] else "shown, judges nothing" if prior["pooled"] else "no"
-        why = f"{how}. {prior['why']}" if prior["why"] else how
+    for prior in drift.priors:
+        pooled = prior.pooled
+        label = labels.get(prior.digest) or prior.label or short(prior.digest)
+        if prior.aliases:
+            label += f" ({', '.join(prior.aliases)})"
+        how = "yes" if prior.comparable else "shown, judges nothing" if pooled else "no"
         rows.append(
             {
                 "label": label,
-                "bias": number(pooled["bias_mm2"]),
-                "interval": interval,
-                "n": str(pooled["n"]),
-                "why": why,
+                "bias": number(pooled.bias_mm2) if pooled else DASH,
+                "interval": interval(pooled.ci_low_mm2, pooled.ci_high_mm2) if pooled else DASH,
+                "n": str(pooled.n) if pooled else "0",
+                "why": f"{how}. {prior.why}" if prior.why else how,
             }
         )
     return rows
 
 
-def floor_rows(drift: dict[str, Any]) -> dict[str, Any]:
-    """Rows of both floors, and the bias of the headline in units of them (``said``; empty where it cannot be)."""
+def floor_rows(drift: DriftRecord) -> dict[str, Any]:
+    """Return the rows of both floors, and the bias of the headline in units of them (``said``)."""
     runner = [
         {
-            "variant": str(row["variant"]),
-            "n": f"{row['n']} ({row['lost']} lost)" if row["lost"] else str(row["n"]),
-            "mean": number(row["mean_mm2"], 3),
-            "mean_abs": number(row["mean_abs_mm2"], 3),
-            "worst": number(row["worst_mm2"], 3),
+            "variant": row.variant,
+            "n": f"{row.n} ({row.lost} lost)" if row.lost else str(row.n),
+            "mean": number(row.mean_mm2, 3),
+            "mean_abs": number(row.mean_abs_mm2, 3),
+            "worst": number(row.worst_mm2, 3),
         }
-        for row in drift["floors"]["runner"]
+        for row in drift.floors.runner
     ]
     seeds = [
         {
-            "seed": str(row["seed"]),
-            "n": str(row["n"]),
-            "bias": number(row["bias_mm2"]),
-            "csa_std": number(row["csa_std_difference_mm2"]),
+            "seed": row.seed,
+            "n": str(row.n),
+            "bias": number(row.bias_mm2),
+            "csa_std": number(row.csa_std_difference_mm2),
         }
-        for row in drift["floors"]["seeds"]
+        for row in drift.floors.seeds
     ]
     return {"runner": runner, "seeds": seeds, "said": in_floors(drift)}
 
 
-def in_floors(drift: dict[str, Any]) -> str:
-    """Say how many times the floors the bias of the headline is."""
-    prior = next((record for record in drift["priors"] if record["digest"] == drift["against"]), None)
-    bias = prior["pooled"]["bias_mm2"] if prior else None
-    if bias is None:
+def in_floors(drift: DriftRecord) -> str:
+    """Say how many times the floors the bias of the headline is; empty where that cannot be said."""
+    pooled = drift.headline_prior.pooled if drift.headline_prior else None
+    if pooled is None or math.isnan(pooled.bias_mm2):
         return ""
-    said = []
-    for name, key, rows in (
-        ("the runner's largest mean change", "mean_mm2", drift["floors"]["runner"]),
-        ("what another seed moves", "bias_mm2", drift["floors"]["seeds"]),
+    bias, said = pooled.bias_mm2, []
+    for name, moved in (
+        ("the runner's largest mean change", drift.floors.runner_mm2),
+        ("what another seed moves", drift.floors.seeds_mm2),
     ):
-        floor = max((abs(row[key]) for row in rows if row[key] is not None), default=None)
-        if floor:
-            said.append(f"{number(abs(bias) / floor, 1)} times {name} ({number(floor, 3)} mm²)")
-        elif floor == 0.0:
+        if moved > 0:
+            said.append(f"{number(abs(bias) / moved, 1)} times {name} ({number(moved, 3)} mm²)")
+        elif moved == 0:
             said.append(f"{'beyond' if bias else 'no more than'} {name}, which is 0")
     return f"The pooled bias of {number(bias)} mm² is {' and '.join(said)}." if said else ""
 
 
-def failure_rows(drift: dict[str, Any], csa: pd.DataFrame) -> list[dict[str, str]]:
-    """Cases of the candidate without a value: what is wrong, and what the version of the headline measured there."""
-    mine = csa[csa["version"] == drift["candidate"]["bundle"]]
-    mine = mine[mine["csa_mm2"].isna()].sort_values(["failed", *CASE], ascending=[False, *[True] * len(CASE)])
-    before = csa[csa["version"] == drift["against"]].set_index(CASE)["csa_mm2"]
+def failure_rows(drift: DriftRecord, csa: pd.DataFrame) -> list[dict[str, str]]:
+    """Return the candidate's cases without a value: what is wrong, and what the prior of the headline measured there.
+
+    Parameters
+    ----------
+    csa : columns version, CASE, csa_mm2, failed
+    """
+    cases = csa[(csa["version"] == drift.candidate.bundle) & csa["csa_mm2"].isna()]
+    cases = cases.sort_values(["failed", *CASE], ascending=[False, *[True] * len(CASE)])
+    before = csa[csa["version"] == drift.against].set_index(CASE)["csa_mm2"]
     rows = []
-    for _, case in mine.iterrows():
+    for _, case in cases.iterrows():
         key = tuple(case[CASE])
         was = f"{number(before[key], 1)} mm²" if key in before.index and not pd.isna(before[key]) else DASH
         name = " ".join(part for part in (case["participant"], case["session"], case["contrast"]) if part)
@@ -206,28 +214,27 @@ def plus_minus(mean: object, sd: object) -> str:
 def case_rows(
     measures: pd.DataFrame, agreement: pd.DataFrame, range_name: str, order: Sequence[str]
 ) -> list[dict[str, str]]:
-    """CSA of prediction and reference, difference and Dice of each case of a small table.
+    """Return CSA of prediction and reference, difference and Dice of each case of a small table.
 
-    A case is named by its contrast, and by its participant too where there are several; contrasts in ``order``.
+    A case is named by its contrast, and by its participant too where there are several.
+
+    Parameters
+    ----------
+    measures, agreement : of the stage measure; ``agreement`` has the cases to show
+    range_name : the monitored range
+    order : of the contrasts
     """
-    ranges = measures[
-        (measures["scope"] == "range") & (measures["levels"] == range_name) & (measures["kind"] == "binary")
-    ]
+    sources: tuple[Source, ...] = ("prediction", "reference")
+    ranges = {source: monitored_rows(measures, range_name, source) for source in sources}
     rows = []
     rank = {contrast: place for place, contrast in enumerate(order)}
     agreement = agreement.assign(rank=agreement["contrast"].map(lambda name: rank.get(name, len(rank))))
     agreement = agreement.sort_values(["dataset", "participant", "session", "rank"], kind="stable")
     several = len(agreement["participant"].drop_duplicates()) > 1
     for _, case in agreement.iterrows():
-        mine = ranges[
-            (ranges["dataset"] == case["dataset"])
-            & (ranges["participant"] == case["participant"])
-            & (ranges["session"] == case["session"])
-            & (ranges["contrast"] == case["contrast"])
-        ]
-        csa = {source: mine.loc[mine["source"] == source, "csa_mm2"] for source in ("prediction", "reference")}
-        value = {source: float(found.iloc[0]) if len(found) else float("nan") for source, found in csa.items()}
-        flags = sorted({flag for text in mine["flags"] for flag in text.split(";") if flag})
+        found = {name: table[(table[CASE] == case[CASE]).all(axis=1)] for name, table in ranges.items()}
+        value = {name: float(row["csa_mm2"].iloc[0]) if len(row) else math.nan for name, row in found.items()}
+        flags = sorted({flag for row in found.values() for text in row["flags"] for flag in text.split(";") if flag})
         flags += [flag for flag in str(case["flags"]).split(";") if flag and flag not in flags]
         rows.append(
             {
@@ -240,8 +247,3 @@ def case_rows(
             }
         )
     return rows
-
-
-def interval(row: pd.Series[Any], low: str, high: str, digits: int = 2) -> str:
-    """Write ``low to high``; a dash where it is not defined."""
-    return DASH if pd.isna(row[low]) else f"{number(row[low], digits)} to {number(row[high], digits)}"

@@ -1,4 +1,4 @@
-"""Which cases to look at first: failures, then the lowest Dice; without a reference, what moved most."""
+"""The cases to look at first: failures, then the lowest Dice; without a reference, those that moved most."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def _why(row: pd.Series[float]) -> str:
 
 
 def worst_participant(agreement: pd.DataFrame, csa_std: pd.DataFrame) -> tuple[str, str, str, str] | None:
-    """Return (dataset, participant, session, why) of the one to look at: failures, else Dice, else CSA STD.
+    """Return (dataset, participant, session, why) of the participant to look at first; None when there is nobody.
 
-    None when there is nobody.
+    That is the one with most failures, else the lowest mean Dice, else the largest CSA STD.
     """
     person = ["dataset", "participant", "session"]
     if agreement.empty:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...base.files import read_csv, read_json
+from ...drift.record.record import read_drift
+from ...drift.versions.version import JUDGES
 
 #: Dice that v2 must reach: mean over all frozen images, in each contrast, and in each real contrast with a reference;
 #: and the Dice on real contrasts that is the goal.
@@ -38,15 +40,15 @@ def loop_figures(work: Path, aliases: Sequence[str]) -> list[Figure]:
     """
     dice = read_csv(work / "reports/measure/agreement.csv", text=("contrast", "participant"))["dice"]
     version = read_json(work / "reports/register/receipt.json")["version"]
-    drift = read_json(work / "reports/compare/drift.json")
-    verdict, priors = drift["verdict"], drift["priors"]
-    compared = len(priors) == 1 and priors[0]["comparable"] and priors[0]["pooled"]["n"] >= 1
-    promoted = version == "2" and {"anchor", "champion"} <= set(aliases)
-    said = f"v2 against v1: drift {verdict['drift']}, quality {verdict['quality']}"
+    drift = read_drift(work / "reports/compare/drift.json")
+    verdict, priors = drift.verdict, drift.priors
+    compared = len(priors) == 1 and priors[0].comparable and priors[0].pooled is not None and priors[0].pooled.n >= 1
+    promoted = version == "2" and set(JUDGES) <= set(aliases)
+    said = f"v2 against v1: drift {verdict.drift}, quality {verdict.quality}"
     return [
         Figure(f"v2 measured: mean Dice {dice.mean():.3f} of {dice.count()} images", bool(dice.count()), "at least 1"),
         Figure(f"MLflow version {version}, {', '.join(aliases)}", promoted, "2, anchor, champion: promoted"),
-        Figure(said, not verdict["passed"], "not equivalent with so few participants"),
+        Figure(said, not verdict.passed, "not equivalent with so few participants"),
         Figure(
             f"v2 compared with {len(priors)} prior", compared, f"1, with what both measured; else delete {work.name}"
         ),
@@ -65,7 +67,8 @@ def dice_figures(work: Path, dice_v1: dict[str, float]) -> list[Figure]:
     failed = int(table["dice"].isna().sum() + (table["dice"] == 0).sum())
     dice = {str(name): float(rows.mean(skipna=False)) for name, rows in table.groupby("contrast")["dice"]}
     mean = float(table["dice"].mean(skipna=False))
-    compared = {prior["pooled"]["n"] for prior in read_json(work / "reports/compare/drift.json")["priors"]}
+    priors = read_drift(work / "reports/compare/drift.json").priors
+    compared = {prior.pooled.n if prior.pooled else 0 for prior in priors}
     everyone = f"frozen participants {people}, contrasts {len(dice)}"
     figures = [
         Figure(everyone, complete and len(dice) == 6, "at least 6, all in 6"),

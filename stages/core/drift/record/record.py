@@ -1,0 +1,369 @@
+"""``drift.json``: what the comparison of a candidate found, as one type. It is written and read here alone.
+
+A number that is not defined is NaN in the type and null in the file. Fields with a default are those that a file may
+lack: the ground truth has no agreement with itself, and records from before a field existed do not have it. A field
+that was not given is not written, so that a record which is read and written again has the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from ...base.errors import CordriftError
+from ...base.files import read_json, write_json
+from ...base.params import Block, validate
+
+Drift = Literal["first", "equivalent", "inconclusive", "drifted"]
+Quality = Literal["first", "better", "same", "unknown", "worse"]
+Role = Literal["reference", "prior", "candidate"]
+
+#: Criteria of quality, as people call them; lower is better.
+CRITERIA = {"csa_std_mm2": "CSA STD", "csa_error_mm2": "CSA error"}
+
+
+def _nan_for_null(value: object) -> object:
+    infinite = isinstance(value, float) and not math.isfinite(value)
+    return math.nan if value is None or infinite else value
+
+
+def _null_for_nan(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+_UNDEFINED = (BeforeValidator(_nan_for_null), PlainSerializer(_null_for_nan))
+#: A number; NaN where it is not defined.
+Number = Annotated[float, *_UNDEFINED]
+#: A number that may be a count, which stays whole in the file.
+CountOrNumber = Annotated[int | float, *_UNDEFINED]
+
+
+class Part(Block):
+    """Part of the record: a value of another type is refused and not converted."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class SeriesRecord(Part):
+    """Digests of the candidate's bundle, inference settings, ruler and frozen set."""
+
+    bundle: str
+    inference: str
+    ruler: str
+    frozen: str
+
+
+class VersionRecord(Part):
+    """One version in numbers; ``version`` is its digest, or ``reference`` for the ground truth.
+
+    Attributes
+    ----------
+    marks : why a prior is shown and judges nothing, in two or three words each
+    n, participants : participants with a CSA STD, of how many
+    cases, failed, unmeasured : images; without a mask; with a mask and no value at the range
+    n_dice, n_rve, n_surface, n_csa : cases behind the means of agreement
+    """
+
+    version: str
+    label: str
+    role: Role
+    marks: list[str] = Field(default_factory=list)
+    csa_std_mean_mm2: Number
+    csa_std_sd_mm2: Number
+    csa_std_low_mm2: Number = math.nan
+    csa_std_high_mm2: Number = math.nan
+    n: int
+    participants: int
+    cases: int
+    failed: int
+    unmeasured: int
+    dice_mean: Number = math.nan
+    dice_min: Number = math.nan
+    rve_percent: Number = math.nan
+    assd_mm: Number = math.nan
+    hd95_mm: Number = math.nan
+    csa_error_mm2: Number = math.nan
+    n_dice: int = 0
+    n_rve: int = 0
+    n_surface: int = 0
+    n_csa: int = 0
+
+
+class BiasRow(Part):
+    """Mean paired difference candidate - prior (mm2) over n participants with its two-sided interval."""
+
+    n: int
+    bias_mm2: Number
+    bias_percent: Number
+    sd_mm2: Number
+    ci_low_mm2: Number
+    ci_high_mm2: Number
+    dropped: int
+    atrophy_months: Number = math.nan
+
+
+class PriorRecord(Part):
+    """The candidate beside one earlier version; ``comparable`` means that it may judge.
+
+    ``pooled`` is None where its numbers cannot be set beside the candidate's; ``why`` says what is in the way.
+    """
+
+    digest: str
+    label: str
+    aliases: list[str]
+    comparable: bool
+    marks: list[str] = Field(default_factory=list)
+    why: str
+    pooled: BiasRow | None
+    contrasts: dict[str, BiasRow]
+
+
+class DriftRow(Part):
+    """One contrast, or all pooled: n participants, bias (mm2) with both intervals, and what follows from them.
+
+    The inner interval has the level 1 - 2 alpha, the outer one 1 - alpha. ``smallest_margin_mm2`` is the margin from
+    which on the row would have been equivalent.
+    """
+
+    contrast: str
+    n: int
+    bias_mm2: Number
+    inner_low_mm2: Number
+    inner_high_mm2: Number
+    outer_low_mm2: Number
+    outer_high_mm2: Number
+    smallest_margin_mm2: Number
+    verdict: Drift
+    why: str
+
+
+class QualityRow(Part):
+    """One criterion, lower is better: its mean in both versions over n participants, new - old with its interval."""
+
+    criterion: str
+    n: int
+    new: CountOrNumber
+    old: CountOrNumber
+    difference: CountOrNumber
+    low: Number
+    high: Number
+    margin: Number
+    verdict: Quality
+    why: str
+
+
+class Judge(Part):
+    """An earlier version that the candidate is judged against; without ``rows`` it could not be, ``why`` says so."""
+
+    digest: str
+    label: str
+    roles: list[str]
+    drift: Drift
+    quality: Quality
+    why: str
+    rows: list[DriftRow]
+    criteria: list[QualityRow]
+
+
+class Outcome(Part):
+    """Drift and quality with the reasons in sentences; ``passed`` is what the gate asks."""
+
+    drift: Drift
+    quality: Quality
+    passed: bool
+    reasons: list[str]
+
+
+class Decision(Outcome):
+    """The outcome with those who judged.
+
+    ``smallest_margin_mm2`` is the margin from which on every row would have been equivalent; NaN where none was judged.
+    """
+
+    smallest_margin_mm2: Number
+    judges: list[Judge]
+
+    @property
+    def rows(self) -> list[DriftRow]:
+        """The rows of all judges."""
+        return [row for judge in self.judges for row in judge.rows]
+
+
+class DeclaredItem(Part):
+    """One thing that was fixed before the results, and what holds now, as text; ``""`` where it is absent."""
+
+    name: str
+    declared: str
+    now: str
+
+
+class Declared(Part):
+    """By what the candidate was to be judged.
+
+    ``when`` is the ISO time of the declaration, ``""`` when it is recorded nowhere; ``changed`` names the items that
+    differ now.
+    """
+
+    when: str
+    before_results: bool
+    items: list[DeclaredItem]
+    changed: list[str]
+
+
+class RunnerFloor(Part):
+    """What another way of running the same bundle on the same images moves (mm2), over n cases; ``lost`` had no value.
+
+    ``mean_mm2`` is signed; ``mean_abs_mm2`` and ``worst_mm2`` are absolute.
+    """
+
+    variant: str
+    n: int
+    lost: int
+    mean_mm2: Number
+    mean_abs_mm2: Number
+    worst_mm2: Number
+
+
+class SeedFloor(Part):
+    """What training again with another seed moves (mm2), over n participants."""
+
+    seed: str
+    bundle: str
+    n: int
+    bias_mm2: Number
+    csa_std_difference_mm2: Number
+
+
+class Floors(Part):
+    """What moves when nothing should."""
+
+    runner: list[RunnerFloor]
+    seeds: list[SeedFloor]
+
+    @property
+    def runner_mm2(self) -> float:
+        """Largest mean change of CSA between two ways of running (mm2); NaN where none was tried."""
+        return _largest(row.mean_mm2 for row in self.runner)
+
+    @property
+    def seeds_mm2(self) -> float:
+        """Largest bias between two seeds (mm2); NaN where no other seed was trained."""
+        return _largest(row.bias_mm2 for row in self.seeds)
+
+    @property
+    def seeds_csa_std_mm2(self) -> float:
+        """Largest change of CSA STD between two seeds (mm2); NaN where no other seed was trained."""
+        return _largest(row.csa_std_difference_mm2 for row in self.seeds)
+
+
+def _largest(values: Iterable[float]) -> float:
+    """Return the largest absolute value of those that are defined."""
+    return max((abs(value) for value in values if not math.isnan(value)), default=math.nan)
+
+
+class Rule(Part):
+    """The rule of the comparison (see the settings of ``compare``)."""
+
+    margin_mm2: float
+    csa_std_margin_mm2: float
+    alpha: float
+    min_contrasts: int
+    min_participants: int
+    atrophy_mm2_per_year: Number = math.nan
+
+
+class DriftRecord(Part):
+    """The record of one comparison.
+
+    Attributes
+    ----------
+    range : the monitored range, such as C2-C3
+    versions : the ground truth (where there is one), the priors with tables, the candidate
+    priors : in the order of their versions
+    against : digest of the prior that the headline speaks of; None where no prior may judge
+    incomplete : what of the frozen set was not delivered, in sentences
+    used : for how many versions the frozen set was used, this one among them; NaN where it was not counted
+    declared : None where it was not declared by what the candidate is judged
+    """
+
+    candidate: SeriesRecord
+    range: str
+    contrasts: list[str]
+    margin_mm2: float
+    alpha: float
+    min_contrasts: int
+    versions: list[VersionRecord]
+    priors: list[PriorRecord]
+    against: str | None
+    offline: bool
+    incomplete: list[str] = Field(default_factory=list)
+    used: CountOrNumber = math.nan
+    rule: Rule
+    declared: Declared | None = None
+    floors: Floors = Floors(runner=[], seeds=[])
+    verdict: Decision
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sentences_for_lost_shards(cls, value: Any) -> Any:
+        """Read a record from before ``incomplete``: it named the lost shards in ``lost``, the one key that is gone."""
+        if not isinstance(value, dict) or not isinstance(value.get("lost"), dict):
+            return value
+        rest = {key: one for key, one in value.items() if key != "lost"}
+        return {"incomplete": missing_shards(value["lost"])} | rest
+
+    @property
+    def candidate_version(self) -> VersionRecord:
+        """The candidate among the versions."""
+        return next(version for version in self.versions if version.role == "candidate")
+
+    @property
+    def headline_prior(self) -> PriorRecord | None:
+        """The prior that the headline speaks of; None where no prior may judge."""
+        return self.prior(self.against)
+
+    def prior(self, digest: str | None) -> PriorRecord | None:
+        """Return the prior of a digest; None where there is none."""
+        return next((prior for prior in self.priors if prior.digest == digest), None)
+
+
+def missing_shards(lost: Mapping[str, str]) -> list[str]:
+    """Say in sentences what of the frozen set was not delivered; ``lost``: shard -> why."""
+    return [f"shard {name} of the frozen set is missing: {why}" for name, why in sorted(lost.items())]
+
+
+def write_drift(path: Path, record: DriftRecord) -> None:
+    """Write ``drift.json``."""
+    write_json(path, record.model_dump(exclude_unset=True))
+
+
+def read_drift(path: Path) -> DriftRecord:
+    """Read ``drift.json``, of this version or of an earlier one that had a verdict.
+
+    Raises
+    ------
+    CordriftError
+        The file is missing, carries a newer schema, or is not such a record. A key that no version ever wrote is
+        refused: what it says would be ignored.
+    """
+    value = read_json(path)
+    value.pop("schema")
+    try:
+        record: DriftRecord = validate(DriftRecord, value, str(path))
+    except CordriftError as error:
+        faults = str(error).removeprefix(f"{path}: ")
+        raise CordriftError(
+            f"{path} is not the record of a comparison, which `dvc repro compare` writes: {faults}"
+        ) from error
+    return record
+
+
+def read_floors(path: Path) -> Floors:
+    """Read the floors from ``floor.json`` of the stage floor."""
+    value = read_json(path)
+    floors: Floors = validate(Floors, {key: value.get(key) for key in Floors.model_fields}, str(path))
+    return floors
