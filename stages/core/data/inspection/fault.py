@@ -29,10 +29,10 @@ class Fault:
 
 
 def error(check: str, message: str, expected: str, value: float = NAN) -> Fault:
-    """Return a fault that excludes the case."""
+    """Return a fault that excludes the case; arguments as for :class:`Fault`."""
     return Fault(check, "error", message, expected, value)
 
 
 def warning(check: str, message: str, expected: str, value: float = NAN) -> Fault:
-    """Return a fault that stays with the case in later tables."""
+    """Return a fault that stays with the case in later tables; arguments as for :class:`Fault`."""
     return Fault(check, "warning", message, expected, value)

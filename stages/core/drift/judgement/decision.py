@@ -63,6 +63,12 @@ def decision(drift: Drift, quality: Quality, reasons: Sequence[str], judges: Seq
 
     It passes when the drift is equivalent and the quality is not worse. A first version passes: there is no earlier
     version to judge it. The smallest margin is the largest of the rows', for each of them must hold.
+
+    Parameters
+    ----------
+    drift, quality : the verdict
+    reasons : in sentences
+    judges : the versions that judged; without any, the smallest margin is NaN
     """
     needed = [row.smallest_margin_mm2 for judge in judges for row in judge.rows]
     return Decision(

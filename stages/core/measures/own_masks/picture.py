@@ -45,7 +45,7 @@ def picture(mask: Volume, sections: Sections, table: pd.DataFrame, *, title: str
 
 
 def draw(mask: Volume, sections: Sections, table: pd.DataFrame, *, title: str, image: Volume | None = None) -> Figure:
-    """Return the figure of :func:`picture` before it is rendered."""
+    """Return the figure of :func:`picture` before it is rendered; arguments as for that function."""
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = new_figure(14.0, 7.4)
         figure.suptitle(title, fontsize=12, fontweight="bold", x=0.01, ha="left")

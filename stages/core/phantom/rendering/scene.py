@@ -304,7 +304,14 @@ def grey_distance(un: Real, vn: Real, size: float) -> Real:
 
 
 def lesion_distance(at: Local, a: Real, b: Real, lesion: Lesion) -> Real:
-    """Return the approximate signed distance (mm) to the surface of a lesion; ``a, b`` are half axes of the cord."""
+    """Return the approximate signed distance (mm) to the surface of a lesion, negative inside.
+
+    Parameters
+    ----------
+    at : points in the coordinates of the centreline
+    a, b : half axes of the cord there (mm), left-right and front-back
+    lesion : centre as shares of the half axes, radius and length in mm
+    """
     across = np.hypot(at.u - np.float32(lesion.u) * a, at.v - np.float32(lesion.v) * b) / np.float32(lesion.radius_mm)
     along = (at.s - np.float32(lesion.s_mm)) / np.float32(lesion.length_mm)
     distance: Real = (np.hypot(across, along) - 1) * np.float32(lesion.radius_mm)

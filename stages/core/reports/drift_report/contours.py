@@ -63,7 +63,13 @@ class Source:
     clones: Path = CLONES
 
     def panels(self, dataset: str, participant: str, session: str, contrasts: Sequence[str]) -> list[Panel]:
-        """Read the cases of one participant, in the order of ``contrasts``."""
+        """Return a panel for each contrast of one participant, in the order of ``contrasts``.
+
+        Parameters
+        ----------
+        dataset, participant, session : whose images are shown; the session may be ``""``
+        contrasts : those that the participant lacks are left out
+        """
         found = [self.panel((dataset, participant, session, contrast), contrast) for contrast in contrasts]
         return [panel for panel in found if panel is not None]
 

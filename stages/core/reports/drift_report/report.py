@@ -138,7 +138,15 @@ def _before(kept: KeptZip | None, key: CaseId) -> Any:
 def read_monitored(
     root: Path, bundle: str, contrasts: Sequence[str], *, anatomy: bool
 ) -> tuple[list[dict[str, Any]], int]:
-    """Read what ``cordrift monitor`` left for this bundle, and count what it left for others."""
+    """Read what ``cordrift monitor`` left for this bundle, and count what it left for others.
+
+    Parameters
+    ----------
+    root : folder with one folder for each profile
+    bundle : digest of the candidate
+    contrasts : order of the rows
+    anatomy : whether the pictures are read
+    """
     also, hidden = [], 0
     for folder in sorted(path.parent for path in root.glob("*/summary.json")):
         summary = read_json(folder / "summary.json")
