@@ -10,11 +10,6 @@ from types import SimpleNamespace
 import pytest
 from github_api import GitHubServer
 from lab import unzipped, zipped
-from stages.core.release.jobs.commands.archive import read_record, write_record
-from stages.core.release.jobs.commands.handover import MISSING, gather, hand_over
-from stages.core.release.jobs.commands.history import rebuild
-from stages.core.release.jobs.commands.names import BUNDLE_ZIP, PROMOTION, RECORD_ZIP, TOOLBOX_ZIP, label_of
-from stages.core.release.jobs.commands.plan import cache
 from store_workspace import MODEL, A, B, C, contents, empty_store, workspace
 
 from stages import history, register, release
@@ -23,10 +18,15 @@ from stages.core.base.files import read_json, write_json
 from stages.core.model.segmentation.predictions import read_shards
 from stages.core.model.segmentation.predictor import inference_digest
 from stages.core.release.github.repository import open_repository
-from stages.core.release.jobs.commands import commands as jobs
-from stages.core.release.jobs.commands import draft as drafting
-from stages.core.release.jobs.commands import judge as judging
-from stages.core.release.jobs.commands import plan as planning
+from stages.core.release.jobs import commands as jobs
+from stages.core.release.jobs import draft as drafting
+from stages.core.release.jobs import judge as judging
+from stages.core.release.jobs import plan as planning
+from stages.core.release.jobs.archive import read_record, write_record
+from stages.core.release.jobs.handover import MISSING, bring_shards, hand_over
+from stages.core.release.jobs.history import rebuild
+from stages.core.release.jobs.names import BUNDLE_ZIP, PROMOTION, RECORD_ZIP, TOOLBOX_ZIP, label_of
+from stages.core.release.jobs.plan import cache
 from stages.core.reports.drift_report.wording import short
 from stages.core.store.bundle_files import version_identity
 from stages.core.store.client import Store, open_store
@@ -197,7 +197,7 @@ def test_a_judged_release_is_not_judged_again_with_other_inference_settings(
     github.add_release("v4")
     repository = open_repository(github.environment())
     monkeypatch.setattr(judging.bundle, "read", lambda _: SimpleNamespace(digest=A))
-    monkeypatch.setattr(judging, "workspace", lambda *_: params)
+    monkeypatch.setattr(judging, "monitor_workspace", lambda *_: params)
     monkeypatch.setattr(judging, "bring", lambda *_: pytest.fail("it went on"))
     for tag, was in (("v1", "ffffffffffff"), ("v2", "None")):
         sentence = f"the release {tag} was judged with other inference settings \\({was}, now {same[:12]}\\)"
@@ -276,14 +276,14 @@ def test_shards_are_gathered_and_one_of_another_bundle_counts_as_lost(tmp_path: 
     digest = gather_inference(work, params)
     for shard in (0, 1):
         hand_over(work, shards, shard, params)
-    assert gather(shards, work, params, A) == {}
+    assert bring_shards(shards, work, params, A) == {}
     assert read_shards(work / "reports/segment", ["frozen"], [0, 1]).inference == digest
-    assert gather(shards, work, params, B) == {
+    assert bring_shards(shards, work, params, B) == {
         f"frozen/{n}": f"its masks are of the bundle {short(A)} or of other settings" for n in (0, 1)
     }
     for path in sorted((shards / "segmented-1").rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
-    assert gather(shards, work, params, A) == {"frozen/1": MISSING}
+    assert bring_shards(shards, work, params, A) == {"frozen/1": MISSING}
 
 
 def gather_inference(work: Path, params: object) -> str:
