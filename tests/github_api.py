@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from github_handlers import API, NOW, UPLOADS, ApiHandler, Fault, Handler, StorageHandler, StoredAsset, StoredRelease
 
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import ReleaseError
 
 #: Tags that other people may choose.
 HOSTILE_TAGS = ['v1.0";curl x|sh;"', "../../x", "a?b=c#d", "%2e%2e/%2f", "tags/$(id)"]
@@ -229,7 +229,7 @@ def _serve(github: GitHubServer, handler: type[Handler]) -> ThreadingHTTPServer:
 
 def refused(call: Callable[[], object]) -> str:
     """Return the sentence of a refusal; it never holds a token, nor a signed address."""
-    with pytest.raises(CordriftError) as caught:
+    with pytest.raises(ReleaseError) as caught:
         call()
     sentence = str(caught.value)
     assert "t0ken" not in sentence

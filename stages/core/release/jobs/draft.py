@@ -15,7 +15,8 @@ from ...model.bundle import content as bundle
 from ...model.lineage.difference import difference, table
 from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
 from ...model.lineage.text import lines
-from ..github.repository import MOST_ASSET_BYTES, Release, Repository
+from ..github.api import Release
+from ..github.repository import MOST_ASSET_BYTES, Repository
 from .names import BUNDLE_ZIP, DRAFT, TOOLBOX_ZIP, label_of, version_of
 from .plan import open_bundle
 

@@ -20,7 +20,8 @@ from ...store.client import RegisteredVersion, Store
 from ...store.imported_version import import_version
 from ...store.promotion import promote
 from ...store.registration import register_version
-from ..github.repository import MOST_ASSET_BYTES, Release, Repository
+from ..github.api import Release
+from ..github.repository import MOST_ASSET_BYTES, Repository
 from .archive import Digest, read_record
 from .names import PROMOTION, RECORD_ZIP, version_of
 
