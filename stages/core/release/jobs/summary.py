@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from ...reports.change_report.facts import Facts
-from ...reports.change_report.text import escape
+from ...reports.change_report.markdown import escape
 from ...reports.drift_report.rows import bias_rows, version_rows
 from ...reports.drift_report.wording import headline, label_of
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..drift_report.wording import number, short
-from .document import NOT_RECORDED
 from .facts import Facts
+from .markdown import NOT_RECORDED
 
 
 def limits(facts: Facts) -> list[str]:
