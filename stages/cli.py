@@ -28,6 +28,7 @@ COMMANDS = {
     "profile": "make a file of params/ the params of this workspace",
     "phantom": "generate the cohort and publish it as a DataLad dataset",
     "pin": "write the commit that a dataset's tag points to into the registry",
+    "accept-edit": "record that an edit of comments or layout changes no output: `dvc repro` then skips it",
     "withdraw": "leave a participant out for ever, and find what was made of the data",
     "diff-data": "what two model versions were trained on: added, removed, relabelled",
     "diff-metrics": "two reports/compare/metrics.json side by side, as a Markdown table",

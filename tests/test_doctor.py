@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tomllib
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -65,6 +66,27 @@ def test_a_dataset_without_a_pin_is_a_problem(tmp_path: Path, capsys: pytest.Cap
 def _state(checks: Iterable[Check], name: str) -> Check:
     (found,) = [check for check in checks if check.name == name]
     return found
+
+
+def test_a_python_that_nothing_is_tested_with_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    for version_info, state, advice in (
+        ((3, 10, 9), "warning", "use Python 3.11, 3.12 or 3.13; see `make setup`"),
+        ((3, 11, 7), "ok", ""),
+        ((3, 13, 0), "ok", ""),
+        ((3, 14, 0), "warning", "use Python 3.11, 3.12 or 3.13; see `make setup`"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "version_info", version_info)
+            (check,) = software.python()
+        assert (check.state, check.advice) == (state, advice)
+
+
+def test_ci_and_pyproject_name_the_pythons_that_the_doctor_accepts() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = [f"{major}.{minor}" for major, minor in software.PYTHONS]
+    assert jobs["python"]["strategy"]["matrix"]["python"] == names
+    assert project["requires-python"] == f">={names[0]}"
 
 
 def test_packages_that_differ_from_the_pins_are_named(tmp_path: Path) -> None:

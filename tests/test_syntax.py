@@ -71,3 +71,8 @@ def test_layout_and_place_do_not_count(what: str, old: str, new: str) -> None:
 def test_everything_else_counts(what: str, old: str, new: str) -> None:
     assert old in SOURCE, what
     assert syntax(SOURCE.replace(old, new)) != syntax(SOURCE), what
+
+
+def test_imports_within_the_package_count_where_they_are_asked_for() -> None:
+    moved = SOURCE.replace("from .mask", "from ...images.mask")
+    assert syntax(moved, own_imports=True) != syntax(SOURCE, own_imports=True)

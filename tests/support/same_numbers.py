@@ -39,6 +39,8 @@ WITH_RULER = (
     "reports/history/*/summary.json",
     "v1.json",
 )
+#: What a workspace has only after its second version.
+OF_A_LATER_VERSION = {"reports/history/*/measures.csv", "reports/history/*/summary.json", "v1.json"}
 #: Keys of records, and the column of a table, that say when something was done, or how long it took.
 TIMES = {"when", "commit", "seconds"}
 
@@ -48,7 +50,7 @@ def differences(before: Path, after: Path) -> Iterator[str]:
     rulers = [json.loads((side / "reports/measure/summary.json").read_text())["ruler"] for side in (before, after)]
     for pattern in (*FILES, *WITH_RULER):
         names = [{path.relative_to(side).as_posix() for path in side.glob(pattern)} for side in (before, after)]
-        if not names[0]:
+        if not names[0] and pattern not in OF_A_LATER_VERSION:
             yield f"{pattern}: nothing of that name in {before}"
         for name in sorted(names[0] ^ names[1]):
             yield f"{name}: only in {before if name in names[0] else after}"

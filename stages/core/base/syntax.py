@@ -6,18 +6,18 @@ import ast
 from collections.abc import Iterable
 from pathlib import Path
 
-#: The names under which the modules of this package are imported: where a module lies decides no number.
-_OWN = ("stages", "cordrift")
+#: How the names of modules of this package begin (relative ones with a dot): where a module lies decides no number.
+_OWN = ("", "stages", "cordrift")
 
 
-def syntax(source: str) -> str:
+def syntax(source: str, *, own_imports: bool = False) -> str:
     """Return the syntax tree of Python source as text, the same on every supported Python.
 
-    Docstrings are left out, and imports within this package: moving a module changes no number. Other imports stand
-    sorted at the end, because their order decides nothing.
+    Docstrings are left out, and imports within this package unless ``own_imports``: moving a module changes no number.
+    Other imports stand sorted at the end, because their order decides nothing.
     """
     tree = ast.parse(source)
-    return "\n".join([_text(tree), *sorted(_foreign_imports(tree))])
+    return "\n".join([_text(tree), *sorted(_imports(tree, own_imports))])
 
 
 def syntax_of(folder: Path, names: Iterable[str]) -> list[str]:
@@ -50,12 +50,13 @@ def _is_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncF
     return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
 
 
-def _foreign_imports(tree: ast.Module) -> set[str]:
-    """Return each import of another package as one line."""
+def _imports(tree: ast.Module, own: bool) -> set[str]:
+    """Return each import as one line; those within this package only where ``own``."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {f"import {alias.name} as {alias.asname}" for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found |= {f"from {node.module} import {alias.name} as {alias.asname}" for alias in node.names}
-    return {line for line in found if line.split()[1].split(".")[0] not in _OWN}
+            found |= {(alias.name, f"import {alias.name} as {alias.asname}") for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            found |= {(module, f"from {module} import {alias.name} as {alias.asname}") for alias in node.names}
+    return {line for module, line in found if own or module.split(".")[0] not in _OWN}

@@ -34,8 +34,12 @@ def solidity(data: Floats) -> Floats:
 
 def _of_slice(values: Floats, half: float) -> float:
     contours: list[Floats] = find_contours(values, half)  # type: ignore[no-untyped-call]
-    # Contours around holes run the other way: their area has the other sign.
-    area = abs(sum(_shoelace(contour) for contour in contours))
+    # Contours around holes run the other way: their area has the other sign. The areas are added in a loop because
+    # sum() rounds differently from Python 3.12 on: the last digit would depend on the Python.
+    signed = 0.0
+    for contour in contours:
+        signed += _shoelace(contour)
+    area = abs(signed)
     if area == 0.0:
         return float("nan")
     try:

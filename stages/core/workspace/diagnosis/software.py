@@ -16,6 +16,8 @@ from .check import Check
 SETUP = "run `make setup`, which installs what constraints.txt lists"
 #: Packages that a sentence names before it counts the others.
 _NAMED = 3
+#: Versions of Python that CI installs, measures and trains with.
+PYTHONS = ((3, 11), (3, 12), (3, 13))
 
 
 def installed(name: str) -> str | None:
@@ -27,10 +29,13 @@ def installed(name: str) -> str | None:
 
 
 def python() -> Iterator[Check]:
-    """The interpreter, against the one version that everything is tested with."""
+    """The interpreter, against the versions that cordrift is tested with."""
     found = ".".join(map(str, sys.version_info[:3]))
-    fits = sys.version_info[:2] == (3, 11)
-    yield Check("Python", "ok" if fits else "warning", found, "" if fits else "use Python 3.11; see `make setup`")
+    if sys.version_info[:2] in PYTHONS:
+        yield Check("Python", "ok", found)
+    else:
+        *others, last = (f"{major}.{minor}" for major, minor in PYTHONS)
+        yield Check("Python", "warning", found, f"use Python {', '.join(others)} or {last}; see `make setup`")
 
 
 def required() -> set[str]:

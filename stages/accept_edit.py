@@ -1,0 +1,40 @@
+"""Record that an edit of comments, docstrings or layout of the code changes no output, so that `dvc repro` skips it.
+
+The code is compared with the git commit in which dvc.lock was last written. When anything else has changed, nothing is
+recorded. Commit dvc.lock afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from .core.base.errors import SettingsError, run
+from .core.workspace.edits.code_edit import accept_edit
+from .core.workspace.edits.moved_code import accept_moves
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Record the stages that the arguments name, and say which they were."""
+    parser = argparse.ArgumentParser(prog="cordrift accept-edit", description=__doc__)
+    parser.add_argument(
+        "stages", nargs="*", metavar="STAGE", help="such as train or train@0 (default: all with new code)"
+    )
+    parser.add_argument(
+        "--moves",
+        action="store_true",
+        help="once, for a workspace that was finished before the modules moved to their rooms: fetch to segment go on",
+    )
+    options = parser.parse_args(arguments)
+    if options.moves and options.stages:
+        raise SettingsError("--moves is for all stages from fetch to segment together; name no stage with it.")
+    recorded = accept_moves(Path()) if options.moves else accept_edit(Path(), options.stages)
+    if recorded:
+        print(f"recorded in dvc.lock without running: {', '.join(recorded)}")
+    else:
+        print("no stage has code that differs from what dvc.lock knows: nothing to record")
+
+
+if __name__ == "__main__":
+    run(main)

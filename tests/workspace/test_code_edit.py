@@ -1,0 +1,254 @@
+"""An edit of words is recorded without a run; an edit of anything else is refused, and nothing is recorded."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stages.accept_edit import main
+from stages.core.base.errors import CordriftError
+from stages.core.workspace.edits import moved_code
+from stages.core.workspace.edits.code_edit import accept_edit
+
+PIPELINE = """
+stages:
+  train:
+    matrix:
+      fold: [0, 1]
+    cmd: python -m stages.train ${item.fold}
+    deps:
+      - data/in.txt
+      - stages/train.py
+      - stages/core/base
+    params: [train]
+    outs:
+      - data/train/${item.fold}
+  report:
+    cmd: python -m stages.report
+    deps:
+      - data/train
+      - stages/report.py
+    outs:
+      - data/report.txt
+"""
+TRAIN = '''"""Train."""
+import sys
+from pathlib import Path
+
+from .core.base.numbers import twice
+
+out = Path("data/train") / sys.argv[1]
+out.mkdir(parents=True)
+(out / "weights.txt").write_text(str(twice(int(Path("data/in.txt").read_text()))))  # the sum
+'''
+NUMBERS = '''"""Numbers."""
+
+
+def twice(number):
+    """Return twice a number."""
+    return 2 * number
+'''
+REPORT = """from pathlib import Path
+
+Path("data/report.txt").write_text(Path("data/train/0/weights.txt").read_text())
+"""
+
+
+def _run(folder: Path, *words: str) -> str:
+    env = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(folder), "DVC_NO_ANALYTICS": "1"}
+    env |= {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _commit(folder: Path) -> None:
+    _run(folder, "git", "add", "-A")
+    _run(folder, "git", "commit", "-qm", "An edit")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout in which everything ran and dvc.lock is committed."""
+    folder = tmp_path_factory.mktemp("finished") / "lab"
+    for name, text in {
+        "dvc.yaml": PIPELINE,
+        "params.yaml": "train:\n  epochs: 1\n",
+        "data/in.txt": "21",
+        ".gitignore": "__pycache__/\n/data/train/\n/data/report.txt\n",
+        ".dvcignore": "__pycache__/\n",
+        "stages/__init__.py": "",
+        "stages/train.py": TRAIN,
+        "stages/report.py": REPORT,
+        "stages/core/__init__.py": "",
+        "stages/core/base/__init__.py": "",
+        "stages/core/base/numbers.py": NUMBERS,
+        "stages/core/base/page.html": "<p>",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    _run(folder, "git", "init", "-q", "-b", "main")
+    _run(folder, "dvc", "init", "-q")
+    _run(folder, "dvc", "repro", "-q")
+    _commit(folder)
+    return folder
+
+
+@pytest.fixture
+def lab(finished: Path, tmp_path: Path) -> Path:
+    """A copy of that checkout."""
+    return Path(shutil.copytree(finished, tmp_path / "lab", symlinks=True))
+
+
+def _edit(folder: Path, name: str, old: str, new: str) -> None:
+    text = (folder / name).read_text(encoding="utf-8")
+    assert old in text
+    (folder / name).write_text(text.replace(old, new), encoding="utf-8")
+
+
+def _words(folder: Path) -> None:
+    _edit(
+        folder, "stages/core/base/numbers.py", '    """Return twice a number."""\n', "    # Doubling is enough here.\n"
+    )
+    _edit(folder, "stages/train.py", "# the sum", "# of both\n\n")
+
+
+def test_an_edit_of_words_is_recorded_and_nothing_runs(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _words(lab)
+    _commit(lab)
+    assert "train@0" in _run(lab, "dvc", "status")
+    monkeypatch.chdir(lab)
+    main([])
+    assert capsys.readouterr().out == "recorded in dvc.lock without running: train@0, train@1\n"
+    assert "up to date" in _run(lab, "dvc", "status")
+    assert "Running" not in _run(lab, "dvc", "repro")
+    _commit(lab)
+    main([])
+    assert "nothing to record" in capsys.readouterr().out
+
+
+def test_a_second_edit_is_compared_with_the_lock_of_the_first(lab: Path) -> None:
+    _words(lab)
+    _commit(lab)
+    assert accept_edit(lab, ["train"]) == ["train@0", "train@1"]
+    _commit(lab)
+    _edit(lab, "stages/train.py", '"""Train."""', '"""Train a fold."""')
+    _commit(lab)
+    assert accept_edit(lab, ["train@0"]) == ["train@0"]
+    assert "train@1" in _run(lab, "dvc", "status")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            lambda lab: _edit(lab, "stages/core/base/numbers.py", "2 * number", "3 * number"),
+            "the code of stages/core/base/numbers.py has changed since commit",
+        ),
+        (
+            lambda lab: _edit(lab, "stages/train.py", "from .core.base.numbers", "from .core.base.digits"),
+            "the code of stages/train.py has changed",
+        ),
+        (lambda lab: _edit(lab, "stages/core/base/page.html", "<p>", "<b>"), "the code of stages/core/base/page.html"),
+        (
+            lambda lab: (lab / "stages/core/base/more.py").write_text(""),
+            "files of stages/core/base were added, removed or renamed: stages/core/base/more.py",
+        ),
+        (lambda lab: _edit(lab, "params.yaml", "1", "2"), "params.yaml: train modified"),
+        (lambda lab: _edit(lab, "data/in.txt", "21", "22"), "data/in.txt: modified"),
+        (lambda lab: _edit(lab, "dvc.yaml", "stages.train ${item.fold}", "stages.train ${item.fold} "), ""),
+        (lambda lab: _edit(lab, "dvc.yaml", "stages.train ${item", "stages.train -- ${item"), "changed command"),
+        (lambda lab: shutil.rmtree(lab / "data/train/1"), "the output data/train/1: deleted"),
+    ],
+    ids=["code", "own import", "page", "new file", "params", "data", "white space of a command", "command", "output"],
+)
+def test_anything_else_is_refused_and_nothing_is_recorded(
+    lab: Path, change: Callable[[Path], object], sentence: str
+) -> None:
+    _words(lab)
+    change(lab)
+    _commit(lab)
+    before = (lab / "dvc.lock").read_bytes()
+    if not sentence:
+        assert accept_edit(lab, []) == ["train@0", "train@1"]
+        return
+    with pytest.raises(CordriftError, match="nothing was recorded") as caught:
+        accept_edit(lab, [])
+    assert sentence in str(caught.value)
+    assert (lab / "dvc.lock").read_bytes() == before
+
+
+def test_a_stage_with_more_than_words_does_not_stop_another_that_is_named(lab: Path) -> None:
+    _words(lab)
+    _edit(lab, "stages/report.py", "write_text(", "write_text('x' + ")
+    _commit(lab)
+    with pytest.raises(CordriftError, match=r"report: the code of stages/report.py has changed"):
+        accept_edit(lab, [])
+    assert accept_edit(lab, ["train"]) == ["train@0", "train@1"]
+
+
+def test_a_tree_with_changes_that_are_not_committed_is_refused(lab: Path) -> None:
+    _words(lab)
+    with pytest.raises(CordriftError, match=r"not committed \(stages/core/base/numbers.py, stages/train.py\): commit"):
+        accept_edit(lab, [])
+
+
+def test_a_lock_that_was_written_for_other_code_than_its_commit_holds_is_refused(lab: Path) -> None:
+    """A lab that ran with code that it never committed has no text to compare with."""
+    _edit(lab, "stages/core/base/numbers.py", "2 * number", "number + number")
+    _run(lab, "dvc", "repro", "-q")
+    _run(lab, "git", "checkout", "-q", "stages")
+    _edit(lab, "stages/train.py", "# the sum", "# of both")
+    _commit(lab)
+    with pytest.raises(CordriftError, match=r"is not the code that made the outputs"):
+        accept_edit(lab, [])
+
+
+def test_a_lock_that_git_does_not_know_and_a_misspelt_stage_are_sentences(lab: Path) -> None:
+    with pytest.raises(CordriftError, match=r"dvc.lock has no stage 'trian' \(did you mean 'train'\?\); it has report"):
+        accept_edit(lab, ["trian"])
+    _edit(lab, ".gitignore", "/data/train/", "/dvc.lock\n/data/train/")
+    _run(lab, "git", "rm", "-rq", "--cached", "dvc.lock")
+    shutil.rmtree(lab / ".git")
+    _run(lab, "git", "init", "-q", "-b", "main")
+    _commit(lab)
+    with pytest.raises(CordriftError, match=r"git knows no commit of .*dvc\.lock"):
+        accept_edit(lab, [])
+
+
+#: Code of the stage train in a lock that was written just before the modules moved.
+BEFORE = """
+stages/__init__.py 3c7e0faa35cf5de71e522dc4f8113b97
+stages/core/__init__.py d5d41d642798ae21f537a8a04fc5eb9b
+stages/core/environment.py 054e6c3ef9b538de1a3482bd0a1dea8c
+stages/core/errors.py 678ae86d28eb9c55ab3969591bac2472
+stages/core/files.py 70df554975fe044433793fc068738ca7
+stages/core/nnunet/__init__.py 2e99f171e25694c391a47b483a9dacdb
+stages/core/nnunet/plans.py d9e612e2bf66a55122442f41baadcd38
+stages/core/nnunet/trainer.py 9133a26b4d156dcf9fe70e1aebb45e07
+stages/core/nnunet/training.py a2710e1aecf5a88ecda96d956cbd8be4
+stages/core/params.py aa99b2a00bb0ca62b65b2f67628e04a3
+stages/core/syntax.py a0277fc56efb79af238c17adfd364a0c
+stages/train.py c3fef150cb80e55ea6e13aa893ff5e26
+"""
+
+
+def test_moves_are_accepted_of_the_code_from_just_before_them_alone() -> None:
+    """Whole, with a workspace of that time: tests/pipeline/test_moves.py."""
+    code = [dict(zip(("path", "md5"), line.split(), strict=True)) for line in BEFORE.strip().splitlines()]
+    locked = {"cmd": "python -m stages.train --fold 0", "deps": [{"path": "data/prepare", "md5": "any.dir"}, *code]}
+    assert moved_code.unless_from_before(locked, ["stages/train.py"]) == ""
+    code[0]["md5"] = code[1]["md5"]
+    assert "other code than that just before the moves" in moved_code.unless_from_before(locked, ["stages/train.py"])
+
+
+def test_moves_are_refused_where_the_lock_knows_none_of_the_stages(lab: Path) -> None:
+    with pytest.raises(CordriftError, match=r"dvc.lock has no stage 'fetch'"):
+        moved_code.accept_moves(lab)
