@@ -202,10 +202,61 @@ def test_a_judged_release_is_not_judged_again_with_other_inference_settings(
     for tag, was in (("v1", "ffffffffffff"), ("v2", "None")):
         sentence = f"the release {tag} was judged with other inference settings \\({was}, now {same[:12]}\\)"
         with pytest.raises(CordriftError, match=sentence):
-            judging.judge(tmp_path, repository, tag, "demo", None)
+            judging.judge_release(tmp_path, repository, tag, "demo", None, print)
     for tag in ("v3", "v4"):
         with pytest.raises(pytest.fail.Exception, match="it went on"):
-            judging.judge(tmp_path, repository, tag, "demo", None)
+            judging.judge_release(tmp_path, repository, tag, "demo", None, print)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its content."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_releases_are_replayed_into_a_new_store_and_every_other_store_is_left_alone(
+    tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Also a second time; where a store is named, it is that of the stages, and nothing is replayed."""
+    record = registered(tmp_path / "lab", monkeypatch, A, "v1")
+    github.add_release("v1", published="2026-01-01T00:00:00Z", assets={RECORD_ZIP: record})
+    github.add_release("v2", published="2026-02-01T00:00:00Z")
+    root, params = tmp_path / "checkout", load_params(tmp_path / "lab/params.yaml")
+    for folder in (root, root / ".monitor/demo"):
+        (folder / "mlartifacts/cord").mkdir(parents=True)
+        (folder / "mlartifacts/cord/tables.csv").write_bytes(b"of the lab")
+        (folder / "mlflow.db").write_bytes(empty_store().read_bytes() + b"of the lab")
+    before, stores = tree(root), []
+
+    def run_stages(folder: Path, stages: object, **environment: str) -> None:
+        assert folder == root / ".monitor/demo"
+        if stages is judging.JUDGING:
+            stores.append(environment["MLFLOW_TRACKING_URI"])
+
+    def opened(model: str, folder: Path) -> Store:
+        if not (folder / "mlflow.db").exists() and not named:
+            (folder / "mlflow.db").write_bytes(empty_store().read_bytes())  # MLflow takes seconds to make one
+        return open_store(model, folder)
+
+    monkeypatch.setattr(judging, "open_store", opened)
+    monkeypatch.setattr(judging.bundle, "read", lambda _: SimpleNamespace(digest=B))
+    monkeypatch.setattr(judging, "monitor_workspace", lambda *_: params)
+    monkeypatch.setattr(judging, "check_inference", lambda *_: None)
+    monkeypatch.setattr(judging, "bring", lambda *_: None)
+    monkeypatch.setattr(judging, "bring_shards", lambda *_: {})
+    monkeypatch.setattr(judging, "run_stages", run_stages)
+    monkeypatch.setattr(judging, "_assets", lambda *given: given[2])
+    if named:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/lab/mlflow.db")
+    monkeypatch.chdir(root)
+    for _ in range(2):
+        judged = judging.judge_release(root, open_repository(github.environment()), "v2", "demo", None, print)
+        assert judged.facts.location.uri == stores[-1], "the store of the stages is the one that is read"
+        replayed_ones = [f"v1: bundle {short(A)}, from {RECORD_ZIP}"]
+        assert judged.history == (["from MLflow"] if named else replayed_ones)
+    assert tree(root) == before
+    assert len(set(stores)) == (1 if named else 2)
+    assert [Path(uri.removeprefix("sqlite:///")).exists() for uri in stores] == [named, named]
 
 
 def test_a_record_sets_no_tag_but_who_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

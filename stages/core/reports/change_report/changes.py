@@ -1,4 +1,4 @@
-"""Part 1, what changed: data, settings, code and libraries of both versions as their manifests tell."""
+"""Part 1, what changed: data, settings, code and libraries of both versions, from their manifests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .facts import Facts, Side, as_mapping
 from .markdown import NOT_RECORDED, Markdown, bullets, heading, paragraph, words_table
 
 TITLE = "Part 1. What changed (Description of Modifications)"
-#: Cases of a kind that are named; `cordrift diff-data` names all.
+#: How many cases of a kind are named; `cordrift diff-data` names all.
 NAMED = 8
 COMMIT = re.compile(r"(\b[0-9a-f]{12})[0-9a-f]{28}\b")
 
@@ -47,7 +47,7 @@ def _compared(facts: Facts) -> Markdown:
 
 
 def _versus(facts: Facts, rows: Iterable[tuple[str, str | None, str | None]]) -> Markdown:
-    """A table of rows (name, old, new); without another version, of name and new."""
+    """Return a table of rows (name, old, new); without another version, only name and new."""
     if facts.old is None:
         return words_table(("", facts.new_name), [(name, new or NOT_RECORDED) for name, _, new in rows])
     head = ("", facts.old_name, facts.new_name)
@@ -69,7 +69,7 @@ def _identity(facts: Facts) -> Markdown:
 
 
 def _short(code: str | None) -> str | None:
-    """A code revision with the first digits of its commit; provenance.json has them all."""
+    """Return a code revision with the first 12 digits of its commit; provenance.json has all 40."""
     return code and COMMIT.sub(r"\1", code)
 
 
@@ -112,14 +112,14 @@ def _cases(found: list[Change]) -> Iterator[Markdown]:
 
 
 def settings(side: Side) -> dict[str, str]:
-    """Settings of the first fold, which all folds share, by their name in the block ``train`` of params."""
+    """Return the settings of the first fold, which all folds share, by their names in the block ``train`` of params."""
     found = as_mapping(next(iter(side.folds.values()), {}).get("settings"))
     flat = training_params({"settings": found}) if found else {}
     return {name.removeprefix("train."): text for name, text in flat.items()}
 
 
 def libraries(side: Side) -> dict[str, str]:
-    """Versions of the libraries that trained it, of Python, and the kind of machine, over all folds; by name."""
+    """Return the versions of Python and of the libraries that trained it, and the kind of machine, over all folds."""
     found: dict[str, set[str]] = {}
     for one in side.folds.values():
         own = {**as_mapping(one.get("libraries")), "python": one.get("python"), "machine": one.get("machine")}
@@ -130,9 +130,9 @@ def libraries(side: Side) -> dict[str, str]:
 
 
 def _differing(facts: Facts, what: str, of: Callable[[Side], Mapping[str, str]]) -> Iterator[Markdown]:
-    """What differs, old and new; where one side says nothing at all that is said, and no row is made of it."""
-    said = {name: of(side) for name, side in _named(facts)}
-    silent = [name for name, found in said.items() if not found]
+    """Yield a table of what differs, and what is the same; where one version records nothing, only a sentence."""
+    recorded = {name: of(side) for name, side in _named(facts)}
+    silent = [name for name, found in recorded.items() if not found]
     if silent:
         also = f", so that nothing can be said of a change of {what}" if facts.old else ""
         yield paragraph(f"The {what} of {' and '.join(silent)} are {NOT_RECORDED}{also}.")

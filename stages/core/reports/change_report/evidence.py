@@ -1,4 +1,4 @@
-"""Part 2, how it was tested: the rule and when it was fixed, the frozen set, what measured, and the floors."""
+"""Part 2, how it was tested: the rule and when it was fixed, the frozen set, the instruments, and the floors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .markdown import NOT_RECORDED, Markdown, bold, heading, link, paragraph, ta
 
 TITLE = "Part 2. How it was tested (Modification Protocol)"
 DIGEST = re.compile(r"[0-9a-f]{64}")
-#: Of the settings of segment, what decides a mask.
+#: The settings of segment that decide what a mask is.
 DECIDING = ("device", "step", "mirror", "threshold", "largest_component")
 
 
@@ -73,7 +73,7 @@ def _declared(facts: Facts) -> Iterator[Markdown]:
 
 
 def _short(text: str) -> str:
-    """A digest by its first digits, another text as it is."""
+    """Return a digest by its first digits, and any other text as it is."""
     return short(text) if DIGEST.fullmatch(text) else text
 
 
@@ -93,7 +93,7 @@ def _frozen(facts: Facts) -> Iterator[Markdown]:
 
 
 def seen(facts: Facts) -> str:
-    """Say whether test images were trained on, by their content; bold where some were."""
+    """Return whether the new version was trained on test images, judged by their content; bold if it was."""
     if facts.new.training is None:
         return (
             f"Whether {facts.new_name} was trained on test images cannot be said: its training data are {NOT_RECORDED}."

@@ -31,7 +31,7 @@ def impact(facts: Facts) -> Iterator[Markdown]:
 
 
 def verdict(facts: Facts) -> Iterator[Markdown]:
-    """The verdict, and what is missing of the measures."""
+    """Yield the verdict, and which measures are missing."""
     found = facts.drift["verdict"]
     passed = (
         "It passes the gate." if found["passed"] else "It does not pass the gate by itself; a person may accept it."
@@ -85,28 +85,28 @@ def _versions(facts: Facts) -> Markdown:
 
 
 def _subgroups(facts: Facts) -> Iterator[Markdown]:
-    """Everyone, and the groups whose interval leaves the margin."""
+    """Yield a table of everyone and of the groups whose interval leaves the margin."""
     if facts.old is None:
         return
-    mine, theirs = (_of(facts.tables.subgroups, "version", digest) for digest in (facts.new.digest, facts.old.digest))
+    new, old = (_of(facts.tables.subgroups, "version", digest) for digest in (facts.new.digest, facts.old.digest))
     margin = facts.drift["margin_mm2"]
-    out = ~((theirs["ci_low_mm2"] > -margin) & (theirs["ci_high_mm2"] < margin)) & theirs["ci_low_mm2"].notna()
-    everyone = theirs["attribute"] == EVERYONE
-    if theirs.empty:
+    out = ~((old["ci_low_mm2"] > -margin) & (old["ci_high_mm2"] < margin)) & old["ci_low_mm2"].notna()
+    everyone = old["attribute"] == EVERYONE
+    if old.empty:
         return
     yield heading(3, "Groups of participants")
-    few = int((theirs["ci_low_mm2"].isna() & ~everyone).sum())
+    few = int((old["ci_low_mm2"].isna() & ~everyone).sum())
     yield paragraph(
         f"Of {int((~everyone).sum())} groups the interval of {int((out & ~everyone).sum())} leaves "
         f"±{number(margin)} mm²; {few} have fewer than two participants with a difference, and no interval. "
         "No group judges."
     )
-    shown = theirs[out | everyone]
-    mine = mine.merge(shown[["attribute", "group"]], on=["attribute", "group"])
+    shown = old[out | everyone]
+    new = new.merge(shown[["attribute", "group"]], on=["attribute", "group"])
     level = number(100 * (1 - facts.drift["alpha"]), 0)
     head = ("group", "", "participants", "CSA STD, mm²", "new − old, mm²", f"{level} % interval", "n")
     keys = ("attribute", "group", "participants", "csa_std", "bias", "interval", "n")
-    yield table(head, [[row[key] for key in keys] for row in subgroup_rows(mine, shown)], words=(1,))
+    yield table(head, [[row[key] for key in keys] for row in subgroup_rows(new, shown)], words=(1,))
 
 
 def _conversion(facts: Facts) -> Iterator[Markdown]:
