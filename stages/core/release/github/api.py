@@ -57,7 +57,7 @@ class Release(Answer):
     id: int
     tag: str = Field(alias="tag_name")
     title: Text = Field(alias="name")
-    body: Text
+    body: Text = ""
     draft: bool
     prerelease: bool
     published_at: AwareDatetime | None
