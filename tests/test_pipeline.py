@@ -252,7 +252,7 @@ DOORS = {
     "mlflow": ("stages/core/store/", "stages/dashboard.py"),
     "datalad": ("stages/core/data/clones/programs.py",),
     # MLflow's client raises errors of requests, which its door turns into sentences.
-    "requests": ("stages/core/release/github/", "stages/core/store/sentences.py"),
+    "requests": ("stages/core/release/github/", "stages/core/store/connection.py"),
 }
 
 

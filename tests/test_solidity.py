@@ -34,7 +34,7 @@ def test_a_dent_is_measured_against_its_true_hull(pixel: float, tilt: float) -> 
     assert solidity(made.volume.data.astype(float)) == pytest.approx(true, abs=0.01)
 
 
-def test_holes_are_taken_off() -> None:
+def test_holes_are_subtracted() -> None:
     data = np.zeros((22, 22, 2))
     data[1:21, 1:21] = 1
     data[6:16, 6:16, 1] = 0
@@ -65,7 +65,7 @@ def test_every_python_adds_the_areas_of_contours_alike() -> None:
 
 @given(data=st.data())
 @settings(max_examples=40)
-def test_whatever_the_slice_it_lies_in_0_to_1(data: st.DataObject) -> None:
+def test_solidity_of_any_slice_lies_in_0_to_1(data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
     values = rng.random((data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9)), 3))
     found = solidity(np.where(values > data.draw(st.floats(0.0, 0.8)), values, 0.0) + 1e-9)
@@ -81,7 +81,7 @@ def test_whatever_the_slice_it_lies_in_0_to_1(data: st.DataObject) -> None:
 def test_an_untilted_binary_slice_is_what_scikit_image_says(
     semi: tuple[float, float], turn: float, shift: tuple[float, float]
 ) -> None:
-    """Area, centroid, axes, eccentricity, orientation: one definition, computed twice. Hulls agree to their rasters."""
+    """Both define area, centroid, axes, eccentricity and orientation in the same way; hulls differ by their rasters."""
     x, y = np.indices((25, 25)) - 12.0 - np.array(shift)[:, None, None]
     c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     slice_ = ((c * x + s * y) / semi[0]) ** 2 + ((c * y - s * x) / semi[1]) ** 2 <= 1
@@ -120,7 +120,7 @@ def test_flags_count_as_scikit_image_does(holes: int, pieces: int) -> None:
 
 @pytest.mark.parametrize("metric", ["csa_mm2", "diameter_ap_mm", "diameter_rl_mm", "eccentricity", "solidity"])
 def test_soft_is_the_limit_of_finer_binary(metric: str) -> None:
-    """A binary mask of the same cord comes closer to the soft one the finer its pixels are."""
+    """With finer pixels a binary mask of a cord comes closer to the soft mask of it."""
     soft = measure_sections(cord((1.0, 1.0, 2.0), 16, tilt_ap=12, sub=15), stiffness_mm=4.0)
     apart = []
     for pixel in (1.0, 0.25, 0.0625):

@@ -12,17 +12,17 @@ from ...base.errors import StoreError
 from ...base.files import read_json, whole_folder, write_json
 from ...data.datasets.manifest import read_manifest
 from ...measures.kept_masks.zips import pack
-from ...model.bundle import content as bundle
+from ...model.bundle.content import read_bundle
 from ...model.bundle.revision import code_revision
 from ...model.segmentation.predictor import inference_digest
 from ...reports.change_report.facts import Facts, collect_facts, compared_with, imported_digests, read_side, read_tables
 from ...reports.change_report.provenance import release_provenance
 from ...reports.change_report.report import write_change_report
-from ...store import location
 from ...store.bundle_files import version_identity
 from ...store.client import Store, open_store
-from ...store.record import Record, collect
-from ...workspace.runs.monitor import JUDGING, bring, data_stages, monitor_workspace, run_stages
+from ...store.location import VARIABLE, find_location
+from ...store.record import Record, collect_record
+from ...workspace.runs.monitor import STAGES_AFTER_SEGMENT, bring_bundle, data_stages, monitor_workspace, run_stages
 from ...workspace.runs.params import Params
 from ..github.repository import Repository
 from .archive import copy_masks, write_record
@@ -72,11 +72,11 @@ def judge_release(
         or the history cannot be read.
     """
     label = label_of(tag)
-    verified = bundle.read(root / BUNDLE)
+    verified = read_bundle(root / BUNDLE)
     folder = root / ".monitor" / profile
     params = monitor_workspace(root, folder, profile, label, device)
     check_inference(repository, tag, inference_digest(params.segment))
-    bring(verified, root / BUNDLE, folder)
+    bring_bundle(verified, root / BUNDLE, folder)
     run_stages(folder, data_stages(params))
     lost = bring_shards(root / SHARDS, folder, params, verified.digest)
     for name, why in sorted(lost.items()):
@@ -84,9 +84,9 @@ def judge_release(
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         place, history = folder, ["from MLflow"]
-        if location.find(folder) != location.find(scratch):  # no store is named: each folder would have its own
+        if find_location(folder) != find_location(scratch):  # no store is named: each folder would have its own
             place, history = _replay(repository, tag, params, scratch)
-        run_stages(folder, JUDGING, MLFLOW_TRACKING_URI=location.find(place).uri)
+        run_stages(folder, STAGES_AFTER_SEGMENT, **{VARIABLE: find_location(place).uri})
         store = open_store(params.registration.model, place)  # opened after the stages, whose runs it must know
         protocol = f"{repository.page}/blob/{tag}/docs/drift.md"
         return Judged(_assets(root, folder, store, params, scratch, protocol), history)
@@ -105,7 +105,7 @@ def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Pat
     """Write ``release/assets`` from a workspace in which every stage ran."""
     masks = scratch / "masks"
     masks.mkdir()
-    record = collect(params.registration.label, params.segment, masks, folder)
+    record = collect_record(params.registration.label, params.segment, masks, folder)
     run = store.find_run(version_identity(record.digest))
     if run is None:
         raise StoreError(f"MLflow at {store.location.name} holds no run of the bundle {record.digest[:12]}.")
