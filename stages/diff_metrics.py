@@ -1,6 +1,6 @@
-"""Two comparisons side by side: every number of two metrics.json, as a Markdown table.
+"""Print every number of two metrics.json side by side, as a Markdown table.
 
-``dvc metrics diff`` compares two revisions of one checkout; this one compares any two files.
+``dvc metrics diff`` compares two revisions of one checkout; this command compares any two files.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from .core.base.errors import CordriftError, run
+from .core.base.errors import SettingsError, run
 from .core.base.files import read_json
 from .core.drift.record.metrics import metrics_difference
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         print(metrics_difference(read_json(options.old), read_json(options.new)))
     except ValueError as error:
-        raise CordriftError(
+        raise SettingsError(
             f"{options.old} and {options.new} cannot be compared: {error}; reports/compare/metrics.json is expected."
         ) from error
 

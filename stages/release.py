@@ -1,8 +1,8 @@
-"""One job of a release each, in this order: plan, data, segment, judge, publish; by hand in one checkout the same.
+"""Run one job of a release: plan, data, segment, judge or publish, in this order; by hand, all in one checkout.
 
-`key` names the cache of the test datasets. `accept` is for a lab without an MLflow server: a person accepts a release,
-whatever its verdict. `restore` fills an empty store, such as a new server's, with the history of the releases.
-Repository and access come from GITHUB_REPOSITORY, GITHUB_TOKEN and GITHUB_API_URL.
+`key` names the cache of the test datasets. With `accept`, in a lab without an MLflow server, a person accepts a release
+whatever its verdict. `restore` fills an empty store, such as that of a new server, with the history of the releases.
+GITHUB_REPOSITORY, GITHUB_TOKEN and GITHUB_API_URL name the repository and give access to it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .core.release.github.repository import open_repository
 from .core.release.jobs import commands as jobs
 from .core.release.jobs.history import write_acceptance
 
-#: Whose test datasets a release is judged on, where neither the option nor CORDRIFT_PROFILE says so.
+#: The profile with the test datasets, where neither the option nor CORDRIFT_PROFILE names one.
 PROFILE = "spine-generic"
 
 
@@ -29,17 +29,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     root, job = Path(), options.job
     if job == "plan":
-        jobs.plan(root, open_repository(), options.tag, options.profile)
+        jobs.plan(root, open_repository(), options.tag, options.profile, print)
     elif job == "key":
         jobs.key(root, options.profile)
     elif job == "data":
         jobs.data(root, options.profile)
     elif job == "segment":
-        jobs.segment(root, options.profile, options.device, options.shard)
+        jobs.segment(root, options.profile, options.device, options.shard, print)
     elif job == "judge":
-        jobs.judge(root, open_repository(), options.tag, options.profile, options.device)
+        jobs.judge(root, open_repository(), options.tag, options.profile, options.device, print)
     elif job == "restore":
-        jobs.restore(root, open_repository(), options.profile)
+        jobs.restore(root, open_repository(), options.profile, print)
     elif job == "publish":
         jobs.publish(root, open_repository(), options.tag)
     else:
@@ -65,8 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         if name == "segment":
             job.add_argument("--shard", type=int, required=True)
         if name == "accept":
-            job.add_argument("--reason", required=True, help="kept with the release, for everybody to read")
-            job.add_argument("--by", metavar="NAME", help="who decides (default: the name that git knows)")
+            job.add_argument(
+                "--reason", required=True, help="why; it is kept with the release, and everybody can read it"
+            )
+            job.add_argument(
+                "--by", metavar="NAME", help="the person who decides (default: the name in git's settings)"
+            )
     return parser
 
 

@@ -1,6 +1,7 @@
-"""A retraining on a runner: what DVC's remote has is pulled, the pipeline runs up to the bundle, what is new is pushed.
+"""Retrain on a runner: pull what DVC's remote has, run the pipeline up to the bundle, and push what is new.
 
-The remote is DVC_REMOTE_URL (a bucket or a folder); without it everything that changed is trained here, and stays here.
+DVC_REMOTE_URL names the remote (a bucket or a folder). Without it everything that changed is trained here, and nothing
+leaves this machine.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_dvc(root, "repro", "package")
         return
     run_dvc(root, "remote", "add", "--local", "--force", "--default", "lab", remote)
-    # With the run cache: it knows what was trained before, whether or not dvc.lock was committed.
+    # The run cache knows what was trained before, even where dvc.lock was not committed.
     run_dvc(root, "pull", "--run-cache", "--allow-missing")
-    # Up to the bundle: its rule is declared, and its results come, when it is released.
+    # Only up to the bundle: the rule is declared, and the bundle is measured, when it is released.
     run_dvc(root, "repro", "--pull", "package")
     run_dvc(root, "push", "--run-cache")
 

@@ -31,11 +31,11 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubServer]:
 
 @pytest.fixture
 def github_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds that were waited between attempts; nothing is waited in truth."""
-    from stages.core.release.github import retry as github_asking
+    """Return the seconds between attempts; the test does not really wait."""
+    from stages.core.release.github import retry
 
     waited: list[float] = []
-    monkeypatch.setattr(github_asking, "sleep", waited.append)
+    monkeypatch.setattr(retry, "sleep", waited.append)
     return waited
 
 

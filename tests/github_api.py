@@ -1,8 +1,8 @@
-"""A server on loopback that speaks the releases part of GitHub's REST API, with faults that can be switched on.
+"""A server on loopback that answers as the releases part of GitHub's REST API, with faults that can be switched on.
 
-``url`` is the API (laid out as on an Enterprise server: ``/api/v3``, uploads at ``/api/uploads``); contents of assets
-come from a second port, the storage host, to which a token must never be sent. Two tokens are known: ``token`` may
-write, ``reader`` may read what everybody reads; any other is refused.
+``url`` is the API (with the paths of an Enterprise server: ``/api/v3``, uploads at ``/api/uploads``). The contents of
+assets come from a second port, the storage host, to which a token must never be sent. The server knows two tokens:
+``token`` may write, ``reader`` may only read what is public. Any other token is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from github_handlers import API, NOW, UPLOADS, ApiHandler, Fault, Handler, StorageHandler, StoredAsset, StoredRelease
 
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import ReleaseError
 
 #: Tags that other people may choose.
 HOSTILE_TAGS = ['v1.0";curl x|sh;"', "../../x", "a?b=c#d", "%2e%2e/%2f", "tags/$(id)"]
@@ -144,8 +144,8 @@ class GitHubServer:
     ) -> None:
         """Answer the next ``count`` requests whose path contains ``path`` with this; status 0 breaks the connection.
 
-        A broken upload has taken half of the content and leaves an asset in state ``starter``. Paths of the storage
-        host begin with ``/storage/``; a broken download sends half. With ``late`` the request takes effect and only its
+        A broken upload reads half of the content and leaves an asset in state ``starter``; a broken download sends half
+        of it. Paths of the storage host begin with ``/storage/``. With ``late`` the request takes effect and only its
         answer is lost (not with status 0).
         """
         if body is None:
@@ -155,7 +155,7 @@ class GitHubServer:
             self._faults.append(Fault(count, status, dict(headers or {}), data, path, method, late))
 
     def limit_next(self, count: int, reset: int, status: int = 403) -> None:
-        """Say to the next requests that the rate limit is reached until ``reset`` (seconds since the epoch)."""
+        """Tell the next requests that the rate limit is reached until ``reset`` (seconds since the epoch)."""
         headers = {"x-ratelimit-limit": "60", "x-ratelimit-remaining": "0", "x-ratelimit-reset": str(reset)}
         self.fail_next(count, status, headers=headers, body={"message": "API rate limit exceeded for 127.0.0.1."})
 
@@ -168,7 +168,7 @@ class GitHubServer:
             return self._next_id
 
     def note(self, method: str, path: str, headers: dict[str, str]) -> Fault | None:
-        """Write a request down and return the fault that meets it."""
+        """Record a request and return the fault that is set for it."""
         with self.lock:
             if path.startswith("/storage/"):
                 self._stored.append((path, headers))
@@ -228,8 +228,8 @@ def _serve(github: GitHubServer, handler: type[Handler]) -> ThreadingHTTPServer:
 
 
 def refused(call: Callable[[], object]) -> str:
-    """Return the sentence of a refusal; it never holds a token, nor a signed address."""
-    with pytest.raises(CordriftError) as caught:
+    """Return the message of a refusal, after checking that it contains neither a token nor a signed address."""
+    with pytest.raises(ReleaseError) as caught:
         call()
     sentence = str(caught.value)
     assert "t0ken" not in sentence

@@ -1,4 +1,4 @@
-"""What the loopback server of tests/github_api.py keeps, and how it answers."""
+"""The releases that the loopback server of tests/github_api.py keeps, and its answers to requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOW = "2026-07-01T00:00:00Z"
 
 @dataclass
 class StoredAsset:
-    """An asset; ``listed`` replaces fields of what the API says of it."""
+    """An asset; ``listed`` replaces fields of its description in the API."""
 
     id: int
     name: str
@@ -44,9 +44,9 @@ class StoredRelease:
 
 @dataclass
 class Fault:
-    """What the next ``count`` requests get whose path contains ``path``; ``status`` 0 breaks the connection.
+    """The answer to the next ``count`` requests whose path contains ``path``; ``status`` 0 breaks the connection.
 
-    With ``late`` the request takes effect and only its answer is this one.
+    With ``late`` the request takes effect, and only its answer is replaced by this one.
     """
 
     count: int
@@ -59,7 +59,7 @@ class Fault:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads a request whole, meets it with its fault, or hands it to ``respond``."""
+    """Reads a whole request, then answers with the fault that is set for it, or calls ``respond``."""
 
     github: GitHubServer
     protocol_version = "HTTP/1.1"
@@ -89,14 +89,14 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = handle_any  # noqa: N815
 
     def respond(self) -> None:
-        """Answer a request that no fault meets."""
+        """Answer a request for which no fault is set."""
         raise NotImplementedError
 
     def break_off(self) -> None:
-        """Leave what a broken connection leaves."""
+        """Do what a broken connection does on the server."""
 
     def send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None, *, cut: bool = False) -> None:
-        """Send an answer, or the fault in its place; with ``cut`` half of it."""
+        """Send an answer, or the late fault instead; with ``cut`` only its first half."""
         if self.late:
             status, body, headers = self.late.status, self.late.body, self.late.headers
         self.send_response(status)
@@ -107,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class StorageHandler(Handler):
-    """The host that keeps the contents."""
+    """The host that stores the contents of assets."""
 
     def break_off(self) -> None:
         self.send(200, self._asked(), cut=True)
@@ -130,7 +130,7 @@ class ApiHandler(Handler):
             self._respond()
 
     def break_off(self) -> None:
-        """Leave the empty asset of an upload that did not end."""
+        """Add the empty asset that an upload leaves when it does not end."""
         parts = urlsplit(self.path)
         self.may_write = True
         with self.github.lock:

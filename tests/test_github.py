@@ -9,13 +9,12 @@ from typing import ClassVar
 
 import pytest
 import requests
-from github import GithubException
 from github_api import HOSTILE_TAGS, GitHubServer, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.core.release.github.repository import Repository, open_repository
-from stages.core.release.github.retry import ATTEMPTS, MOST_WAIT_S, seconds_before_retry
+from stages.core.release.github.retry import ATTEMPTS, MOST_WAIT_S, Refusal, seconds_before_retry
 
 
 class TestOpening:
@@ -169,23 +168,32 @@ class TestPatience:
     @given(st.integers(400, 599), st.integers(0, ATTEMPTS), st.text(max_size=30), st.text(max_size=30))
     def test_every_wait_is_within_bounds(self, status: int, attempt: int, after: str, reset: str) -> None:
         headers = {"Retry-After": after, "x-ratelimit-remaining": "0", "x-ratelimit-reset": reset}
-        wait = seconds_before_retry(GithubException(status, {}, headers), attempt, 1e9)
+        wait = seconds_before_retry(Refusal(status, "", headers), attempt, 1e9)
         assert wait is None or 0 <= wait <= MOST_WAIT_S
 
     @pytest.mark.parametrize(("after", "wait"), [("300", 300), ("301", None), ("9" * 400, None), ("-5", 60), ("x", 60)])
     def test_what_retry_after_asks(self, after: str, wait: float | None) -> None:
         wait = wait if after != "9" * 400 else 60  # no number of seconds
-        assert seconds_before_retry(GithubException(429, None, {"Retry-After": after}), 0, 0) == wait
+        assert seconds_before_retry(Refusal(429, "", {"Retry-After": after}), 0, 0) == wait
 
-    def test_a_secondary_limit_without_a_time(self) -> None:
-        error = GithubException(403, {"message": "You have exceeded a secondary rate limit."}, {})
+    @pytest.mark.parametrize(
+        "said",
+        [
+            "API rate limit exceeded for 127.0.0.1.",
+            "You have exceeded a secondary rate limit.",
+            "You have triggered an abuse detection mechanism. Please wait a few minutes before you try again.",
+            "Something went wrong. Please retry your request again later.",
+        ],
+    )
+    def test_a_limit_without_a_time(self, said: str) -> None:
+        error = Refusal(403, said, {})
         assert seconds_before_retry(error, 0, 0) == 60
 
     def test_a_reset_that_has_passed(self) -> None:
         headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "900"}
-        assert seconds_before_retry(GithubException(403, None, headers), 0, 1000) == 1
+        assert seconds_before_retry(Refusal(403, "", headers), 0, 1000) == 1
 
-    @pytest.mark.parametrize("error", [GithubException(403, {"message": "no"}, {}), requests.exceptions.InvalidURL()])
+    @pytest.mark.parametrize("error", [Refusal(403, "no", {}), requests.exceptions.InvalidURL()])
     def test_what_will_not_change_is_not_tried_again(self, error: Exception) -> None:
         assert seconds_before_retry(error, 0, 0) is None
 
@@ -209,6 +217,13 @@ class TestSentences:
         github.fail_next(1, 422, body={"message": f"x {github.token}\n::warning::y", "errors": [{"code": "custom"}]})
         assert refused(repository.releases).endswith("GitHub answered 422 x ***::warning::y, custom.")
 
+    @pytest.mark.parametrize("errors", [5, "x", [5, "x"], {"code": 5}, None])
+    def test_a_refusal_with_errors_of_another_kind(
+        self, github: GitHubServer, repository: Repository, errors: object
+    ) -> None:
+        github.fail_next(1, 422, body={"message": "x", "errors": errors})
+        assert refused(repository.releases).endswith("GitHub answered 422 x.")
+
     @pytest.mark.parametrize(
         "body",
         [
@@ -224,9 +239,17 @@ class TestSentences:
         github.fail_next(1, 200, body=body)
         assert "not as GitHub's API does" in refused(repository.releases)
 
+    @pytest.mark.parametrize("listed", [{"size": "5"}, {"size": 5.5}, {"id": None}, {"state": 1}])
+    def test_a_value_of_another_type_is_not_converted(
+        self, github: GitHubServer, repository: Repository, listed: dict[str, object]
+    ) -> None:
+        github.add_release("v1")
+        github.add_asset("v1", "a.csv", b"12345", **listed)
+        assert "not as GitHub's API does" in refused(repository.releases)
+
     def test_a_next_page_on_another_host_is_not_asked(self, github: GitHubServer, repository: Repository) -> None:
         link = {"Link": f'<{github.storage}/storage/1>; rel="next"'}
-        github.fail_next(1, 200, headers=link, body=b"[null]")
+        github.fail_next(1, 200, headers=link, body=b"[]")
         assert "not as GitHub's API does" in refused(repository.releases)
         assert github.stored_requests == []
 

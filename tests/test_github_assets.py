@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.core.release.github.access import Access
-from stages.core.release.github.content import send
-from stages.core.release.github.repository import Release, Repository, open_repository
+from stages.core.release.github.api import Api, Release
+from stages.core.release.github.repository import Repository, open_repository
 from stages.core.release.github.retry import ATTEMPTS
 from stages.core.release.github.upload import check_asset_name
 
@@ -141,7 +141,9 @@ class TestDownload:
             ("http://evil.org/x?signature=s1gned", "'evil.org' without https"),
             ("file:///etc/passwd", "without https"),
             ("http://127.0.0.1:9/x?signature=s1gned", "no whole answer"),
-            ("{api}/repos/lab/cordrift/releases/assets/1", "address to address"),
+            ("https://[broken", "not as GitHub's API does"),
+            ("https://evil.org:99999/x", "not as GitHub's API does"),
+            ("{api}/repos/lab/cordrift/releases/assets/1", "more than 3 times"),
         ],
     )
     def test_a_redirect_elsewhere_is_not_followed(
@@ -156,6 +158,14 @@ class TestDownload:
         headers = {"Location": location.format(api=github.url)}
         github.fail_next(9, 302, headers=headers, path="/assets/")
         assert said in refused(lambda: repository.download(release, "bundle.zip", tmp_path / "b", 10**8))
+        assert files(tmp_path) == []
+
+    def test_a_storage_that_redirects_to_an_unsafe_address_is_not_followed(
+        self, github: GitHubServer, repository: Repository, release: Release, tmp_path: Path
+    ) -> None:
+        github.fail_next(1, 302, headers={"Location": "http://evil.org/x?signature=s1gned"}, path="/storage/")
+        sentence = refused(lambda: repository.download(release, "bundle.zip", tmp_path / "b", 10**8))
+        assert "'evil.org' without https" in sentence
         assert files(tmp_path) == []
 
     def test_a_refusal_of_the_storage_blames_no_token(
@@ -268,6 +278,13 @@ class TestUpload:
         assert github.assets("v1") == {"drift.json": b"old", name: path.read_bytes()}
         assert set(github.states("v1").values()) == {"uploaded"}
 
+    @pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH"])
+    def test_a_redirect_is_no_success(
+        self, github: GitHubServer, repository: Repository, release: Release, path: Path, method: str
+    ) -> None:
+        github.fail_next(1, 302, headers={"Location": github.url}, method=method)
+        assert "not as GitHub's API does" in refused(lambda: repository.upload(release, path, "drift.json"))
+
     @pytest.mark.parametrize("method", ["DELETE", "PATCH"])
     def test_killed_between_two_steps_the_next_run_ends_it(
         self, github: GitHubServer, repository: Repository, release: Release, path: Path, method: str
@@ -305,6 +322,8 @@ class TestUpload:
         url = f"{github.storage}/storage/1{{?name,label}}"
         monkeypatch.setattr(github, "describe", lambda one: truth(one) | {"upload_url": url})
         assert "which is no host of" in refused(lambda: repository.upload(release, path, "new.csv"))
+        monkeypatch.setattr(github, "describe", lambda one: truth(one) | {"upload_url": "https://[broken"})
+        assert "not as GitHub's API does" in refused(lambda: repository.upload(release, path, "new.csv"))
         assert github.stored_requests == []
 
     @pytest.mark.parametrize(
@@ -324,20 +343,21 @@ class TestUpload:
     ) -> None:
         asked: list[str] = []
 
-        def post(_: requests.Session, url: str, **options: dict[str, str]) -> requests.Response:
-            asked.append(url)
+        def request(_: requests.Session, method: str, url: str, **options: dict[str, str]) -> requests.Response:
+            asked.append(f"{method} {url}")
             assert options["headers"]["Authorization"] == "Bearer t0ken"
             answer = requests.Response()
-            answer.status_code, answer._content = 201, b"{}"
+            answer.status_code = 201
+            answer._content = b'{"id": 1, "name": "a.csv", "size": 5, "state": "uploaded"}'
             return answer
 
-        monkeypatch.setattr(requests.Session, "post", post)
-        access = Access("lab/cordrift", api, "t0ken")
+        monkeypatch.setattr(requests.Session, "request", request)
+        sender = Api(Access("lab/cordrift", api, "t0ken"))
         if allowed:
-            assert send(access, upload, "a.csv", path) == {}
-            assert asked == [upload.partition("{")[0]]
+            assert sender.upload_asset(upload, "a.csv", path).id == 1
+            assert asked == [f"POST {upload.partition('{')[0]}"]
         else:
-            assert "no host of" in refused(lambda: send(access, upload, "a.csv", path))
+            assert "no host of" in refused(lambda: sender.upload_asset(upload, "a.csv", path))
             assert asked == []
 
     def test_who_may_only_read_is_told_what_the_job_needs(

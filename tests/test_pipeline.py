@@ -251,7 +251,6 @@ DOORS = {
     ),
     "mlflow": ("stages/core/store/", "stages/dashboard.py"),
     "datalad": ("stages/core/data/clones/programs.py",),
-    "github": ("stages/core/release/github/",),
     # MLflow's client raises errors of requests, which its door turns into sentences.
     "requests": ("stages/core/release/github/", "stages/core/store/connection.py"),
 }
@@ -295,7 +294,6 @@ def _sources() -> list[str]:
         ("datalad", "from datalad.api import get"),
         ("mlflow", "def f():\n    import mlflow.tracking"),
         ("mlflow", "import importlib\nclient = importlib.import_module('mlflow.client')"),
-        ("github", "from github import Github"),
         ("requests", "import requests as r"),
     ],
 )

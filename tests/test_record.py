@@ -85,7 +85,7 @@ def test_a_record_from_before_most_fields_is_read(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
-def test_lost_shards_of_an_older_record_become_sentences(tmp_path: Path) -> None:
+def test_lost_shards_of_an_older_record_are_named(tmp_path: Path) -> None:
     value = stored(tmp_path / "a.json", drift_record(), lost={"set/3": "its job failed"})
     del value["incomplete"]
     write_json(tmp_path / "a.json", value)

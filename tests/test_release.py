@@ -11,11 +11,6 @@ import drift_factory
 import pytest
 from github_api import GitHubServer
 from lab import unzipped, zipped
-from stages.core.release.jobs.commands.archive import read_record, write_record
-from stages.core.release.jobs.commands.handover import MISSING, gather, hand_over
-from stages.core.release.jobs.commands.history import rebuild
-from stages.core.release.jobs.commands.names import BUNDLE_ZIP, PROMOTION, RECORD_ZIP, TOOLBOX_ZIP, label_of
-from stages.core.release.jobs.commands.plan import cache
 from store_workspace import MODEL, A, B, C, contents, empty_store, workspace
 
 from stages import history, register, release
@@ -25,10 +20,15 @@ from stages.core.drift.record.record import read_drift, write_drift
 from stages.core.model.segmentation.predictions import read_shards
 from stages.core.model.segmentation.predictor import inference_digest
 from stages.core.release.github.repository import open_repository
-from stages.core.release.jobs.commands import commands as jobs
-from stages.core.release.jobs.commands import draft as drafting
-from stages.core.release.jobs.commands import judge as judging
-from stages.core.release.jobs.commands import plan as planning
+from stages.core.release.jobs import commands as jobs
+from stages.core.release.jobs import draft as drafting
+from stages.core.release.jobs import judge as judging
+from stages.core.release.jobs import plan as planning
+from stages.core.release.jobs.archive import read_record, write_record
+from stages.core.release.jobs.handover import MISSING, bring_shards, hand_over
+from stages.core.release.jobs.history import rebuild
+from stages.core.release.jobs.names import BUNDLE_ZIP, PROMOTION, RECORD_ZIP, TOOLBOX_ZIP, label_of
+from stages.core.release.jobs.plan import cache
 from stages.core.reports.drift_report.wording import short
 from stages.core.store.bundle_files import version_identity
 from stages.core.store.client import Store, open_store
@@ -204,10 +204,61 @@ def test_a_judged_release_is_not_judged_again_with_other_inference_settings(
     for tag, was in (("v1", "ffffffffffff"), ("v2", "None")):
         sentence = f"the release {tag} was judged with other inference settings \\({was}, now {same[:12]}\\)"
         with pytest.raises(CordriftError, match=sentence):
-            judging.judge(tmp_path, repository, tag, "demo", None)
+            judging.judge_release(tmp_path, repository, tag, "demo", None, print)
     for tag in ("v3", "v4"):
         with pytest.raises(pytest.fail.Exception, match="it went on"):
-            judging.judge(tmp_path, repository, tag, "demo", None)
+            judging.judge_release(tmp_path, repository, tag, "demo", None, print)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its content."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_releases_are_replayed_into_a_new_store_and_every_other_store_is_left_alone(
+    tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Also a second time; where a store is named, it is that of the stages, and nothing is replayed."""
+    record = registered(tmp_path / "lab", monkeypatch, A, "v1")
+    github.add_release("v1", published="2026-01-01T00:00:00Z", assets={RECORD_ZIP: record})
+    github.add_release("v2", published="2026-02-01T00:00:00Z")
+    root, params = tmp_path / "checkout", load_params(tmp_path / "lab/params.yaml")
+    for folder in (root, root / ".monitor/demo"):
+        (folder / "mlartifacts/cord").mkdir(parents=True)
+        (folder / "mlartifacts/cord/tables.csv").write_bytes(b"of the lab")
+        (folder / "mlflow.db").write_bytes(empty_store().read_bytes() + b"of the lab")
+    before, stores = tree(root), []
+
+    def run_stages(folder: Path, stages: object, **environment: str) -> None:
+        assert folder == root / ".monitor/demo"
+        if stages is judging.STAGES_AFTER_SEGMENT:
+            stores.append(environment["MLFLOW_TRACKING_URI"])
+
+    def opened(model: str, folder: Path) -> Store:
+        if not (folder / "mlflow.db").exists() and not named:
+            (folder / "mlflow.db").write_bytes(empty_store().read_bytes())  # MLflow takes seconds to make one
+        return open_store(model, folder)
+
+    monkeypatch.setattr(judging, "open_store", opened)
+    monkeypatch.setattr(judging, "read_bundle", lambda _: SimpleNamespace(digest=B))
+    monkeypatch.setattr(judging, "monitor_workspace", lambda *_: params)
+    monkeypatch.setattr(judging, "check_inference", lambda *_: None)
+    monkeypatch.setattr(judging, "bring_bundle", lambda *_: None)
+    monkeypatch.setattr(judging, "bring_shards", lambda *_: {})
+    monkeypatch.setattr(judging, "run_stages", run_stages)
+    monkeypatch.setattr(judging, "_assets", lambda *given: given[2])
+    if named:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/lab/mlflow.db")
+    monkeypatch.chdir(root)
+    for _ in range(2):
+        judged = judging.judge_release(root, open_repository(github.environment()), "v2", "demo", None, print)
+        assert judged.facts.location.uri == stores[-1], "the store of the stages is the one that is read"
+        replayed_ones = [f"v1: bundle {short(A)}, from {RECORD_ZIP}"]
+        assert judged.history == (["from MLflow"] if named else replayed_ones)
+    assert tree(root) == before
+    assert len(set(stores)) == (1 if named else 2)
+    assert [Path(uri.removeprefix("sqlite:///")).exists() for uri in stores] == [named, named]
 
 
 def test_a_record_sets_no_tag_but_who_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,14 +329,14 @@ def test_shards_are_gathered_and_one_of_another_bundle_counts_as_lost(tmp_path: 
     digest = gather_inference(work, params)
     for shard in (0, 1):
         hand_over(work, shards, shard, params)
-    assert gather(shards, work, params, A) == {}
+    assert bring_shards(shards, work, params, A) == {}
     assert read_shards(work / "reports/segment", ["frozen"], [0, 1]).inference == digest
-    assert gather(shards, work, params, B) == {
+    assert bring_shards(shards, work, params, B) == {
         f"frozen/{n}": f"its masks are of the bundle {short(A)} or of other settings" for n in (0, 1)
     }
     for path in sorted((shards / "segmented-1").rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
-    assert gather(shards, work, params, A) == {"frozen/1": MISSING}
+    assert bring_shards(shards, work, params, A) == {"frozen/1": MISSING}
 
 
 def gather_inference(work: Path, params: object) -> str:

@@ -15,9 +15,9 @@ import pytest
 from actions import Run
 from github_api import GitHubServer
 from lab import Lab, commit_all, make_lab, unzipped, variant, zipped
-from stages.core.release.jobs.commands.history import rebuild
 
 from stages.core.data.datasets.registry import REGISTRY
+from stages.core.release.jobs.history import rebuild
 from stages.core.store.client import open_store
 from stages.core.workspace.runs.yaml_edit import edit_yaml
 

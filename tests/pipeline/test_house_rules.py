@@ -45,10 +45,12 @@ def _public_functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
 def test_public_functions_with_many_arguments_describe_them(path: Path) -> None:
-    for function in _public_functions(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for function in _public_functions(tree):
         arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         named = [one.arg for one in arguments if one.arg not in {"self", "cls"}]
-        text = ast.get_docstring(function) or ""
+        # A module may describe the arguments that its functions share.
+        text = f"{ast.get_docstring(tree)}\n{ast.get_docstring(function)}"
         told = "Parameters\n" in text or "rguments as for" in text or all(name in text for name in named)
         assert len(named) < MANY or told, f"{_name(path)}: {function.name}({', '.join(named)})"
 

@@ -1,4 +1,4 @@
-"""What a workflow runner reads from a command: outputs of a step and the summary of a job."""
+"""What a command exchanges with the runner of a workflow: the commit, outputs of a step, the summary of a job."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-OUTPUT, SUMMARY = "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"
+COMMIT, OUTPUT, SUMMARY = "GITHUB_SHA", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"
+
+
+def current_commit() -> str:
+    """Return the commit for which the workflow runs; ``""`` where no runner is."""
+    return os.environ.get(COMMIT, "")
 
 
 def write_outputs(values: Mapping[str, str]) -> None:
-    """Print the outputs of a step, and hand them to the runner where there is one."""
+    """Print the outputs of a step, and pass them to the runner where there is one."""
     lines = [f"{name}={value}" for name, value in values.items()]
     if any("\n" in line or "\r" in line for line in lines):
-        raise ValueError("an output of a step is one line, or it could set others")
+        raise ValueError(f"an output of a step must be one line, because a second line could set another: {values}")
     print("\n".join(lines))
     _append(OUTPUT, "\n".join(lines) + "\n")
 

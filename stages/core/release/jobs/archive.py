@@ -1,4 +1,4 @@
-"""The record of a version as one file, which fills any store again: what `register` wrote, less the weights."""
+"""The record of a version as one zip: all that `register` writes into a store, without the weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ...base.errors import CordriftError
+from ...base.errors import ReleaseError
 from ...base.files import read_json, write_json
 from ...base.params import Block, Name, validate
 from ...drift.record.record import Outcome
@@ -21,9 +21,9 @@ from ...store.judges import JUDGED
 from ...store.record import Artifact, Record
 
 INDEX = "record.json"
-#: Of a record, unpacked: tables, figures and some hundred kept masks.
+#: The largest size of an unpacked record: tables, figures and some hundred kept masks.
 MOST_BYTES = 2 << 30
-#: What stays out: the release has the bundle and the toolbox's zip as assets of their own.
+#: Files that stay out of a record: the bundle and the toolbox's zip are assets of the release themselves.
 HEAVY = (".safetensors", ".zip")
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -31,9 +31,12 @@ Role = Annotated[str, Field(pattern=f"^{JUDGED}({'|'.join(JUDGES)})$")]
 
 
 class Archived(Block):
-    """``record.json``: a :class:`Record` without its files; an undefined metric is None.
+    """``record.json``: a :class:`Record` without its files.
 
-    ``once``: files of which the first is kept, whatever is registered later.
+    Attributes
+    ----------
+    metrics : None where a metric is not defined
+    once : paths of the files whose first content a store keeps, whatever is registered later
     """
 
     digest: Digest
@@ -52,7 +55,10 @@ def write_record(path: Path, record: Record, params: Mapping[str, str], scratch:
 
     Parameters
     ----------
-    params : all params of the version's run, its declaration among them
+    path : of the zip
+    record : of the version, with its files
+    params : all params of the version's run in the store, including its declaration
+    scratch : an existing folder for temporary files
     """
     archived = Archived(
         digest=record.digest,
@@ -76,12 +82,14 @@ def write_record(path: Path, record: Record, params: Mapping[str, str], scratch:
 
 
 def read_record(path: Path, folder: Path) -> Record:
-    """Read a record that :func:`write_record` wrote; its files are unpacked into ``folder``, which must stay.
+    """Read a record that :func:`write_record` wrote.
+
+    Its files are unpacked into ``folder``, which must stay while the record is used.
 
     Raises
     ------
     CordriftError
-        No zip, one that leads out of itself, or no record.
+        The file is not a zip, has a path that leads out of it, or is not a record.
     """
     names = unpack(path, folder, most_bytes=MOST_BYTES)
     value = read_json(folder / INDEX)
@@ -94,7 +102,7 @@ def read_record(path: Path, folder: Path) -> Record:
     ]
     masks = [(name.removeprefix(f"{MASKS}/"), folder / name) for name in names if name.startswith(f"{MASKS}/")]
     if not masks or not artifacts:
-        raise CordriftError(f"{path.name} holds no masks or no tables; it was not written by a release of cordrift.")
+        raise ReleaseError(f"{path.name} holds no masks or no tables; it was not written by a release of cordrift.")
     artifacts.append(Artifact(MASKS, members=tuple(masks)))
     return Record(
         digest=archived.digest,
@@ -110,6 +118,6 @@ def read_record(path: Path, folder: Path) -> Record:
 
 
 def copy_masks(record: Record, path: Path, scratch: Path) -> None:
-    """Write the kept masks of a record as a file of their own."""
+    """Write the kept masks of a record as a zip of their own, with ``scratch`` for temporary files."""
     (masks,) = (artifact for artifact in record.artifacts if artifact.path == MASKS)
     shutil.copyfile(masks.file(scratch), path)

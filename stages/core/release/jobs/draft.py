@@ -1,27 +1,28 @@
-"""A retrained bundle as a draft release: bundle, toolbox's zip, how it was trained, and what its data gained."""
+"""A retrained bundle as a draft release: bundle, toolbox's zip, how it was trained, and how its data changed."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...base.errors import CordriftError
+from ...base.errors import ReleaseError
 from ...base.files import read_csv, read_json, whole_folder, write_csv, write_json
 from ...measures.kept_masks.zips import pack
 from ...model.bundle.content import read_bundle
 from ...model.lineage.difference import difference, table
 from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
 from ...model.lineage.text import lines
-from ..github.repository import MOST_ASSET_BYTES, Release, Repository
+from ..github.api import Release
+from ..github.repository import MOST_ASSET_BYTES, Repository
 from .names import BUNDLE_ZIP, DRAFT, TOOLBOX_ZIP, label_of, version_of
 from .plan import open_bundle
 
-#: What the draft is called, and what it says; it goes to no asset.
+#: File with the tag, the title and the text of the draft; it is not an asset.
 CARD = "draft.json"
-#: Before the first release.
+#: Tag of the first release.
 FIRST = "v1.0.0"
 
 
@@ -33,29 +34,34 @@ class Previous(NamedTuple):
     data: TrainingData
 
 
-def write_draft(root: Path, repository: Repository, tag: str | None) -> dict[str, str]:
-    """Write ``release/draft`` from the packaged bundle; returns the output of the step, ``tag``.
+def write_draft(root: Path, repository: Repository, tag: str | None, say: Callable[[str], None]) -> dict[str, str]:
+    """Write ``release/draft`` from the packaged bundle, and return the output of the step, ``tag``.
 
-    ``tag`` is empty, and nothing is written, where the newest release has this very bundle: nothing was learnt.
+    Where the newest release already has this bundle, the training changed nothing: nothing is written and the output
+    ``tag`` is empty.
 
     Parameters
     ----------
-    tag : of the draft; by default the next minor version
+    root : checkout with the packaged bundle
+    repository : whose releases tell the next tag and the previous bundle
+    tag : of the draft; None for the next minor version
+    say : gets each sentence for the user
 
     Raises
     ------
     CordriftError
-        No bundle, a tag that is no name or is published already, or an earlier release whose bundle cannot be read.
+        There is no bundle; the tag is not a plain name or is published already; the bundle of the earlier release
+        cannot be read.
     """
     package = root / "data/package"
     verified = read_bundle(package)
     releases = repository.releases()
     wanted = label_of(tag) if tag else next_tag(releases)
     if any(release.tag == wanted and not release.draft for release in releases):
-        raise CordriftError(f"{wanted} is published already in {repository.name}; a draft needs another tag.")
+        raise ReleaseError(f"{wanted} is published already in {repository.name}; a draft needs another tag.")
     before = _previous(repository, releases)
     if before is not None and before.digest == verified.digest:
-        print(f"the bundle {verified.digest[:12]} is that of {before.tag}: there is nothing new to release.")
+        say(f"the bundle {verified.digest[:12]} is that of {before.tag}: there is nothing new to release.")
         shutil.rmtree(root / DRAFT, ignore_errors=True)
         return {"tag": ""}
     data = read_training_data(package / IN_BUNDLE)
@@ -76,43 +82,46 @@ def write_draft(root: Path, repository: Repository, tag: str | None) -> dict[str
     return {"tag": wanted}
 
 
-def upload_draft(root: Path, repository: Repository, commit: str) -> Release:
-    """Make or update the draft release that :func:`write_draft` wrote down.
+def upload_draft(root: Path, repository: Repository, commit: str, say: Callable[[str], None]) -> Release:
+    """Create or update the draft release whose files :func:`write_draft` wrote.
 
     Parameters
     ----------
+    root : checkout with ``release/draft``
+    repository : that gets the release
     commit : what the tag will point to when the draft is published
+    say : gets a line for each asset
 
     Raises
     ------
     CordriftError
-        Nothing was written, or the tag was published meanwhile.
+        ``release/draft`` is missing, or the tag was published meanwhile.
     """
     folder = root / DRAFT
     card = read_json(folder / CARD)
     release = repository.draft(card["tag"], title=card["title"], body=card["body"], commit=commit)
     for path in sorted(path for path in folder.iterdir() if path.name != CARD):
-        print(f"{path.name}: {repository.upload(release, path, path.name)}")
+        say(f"{path.name}: {repository.upload(release, path, path.name)}")
     return release
 
 
 def next_tag(releases: Sequence[Release]) -> str:
-    """The minor version after the highest published one; tags that are no versions do not count."""
-    found = [version for release in releases if not release.draft and (version := version_of(release.tag))]
-    if not found:
+    """Return the minor version after the highest published one; tags that are not version numbers do not count."""
+    versions = [version for release in releases if not release.draft and (version := version_of(release.tag))]
+    if not versions:
         return FIRST
-    newest = max(found)
+    newest = max(versions)
     return f"v{newest.major}.{newest.minor + 1}.0"
 
 
 def bundle_files(package: Path) -> dict[str, Path]:
-    """What of a packaged bundle is the bundle, by its name in the zip; the toolbox's zip is an asset of its own."""
-    found = sorted(path for path in package.rglob("*") if path.is_file() and path.name != "nnunet.zip")
-    return {path.relative_to(package).as_posix(): path for path in found}
+    """Return the files of a packaged bundle by their names in its zip, without the toolbox's zip, an asset itself."""
+    paths = sorted(path for path in package.rglob("*") if path.is_file() and path.name != "nnunet.zip")
+    return {path.relative_to(package).as_posix(): path for path in paths}
 
 
 def training_lines(package: Path, data: TrainingData) -> Iterator[str]:
-    """How the bundle was trained, as Markdown: data, folds, last and best validation Dice, time."""
+    """Yield how the bundle was trained, as lines of Markdown: data, folds, last and best validation Dice, hours."""
     people = {(case.dataset, case.participant) for case in data.cases.values()}
     yield f"Trained on {len(people)} participants, {len(data.cases)} images:"
     yield ""
@@ -126,8 +135,8 @@ def training_lines(package: Path, data: TrainingData) -> Iterator[str]:
         hours = float(curve["seconds"].sum()) / 3600
         yield f"| {fold} | {len(curve)} | {curve['dice'].iloc[-1]:.3f} | {curve['dice'].max():.3f} | {hours:.2f} |"
     yield ""
-    yield "Dice: of nnU-Net's own validation on patches, no measure of the released model; the release is judged on the"
-    yield "frozen test set when it is published."
+    yield "Dice: from nnU-Net's own validation on patches, so it does not measure the released model. The release is"
+    yield "judged on the frozen test set when it is published."
 
 
 def _previous(repository: Repository, releases: Sequence[Release]) -> Previous | None:

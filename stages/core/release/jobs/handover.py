@@ -1,4 +1,4 @@
-"""The shards of a release brought together; one that was not delivered is named, and stands there without masks."""
+"""Pass the masks of each shard from job to job; a shard that is lost is named, and its cases count as failed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ from ...model.segmentation.predictor import inference_digest
 from ...model.segmentation.shards import deal
 from ...workspace.runs.params import Params
 
-#: Why a shard is lost: which of its job's faults it was, the job's log says.
+#: Why a shard is lost; the log of its job says what went wrong there.
 MISSING = "its job failed, or was stopped, and left no masks"
 
 
 def shard_folder(root: Path, shard: int) -> Path:
-    """Where the masks of a shard lie on their way between jobs, by dataset."""
+    """Return the folder with the masks of a shard on their way between jobs; it has a folder for each dataset."""
     return root / f"segmented-{shard}"
 
 
 def hand_over(workspace: Path, shards: Path, shard: int, params: Params) -> Path:
-    """Copy what the job of a shard segmented to where the next job looks for it."""
+    """Copy the masks of a shard from its workspace to where the next job expects them, and return that folder.
+
+    Parameters
+    ----------
+    workspace : in which the shard was segmented
+    shards : folder with a folder for each shard
+    shard : number of the shard, one of ``segment.shards``
+    params : of the workspace
+    """
     with whole_folder(shard_folder(shards, shard)) as part:
         for name in params.segment.datasets:
             shutil.copytree(workspace / f"reports/segment/{name}/{shard}", part / name)
@@ -30,11 +38,18 @@ def hand_over(workspace: Path, shards: Path, shard: int, params: Params) -> Path
 
 
 def bring_shards(shards: Path, workspace: Path, params: Params, bundle: str) -> dict[str, str]:
-    """Bring every shard of params into the workspace; returns the lost ones, as ``dataset/shard`` -> why.
+    """Copy every shard that params name into the workspace; return the lost ones, as ``dataset/shard`` -> the reason.
 
-    A shard of another bundle or of other settings is as good as none: it is of another release.
+    A shard of another bundle or of other settings belongs to another release and counts as lost.
+
+    Parameters
+    ----------
+    shards : folder with a folder for each shard
+    workspace : in which the release is judged
+    params : of the workspace
+    bundle : digest of the release's bundle
     """
-    series = {"bundle": bundle, "inference": inference_digest(params.segment)}
+    made_with = {"bundle": bundle, "inference": inference_digest(params.segment)}
     lost = {}
     shutil.rmtree(workspace / "reports/segment", ignore_errors=True)
     for name in params.segment.datasets:
@@ -42,20 +57,21 @@ def bring_shards(shards: Path, workspace: Path, params: Params, bundle: str) -> 
         people = deal((case.participant for case in manifest.cases), len(params.segment.shards))
         for shard in params.segment.shards:
             source, target = shard_folder(shards, shard) / name, workspace / f"reports/segment/{name}/{shard}"
-            why = _why_not(source, series)
+            why = _why_lost(source, made_with)
             if not why:
                 shutil.copytree(source, target)
                 continue
             cases = [case for case in manifest.case_list() if case.participant in people[shard]]
-            write_lost(target, [case for case in cases if case.contrast in params.segment.contrasts], series, why)
+            write_lost(target, [case for case in cases if case.contrast in params.segment.contrasts], made_with, why)
             lost[f"{name}/{shard}"] = why
     return lost
 
 
-def _why_not(source: Path, series: dict[str, str]) -> str:
+def _why_lost(source: Path, made_with: dict[str, str]) -> str:
+    """Return why the masks in a folder cannot be used; ``""`` where they can."""
     if not (source / "manifest.json").is_file():
         return MISSING
     found = read_json(source / "manifest.json")
-    if any(found.get(key) != value for key, value in series.items()):
+    if any(found.get(key) != value for key, value in made_with.items()):
         return f"its masks are of the bundle {str(found.get('bundle'))[:12]} or of other settings"
     return ""

@@ -1,6 +1,6 @@
 """The history of a model from its releases alone, for a lab without an MLflow server.
 
-It is replayed into an empty store. A person's acceptance of a version is an asset of its release.
+The releases are replayed into an empty store. A person's acceptance of a version is an asset of its release.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ...base.errors import CordriftError
+from ...base.errors import ReleaseError
 from ...base.files import read_json, write_json
 from ...base.params import Block, validate
 from ...measures.cohort.published_tables import read_release
@@ -20,19 +20,18 @@ from ...store.client import RegisteredVersion, Store
 from ...store.imported_version import import_version
 from ...store.promotion import promote
 from ...store.registration import register_version
-from ..github.repository import MOST_ASSET_BYTES, Release, Repository
+from ..github.api import Release
+from ..github.repository import MOST_ASSET_BYTES, Repository
 from .archive import Digest, read_record
 from .names import PROMOTION, RECORD_ZIP, version_of
 
 Text = Annotated[str, Field(min_length=1)]
-#: No reason is longer.
-MOST_PROMOTION_BYTES = 1 << 20
-#: A table of an earlier release.
-MOST_TABLE_BYTES = 256 << 20
+#: The largest sizes of an acceptance, and of a table that a release from before cordrift published.
+MOST_PROMOTION_BYTES, MOST_TABLE_BYTES = 1 << 20, 256 << 20
 
 
 class Promotion(Block):
-    """A person's acceptance of a released version, as its asset says: who, when (ISO time) and why."""
+    """A person's acceptance of a released version, as its asset says: who, when (ISO 8601) and why."""
 
     digest: Digest
     who: Text
@@ -42,7 +41,7 @@ class Promotion(Block):
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to the model: a release, or the promotion of one."""
+    """Something that happened to the model at a time (ISO 8601): a release, or the promotion of one."""
 
     when: str
     release: Release
@@ -53,21 +52,25 @@ def rebuild(store: Store, repository: Repository, tag: str, dataset: str, scratc
     """Fill a store with every version that was released before ``tag``, and with ``tag`` where it has a record.
 
     Releases are replayed in the order of their publication and promotions at their time, so that the aliases come out
-    as they were: the first champion, those that passed, those that a person accepted.
+    as they were: the first champion, the versions that passed, and those that a person accepted.
 
     Parameters
     ----------
+    store : an empty store
+    repository : whose releases are replayed
+    tag : of the release that is judged; ``""`` for all releases
     dataset : whose participants the tables of releases from before cordrift are about
-    scratch : an empty folder, in which what is fetched stays while the store is used
+    scratch : an empty folder for the downloaded files, which must stay while the store is used
 
     Returns
     -------
-    One sentence a release: what of it came into the history, or why nothing did.
+    One sentence for each release: what of it came into the history, or why nothing did.
 
     Raises
     ------
     CordriftError
-        A record or table of a release that cannot be read: a history with a gap nobody sees would judge wrongly.
+        A record or table of a release cannot be read. It is not left out, because a history with a gap that nobody
+        notices would judge wrongly.
     """
     known = repository.releases()
     current = next((release for release in known if release.tag == tag), None)
@@ -102,7 +105,7 @@ def _accepted(store: Store, release: Release, promotion: Promotion) -> Registere
     for version in store.versions():
         if version.tags.get("digest") == promotion.digest:
             return version
-    raise CordriftError(
+    raise ReleaseError(
         f"{PROMOTION} of the release {release.tag} accepts the bundle {promotion.digest[:12]}, of which no release has "
         "a record: the bundle was replaced afterwards. Delete that asset, or accept the release again."
     )
@@ -129,15 +132,22 @@ def _replay(
 
 
 def write_acceptance(repository: Repository, tag: str, *, who: str, why: str, when: str) -> Promotion:
-    """Put the acceptance of a release beside it; the releases after it are judged against it.
+    """Add the acceptance of a release to its assets; the releases after it are judged against it.
+
+    Parameters
+    ----------
+    repository, tag : name the release
+    who : accepts it
+    why : the reason, which everybody can read
+    when : time in ISO 8601
 
     Raises
     ------
     CordriftError
-        No reason, no such release, or one that was not judged yet.
+        There is no reason, no such release, or it was not judged yet.
     """
     if not why.strip():
-        raise CordriftError("a promotion needs a reason: what was looked at, and why the drift is accepted.")
+        raise ReleaseError("a promotion needs a reason: what was looked at, and why the drift is accepted.")
     release = repository.release(tag)
     with tempfile.TemporaryDirectory() as scratch:
         packed, folder = Path(scratch) / RECORD_ZIP, Path(scratch) / "record"

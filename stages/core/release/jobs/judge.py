@@ -1,14 +1,14 @@
-"""A release judged: from its shards to the files that go beside its bundle."""
+"""Judge a release: from the masks of its shards to the files that become assets beside its bundle."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...base.errors import CordriftError
+from ...base.errors import StoreError
 from ...base.files import read_json, whole_folder, write_json
 from ...data.datasets.manifest import read_manifest
 from ...drift.record.record import read_drift
@@ -21,6 +21,7 @@ from ...reports.change_report.provenance import release_provenance
 from ...reports.change_report.report import write_change_report
 from ...store.bundle_files import version_identity
 from ...store.client import Store, open_store
+from ...store.location import VARIABLE, find_location
 from ...store.record import Record, collect_record
 from ...workspace.runs.monitor import STAGES_AFTER_SEGMENT, bring_bundle, data_stages, monitor_workspace, run_stages
 from ...workspace.runs.params import Params
@@ -28,7 +29,7 @@ from ..github.repository import Repository
 from .archive import copy_masks, write_record
 from .handover import bring_shards
 from .history import rebuild
-from .names import ASSETS, BUNDLE, FIGURE, PROVENANCE, RECORD_ZIP, SHARDS, label_of, page_of
+from .names import ASSETS, BUNDLE, FIGURE, PROVENANCE, RECORD_ZIP, SHARDS, label_of
 from .plan import check_inference
 
 #: Tables and pages of the workspace that go to the release as they are.
@@ -43,22 +44,33 @@ COPIED = {
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of a release: its facts, and where its history came from."""
+    """The facts of a judged release, and where its history came from, in sentences."""
 
     facts: Facts
     history: list[str]
 
 
-def judge(root: Path, repository: Repository, tag: str, profile: str, device: str | None) -> Judged:
-    """Gather, measure, compare, report and register a release, and write ``release/assets``.
+def judge_release(
+    root: Path, repository: Repository, tag: str, profile: str, device: str | None, say: Callable[[str], None]
+) -> Judged:
+    """Measure, compare, report and register a release, and write ``release/assets``.
 
-    MLflow keeps the history where ``MLFLOW_TRACKING_URI`` names it; else it is rebuilt from the earlier releases.
+    The history comes from the store that ``MLFLOW_TRACKING_URI`` names. Where it names none, the earlier releases are
+    replayed into a new store, which is deleted at the end; no other store is touched.
+
+    Parameters
+    ----------
+    root : checkout with ``release/bundle`` and ``release/shards``
+    repository, tag : name the release
+    profile : a file of params/, which names the test datasets
+    device : cpu or cuda; None for that of the profile
+    say : gets a sentence for each shard that is missing
 
     Raises
     ------
     CordriftError
-        No bundle in ``release/bundle``, other inference settings than the release was judged with before, a stage
-        that fails, or a history that cannot be had.
+        ``release/bundle`` holds no bundle; the release was judged with other inference settings before; a stage fails;
+        or the history cannot be read.
     """
     label = label_of(tag)
     verified = read_bundle(root / BUNDLE)
@@ -69,35 +81,35 @@ def judge(root: Path, repository: Repository, tag: str, profile: str, device: st
     run_stages(folder, data_stages(params))
     lost = bring_shards(root / SHARDS, folder, params, verified.digest)
     for name, why in sorted(lost.items()):
-        print(f"shard {name} is missing: {why}. Nothing is decided without it.")
-    with tempfile.TemporaryDirectory() as kept:
-        scratch = Path(kept)
-        history = ["from MLflow"]
-        if not os.environ.get("MLFLOW_TRACKING_URI", "").strip():
-            history = _from_releases(folder, repository, tag, params, scratch)
-        run_stages(folder, STAGES_AFTER_SEGMENT)
-        store = open_store(params.registration.model, folder)  # anew: it knows what the stages made
-        protocol = f"{page_of(repository)}/blob/{tag}/docs/drift.md"
+        say(f"shard {name} is missing: {why}. Nothing is decided without it.")
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        place, history = folder, ["from MLflow"]
+        if find_location(folder) != find_location(scratch):  # no store is named: each folder would have its own
+            place, history = _replay(repository, tag, params, scratch)
+        run_stages(folder, STAGES_AFTER_SEGMENT, **{VARIABLE: find_location(place).uri})
+        store = open_store(params.registration.model, place)  # opened after the stages, whose runs it must know
+        protocol = f"{repository.page}/blob/{tag}/docs/drift.md"
         return Judged(_assets(root, folder, store, params, scratch, protocol), history)
 
 
-def _from_releases(folder: Path, repository: Repository, tag: str, params: Params, scratch: Path) -> list[str]:
-    (folder / "mlflow.db").unlink(missing_ok=True)
-    shutil.rmtree(folder / "mlartifacts", ignore_errors=True)
-    store = open_store(params.registration.model, folder)
-    place = scratch / "history"
+def _replay(repository: Repository, tag: str, params: Params, scratch: Path) -> tuple[Path, list[str]]:
+    """Replay the releases into a new store below ``scratch``; return its folder and a sentence for each release."""
+    place, downloads = scratch / "store", scratch / "history"
     place.mkdir()
-    return rebuild(store, repository, tag, params.segment.datasets[0], place) or ["no earlier release"]
+    downloads.mkdir()
+    store = open_store(params.registration.model, place)
+    return place, rebuild(store, repository, tag, params.segment.datasets[0], downloads) or ["no earlier release"]
 
 
 def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Path, protocol: str) -> Facts:
-    """Write ``release/assets`` from a workspace in which everything ran."""
+    """Write ``release/assets`` from a workspace in which every stage ran."""
     masks = scratch / "masks"
     masks.mkdir()
     record = collect_record(params.registration.label, params.segment, masks, folder)
     run = store.find_run(version_identity(record.digest))
     if run is None:
-        raise CordriftError(f"MLflow at {store.location.name} holds no run of the bundle {record.digest[:12]}.")
+        raise StoreError(f"MLflow at {store.location.name} holds no run of the bundle {record.digest[:12]}.")
     record = _with_first(record, store, run.run_id, scratch)
     facts = _facts(folder, store, params, record.digest, scratch, protocol)
     with whole_folder(root / ASSETS) as part:
@@ -113,7 +125,7 @@ def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Pat
 
 
 def _with_first(record: Record, store: Store, run_id: str, scratch: Path) -> Record:
-    """The record with what the store keeps of the first judgement, in the place of today's."""
+    """Return the record with the files that the store keeps of the first judgement, in place of today's."""
     artifacts = []
     for artifact in record.artifacts:
         if artifact.once:

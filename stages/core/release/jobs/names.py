@@ -1,35 +1,33 @@
-"""What the files of a release are called, and what a tag may be."""
+"""The names of a release's files and folders, and the rules for its tag."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 from pydantic import TypeAdapter, ValidationError
 
-from ...base.errors import CordriftError
+from ...base.errors import ReleaseError
 from ...base.params import Name
-from ..github.repository import Repository
 
-#: Folder of a checkout in which the jobs of a release hand files to each other.
+#: Folder of a checkout through which the jobs of a release exchange files.
 FOLDER = Path("release")
-#: The bundle as it was unpacked, what segment left of each shard, and what goes to the release.
+#: The unpacked bundle, the masks of each shard, and the files that go to the release.
 BUNDLE, SHARDS, ASSETS = FOLDER / "bundle", FOLDER / "shards", FOLDER / "assets"
-#: What retrain leaves for a draft release.
+#: The files of a draft release after a retraining.
 DRAFT = FOLDER / "draft"
 
-#: Assets that the draft brings.
+#: Assets of the draft.
 BUNDLE_ZIP = "cordrift-bundle.zip"
 TOOLBOX_ZIP = "nnunet.zip"
-#: Asset that rebuilds the version in a store, and the one that a person's acceptance leaves.
+#: Asset from which a store gets the version back, and the asset that a person's acceptance adds.
 RECORD_ZIP = "cordrift-record.zip"
 PROMOTION = "cordrift-promotion.json"
 #: Asset that says which bundle was judged.
 PROVENANCE = "provenance.json"
-#: What a judgement never replaces.
+#: Assets that a judgement never replaces.
 KEPT = {BUNDLE_ZIP, TOOLBOX_ZIP, PROMOTION}
-#: The figure of the job summary.
+#: The figure in the job summary.
 FIGURE = "csa_std.png"
 
 
@@ -38,13 +36,14 @@ def label_of(tag: str) -> str:
 
     Raises
     ------
-    CordriftError
-        It holds anything but letters, digits, ``.``, ``_`` and ``-``: a label goes into reports, params and MLflow.
+    ReleaseError
+        The tag contains other characters than letters, digits, ``.``, ``_`` and ``-``. They are refused because a
+        label goes into reports, params and MLflow.
     """
     try:
         label: str = TypeAdapter(Name).validate_python(tag)
     except ValidationError:
-        raise CordriftError(
+        raise ReleaseError(
             f"the tag {tag!r} cannot be the label of a version; expected letters, digits, '.', '_' and '-', such as "
             "v1.2.0. Give the release another tag."
         ) from None
@@ -52,13 +51,8 @@ def label_of(tag: str) -> str:
 
 
 def version_of(tag: str) -> Version | None:
-    """Return the tag as a version that can be ordered; None where it is none."""
+    """Return the tag as a version number that can be ordered; None where it is not one."""
     try:
         return Version(tag)
     except InvalidVersion:
         return None
-
-
-def page_of(repository: Repository) -> str:
-    """Return the address of the repository's pages."""
-    return f"{os.environ.get('GITHUB_SERVER_URL') or 'https://github.com'}/{repository.name}"

@@ -1,4 +1,4 @@
-"""The beginning of a release: its bundle, verified, the shards of its jobs, and what its data are cached under."""
+"""The first job of a release: fetch and verify its bundle, name the shards, and the key of the data's cache."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import CordriftError
+from ...base.errors import CordriftError, ReleaseError
 from ...base.files import digest_of, read_json, whole_folder
 from ...data.datasets.registry import FROZEN, REGISTRY, entry, load_registry, read_frozen
 from ...measures.kept_masks.zips import unpack
@@ -18,18 +18,19 @@ from ...workspace.runs.params import Params
 from ..github.repository import MOST_ASSET_BYTES, Repository
 from .names import BUNDLE, BUNDLE_ZIP, PROVENANCE, label_of
 
-#: Of a bundle, unpacked: safetensors hardly shrink, so a zip of GitHub's size holds hardly more.
+#: The largest size of an unpacked bundle: safetensors hardly shrink, so it is about that of GitHub's largest asset.
 MOST_BUNDLE_BYTES = 4 << 30
 MOST_PROVENANCE_BYTES = 16 << 20
 
 
 def fetch_bundle(repository: Repository, tag: str, root: Path) -> Bundle:
-    """Bring the bundle of a release to ``release/bundle``, verified.
+    """Download the bundle of a release, verify it, and unpack it into ``release/bundle`` of the checkout ``root``.
 
     Raises
     ------
     CordriftError
-        A tag that is no name, no such release or asset, a zip that is none or leads out of itself, or no bundle.
+        The tag is not a plain name; there is no such release or asset; the zip is damaged, leads out of itself or holds
+        no bundle; the release was judged with another bundle.
     """
     label_of(tag)
     release = repository.release(tag)
@@ -39,7 +40,7 @@ def fetch_bundle(repository: Repository, tag: str, root: Path) -> Bundle:
         verified = open_bundle(packed, root / BUNDLE)
     before = _judged(repository, tag)
     if before and before.get("bundle") != verified.digest:
-        raise CordriftError(
+        raise ReleaseError(
             f"the release {tag} was judged with the bundle {str(before.get('bundle'))[:12]} and now has "
             f"{verified.digest[:12]}; release the new one under the next tag."
         )
@@ -51,21 +52,21 @@ def check_inference(repository: Repository, tag: str, inference: str) -> None:
 
     Raises
     ------
-    CordriftError
-        It was judged with others: later releases are compared with what was published.
+    ReleaseError
+        It was judged with other settings. Later releases are compared with what was published, so that stays.
     """
     before = _judged(repository, tag)
-    was = as_mapping(before.get("inference")).get("digest")
-    if before and was != inference:
-        raise CordriftError(
-            f"the release {tag} was judged with other inference settings ({str(was)[:12]}, now {inference[:12]}), and "
-            "what was published stays. Set the params of `segment` and CORDRIFT_DEVICE as they were; other settings "
-            "begin with the next bundle."
+    earlier = as_mapping(before.get("inference")).get("digest")
+    if before and earlier != inference:
+        raise ReleaseError(
+            f"the release {tag} was judged with other inference settings ({str(earlier)[:12]}, now {inference[:12]}), "
+            "and what was published stays. Set the params of `segment` and CORDRIFT_DEVICE as they were; other "
+            "settings begin with the next bundle."
         )
 
 
 def _judged(repository: Repository, tag: str) -> dict[str, Any]:
-    """What a release says of its judgement; empty where there was none."""
+    """Return the provenance of a release; empty where it was not judged yet."""
     release = repository.release(tag)
     if not release.asset(PROVENANCE):
         return {}
@@ -75,25 +76,25 @@ def _judged(repository: Repository, tag: str) -> dict[str, Any]:
 
 
 def open_bundle(packed: Path, folder: Path) -> Bundle:
-    """Unpack a zip of a bundle into ``folder`` and verify it; nothing is left where it is none."""
+    """Unpack a zip of a bundle into ``folder`` and verify it; nothing is left there when it is not a bundle."""
     with whole_folder(folder) as part:
         unpack(packed, part, most_bytes=MOST_BUNDLE_BYTES)
         try:
             return read_bundle(part)
         except CordriftError as error:
-            raise CordriftError(f"{packed.name} holds no bundle: {error}".replace(f"{part}/", "")) from error
+            raise ReleaseError(f"{packed.name} holds no bundle: {error}".replace(f"{part}/", "")) from error
 
 
 def outputs(root: Path, params: Params) -> dict[str, str]:
-    """What the jobs after `plan` need: outputs of a step, each one line."""
+    """Return what the jobs after `plan` need, as outputs of a step: the numbers of the shards and :func:`cache`."""
     check_shards(params.segment.shards)
     return {"shards": json.dumps(sorted(params.segment.shards)), **cache(root, params)}
 
 
 def cache(root: Path, params: Params) -> dict[str, str]:
-    """Folder of the monitored data and the key of their cache: outputs of a step.
+    """Return the folder of the monitored data and the key of their cache, as outputs of a step.
 
-    The key is by the pins and patterns of their datasets and the frozen participants.
+    The key changes with the pins and patterns of the datasets and with the frozen participants.
     """
     registry = load_registry(root / REGISTRY)
     names = params.segment.datasets

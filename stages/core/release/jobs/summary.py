@@ -1,4 +1,4 @@
-"""The summary of a release's jobs, as Markdown: verdict first, then the headline table, and where the rest lies."""
+"""The summary of a release's jobs, as Markdown: the verdict, the table of versions, the bias, and the assets."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from ...reports.change_report.facts import Facts
-from ...reports.change_report.text import escape
+from ...reports.change_report.markdown import Markdown, bullets, escape, table
 from ...reports.drift_report.rows import bias_rows, version_rows
 from ...reports.drift_report.wording import headline, label_of
 
 
 def judged_summary(facts: Facts, history: Iterable[str]) -> str:
-    """Verdict with reasons, every version's CSA STD, the bias to the one it is compared with, and the history."""
+    """Return the verdict with its reasons, the CSA STD of every version, the bias and the history.
+
+    ``history`` holds a sentence for each release.
+    """
     drift, verdict = facts.drift, facts.drift.verdict
     first, second = headline(drift, facts.shown)
     passed = "It passes the gate." if verdict.passed else "It does not pass the gate; a person may accept it."
@@ -21,7 +24,7 @@ def judged_summary(facts: Facts, history: Iterable[str]) -> str:
         f"**{escape(first)}** {escape(second)}",
         passed,
         "\n".join(f"- {escape(reason)}" for reason in verdict.reasons),
-        _table(
+        table(
             ["version", "CSA STD, mm²", "n", "Dice, mean and lowest", "failed", "not measured"],
             [
                 [row[key] for key in ("label", "csa_std", "n", "dice", "failed", "unmeasured")]
@@ -33,30 +36,25 @@ def judged_summary(facts: Facts, history: Iterable[str]) -> str:
     if drift.against and len(bias):
         parts += [
             f"CSA, new − {escape(label_of(facts.shown, drift.against))}; margin ±{drift.margin_mm2:g} mm²:",
-            _table(
+            table(
                 ["contrast", "n", "bias, mm²", "95 % interval", "months of atrophy"],
                 [[row[key] for key in ("contrast", "n", "bias", "interval", "months")] for row in bias_rows(bias)],
             ),
         ]
-    parts.append("<details><summary>History</summary>\n\n" + "\n".join(f"- {escape(one)}" for one in history))
-    return "\n\n".join([*parts, "</details>"])
+    return "\n\n".join([*parts, "<details><summary>History</summary>", bullets(history), "</details>"])
 
 
 def published_summary(page: str, tag: str, figure: str, done: Sequence[tuple[str, str]]) -> str:
-    """What went to the release, with the figure, which GitHub shows from the release itself.
+    """Return the list of assets that went to the release, below the figure, which GitHub shows from the release.
 
     Parameters
     ----------
-    page : address of the repository's page
-    done : (name of the asset, what was done with it)
+    page : address of the repository's web page
+    tag : of the release
+    figure : name of the asset with the figure
+    done : (name of the asset, what was done with it) for each asset
     """
     folder = f"{page}/releases/download/{quote(tag, safe='')}"
-    rows = [[f"[{name}]({folder}/{quote(name)})", what] for name, what in done]
+    rows = [[Markdown(f"[{name}]({folder}/{quote(name)})"), what] for name, what in done]
     shown = f"![CSA STD of every version, a point a participant]({folder}/{figure})"
-    return f"{shown}\n\n{_table(['asset', ''], rows, raw=True)}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, raw: bool = False) -> str:
-    shown = [list(row) if raw else [escape(cell) for cell in row] for row in rows]
-    lines = [list(head), ["---"] * len(head), *shown]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"{shown}\n\n{table(['asset', ''], rows, words=[1])}"

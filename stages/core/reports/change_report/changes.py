@@ -1,4 +1,4 @@
-"""Part 1, what changed: data, settings, code and libraries of both versions as their manifests tell."""
+"""Part 1, what changed: data, settings, code and libraries of both versions, from their manifests."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ from ...model.lineage.difference import KINDS, Change, composition, difference
 from ...model.lineage.manifest import TrainingData, training_params
 from ...model.lineage.text import summary
 from ..drift_report.wording import short
-from .document import NOT_RECORDED, Block, Bullets, Heading, Section, line, paragraph, words_table
 from .facts import Facts, Side, as_mapping
+from .markdown import NOT_RECORDED, Markdown, bullets, heading, paragraph, words_table
 
 TITLE = "Part 1. What changed (Description of Modifications)"
-#: Cases of a kind that are named; `cordrift diff-data` names all.
+#: How many cases of a kind are named; `cordrift diff-data` names all.
 NAMED = 8
 COMMIT = re.compile(r"(\b[0-9a-f]{12})[0-9a-f]{28}\b")
 
 
-def changes(facts: Facts) -> Section:
-    """What of the new version differs from the other; without another, what it was made of."""
-    blocks: list[Block] = [_compared(facts), _identity(facts), Heading("Training data"), *_data(facts)]
-    blocks += [Heading("Settings of the training"), *_differing(facts, "settings", settings)]
-    blocks += [Heading("Libraries"), *_differing(facts, "library versions", libraries)]
-    return Section(TITLE, tuple(blocks))
+def changes(facts: Facts) -> Iterator[Markdown]:
+    """Yield what differs between the two versions; without another version, what the new one was made of."""
+    yield heading(2, TITLE)
+    yield _compared(facts)
+    yield _identity(facts)
+    yield heading(3, "Training data")
+    yield from _data(facts)
+    yield heading(3, "Settings of the training")
+    yield from _differing(facts, "settings", settings)
+    yield heading(3, "Libraries")
+    yield from _differing(facts, "library versions", libraries)
 
 
-def _compared(facts: Facts) -> Block:
+def _compared(facts: Facts) -> Markdown:
     if facts.old is None:
         why = "its history was not asked" if facts.drift.offline else "no earlier version could be"
         if not facts.drift.priors and not facts.drift.offline:
@@ -41,15 +46,15 @@ def _compared(facts: Facts) -> Block:
     )
 
 
-def _versus(facts: Facts, rows: Iterable[tuple[str, str | None, str | None]]) -> Block:
-    """A table of rows (name, old, new); without another version, of name and new."""
+def _versus(facts: Facts, rows: Iterable[tuple[str, str | None, str | None]]) -> Markdown:
+    """Return a table of rows (name, old, new); without another version, only name and new."""
     if facts.old is None:
         return words_table(("", facts.new_name), [(name, new or NOT_RECORDED) for name, _, new in rows])
     head = ("", facts.old_name, facts.new_name)
     return words_table(head, [(name, old or NOT_RECORDED, new or NOT_RECORDED) for name, old, new in rows])
 
 
-def _identity(facts: Facts) -> Block:
+def _identity(facts: Facts) -> Markdown:
     def of(side: Side | None) -> list[str | None]:
         if side is None:
             return [None] * 5
@@ -64,11 +69,11 @@ def _identity(facts: Facts) -> Block:
 
 
 def _short(code: str | None) -> str | None:
-    """A code revision with the first digits of its commit; provenance.json has them all."""
+    """Return a code revision with the first 12 digits of its commit; provenance.json has all 40."""
     return code and COMMIT.sub(r"\1", code)
 
 
-def _data(facts: Facts) -> Iterator[Block]:
+def _data(facts: Facts) -> Iterator[Markdown]:
     new, old = facts.new.training, facts.old.training if facts.old else None
     silent = [name for name, side in _named(facts) if side.training is None]
     if silent:
@@ -93,7 +98,7 @@ def _datasets(old: TrainingData, new: TrainingData) -> Iterator[tuple[str, str, 
             first = ""
 
 
-def _cases(found: list[Change]) -> Iterator[Block]:
+def _cases(found: list[Change]) -> Iterator[Markdown]:
     counts = Counter(change.kind for change in found)
     rows = [(kind, str(counts[kind]), meaning) for kind, meaning in KINDS.items()]
     yield words_table(("cases", "images", ""), rows)
@@ -102,22 +107,19 @@ def _cases(found: list[Change]) -> Iterator[Block]:
         words = [change.words for change in found if change.kind == kind]
         if kind != "unchanged" and words:
             more = f" and {len(words) - NAMED} more" if len(words) > NAMED else ""
-            items.append(line(f"{kind}: {', '.join(words[:NAMED])}{more}"))
-    if items:
-        yield Bullets(tuple(items))
-    else:
-        yield paragraph("No training image changed.")
+            items.append(f"{kind}: {', '.join(words[:NAMED])}{more}")
+    yield bullets(items) if items else paragraph("No training image changed.")
 
 
 def settings(side: Side) -> dict[str, str]:
-    """Settings of the first fold, which all folds share, by their name in the block ``train`` of params."""
+    """Return the settings of the first fold, which all folds share, by their names in the block ``train`` of params."""
     found = as_mapping(next(iter(side.folds.values()), {}).get("settings"))
     flat = training_params({"settings": found}) if found else {}
     return {name.removeprefix("train."): text for name, text in flat.items()}
 
 
 def libraries(side: Side) -> dict[str, str]:
-    """Versions of the libraries that trained it, of Python, and the kind of machine, over all folds; by name."""
+    """Return the versions of Python and of the libraries that trained it, and the kind of machine, over all folds."""
     found: dict[str, set[str]] = {}
     for one in side.folds.values():
         own = {**as_mapping(one.get("libraries")), "python": one.get("python"), "machine": one.get("machine")}
@@ -127,10 +129,10 @@ def libraries(side: Side) -> dict[str, str]:
     return {name: ", ".join(sorted(found[name])) for name in sorted(found)}
 
 
-def _differing(facts: Facts, what: str, of: Callable[[Side], Mapping[str, str]]) -> Iterator[Block]:
-    """What differs, old and new; where one side says nothing at all that is said, and no row is made of it."""
-    said = {name: of(side) for name, side in _named(facts)}
-    silent = [name for name, found in said.items() if not found]
+def _differing(facts: Facts, what: str, of: Callable[[Side], Mapping[str, str]]) -> Iterator[Markdown]:
+    """Yield a table of what differs, and what is the same; where one version records nothing, only a sentence."""
+    recorded = {name: of(side) for name, side in _named(facts)}
+    silent = [name for name, found in recorded.items() if not found]
     if silent:
         also = f", so that nothing can be said of a change of {what}" if facts.old else ""
         yield paragraph(f"The {what} of {' and '.join(silent)} are {NOT_RECORDED}{also}.")
@@ -142,7 +144,7 @@ def _differing(facts: Facts, what: str, of: Callable[[Side], Mapping[str, str]])
         yield _versus(facts, [(name, old.get(name), new.get(name)) for name in shown])
     if facts.old:
         same = ", ".join(f"{name} {new[name]}" for name in names if name not in shown)
-        yield paragraph(f"The same in both: {same or 'none'}.", note=True)
+        yield paragraph(f"The same in both: {same or 'none'}.")
 
 
 def _named(facts: Facts) -> list[tuple[str, Side]]:

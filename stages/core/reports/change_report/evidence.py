@@ -1,4 +1,4 @@
-"""Part 2, how it was tested: the rule and when it was fixed, the frozen set, what measured, and the floors."""
+"""Part 2, how it was tested: the rule and when it was fixed, the frozen set, the instruments, and the floors."""
 
 from __future__ import annotations
 
@@ -8,71 +8,74 @@ from collections.abc import Iterator
 from ...model.lineage.manifest import contents
 from ..drift_report.rows import floor_rows
 from ..drift_report.wording import number, short
-from .document import NOT_RECORDED, Block, Heading, Section, Span, paragraph, strong, table, words_table
 from .facts import Facts
+from .markdown import NOT_RECORDED, Markdown, bold, heading, link, paragraph, table, words_table
 
 TITLE = "Part 2. How it was tested (Modification Protocol)"
 DIGEST = re.compile(r"[0-9a-f]{64}")
-#: Of the settings of segment, what decides a mask.
+#: The settings of segment that decide what a mask is.
 DECIDING = ("device", "step", "mirror", "threshold", "largest_component")
 
 
-def tested(facts: Facts) -> Section:
-    """The protocol as it was applied."""
-    blocks: list[Block] = [_questions(facts)]
-    blocks += [Heading("Fixed beforehand"), *_declared(facts)]
-    blocks += [Heading("Frozen test set"), *_frozen(facts)]
-    blocks += [Heading("What measured"), _instruments(facts)]
-    blocks += [Heading("Floors: what moves when nothing should"), *_floors(facts)]
-    return Section(TITLE, tuple(blocks))
+def tested(facts: Facts) -> Iterator[Markdown]:
+    """Yield the protocol as it was applied."""
+    yield heading(2, TITLE)
+    yield _questions(facts)
+    yield heading(3, "Fixed beforehand")
+    yield from _declared(facts)
+    yield heading(3, "Frozen test set")
+    yield from _frozen(facts)
+    yield heading(3, "What measured")
+    yield _instruments(facts)
+    yield heading(3, "Floors: what moves when nothing should")
+    yield from _floors(facts)
 
 
-def _questions(facts: Facts) -> Block:
+def _questions(facts: Facts) -> Markdown:
     drift, rule = facts.drift, facts.drift.rule
     level, margin = number(100 * (1 - 2 * drift.alpha), 0), number(drift.margin_mm2)
-    return paragraph(
+    said = (
         f"Two questions. Did the measured cord area stay? Yes, if the {level} % interval of the mean paired difference "
         f"lies inside ±{margin} mm² in every contrast and pooled, with at least {rule.min_participants} "
         "participants (two one-sided tests). Did the quality stay? Yes, if the spread over contrasts (CSA STD) and the "
         f"error against the ground truth grow by less than {rule.csa_std_margin_mm2:g} mm² (or what another seed "
         "alone moves, where that is more), and no more cases fail. Two judges: the champion (the version in use) and "
         "the anchor (the last one that a person accepted); the worse verdict counts. "
-        "In full: ",
-        Span("docs/drift.md", href=facts.protocol if facts.protocol.startswith("https://") else ""),
-        ".",
+        "In full:"
     )
+    return paragraph(said, Markdown(f"{link('docs/drift.md', facts.protocol)}."))
 
 
-def _declared(facts: Facts) -> Iterator[Block]:
+def _declared(facts: Facts) -> Iterator[Markdown]:
     declared, used = facts.drift.declared, facts.drift.used
-    again = f" This frozen set has now been used for {used} version(s)."
+    again = f"This frozen set has now been used for {used} version(s)."
     if not declared:
-        yield paragraph(strong("When the rule was fixed is not recorded."), again)
+        yield paragraph(bold("When the rule was fixed is not recorded."), again)
         yield words_table(("", "now"), [(name, f"{value:g}") for name, value in sorted(dict(facts.drift.rule).items())])
         return
     if not declared.when:
-        yield paragraph(strong("The rule was recorded nowhere before the results: history was offline."), again)
+        yield paragraph(bold("The rule was recorded nowhere before the results: history was offline."), again)
     elif declared.before_results:
         yield paragraph(f"Recorded in MLflow on {declared.when}, before the release was measured.", again)
     else:
         late = f"Recorded in MLflow on {declared.when}, when the release had results already."
-        yield paragraph(strong(late), again)
+        yield paragraph(bold(late), again)
     if declared.changed:
-        yield paragraph(strong(f"Changed since: {', '.join(declared.changed)}. Nothing is called equivalent then."))
+        yield paragraph(bold(f"Changed since: {', '.join(declared.changed)}. Nothing is called equivalent then."))
     rows = []
     for row in declared.items:
         was, now = (_short(text) or "nothing" for text in (row.declared, row.now))
         changed = row.name in declared.changed
-        rows.append((row.name, was, strong(f"{now} (changed)") if changed else "the same"))
+        rows.append((row.name, was, bold(f"{now} (changed)") if changed else "the same"))
     yield words_table(("", "declared", "now"), rows)
 
 
 def _short(text: str) -> str:
-    """A digest by its first digits, another text as it is."""
+    """Return a digest by its first digits, and any other text as it is."""
     return short(text) if DIGEST.fullmatch(text) else text
 
 
-def _frozen(facts: Facts) -> Iterator[Block]:
+def _frozen(facts: Facts) -> Iterator[Markdown]:
     rows = []
     for pin in facts.pins:
         people = {case.participant for case in pin.cases}
@@ -87,8 +90,8 @@ def _frozen(facts: Facts) -> Iterator[Block]:
     yield paragraph(seen(facts))
 
 
-def seen(facts: Facts) -> str | Span:
-    """Say whether test images were trained on, by their content; bold where some were."""
+def seen(facts: Facts) -> str:
+    """Return whether the new version was trained on test images, judged by their content; bold if it was."""
     if facts.new.training is None:
         return (
             f"Whether {facts.new_name} was trained on test images cannot be said: its training data are {NOT_RECORDED}."
@@ -97,18 +100,18 @@ def seen(facts: Facts) -> str | Span:
     keys = [pin.keys[case.image] for pin in facts.pins for case in pin.cases]
     twice = sum(bool(contents([key]) & trained) for key in keys)
     if twice:
-        return strong(f"{facts.new_name} was trained on {twice} of the {len(keys)} test images (the same content).")
+        return bold(f"{facts.new_name} was trained on {twice} of the {len(keys)} test images (the same content).")
     return f"None of the {len(keys)} test images is among the training images of {facts.new_name}, by content."
 
 
-def _instruments(facts: Facts) -> Block:
+def _instruments(facts: Facts) -> Markdown:
     candidate, settings = facts.drift.candidate, facts.settings.model_dump()
     rows = [("ruler", short(candidate.ruler)), ("inference settings", short(candidate.inference))]
     rows += [(name.replace("_", " "), str(settings[name])) for name in DECIDING]
     return words_table(("", ""), rows)
 
 
-def _floors(facts: Facts) -> Iterator[Block]:
+def _floors(facts: Facts) -> Iterator[Markdown]:
     floors = floor_rows(facts.drift)
     if floors["runner"]:
         head = ("the same bundle on the same images", "cases", "mean change, mm²", "mean absolute", "largest")

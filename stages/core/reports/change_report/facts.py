@@ -1,4 +1,4 @@
-"""What a change report is made of: both versions as their manifests tell, and what the comparison found."""
+"""All that a change report says: both versions from their manifests, and the results of the comparison."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...base.errors import CordriftError
+from ...base.errors import ReleaseError
 from ...base.files import read_csv, read_json
 from ...data.datasets.manifest import Manifest
 from ...drift.record.record import DriftRecord, PriorRecord
@@ -19,13 +19,13 @@ from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_dat
 from ...model.segmentation.settings import Segment
 from ..drift_report.wording import Shown, label_of, short, shown_versions
 
-#: Name in a bundle of what made it.
+#: File of a bundle that says how it was made.
 PROVENANCE = "provenance.json"
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of both versions. ``provenance`` is empty, ``training`` None, where they are not recorded."""
+    """One of the two versions. Where they are not recorded, ``provenance`` is empty and ``training`` None."""
 
     label: str
     digest: str
@@ -34,7 +34,7 @@ class Side:
 
     @property
     def code(self) -> str | None:
-        """Code revision that packaged it."""
+        """Code revision that packaged it; None where it is not recorded."""
         found = self.provenance.get("code")
         return str(found) if found else None
 
@@ -47,7 +47,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Tables:
-    """Tables of the stage compare."""
+    """Tables that the stage compare writes."""
 
     bias: pd.DataFrame
     conversion: pd.DataFrame
@@ -60,12 +60,13 @@ class Facts:
 
     Attributes
     ----------
-    new, old : the release, and the version it is compared with (None: there is none)
+    new, old : the release, and the version that it is compared with; None where there is none
     drift : the record of the comparison
+    tables : of the stage compare
     pins : manifests of the frozen datasets
     settings : of the segmentation
-    imported : digests of the priors that are releases measured by others
-    protocol : where docs/drift.md stands; an https address becomes a link
+    imported : digests of the priors that others measured
+    protocol : address of docs/drift.md; an https address becomes a link
     """
 
     new: Side
@@ -79,17 +80,17 @@ class Facts:
 
     @property
     def shown(self) -> list[Shown]:
-        """How each version is called."""
+        """The name of each version."""
         return shown_versions(self.drift, self.new.label)
 
     @property
     def new_name(self) -> str:
-        """What the release is called."""
+        """The name of the release."""
         return label_of(self.shown, self.new.digest)
 
     @property
     def old_name(self) -> str:
-        """What the other version is called; ``""`` where there is none."""
+        """The name of the other version; ``""`` where there is none."""
         if self.old is None:
             return ""
         names = {one.version: one.label for one in self.shown}
@@ -107,7 +108,7 @@ class Facts:
 
 
 def as_mapping(value: object) -> Mapping[str, Any]:
-    """The value where it is a mapping, else an empty one: what others wrote may be anything."""
+    """Return the value if it is a mapping, else an empty one: a file from elsewhere may hold anything."""
     return value if isinstance(value, Mapping) else {}
 
 
@@ -118,17 +119,19 @@ def compared_with(drift: DriftRecord) -> str | None:
 
 
 def imported_digests(priors: Mapping[str, Any]) -> frozenset[str]:
-    """Digests of those in ``priors.json`` that others measured (``cordrift import-release``)."""
+    """Return the digests of the versions in ``priors.json`` that others measured (``cordrift import-release``)."""
     return frozenset(str(row["digest"]) for row in priors["priors"] if row["inference"] == INFERENCE)
 
 
 def read_side(folder: Path | None, *, label: str, digest: str) -> Side:
-    """Read a version from a bundle's folder, or one with the same two file names; either may be missing.
+    """Read a version from a folder that holds ``provenance.json`` and ``training_data.json`` as a bundle does.
+
+    Either file may be missing, and the folder may be None.
 
     Raises
     ------
     CordriftError
-        A file that is there is not what it should be.
+        A file is there and cannot be read.
     """
     provenance: dict[str, Any] = {}
     training = None
@@ -159,20 +162,24 @@ def collect_facts(
     imported: Collection[str] = (),
     protocol: str = "docs/drift.md",
 ) -> Facts:
-    """Bring together what the report says, after making sure that it is of one comparison.
+    """Return the facts of the report, after making sure that they all belong to one comparison.
+
+    Parameters
+    ----------
+    new, old, drift, tables, pins, settings, imported, protocol : the attributes of :class:`Facts`
 
     Raises
     ------
-    CordriftError
-        The record is of another bundle, or was compared with another version than ``old``.
+    ReleaseError
+        The record belongs to another bundle, or was compared with another version than ``old``.
     """
     judged, wanted = drift.candidate.bundle, compared_with(drift)
     if judged != new.digest:
-        raise CordriftError(
+        raise ReleaseError(
             f"drift.json is of the bundle {short(judged)}, the release is {short(new.digest)}: judge the release first."
         )
     if wanted != (old.digest if old else None):
-        raise CordriftError(
+        raise ReleaseError(
             f"The change report must compare with {short(wanted) if wanted else 'no version'}, as drift.json does, not "
             f"with {short(old.digest) if old else 'none'}."
         )

@@ -10,53 +10,52 @@ import pandas as pd
 from ...drift.statistics.subgroups import EVERYONE
 from ..drift_report.rows import bias_rows, conversion_rows, subgroup_rows, version_rows
 from ..drift_report.wording import number, smallest_margin
-from .document import Block, Bullets, Heading, Section, Span, line, paragraph, strong, table
 from .facts import Facts
 from .limits import limits
+from .markdown import Markdown, bold, bullets, heading, paragraph, table
 
 TITLE = "Part 3. Impact (Impact Assessment)"
 
 
-def impact(facts: Facts) -> Section:
-    """The verdict with its reasons, and what it means for who uses the numbers."""
-    blocks = [*_reasons(facts), *_bias(facts), Heading("Spread, agreement and failures"), _versions(facts)]
-    blocks += [
-        *_subgroups(facts),
-        *_conversion(facts),
-        Heading("Known limits"),
-        Bullets(tuple(map(line, limits(facts)))),
-    ]
-    return Section(TITLE, tuple(blocks))
+def impact(facts: Facts) -> Iterator[Markdown]:
+    """Yield the verdict with its reasons, and what it means for those who use the numbers."""
+    yield heading(2, TITLE)
+    yield from _reasons(facts)
+    yield from _bias(facts)
+    yield heading(3, "Spread, agreement and failures")
+    yield _versions(facts)
+    yield from _subgroups(facts)
+    yield from _conversion(facts)
+    yield heading(3, "Known limits")
+    yield bullets(limits(facts))
 
 
-def verdict(facts: Facts) -> Iterator[Block]:
-    """The verdict, and what is missing of the measures."""
+def verdict(facts: Facts) -> Iterator[Markdown]:
+    """Yield the verdict, and which measures are missing."""
     found = facts.drift.verdict
-    words = {"drift": found.drift, "quality": found.quality}
-    marks = [Span(f"{key}: {word}", strong=True, mark=word) for key, word in words.items()]
     passed = "It passes the gate." if found.passed else "It does not pass the gate by itself; a person may accept it."
-    yield paragraph(marks[0], " ", marks[1], f" {passed}")
+    yield paragraph(bold(f"drift: {found.drift}"), bold(f"quality: {found.quality}"), passed)
     if facts.missing:
-        yield paragraph(strong("Measures are missing:"))
-        yield Bullets(tuple(line(strong(text)) for text in facts.missing))
+        yield paragraph(bold("Measures are missing:"))
+        yield bullets(map(bold, facts.missing))
 
 
-def _reasons(facts: Facts) -> Iterator[Block]:
+def _reasons(facts: Facts) -> Iterator[Markdown]:
     found = facts.drift.verdict
     yield paragraph(f"Drift: {found.drift}; quality: {found.quality}.")
-    yield Bullets(tuple(line(reason) for reason in found.reasons))
+    yield bullets(found.reasons)
     margin = smallest_margin(facts.drift)
     if margin:
         yield paragraph(margin)
 
 
-def _bias(facts: Facts) -> Iterator[Block]:
+def _bias(facts: Facts) -> Iterator[Markdown]:
     if facts.old is None:
         return
-    yield Heading(f"Bias, {facts.new_name} − {facts.old_name}")
+    yield heading(3, f"Bias, {facts.new_name} − {facts.old_name}")
     prior, rows = facts.prior, bias_rows(_of(facts.tables.bias, "prior", facts.old.digest))
     if prior and not prior.comparable:
-        yield paragraph(strong("This difference judges nothing."), f" {prior.why}")
+        yield paragraph(bold("This difference judges nothing."), prior.why)
     if not rows:
         yield paragraph("No case was measured by both.")
         return
@@ -67,12 +66,11 @@ def _bias(facts: Facts) -> Iterator[Block]:
     yield paragraph(
         "Months of atrophy: what a study that spans both versions would feign (positive) or hide (negative), at "
         f"{number(facts.drift.rule.atrophy_mm2_per_year, 1)} mm² a year. Dropped: participants without enough "
-        "contrasts measured by both.",
-        note=True,
+        "contrasts measured by both."
     )
 
 
-def _versions(facts: Facts) -> Block:
+def _versions(facts: Facts) -> Markdown:
     head = ("version", "CSA STD, mm²", "participants", "Dice", "CSA error, mm²", "failed", "not covered")
     keys = ("label", "csa_std", "n", "dice", "csa_error", "failed", "unmeasured")
     wanted = {"reference", "candidate"}
@@ -84,47 +82,46 @@ def _versions(facts: Facts) -> Block:
     return table(head, rows)
 
 
-def _subgroups(facts: Facts) -> Iterator[Block]:
-    """Everyone, and the groups whose interval leaves the margin."""
+def _subgroups(facts: Facts) -> Iterator[Markdown]:
+    """Yield a table of everyone and of the groups whose interval leaves the margin."""
     if facts.old is None:
         return
-    mine, theirs = (_of(facts.tables.subgroups, "version", digest) for digest in (facts.new.digest, facts.old.digest))
+    new, old = (_of(facts.tables.subgroups, "version", digest) for digest in (facts.new.digest, facts.old.digest))
     margin = facts.drift.margin_mm2
-    out = ~((theirs["ci_low_mm2"] > -margin) & (theirs["ci_high_mm2"] < margin)) & theirs["ci_low_mm2"].notna()
-    everyone = theirs["attribute"] == EVERYONE
-    if theirs.empty:
+    out = ~((old["ci_low_mm2"] > -margin) & (old["ci_high_mm2"] < margin)) & old["ci_low_mm2"].notna()
+    everyone = old["attribute"] == EVERYONE
+    if old.empty:
         return
-    yield Heading("Groups of participants")
-    few = int((theirs["ci_low_mm2"].isna() & ~everyone).sum())
+    yield heading(3, "Groups of participants")
+    few = int((old["ci_low_mm2"].isna() & ~everyone).sum())
     yield paragraph(
         f"Of {int((~everyone).sum())} groups the interval of {int((out & ~everyone).sum())} leaves "
         f"±{number(margin)} mm²; {few} have fewer than two participants with a difference, and no interval. "
         "No group judges."
     )
-    shown = theirs[out | everyone]
-    mine = mine.merge(shown[["attribute", "group"]], on=["attribute", "group"])
+    shown = old[out | everyone]
+    new = new.merge(shown[["attribute", "group"]], on=["attribute", "group"])
     level = number(100 * (1 - facts.drift.alpha), 0)
     head = ("group", "", "participants", "CSA STD, mm²", "new − old, mm²", f"{level} % interval", "n")
     keys = ("attribute", "group", "participants", "csa_std", "bias", "interval", "n")
-    yield table(head, [[row[key] for key in keys] for row in subgroup_rows(mine, shown)], words=(1,))
+    yield table(head, [[row[key] for key in keys] for row in subgroup_rows(new, shown)], words=(1,))
 
 
-def _conversion(facts: Facts) -> Iterator[Block]:
+def _conversion(facts: Facts) -> Iterator[Markdown]:
     if facts.old is None:
         return
     found = _of(facts.tables.conversion, "prior", facts.old.digest)
     rows = conversion_rows(_of(found, "metric", "csa_mm2"))
     if not rows:
         return
-    yield Heading(f"Conversion factors of CSA, {facts.old_name} → {facts.new_name}")
+    yield heading(3, f"Conversion factors of CSA, {facts.old_name} → {facts.new_name}")
     level = number(100 * (1 - facts.drift.alpha), 0)
     head = ("contrast", "factor", f"{level} % interval", "n", "trend towards the head, per cm", f"{level} % interval")
     keys = ("contrast", "factor", "interval", "n", "trend", "trend_interval")
     yield table(head, [[row[key] for key in keys] for row in rows])
     yield paragraph(
         f"A study that spans both versions multiplies a CSA of {facts.old_name} by the factor of its contrast; one "
-        "factor serves all levels only where the trend is near 0. All metrics: conversion.csv.",
-        note=True,
+        "factor serves all levels only where the trend is near 0. All metrics: conversion.csv."
     )
 
 

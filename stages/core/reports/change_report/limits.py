@@ -1,4 +1,4 @@
-"""What the verdict does not say: fixed sentences, each told only where the facts call for it."""
+"""What the verdict does not say: fixed sentences, each of which appears only where the facts demand it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from ...drift.record.record import PriorRecord
 from ..drift_report.wording import number, short
-from .document import NOT_RECORDED
 from .facts import Facts
+from .markdown import NOT_RECORDED
 
 
 def limits(facts: Facts) -> list[str]:
-    """Known limits of this release's assessment, weightiest first."""
+    """Return the known limits of this release's assessment, the most important first."""
     found = [*_evidence(facts), *_independence(facts), *_earlier(facts), *_floors(facts)]
     drift = facts.drift
     people = len({(pin.dataset, case.participant) for pin in facts.pins for case in pin.cases})

@@ -1,4 +1,4 @@
-"""Provenance of a release: by digest, all that traces one of its numbers back to data, code and settings."""
+"""Provenance of a release: the digests by which each of its numbers can be traced to data, code and settings."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from ...model.lineage.difference import composition
 from .changes import libraries, settings
 from .facts import Facts, as_mapping, compared_with
 
-#: An absolute path of a POSIX system or of Windows, alone or inside a sentence.
+#: An absolute path on POSIX or Windows, alone or inside a sentence.
 PATH = re.compile(r"(?<![\w:/.~])/[^\s/'\",;)]+/[^\s'\",;)]*|\b[A-Za-z]:\\[^\s'\",;)]*")
 LOCAL = "(local path)"
 
 
 def release_provenance(facts: Facts, *, judged_by: str) -> dict[str, Any]:
-    """Return ``provenance.json`` of a release; what is not recorded is null. No local path or credential is in it.
+    """Return ``provenance.json`` of a release; what is not recorded is null. It has no local path and no credential.
 
-    Parameters
-    ----------
-    judged_by : code revision that segmented, measured and judged; that which trained stands in the bundle
+    ``judged_by`` is the code revision that segmented, measured and judged; the bundle names the one that trained.
     """
     drift = facts.drift
     candidate, verdict = drift.candidate, drift.verdict
@@ -56,7 +54,7 @@ def release_provenance(facts: Facts, *, judged_by: str) -> dict[str, Any]:
 
 
 def _training(facts: Facts) -> dict[str, Any]:
-    """Of the training: folds, seed, settings, libraries and hardware as far as recorded, and the data."""
+    """Return folds, seed, settings, libraries, hardware and data of the training, as far as they are recorded."""
     folds, data = facts.new.folds, facts.new.training
     flat = settings(facts.new)
     digests = {str(as_mapping(one.get("data")).get("digest")) for one in folds.values()} - {"None"}
@@ -86,12 +84,12 @@ def _training(facts: Facts) -> dict[str, Any]:
 
 
 def _public(address: str) -> str | None:
-    """An address that others can reach; None for a place on this machine."""
+    """Return an address that others can reach; None for a place on this machine."""
     return redact(address) if re.match(r"(https?|ssh|git)://", address) else None
 
 
 def _scrub(value: Any) -> Any:
-    """The same value without credentials and absolute paths in its texts."""
+    """Return the same value without credentials and absolute paths in its texts."""
     if isinstance(value, dict):
         return {_scrub(key): _scrub(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
