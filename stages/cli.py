@@ -1,4 +1,4 @@
-"""The command ``cordrift``: the stages and the commands around them, by one name each."""
+"""The command ``cordrift``, which starts the stages and the other commands by their names."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ STAGES = (
     "report",
     "register",
 )
-#: Commands that are no stage, with what they do.
+#: Commands that are not stages, with what they do.
 COMMANDS = {
     "demo": "the whole loop on a generated cohort (what `make demo` runs); --micro: its smallest size",
-    "profile": "make a file of params/ the params of this workspace",
+    "profile": "use a file of params/ as the params of this workspace",
     "phantom": "generate the cohort and publish it as a DataLad dataset",
     "pin": "write the commit that a dataset's tag points to into the registry",
     "accept-edit": "record that an edit of comments or layout changes no output: `dvc repro` then skips it",
-    "withdraw": "leave a participant out for ever, and find what was made of the data",
+    "withdraw": "exclude a participant for good, remove the data, and list all remaining copies",
     "diff-data": "what two model versions were trained on: added, removed, relabelled",
     "diff-metrics": "two reports/compare/metrics.json side by side, as a Markdown table",
-    "gate": "exit status 1 unless the verdict of reports/compare/drift.json lets the version pass",
+    "gate": "exit status 1 unless the verdict in reports/compare/drift.json passes",
     "promote": "accept a version with a reason: it becomes champion and anchor",
-    "import-release": "an earlier release's CSA table as a prior version: shown, judging nothing",
-    "seed": "the same training with another seed, as a floor for drift",
-    "measure": "masks of your own, with the pipeline's ruler (with no argument: the stage)",
-    "doctor": "what this machine and workspace have, and what `dvc repro` would run",
+    "import-release": "register the CSA table of an earlier release as a version that is shown and does not judge",
+    "seed": "train again with another seed, to find the drift that retraining alone causes",
+    "measure": "measure masks of your own with the pipeline's ruler (without arguments: the stage)",
+    "doctor": "check this machine and workspace, and tell what `dvc repro` would run",
     "release": "one job of a release on GitHub: plan, data, segment, judge, publish, accept, restore",
     "retrain": "a retraining on a runner: pull, train up to the bundle, push",
     "draft": "a retrained bundle as a draft release on GitHub",
-    "monitor": "the monitoring half alone: a bundle on a profile's test datasets",
-    "dashboard": "open MLflow on this workspace's store",
-    "store": "mend a local MLflow store after its folder was moved",
+    "monitor": "monitor a bundle on the test datasets of a profile, without training",
+    "dashboard": "open MLflow's pages on the store of this workspace",
+    "store": "repair the paths in a local MLflow store after its folder was moved",
 }
 
 
@@ -62,7 +62,7 @@ def usage() -> str:
 
 
 def main() -> None:
-    """Hand over to the module of the command."""
+    """Run the ``main`` of the module that belongs to the command."""
     if len(sys.argv) < 2 or sys.argv[1] in {"-h", "--help"}:
         print(usage())
         sys.exit(0 if len(sys.argv) > 1 else 2)
@@ -73,7 +73,7 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    # The stage takes no argument; with one, it is about files that no pipeline knows.
+    # The stage `measure` takes no argument; with arguments the command measures the files that they name.
     name = "measure-files" if name == "measure" and len(sys.argv) > 2 else name
     sys.argv = [f"cordrift {name}", *sys.argv[2:]]
     run(import_module(f".{name.replace('-', '_')}", __package__).main)

@@ -1,4 +1,4 @@
-"""Command ``cordrift dashboard``: MLflow's pages on the store of a workspace."""
+"""Command ``cordrift dashboard``: open MLflow's pages on the store of a workspace."""
 
 from __future__ import annotations
 
@@ -9,60 +9,67 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .core.base.errors import CordriftError, run
-from .core.store import location
+from .core.base.errors import SettingsError, StoreError, run
+from .core.store.location import check_location, find_location
 
-#: Not needed to look at runs: its background jobs start more processes, and the telemetry leaves the machine.
+#: Switches off the background jobs, which start more processes, and the telemetry.
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-#: Where `cordrift demo` works.
+#: The workspace of `cordrift demo`.
 DEMO = Path(".demo")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the address, then become MLflow's server; of a team server only the address is printed."""
+    """Print the address and become MLflow's server; for the server of a team only print the address."""
     parser = argparse.ArgumentParser(prog="cordrift dashboard", description=__doc__)
     parser.add_argument("--workspace", type=Path, help="folder with the store (default: this one, else the demo's)")
     parser.add_argument("--port", type=int, default=5000)
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 shows it to the network, without a password")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="0.0.0.0 shows the pages to the whole network, without a password"
+    )
     options = parser.parse_args(arguments)
-    place = location.find(options.workspace or Path())
-    if options.workspace is None and place.database is not None and not place.database.is_file() and DEMO.is_dir():
-        place = location.find(DEMO)
-    if place.database is None:
-        print(f"The dashboard of the team's store is {place.name}")
+    location = find_location(options.workspace or Path())
+    if (
+        options.workspace is None
+        and location.database is not None
+        and not location.database.is_file()
+        and DEMO.is_dir()
+    ):
+        location = find_location(DEMO)
+    if location.database is None:
+        print(f"The dashboard of the team's store is {location.name}")
         return
-    if not place.database.is_file():
-        raise CordriftError(
-            f"There is no MLflow store at {place.database} yet; `make demo` or `dvc repro` makes one, "
+    if not location.database.is_file():
+        raise StoreError(
+            f"There is no MLflow store at {location.database} yet; `make demo` or `dvc repro` creates one, "
             "`--workspace` names another folder."
         )
-    location.check(place)
-    command = server(place.database, options.host, _free(options.host, options.port))
+    check_location(location)
+    command = server(location.database, options.host, _free(options.host, options.port))
     address = f"http://{options.host}:{options.port}"
-    print(f"Dashboard of {place.database}: {address}")
-    # MLflow opens on a page for chat models; this one lists what is here.
+    print(f"Dashboard of {location.database}: {address}")
+    # MLflow opens a page for chat models first; this address leads to the list of models.
     print(f"Models, their versions and verdicts: {address}/#/models?workflowType=machine_learning")
     print("(ready in about 10 seconds; Ctrl-C ends it)")
-    sys.stdout.flush()  # exec does not
+    sys.stdout.flush()  # execve discards what is still buffered
     os.execve(sys.executable, command, {**os.environ, **ENVIRONMENT})  # noqa: S606 - an argument list, no shell
 
 
 def server(database: Path, host: str, port: int) -> list[str]:
-    """Return the command line of MLflow's server; one worker answers in half the time that four take."""
+    """Return the command line of MLflow's server, with one worker, which starts in half the time of four."""
     options = {"--backend-store-uri": f"sqlite:///{database}", "--host": host, "--port": str(port), "--workers": "1"}
     flat = [word for option in options.items() for word in option]
-    # Artifacts are read from their folder: a proxy for uploads is not wanted here.
+    # The server reads artifacts from their folder, so that it need not receive uploads.
     return [sys.executable, "-m", "mlflow", "server", *flat, "--no-serve-artifacts"]
 
 
 def _free(host: str, port: int) -> int:
-    """Return ``port`` when a server may listen there; MLflow would print a stack trace after ten seconds."""
+    """Return ``port`` if a server can listen there; MLflow would print a stack trace after ten seconds."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
-            raise CordriftError(f"{host}:{port} cannot be used: {error}; choose another with `--port`.") from error
+            raise SettingsError(f"{host}:{port} cannot be used: {error}; choose another with `--port`.") from error
     return port
 
 

@@ -1,7 +1,8 @@
-"""Stage ``declare``: by what the packaged bundle will be judged, recorded in MLflow before it is measured."""
+"""Stage ``declare``: record in MLflow by what the packaged bundle will be judged, before it is measured."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,13 +15,16 @@ from .core.drift.rule.settings import Compare
 from .core.drift.versions.settings import History, Register
 from .core.measures.morphometry.levels import range_name
 from .core.measures.morphometry.settings import Measure
-from .core.store.bundle_files import bundle_digest
-from .core.store.client import open_store
-from .core.store.judges import declare
+from .core.store.bundle_files import bundle_digest, version_identity
+from .core.store.client import Store, open_store
+
+#: Prefix of the params that hold the declaration, and the names of two further ones beside its items.
+DECLARED = "declared."
+WHEN, BEFORE = "when", "before_results"
 
 
 def main() -> None:
-    """Write reports/declare/protocol.json: the first declaration of this bundle, whatever params say later."""
+    """Write reports/declare/protocol.json with the first declaration of this bundle; later params do not change it."""
     monitored, version = Monitored.read(), Register.read()
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in monitored.datasets]
     bundle = bundle_digest()
@@ -29,9 +33,31 @@ def main() -> None:
         protocol = Protocol(bundle, fixed, "", before_results=False)
     else:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        protocol = declare(open_store(version.model), bundle, version.label, fixed, now)
+        protocol = _declare(open_store(version.model), bundle, version.label, fixed, now)
     value = {"bundle": bundle, "items": dict(sorted(protocol.items.items())), "when": protocol.when}
     write_json(Path("reports/declare") / FILE, {**value, "before_results": protocol.before_results})
+
+
+def _declare(store: Store, bundle: str, label: str, fixed: Mapping[str, str], now: str) -> Protocol:
+    """Record a declaration unless the run of the bundle has one already, and return the one that is recorded.
+
+    The declaration is kept in params of the run, because MLflow never changes a param.
+
+    Parameters
+    ----------
+    bundle : digest of the bundle, 64 hexadecimal digits
+    label : name of the run, where it does not exist yet
+    fixed : what is declared, by name, as text
+    now : ISO time of the declaration
+    """
+    run = store.ensure_run(version_identity(bundle), label)
+    if not any(name.startswith(DECLARED) for name in run.params):
+        # A version that was registered before declarations existed has results already.
+        circumstances = {WHEN: now, BEFORE: "no" if run.metrics else "yes"}
+        store.ensure_params(run, {DECLARED + name: value for name, value in {**fixed, **circumstances}.items()})
+    found = {name.removeprefix(DECLARED): text for name, text in run.params.items() if name.startswith(DECLARED)}
+    when, before = found.pop(WHEN), found.pop(BEFORE)
+    return Protocol(bundle, found, when, before == "yes")
 
 
 if __name__ == "__main__":

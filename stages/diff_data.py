@@ -1,6 +1,6 @@
-"""What two models were trained on, compared: revisions, participants, images, and what became of each case.
+"""Compare the training data of two models: revisions, participants, images, and the change of each case.
 
-A version is a number, label, alias or digest of a model in MLflow, a bundle's folder, or a manifest of prepare.
+A version is a number, label, alias or digest of a model in MLflow, the folder of a bundle, or a manifest of prepare.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .core.store.training_data import find_training_data
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the difference; with ``--csv`` every case that changed goes into a table too."""
+    """Print the difference; with ``--csv`` also write every case that changed to a table."""
     parser = argparse.ArgumentParser(prog="cordrift diff-data", description=__doc__)
     parser.add_argument("before", metavar="V1")
     parser.add_argument("after", metavar="V2")

@@ -1,4 +1,4 @@
-"""What this machine and this workspace have, what is missing, and what `dvc repro` would run. Runs nothing."""
+"""Check this machine and this workspace, and tell what is missing and what `dvc repro` would run. It runs no stage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .core.workspace.diagnosis.examine import examine
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Print one line per check; exit status 1 when something would stop `dvc repro` with these params."""
+    """Print one line for each check; exit with status 1 where a problem would stop `dvc repro`."""
     parser = argparse.ArgumentParser(prog="cordrift doctor", description=__doc__)
     parser.add_argument("workspace", nargs="?", type=Path, default=Path(), help="folder (default: this one)")
     checks = examine(parser.parse_args(argv).workspace)

@@ -1,4 +1,4 @@
-"""Stage ``floor``: what moves when nothing should, in the runner and between seeds."""
+"""Stage `floor`: the changes of CSA that another way of running and another training seed cause."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .core.measures.cohort.settings import Floor
 from .core.measures.cohort.variants import run_variants, runner_floor, some_cases, variants
 from .core.measures.morphometry.levels import range_name
 from .core.measures.morphometry.settings import Measure
-from .core.model.bundle import content as bundle
+from .core.model.bundle.content import read_bundle
 from .core.model.segmentation.predictor import Predictor
 from .core.model.segmentation.settings import Segment
 from .core.tables.columns import MEASURES_TEXT
@@ -25,18 +25,18 @@ PACKAGE, MEASURED = Path("data/package"), Path("reports/measure")
 
 
 def main() -> None:
-    """Run a few participants in other ways, and compare the seeds that were trained."""
-    segment, floor, ruler, rule = Segment.read(), Floor.read(), Measure.read(), Compare.read()
+    """Segment a few participants in other ways, and compare the trainings with other seeds."""
+    segment, floor, measure, rule = Segment.read(), Floor.read(), Measure.read(), Compare.read()
     contrasts = segment.contrasts
-    model = bundle.read(PACKAGE)
+    model = read_bundle(PACKAGE)
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
     measures = read_csv(MEASURED / "measures.csv", text=MEASURES_TEXT)
-    base = range_csa(measures, "prediction", range_name(ruler.levels))
+    base = range_csa(measures, "prediction", range_name(measure.levels))
     table = run_variants(
         variants(segment, floor),
         some_cases(manifests, contrasts, floor.participants),
         base,
-        ruler,
+        measure,
         lambda settings: Predictor(model, settings),
     )
     seeds, others = seed_floor(Path("data/seeds"), MEASURED, PACKAGE, contrasts, rule.min_contrasts, rule.alpha)

@@ -1,4 +1,4 @@
-"""Stage ``history``: the versions registered before this one, with their measures, from MLflow."""
+"""Stage ``history``: copy the measures of the versions that were registered before this one from MLflow."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .core.base.files import whole_folder, write_json
 from .core.drift.versions.settings import History, Register
 from .core.measures.kept_masks.remeasurement import current_ruler
 from .core.measures.morphometry.settings import Measure
-from .core.store import priors
 from .core.store.bundle_files import bundle_digest
 from .core.store.client import open_store
-from .core.store.judges import roles
+from .core.store.judges import judges_of
+from .core.store.priors import fetch_prior, select_priors
 
 
 def main() -> None:
-    """Write reports/history: priors.json, and one folder of tables per prior version, measured with today's ruler."""
+    """Write reports/history: priors.json, and for each prior version a folder with its tables, by today's ruler."""
     offline, model = History.read().offline, Register.read().model
     rows: list[dict[str, Any]] = []
     with whole_folder(Path("reports/history")) as part:
@@ -26,17 +26,17 @@ def main() -> None:
         else:
             store = open_store(model)
             known = store.versions()
-            versions, foreign = priors.select(known, bundle_digest())
-            if foreign:
-                print(f"{foreign} versions of {store.model} carry no digest (not registered by cordrift): left out.")
+            versions, without_digest = select_priors(known, bundle_digest())
+            if without_digest:
+                print(
+                    f"{without_digest} versions of {store.model} carry no digest (not registered by cordrift): ignored."
+                )
             ruler = current_ruler(Measure.read(), Path("reports/measure"))
-            judges = roles(known, bundle_digest())
-            rows = [priors.fetch(store, version, part, ruler, judges) for version in versions]
+            judges = judges_of(known, bundle_digest())
+            rows = [fetch_prior(store, version, part, ruler, judges) for version in versions]
             for row in rows:
                 if row["other_ruler"]:
-                    print(
-                        f"version {row['version']} was measured with another ruler and stays so: {row['other_ruler']}"
-                    )
+                    print(f"version {row['version']} keeps the tables of another ruler: {row['other_ruler']}")
         write_json(
             part / "priors.json",
             {"offline": offline, "model": model, "priors": rows},

@@ -1,4 +1,4 @@
-"""Stage ``measure``: cord morphometry and agreement with the reference, for every monitored case."""
+"""Stage `measure`: cord morphometry of every monitored case, and its agreement with the reference."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from .core.model.segmentation.settings import Segment
 
 def main() -> None:
     """Measure the shards and datasets that params name; other folders are ignored and counted."""
-    segment, ruler = Segment.read(), Measure.read()
+    segment, params = Segment.read(), Measure.read()
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
     segmentation = read_shards(Path("reports/segment"), segment.datasets, segment.shards)
-    read_protocol(Path("reports/declare"), segmentation.bundle)  # by what it is judged comes before its results
+    read_protocol(
+        Path("reports/declare"), segmentation.bundle
+    )  # the rule of the verdict must be declared before there are results
     if segmentation.ignored:
         print(
-            f"measure: ignored {len(segmentation.ignored)} folder(s) that are no shard of params: "
+            f"measure: ignored {len(segmentation.ignored)} folder(s) that params do not name as a shard: "
             f"{', '.join(segmentation.ignored)}",
             file=sys.stderr,
         )
-    measured = measure_cohort(manifests, segmentation, segment.contrasts, ruler)
+    measured = measure_cohort(manifests, segmentation, segment.contrasts, params)
     summary = {
         "bundle": segmentation.bundle,
         "inference": segmentation.inference,
@@ -36,7 +38,7 @@ def main() -> None:
         "frozen": frozen_digest(manifests),
         "cases": measured.cases,
         "failed": measured.failed,
-        "range": range_name(ruler.levels),
+        "range": range_name(params.levels),
         "lost": segmentation.lost,
     }
     with whole_folder(Path("reports/measure")) as part:

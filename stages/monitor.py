@@ -1,4 +1,4 @@
-"""Command ``monitor``: the monitoring half of the pipeline, alone, for one bundle and one profile."""
+"""Command ``monitor``: monitor a bundle on the test datasets of a profile, without training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .core.workspace.runs.workspace import profile_file
 
 
 def _beside(root: Path, profile: str) -> Path | None:
-    """Return ``../shared/<dataset>`` where the profile's one test dataset has no pin and such a folder is there."""
+    """Return the folder ``../shared/<dataset>`` if it exists and the one test dataset of the profile has no pin."""
     datasets = load_params(profile_file(root, profile)).segment.datasets
     folder = root / "../shared" / datasets[0]
     pinned = entry(load_registry(root / REGISTRY), datasets[0], root / REGISTRY).commit
@@ -34,7 +34,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     plain = options.adopt or _beside(Path(), options.profile)
-    monitor(Path(), options.bundle, options.profile, options.label, plain)
+    monitor(Path(), options.bundle, options.profile, options.label, plain, say=print)
 
 
 if __name__ == "__main__":

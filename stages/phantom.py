@@ -1,4 +1,4 @@
-"""Generate a cohort of phantoms and publish it as a dataset, one revision at a time."""
+"""Generate a cohort of phantoms and publish it as a dataset with one or more revisions."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .core.phantom.anatomy.pathology import JOIN, PATHOLOGIES
 from .core.phantom.dataset.cohort import COHORTS, last_revision
 from .core.phantom.dataset.order import order
 from .core.phantom.dataset.publish import publish
-from .core.workspace.runs.pin import pin
+from .core.workspace.runs.pin import pin_dataset
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command; ``argv`` defaults to the command line's."""
+    """Run the command; ``argv`` defaults to the command line's arguments."""
     parser = argparse.ArgumentParser(prog="cordrift phantom", description=__doc__)
     parser.add_argument("out", nargs="?", type=Path, default=Path("data/phantom"), help="folder (default: %(default)s)")
     parser.add_argument("--cohort", default="demo", help=f"one of {', '.join(COHORTS)} (default: %(default)s)")
-    parser.add_argument("--revision", help="up to this one, e.g. r1 (default: the cohort's last)")
-    parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
-    one = parser.add_argument_group("for --cohort one", "one participant as you order it")
+    parser.add_argument("--revision", help="last revision to publish, e.g. r1 (default: the last of the cohort)")
+    parser.add_argument("--jobs", type=int, default=2, help="number of processes (default: %(default)s)")
+    one = parser.add_argument_group("only for --cohort one", "a cohort of one participant with these options")
     one.add_argument("--pathology", help=f"of {', '.join(PATHOLOGIES)}; joined by {JOIN} (default: HC)")
     one.add_argument("--contrasts", help=f"of {', '.join(CONTRASTS)}; joined by commas (default: {','.join(SIX)})")
     one.add_argument("--view", help="neck: cord and spine; large: 320 x 260 x 192 mm with head and shoulders, 1 mm "
@@ -40,14 +40,17 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _pin(out: Path, revision: str) -> list[tuple[str, str]]:
-    """Pin every registry entry that lies at ``out``: training data to ``revision``, the frozen set to its own tag."""
+    """Pin all registry entries whose address is ``out`` and return (entry, tag) of each.
+
+    Training entries are pinned to ``revision``, test entries to the tag that they have.
+    """
     if not REGISTRY.is_file():
         return []
     pins = []
     for name, dataset in load_registry(REGISTRY).datasets.items():
         if Path(dataset.url).resolve() == out.resolve():
             tag = revision if dataset.role == "train" else dataset.tag
-            pin(REGISTRY, name, tag, annex.commit_of(str(out), tag))
+            pin_dataset(REGISTRY, name, tag, annex.commit_of(str(out), tag))
             pins.append((name, tag))
     return pins
 

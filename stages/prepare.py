@@ -1,11 +1,11 @@
-"""Prepare training data: choose, check for leaks, split by participant, and write nnU-Net's raw layout."""
+"""Prepare the training data: choose cases, check for leaks, split by participant, and write nnU-Net's raw layout."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from .core.base.errors import CordriftError, run
+from .core.base.errors import DatasetError, run
 from .core.base.files import whole_folder, write_json
 from .core.data.datasets.findings import read_checked
 from .core.data.datasets.manifest import Manifest, locate, read_manifest
@@ -26,7 +26,10 @@ def read(name: str) -> Manifest:
     """Read the manifest of one dataset and make sure that it is of that dataset."""
     manifest = read_manifest(FETCHED / f"{name}.json")
     if manifest.dataset != name:
-        raise CordriftError(f"{FETCHED / name}.json is the manifest of {manifest.dataset!r}, not of {name!r}.")
+        raise DatasetError(
+            f"{FETCHED / name}.json is the manifest of {manifest.dataset!r}, not of {name!r}; run "
+            f"`dvc repro fetch@{name}`."
+        )
     return manifest
 
 

@@ -1,4 +1,4 @@
-"""Command ``profile``: make a file of ``params/`` the params of this workspace."""
+"""Command ``profile``: use a file of ``params/`` as the params of this workspace."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from .core.base.errors import CordriftError, run
+from .core.base.errors import SettingsError, run
 from .core.base.files import whole_file
 from .core.workspace.runs.params import load_params
 from .core.workspace.runs.workspace import profile_file
@@ -17,15 +17,15 @@ def switch(root: Path, name: str) -> None:
 
     Raises
     ------
-    CordriftError
-        No such profile, a profile that is not valid, or a ``params.yaml`` that holds edits which would be lost.
+    SettingsError
+        There is no such profile, it is not valid, or ``params.yaml`` contains edits that would be lost.
     """
     chosen, current = profile_file(root, name), root / "params.yaml"
     load_params(chosen)
     if current.is_file():
         known = [path.read_bytes() for path in sorted((root / "params").glob("*.yaml"))]
         if current.read_bytes() not in known:
-            raise CordriftError(
+            raise SettingsError(
                 f"{current} differs from every file of {root / 'params'}: it holds edits that would be lost. "
                 f"Save them as a profile (`cp params.yaml params/mine.yaml`) or drop them (`git checkout params.yaml`)."
             )
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("name", help="a file of params/ without its ending: demo, micro, spine-generic, real-cord")
     name = parser.parse_args().name
     switch(Path(), name)
-    print(f"params.yaml is now params/{name}.yaml; `dvc repro` runs what that affects.")
+    print(f"params.yaml is now params/{name}.yaml; `dvc repro` runs the stages that this affects.")
 
 
 if __name__ == "__main__":

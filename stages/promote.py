@@ -1,7 +1,7 @@
-"""Accept a version with a reason: it becomes champion and anchor, whatever the verdict was.
+"""Promote a version with a reason: it becomes champion and anchor, also if its verdict did not pass.
 
-Its factors are published with it: users of the version before multiply by them (CSA in its tag `cordrift.conversion`,
-every metric in compare/conversion.csv of its run).
+The promotion publishes factors by which users of the replaced version multiply their numbers: those of CSA in the tag
+`cordrift.conversion` of the version, those of all metrics in compare/conversion.csv of its run.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from .core.store.promotion import find_version, promote
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Promote the version, and say what it was and who was before."""
+    """Promote the version; print its verdict, the versions that it replaces, and the factors from them."""
     parser = argparse.ArgumentParser(prog="cordrift promote", description=__doc__)
     parser.add_argument("version", metavar="DIGEST", help="the bundle's digest (six digits or more), or the label")
-    parser.add_argument("--reason", required=True, help="kept with the version, for everybody to read")
-    parser.add_argument("--by", metavar="NAME", help="who decides (default: the name that git knows, or the login)")
+    parser.add_argument("--reason", required=True, help="recorded with the version")
+    parser.add_argument(
+        "--by", metavar="NAME", help="who decides (default: the name in the settings of git, or the login name)"
+    )
     parser.add_argument("--model", help="registered model (default: register.model of params.yaml)")
     options = parser.parse_args(arguments)
     store = open_store(options.model or Register.read().model)
@@ -42,9 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _converted(number: int, factors: dict[str, dict[str, float]] | None) -> str:
     if factors is None:
-        return f"CSA of version {number}: no factor to this version is known, for it was not compared with it"
-    said = ", ".join(f"{contrast} {value['factor']:.4f}" for contrast, value in factors.items() if "factor" in value)
-    return f"CSA of version {number} is multiplied by: {said} (published; every metric in compare/conversion.csv)"
+        return f"CSA of version {number}: no factor to this version is known, because the two were not compared"
+    factors_text = ", ".join(
+        f"{contrast} {value['factor']:.4f}" for contrast, value in factors.items() if "factor" in value
+    )
+    return (
+        f"CSA of version {number} is multiplied by: {factors_text} (published; every metric in compare/conversion.csv)"
+    )
 
 
 if __name__ == "__main__":

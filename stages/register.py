@@ -1,24 +1,25 @@
-"""Stage ``register``: the packaged bundle becomes a version in MLflow, with everything that was measured on it."""
+"""Stage ``register``: register the packaged bundle as a version in MLflow, with everything that was measured on it."""
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
-from .core.base.errors import run
+from .core.base.errors import StoreError, run
 from .core.base.files import write_json
 from .core.drift.versions.settings import History, Register
 from .core.model.segmentation.settings import Segment
 from .core.store.bundle_files import bundle_digest
 from .core.store.client import open_store
-from .core.store.record import collect, trainings
+from .core.store.record import collect_record, read_trainings
 from .core.store.registration import log_training, register_version
 
 RECEIPT = Path("reports/register/receipt.json")
 
 
 def main() -> None:
-    """Register the version, its training runs, and write the receipt; nothing is added when all of it is there."""
+    """Register the version and its trainings and write the receipt; add nothing that MLflow already holds."""
     version_settings = Register.read()
     model, label = version_settings.model, version_settings.label
     if History.read().offline:
@@ -26,11 +27,14 @@ def main() -> None:
         write_json(RECEIPT, {"digest": bundle_digest(), "model": model, "version": None, "aliases": []})
         return
     with tempfile.TemporaryDirectory() as scratch:
-        record = collect(label, Segment.read(), Path(scratch))
+        record = collect_record(label, Segment.read(), Path(scratch))
         store = open_store(model)
-        version = register_version(store, record)
-    for fold, settings, progress in trainings():
-        log_training(store, fold, record.digest, settings, progress)
+        version = register_version(store, record, print)
+    for fold, settings, progress in read_trainings():
+        try:
+            log_training(store, fold, record.digest, settings, progress)
+        except StoreError as error:  # the version is registered, and its bundle holds the curves
+            print(f"cordrift: warning: the training of fold {fold} is not in MLflow: {error}", file=sys.stderr)
     aliases = sorted(version.aliases)
     print(
         f"{model} version {version.number} ({label}, bundle {record.digest[:12]}): {', '.join(aliases) or 'no alias'}"

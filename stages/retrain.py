@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .core.base.errors import run
-from .core.workspace.runs.workspace import dvc
+from .core.workspace.runs.workspace import run_dvc
 
 REMOTE = "DVC_REMOTE_URL"
 
@@ -22,14 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     root, remote = Path(), os.environ.get(REMOTE, "").strip()
     if not remote:
         print(f"{REMOTE} is not set: nothing is pulled or pushed.")
-        dvc(root, "repro", "package")
+        run_dvc(root, "repro", "package")
         return
-    dvc(root, "remote", "add", "--local", "--force", "--default", "lab", remote)
+    run_dvc(root, "remote", "add", "--local", "--force", "--default", "lab", remote)
     # With the run cache: it knows what was trained before, whether or not dvc.lock was committed.
-    dvc(root, "pull", "--run-cache", "--allow-missing")
+    run_dvc(root, "pull", "--run-cache", "--allow-missing")
     # Up to the bundle: its rule is declared, and its results come, when it is released.
-    dvc(root, "repro", "--pull", "package")
-    dvc(root, "push", "--run-cache")
+    run_dvc(root, "repro", "--pull", "package")
+    run_dvc(root, "push", "--run-cache")
 
 
 if __name__ == "__main__":

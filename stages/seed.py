@@ -1,6 +1,7 @@
-"""Train once more with another seed, to know what a retraining moves when nothing has changed.
+"""Train again with another seed, to know how much the results change when only the seed changes.
 
-Takes as long as the training. The stage `floor` compares it, and the quality margin is never below what it moves.
+This takes as long as the training. The stage `floor` compares the two trainings, and the quality margin is never below
+the change that it finds.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from .core.workspace.runs.other_seed import train_again
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, measure, and say what comes next."""
+    """Train, measure, and print what to do next."""
     parser = argparse.ArgumentParser(prog="cordrift seed", description=__doc__)
     parser.add_argument("seed", type=int)
     seed = parser.parse_args(arguments).seed
-    print(f"{train_again(Path(), seed)}: `dvc repro` sets it beside the packaged version.")
+    print(f"{train_again(Path(), seed)}: `dvc repro` compares it with the packaged version.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage ``segment``: one shard of a test dataset through the bundle."""
+"""Stage `segment`: segment one shard of a test dataset with the bundle."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .core.base.errors import run
 from .core.base.files import whole_folder
 from .core.data.datasets.findings import read_checked
 from .core.data.datasets.manifest import read_manifest
-from .core.model.bundle import content as bundle
+from .core.model.bundle.content import read_bundle
 from .core.model.segmentation.predictor import Predictor, inference_digest
 from .core.model.segmentation.settings import Segment
 from .core.model.segmentation.shard import segment_shard
@@ -25,13 +25,15 @@ def main() -> None:
     name, shard = options.dataset, options.shard
     settings = Segment.read()
     n_shards = check_shards(settings.shards)
-    model = bundle.read(Path("data/package"))
+    model = read_bundle(Path("data/package"))
     series = {"bundle": model.digest, "inference": inference_digest(settings)}
     manifest = read_manifest(Path(f"data/fetch/{name}.json"))
     checked = read_checked(Path(f"data/check/{name}"), manifest)
-    people = deal((case.participant for case in manifest.cases), n_shards)[shard]
+    participants = deal((case.participant for case in manifest.cases), n_shards)[shard]
     with whole_folder(Path(f"reports/segment/{name}/{shard}")) as part:
-        segment_shard(part, shard, people, manifest, checked, series, settings, lambda: Predictor(model, settings))
+        segment_shard(
+            part, shard, participants, manifest, checked, series, settings, lambda: Predictor(model, settings)
+        )
 
 
 if __name__ == "__main__":

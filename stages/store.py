@@ -1,4 +1,4 @@
-"""Command ``cordrift store mend``: lead the artifact paths of a moved MLflow store to where it lies now."""
+"""Command ``cordrift store mend``: correct the artifact paths of a local MLflow store that was moved."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from .core.base.errors import CordriftError, run
-from .core.store import location
+from .core.base.errors import StoreError, run
+from .core.store.location import artifact_roots, find_location, mend_paths
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Mend the store of a workspace; says so when there is nothing to mend."""
+    """Correct the paths in the store of a workspace, or print that they are correct already."""
     parser = argparse.ArgumentParser(prog="cordrift store", description=__doc__)
     parser.add_argument("action", choices=["mend"])
     parser.add_argument("--workspace", type=Path, default=Path())
     options = parser.parse_args(arguments)
-    place = location.find(options.workspace)
-    if place.database is None:
-        raise CordriftError(f"MLflow at {place.name} is a server, which keeps its own paths: there is nothing to mend.")
-    if not place.database.is_file():
-        raise CordriftError(f"There is no MLflow store at {place.database}; `dvc repro` makes one.")
-    new = place.database.parent
-    old = [root for root in location.roots(place.database) if root != str(new)]
+    location = find_location(options.workspace)
+    if location.database is None:
+        raise StoreError(
+            f"MLflow at {location.name} is a server, which keeps its own paths: there is nothing to correct."
+        )
+    if not location.database.is_file():
+        raise StoreError(f"There is no MLflow store at {location.database}; `dvc repro` creates one.")
+    new = location.database.parent
+    old = [root for root in artifact_roots(location.database) if root != str(new)]
     for root in old:
-        count = location.mend(place.database, root, new)
-        print(f"{count} paths in {place.database} now lead to {new} instead of {root}.")
+        count = mend_paths(location.database, root, new)
+        print(f"{count} paths in {location.database} now lead to {new} instead of {root}.")
     if not old:
-        print(f"The paths in {place.database} lead to {new} already.")
+        print(f"The paths in {location.database} lead to {new} already.")
 
 
 if __name__ == "__main__":

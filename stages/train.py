@@ -1,4 +1,4 @@
-"""Stage ``train``: one fold of nnU-Net on the prepared data."""
+"""Stage `train`: train one fold of nnU-Net on the prepared data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elliptic cords of known area, rendered as voxel occupancy, and a small segmented workspace made of them."""
+"""Elliptic cords of known area, rendered as voxel occupancy, and a small segmented workspace of such cords."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def cord(
     """Render occupancy of a straight cord tilted by degrees, or of a circular arc of ``radius`` mm in the front-back
     plane, whose perpendicular section is an ellipse with semi-axes ``semi`` (mm) and area pi * a * b.
 
-    An odd number of sub-samples a voxel is tested in the plane and along z; ties at 0.5 cannot occur.
+    Each voxel is sampled at an odd number of points in the plane and along z, so that no value is exactly 0.5.
     """
     px, py, pz = spacing
     slope = np.tan(np.radians([tilt_rl, tilt_ap]))
@@ -71,7 +71,7 @@ def cord(
 
 
 def discs_at(volume: Volume, slices: Mapping[int, int]) -> Volume:
-    """Label disc number -> slice index; discs that share a slice lie beside each other."""
+    """Return labels of discs (number -> slice index); discs that share a slice lie beside each other."""
     data = np.zeros(volume.data.shape, dtype=np.float32)
     for number, index in slices.items():
         data[volume.data.shape[0] // 2, number, index] = number
@@ -79,21 +79,21 @@ def discs_at(volume: Volume, slices: Mapping[int, int]) -> Volume:
 
 
 def binarised(volume: Volume) -> Volume:
-    """The volume at 0.5."""
+    """Return the volume binarised at 0.5."""
     return Volume((volume.data >= 0.5).astype(np.float32), volume.affine)
 
 
 def key_of_file(path: Path) -> str:
-    """Content key of a file, as annex writes it."""
+    """Return the content key of a file as git-annex writes it."""
     content = path.read_bytes()
     return f"SHA256E-s{len(content)}--{hashlib.sha256(content).hexdigest()}.nii.gz"
 
 
 class Workspace:
-    """A workspace after segment: params, one test dataset, masks of one model version.
+    """A workspace after the stage `segment`: params, one test dataset, masks of one version.
 
-    Every participant's reference cord is an ellipse; the prediction's semi-axes are larger by ``grow`` mm (per
-    contrast where a mapping is given). 1 x 1 x 2 mm, 21 slices, discs 2, 3, 4 at slices 19, 11, 3.
+    The reference cord of every participant is an ellipse. The semi-axes of the prediction are larger by ``grow`` mm,
+    for each contrast where a mapping is given. Voxels of 1 x 1 x 2 mm, 21 slices, discs 2, 3, 4 in slices 19, 11, 3.
     """
 
     SLICES: Mapping[int, int] = {2: 19, 3: 11, 4: 3}
@@ -112,7 +112,7 @@ class Workspace:
         self.write_floor()
 
     def copy(self, root: Path) -> Workspace:
-        """The same workspace at another place."""
+        """Copy the workspace to another folder."""
         shutil.copytree(self.root, root, dirs_exist_ok=True)
         other = copy.deepcopy(self)
         other.root = root
@@ -122,7 +122,7 @@ class Workspace:
         (self.root / "params.yaml").write_text(yaml.safe_dump(self.params), encoding="utf-8")
 
     def write_dataset(self) -> None:
-        """Images, references and disc labels of every participant, and the manifest of fetch."""
+        """Write images, references and disc labels of every participant, and the manifest of the stage `fetch`."""
         files, cases = [], []
         clone = self.root / "data/clones/set"
         for number, sub in enumerate(self.people):
@@ -159,7 +159,7 @@ class Workspace:
         shards: int = 2,
         reason: str = "the predicted mask is empty",
     ) -> None:
-        """Write the masks of one version, declared beforehand; ``failed`` names participant and contrast."""
+        """Declare a version and write its masks; ``failed`` holds (participant, contrast) of cases without masks."""
         self.declare(bundle)
         cases: dict[int, list[dict[str, Any]]] = {shard: [] for shard in range(shards)}
         for number, sub in enumerate(self.people):
@@ -182,7 +182,7 @@ class Workspace:
             write_json(self.root / f"reports/segment/set/{shard}/manifest.json", record)
 
     def declare(self, bundle: str, **changes: str) -> None:
-        """Write what the stage declare leaves for a bundle, today's params with ``changes``."""
+        """Write the output of the stage `declare` for a bundle: the current params with ``changes``."""
         params = load_params(self.root / "params.yaml")
         frozen = frozen_digest([read_manifest(self.root / "data/fetch/set.json")])
         fixed = items(params.compare, params.segment.contrasts, range_name(params.measure.levels), frozen)
@@ -190,7 +190,7 @@ class Workspace:
         write_json(self.root / "reports/declare/protocol.json", value | {"before_results": True})
 
     def write_floor(self, runner: Sequence[dict[str, Any]] = (), seeds: Sequence[dict[str, Any]] = ()) -> None:
-        """Write what the stage floor leaves."""
+        """Write the output of the stage `floor`."""
         value = {"bundle": "d" * 64, "runner": list(runner), "seeds": list(seeds)}
         write_json(self.root / "reports/floor/floor.json", value)
 
@@ -213,7 +213,7 @@ class Workspace:
 
 
 def keep_as_prior(workspace: Workspace, digest: str, label: str = "v1") -> None:
-    """Put the tables of reports/measure (of the current directory) where history puts those of a prior."""
+    """Copy the tables of reports/measure in the current folder to where `history` writes those of a prior."""
     shutil.copytree("reports/measure", f"reports/history/{digest[:12]}")
     summary = read_json(Path("reports/measure/summary.json"))
     entry = {key: summary[key] for key in ("bundle", "inference", "ruler", "frozen")}
@@ -223,7 +223,7 @@ def keep_as_prior(workspace: Workspace, digest: str, label: str = "v1") -> None:
 
 
 def digest_of_folder(folder: Path) -> str:
-    """One digest for all names and contents under a folder."""
+    """Return one digest for all names and contents in a folder."""
     text = "".join(
         f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
         for path in sorted(folder.rglob("*"))

@@ -15,17 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from actions.caches import State
-from actions.checkout import git, repository_of
-from actions.results import Run
-from actions.runner import run_workflow
+from actions import Caches, Run, git, run_workflow
 from github_api import GitHubServer
 from micro import pin_cohort
 from safetensors.numpy import load_file, save_file
 
 from stages.core.base.files import read_json, write_json
 from stages.core.measures.kept_masks.zips import unpack
-from stages.core.model.bundle import content as bundle
+from stages.core.model.bundle.content import content_digest, read_model_and_dataset
 
 ROOT = Path(__file__).parents[1]
 #: Variables of the repository: nothing runs before a lab has set them.
@@ -39,7 +36,7 @@ class Lab:
 
     folder: Path
     github: GitHubServer
-    state: State
+    caches: Caches
     runs: list[Run] = field(default_factory=list)
 
     @property
@@ -48,13 +45,23 @@ class Lab:
 
     def retrain(self, **options: Any) -> Run:
         """Run retrain.yml by hand."""
-        return self._run("retrain", event_name="workflow_dispatch", ref_name="main", **options)
+        return self._run("retrain", event_name="workflow_dispatch", **options)
 
     def release(self, tag: str, **options: Any) -> Run:
         """Run release.yml as the publication of a release sets it going."""
         return self._run(
             "release", event_name="release", event={"action": "published", "release": {"tag_name": tag}}, **options
         )
+
+    def release_by_hand(self, tag: str, **options: Any) -> Run:
+        """Run release.yml on a tag as a person starts it."""
+        return self._run(
+            "release", event_name="workflow_dispatch", inputs={"tag": tag}, ref=f"refs/tags/{tag}", **options
+        )
+
+    def keep_data(self, **options: Any) -> Run:
+        """Run data.yml as its schedule does, on the default branch."""
+        return self._run("data", event_name="schedule", **options)
 
     def _run(
         self,
@@ -75,14 +82,14 @@ class Lab:
             self.repository / f".github/workflows/{name}.yml",
             source=self.repository,
             folder=self.folder / f"run-{len(self.runs) + 1}",
-            token=self.github.token,
+            tokens={"read": self.github.reader, "write": self.github.token},
             secrets=secrets,
             variables={**VARIABLES, **(variables or {})},
             # PYTHONPATH: the commands run the code of the job's checkout, whichever one VENV was made for.
             environment={"VENV": sys.prefix, "PYTHONPATH": ".", "NO_PROXY": "127.0.0.1", "OMP_WAIT_POLICY": "PASSIVE"},
             api_url=self.github.url,
             server_url=self.github.origin,
-            state=self.state,
+            caches=self.caches,
             after_checkout=checked_out,
             **options,
         )
@@ -95,11 +102,24 @@ def make_lab(folder: Path, github: GitHubServer) -> Lab:
     if not (Path(sys.prefix) / ".ready").exists():
         pytest.skip("these tests run the workflow files in the environment that `make setup` makes")
     fork = folder / "fork"
-    repository_of(ROOT, fork)
+    _copy_repository(ROOT, fork)
     shutil.copyfile(fork / "params/micro.yaml", fork / "params.yaml")
     pin_cohort(fork, folder / "cohort")
     commit_all(fork, "the fork of a lab")
-    return Lab(folder, github, State(folder / "caches"))
+    return Lab(folder, github, Caches(folder / "caches"))
+
+
+def _copy_repository(checkout: Path, to: Path) -> None:
+    """Make a repository of what a checkout would commit now: tracked files and new ones that are not ignored."""
+    listed = git(checkout, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    for name in filter(None, listed):
+        source = checkout / name
+        if (source.is_symlink() and not source.readlink().is_absolute()) or source.is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, to / name, follow_symlinks=False)
+    git(to, "init", "--quiet", "--initial-branch=main")
+    git(to, "add", "--force", "--all")
+    git(to, "commit", "--quiet", "--message=source of the run")
 
 
 def commit_all(repository: Path, message: str) -> None:
@@ -121,9 +141,9 @@ def variant(packed: bytes, scale: float) -> bytes:
         for name in last:
             weights[name] = (weights[name] * scale).astype(weights[name].dtype)
         save_file(weights, path)
-        model, dataset = bundle._model_and_dataset(folder)
+        model, dataset = read_model_and_dataset(folder)
         named = read_json(folder / "model.json")
-        named["digest"] = bundle.content_digest({0: weights}, model, dataset)
+        named["digest"] = content_digest({0: weights}, model, dataset)
         write_json(folder / "model.json", {key: value for key, value in named.items() if key != "schema"})
         return zipped(
             {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,10 +1,10 @@
-"""Cords of known area, rendered exactly: closed sections swept along a line or an arc, as the occupancy of voxels.
+"""Cords of known area as the occupancy of voxels: closed sections, moved along a line or an arc and rendered exactly.
 
-A section lies perpendicular to the centreline (sections.py), u to the right and v to the front. A plane of constant z
-cuts a straight cord in an affine image of the section and an arc in an image that is known vertex by vertex, so each
-cut is a polygon too. How much of each pixel that polygon covers is summed from its edges (as outline fonts are
-rasterised), without sub-sampling; through the thickness of a slice Gauss-Legendre nodes are summed. Slice sums are
-therefore exact to the rounding of float32.
+A section lies perpendicular to the centreline (sections.py), with u to the right and v to the front. A plane of
+constant z cuts a straight cord in an affine image of the section, and an arc in an image that is known for each vertex,
+so that each cut is a polygon too. The part of each pixel that this polygon covers is summed from the edges of the
+polygon (as fonts are rasterised), without sub-sampling. Through the thickness of a slice the sum is taken over
+Gauss-Legendre nodes. Sums over a slice are therefore exact to the rounding of float32.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from stages.core.images.volumes import Volume
 __all__ = ["Cord", "Section", "binarised", "dented", "ellipse", "polygon_moments", "render", "superellipse"]
 
 Floats = NDArray[np.float64]
-#: Fewest Gauss-Legendre nodes through a slice, and how many more for each pixel that the cord moves within it.
+#: Least number of Gauss-Legendre nodes through a slice, and how many are added for each pixel that the cord moves.
 NODES, NODES_PER_PIXEL = 5, 2
-#: Edges handled at once; bounds the memory.
+#: Number of edges that are computed together, to limit the memory.
 BATCH = 1 << 19
-#: Coverage below this is what the summing of edges leaves behind, not cord.
+#: A smaller coverage is a rounding error of the sum over edges.
 ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Cord:
-    """A rendered cord and what is known of it, n slices.
+    """A rendered cord of n slices with its true measures.
 
     Attributes
     ----------
     volume : occupancy of the voxels
-    sampled : the cord at the voxels' centres, 0 or 1, as a person's or a resampled label has it
+    sampled : 0 or 1, whether the centre of a voxel lies in the cord, as in a manual or resampled label
     truth_mm2 : (n,) analytic area perpendicular to the centreline
     cosine : (n,) cosine between the centreline and the slice normal, at the slice's middle
     area_in_plane_mm2 : (n,) area in the slice, averaged over its thickness; truth / cosine where the cord is straight
@@ -57,7 +57,7 @@ class Cord:
 
 
 def coverage(polygons: Floats, shape: tuple[int, int]) -> Floats:
-    """Area of each pixel that counter-clockwise polygons (m, n, 2) cover, (m, nx, ny); coordinates in pixels.
+    """Return the areas (m, nx, ny) of the pixels that counter-clockwise polygons (m, n, 2) cover; all in pixels.
 
     Pixel (i, j) spans [i, i + 1) x [j, j + 1); polygons lie inside. Each edge adds the area on its right within its
     own pixel, and its height to all pixels to the right in the row: a running sum along x.
@@ -94,7 +94,7 @@ class Straight:
     slope: Floats
 
     def frame(self) -> tuple[Floats, Floats, Floats]:
-        """Unit vectors u, v, tangent."""
+        """Return the unit vectors u, v and tangent."""
         tangent = np.array([*self.slope, 1.0]) / np.sqrt(1.0 + self.slope @ self.slope)
         u = np.array([1.0, 0.0, 0.0]) - tangent[0] * tangent
         u /= np.linalg.norm(u)
@@ -107,14 +107,14 @@ class Straight:
         return np.full(len(z), 1.0 / np.sqrt(1.0 + self.slope @ self.slope))
 
     def cut(self, points: Floats, z: Floats) -> Floats:
-        """Where the lines through the section's points (n, 2) meet the planes z (m,): (m, n, 2)."""
+        """Return the points (m, n, 2) where lines through the points (n, 2) of the section meet the planes z (m,)."""
         u, v, _ = self.frame()
         basis = np.stack([u, v])
         flat = points @ (basis[:, :2] - basis[:, 2:] * self.slope)
         return np.asarray(flat + self.axis(z)[:, None])
 
     def section(self, x: Floats, y: Floats, z: Floats) -> tuple[Floats, Floats]:
-        """Section coordinates u, v of points in space."""
+        """Return the section coordinates u, v of points in space."""
         u, v, _ = self.frame()
         dx, dy = x - self.slope[0] * z, y - self.slope[1] * z
         return dx * u[0] + dy * u[1], dx * v[0] + dy * v[1]
@@ -131,7 +131,7 @@ class Arc:
     apex: float
 
     def turn(self) -> Floats:
-        """Rows: towards the centre of curvature, and across."""
+        """Return two unit vectors as rows: towards the centre of curvature, and perpendicular to it."""
         angle = np.radians(self.azimuth)
         return np.array([[np.sin(angle), np.cos(angle)], [np.cos(angle), -np.sin(angle)]])
 
@@ -166,12 +166,18 @@ def render(
     apex: float = 0.0,
     offset: tuple[float, float] = (0.0, 0.0),
 ) -> Cord:
-    """Render a straight cord tilted by degrees, or an arc of ``radius`` mm (in the front-back plane, curving to the
-    front, unless ``azimuth`` says otherwise; ``apex`` is the height of its horizontal section above the middle slice,
-    so an arc away from its apex leans).
+    """Render a straight cord, or an arc where ``radius`` is given.
 
-    ``offset`` moves the cord in the plane, mm. The middle of the straight cord, or of the arc's bend, is otherwise the
-    middle of the volume.
+    Parameters
+    ----------
+    section : the closed section that is moved along the centreline
+    spacing : size of a voxel, mm
+    n_slices : number of slices
+    tilt_rl, tilt_ap : tilt of a straight cord to the right and to the front, degrees
+    radius : of the arc, mm; 0 for a straight cord
+    azimuth : direction of the arc's centre of curvature, degrees from the front towards the right
+    apex : height of the arc's horizontal section above the middle slice, mm; away from it the arc leans
+    offset : shift of the cord in the plane, mm; without it the cord lies in the middle of the volume
     """
     if radius and (tilt_rl or tilt_ap):
         raise ValueError("an arc leans by its apex, not by a tilt")
@@ -220,7 +226,7 @@ def render(
 
 
 def binarised(volume: Volume) -> Volume:
-    """Occupancy of at least a half, as cordrift's own binary masks."""
+    """Return a binary volume: 1 where the occupancy is at least 0.5, as in the binary masks of cordrift."""
     return Volume((volume.data >= 0.5).astype(np.float32), volume.affine)
 
 
@@ -229,7 +235,7 @@ def _within(value: float, length: float) -> float:
 
 
 def _areas(polygons: Floats) -> tuple[Floats, Floats]:
-    """Areas (m,) and centroids (m, 2) of polygons (m, n, 2)."""
+    """Return the areas (m,) and centroids (m, 2) of polygons (m, n, 2)."""
     nxt = np.roll(polygons, -1, axis=1)
     cross = polygons[..., 0] * nxt[..., 1] - nxt[..., 0] * polygons[..., 1]
     area = cross.sum(axis=1) / 2.0
@@ -237,7 +243,7 @@ def _areas(polygons: Floats) -> tuple[Floats, Floats]:
 
 
 def _diameters(section: Section, path: Straight) -> tuple[float, float]:
-    """Right-left and front-back, along the world axes projected into the section."""
+    """Return the right-left and front-back diameters, along the world axes projected into the section."""
     u, v, tangent = path.frame()
     front = np.array([0.0, 1.0, 0.0]) - tangent[1] * tangent
     front /= np.linalg.norm(front)

@@ -1,4 +1,4 @@
-"""A workspace with the outputs of all stages before `register`, tiny and made up, and an empty MLflow store."""
+"""A workspace with small invented outputs of all stages before `register`, and an empty MLflow store."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ REPOSITORY = Path(__file__).parents[1]
 
 @functools.cache
 def empty_store() -> Path:
-    """An SQLite store without any experiment: making its tables takes seconds, a copy takes none."""
+    """Return an SQLite store without experiments. Tests copy it, because its creation takes seconds."""
     folder = Path(tempfile.mkdtemp(prefix="cordrift-template-"))
     open_store(MODEL, folder)
     return folder / "mlflow.db"
 
 
 def workspace(root: Path, digest: str = A, *, label: str = "v1", report: str = "one", store: bool = True) -> Path:
-    """Write a workspace as it is after `report` of the bundle ``digest``; a store that is there is kept."""
+    """Write a workspace as it is after `report` of the bundle ``digest``; an existing store is kept."""
     root.mkdir(parents=True, exist_ok=True)
     if store and not (root / "mlflow.db").exists():
         shutil.copy(empty_store(), root / "mlflow.db")
@@ -93,7 +93,7 @@ def workspace(root: Path, digest: str = A, *, label: str = "v1", report: str = "
 
 
 def bias() -> pd.DataFrame:
-    """Bias to the prior A, pooled and in one contrast."""
+    """Return the bias to the prior A, pooled and in one contrast."""
     rows = [[A, "T1w", 2, 9.0, 8.0, 10.0], [A, "pooled", 2, 0.5, -0.25, 1.25]]
     return pd.DataFrame(rows, columns=["prior", "contrast", "n", "bias_mm2", "ci_low_mm2", "ci_high_mm2"])
 
@@ -109,7 +109,7 @@ def params(root: Path, *, label: str = "v1", offline: bool = False) -> None:
 
 
 def page(root: Path, report: str) -> None:
-    """Write a report page with one figure, named by its content."""
+    """Write a report page with one figure; ``report`` is their content and the name of the figure."""
     shutil.rmtree(root / "reports/report", ignore_errors=True)
     (root / "reports/report/figures").mkdir(parents=True)
     (root / "reports/report/index.html").write_text(f"<p>{report}</p>", encoding="utf-8")
@@ -118,7 +118,7 @@ def page(root: Path, report: str) -> None:
 
 @functools.cache
 def ruler() -> str:
-    """Today's ruler with the demo's params."""
+    """Return the id of today's ruler with the params of the demo."""
     return ruler_id(load_params(REPOSITORY / "params/demo.yaml").measure)
 
 
@@ -147,7 +147,7 @@ def fetched(root: Path) -> None:
 
 
 def _cord(grow: float) -> Volume:
-    """A tiny soft cord of 17 slices in a corner of its volume."""
+    """Return a small soft cord of 17 slices in a corner of its volume."""
     made = cord((1.0, 1.0, 2.0), 17, semi=(4.0 + grow, 3.0 + grow), sub=3, sub_z=1)
     data = np.zeros((20, 18, 17), dtype=np.float32)
     data[2 : 2 + made.data.shape[0], 1 : 1 + made.data.shape[1]] = made.data
@@ -155,13 +155,13 @@ def _cord(grow: float) -> Volume:
 
 
 def segmented(root: Path, shard: int, digest: str) -> None:
-    """Write one shard of one good case and one failed case, with a stray file that no manifest names."""
+    """Write one shard with a good case, a failed case, and a file that no manifest names."""
     folder = root / f"reports/segment/frozen/{shard}"
     stem = f"frozen/sub-{shard}/anat/sub-{shard}_T1w_label-SC_"
     case = {"dataset": "frozen", "participant": f"sub-{shard}", "session": None, "contrast": "T1w", "warnings": []}
     good = {**case, "status": "ok", "reason": "", "binary": f"{stem}seg.nii.gz", "soft": f"{stem}probseg.nii.gz"}
     bad = {**case, "contrast": "T2w", "status": "failed", "reason": "empty", "binary": None, "soft": None}
-    soft = _cord(int(digest[0], 16) / 20 + 0.4 * shard)  # of each version and participant its own
+    soft = _cord(int(digest[0], 16) / 20 + 0.4 * shard)  # each version and participant has another cord
     write(folder / f"{stem}seg.nii.gz", binarised(soft).data.astype(np.uint8), soft.affine)
     write(folder / f"{stem}probseg.nii.gz", soft.data, soft.affine)
     (folder / "stray.nii.gz").write_bytes(b"left over")
@@ -171,7 +171,7 @@ def segmented(root: Path, shard: int, digest: str) -> None:
 
 
 def contents(root: Path) -> dict[str, Any]:
-    """All that the store of a workspace holds of the model, without what every run has of its own (ids, times)."""
+    """Return everything that the store of a workspace holds of the model, except ids and times."""
     store = open_store(MODEL, root)
     client = store.client
     experiment = client.get_experiment_by_name(MODEL)
@@ -199,6 +199,6 @@ def contents(root: Path) -> dict[str, Any]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Path and content of every file below a folder."""
+    """Return path -> content of every file below a folder."""
     found = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}

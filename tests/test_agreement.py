@@ -1,4 +1,4 @@
-"""Agreement of two masks, against counts made by hand."""
+"""Agreement of two masks, compared with counts made by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import ImageError
 from stages.core.images.volumes import Volume
 from stages.core.measures.cohort.agreement import agreement
 
@@ -57,7 +57,7 @@ def test_soft_masks_are_compared_at_one_half() -> None:
 
 
 def test_another_grid_is_refused() -> None:
-    with pytest.raises(CordriftError, match="one grid"):
+    with pytest.raises(ImageError, match="one grid"):
         agreement(bar(2, 6), bar(2, 6, np.diag([0.5, 0.5, 4.1, 1.0])))
 
 

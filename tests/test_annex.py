@@ -1,4 +1,4 @@
-"""The one DataLad door, on a tiny dataset: layout, pins, addresses, edits, and content that differs from its key."""
+"""DataLad and git-annex on a tiny dataset: layout, pins, addresses, edits, and content that differs from its key."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_images_are_unlocked_pointers_and_text_stays_in_git(published: tuple[Pat
     assert git(path, ["rev-parse", "r1^{commit}"]).strip() == commit
 
 
-def test_identity_is_lent_only_where_there_is_none(tmp_path: Path) -> None:
+def test_commits_get_an_author_where_git_knows_none(tmp_path: Path) -> None:
     commit_as = {}
     for who in ("", "Ada"):
         if who:
@@ -92,8 +92,8 @@ def test_identity_is_lent_only_where_there_is_none(tmp_path: Path) -> None:
 
 def test_clone_get_verify(cloned: Path, source: str) -> None:
     assert git(cloned, ["rev-parse", "HEAD"]).strip() == source
-    assert {IMAGE, MASK, "participants.tsv"} <= set(annex.tree(cloned))
-    keys = annex.keys(cloned, [IMAGE, "participants.tsv"])
+    assert {IMAGE, MASK, "participants.tsv"} <= set(annex.list_paths(cloned))
+    keys = annex.keys_and_sizes(cloned, [IMAGE, "participants.tsv"])
     assert keys[IMAGE][0].startswith("SHA256E-s")
     assert keys["participants.tsv"] == (git_key(Path("ds/participants.tsv").read_bytes()), keys["participants.tsv"][1])
     with pytest.raises(
@@ -107,7 +107,7 @@ def test_clone_get_verify(cloned: Path, source: str) -> None:
     assert (cloned / MASK).read_bytes().startswith(b"/annex/objects/")  # only what was asked for
 
 
-def test_clone_is_detached_at_the_pin_and_leaves_no_part(source: str) -> None:
+def test_a_clone_is_detached_at_the_pin_and_leaves_no_temporary_folder(source: str) -> None:
     annex.clone("ds", Path("clones/ds"), source, "r1")
     assert git(Path("clones/ds"), ["status", "--porcelain", "--branch"]).strip() == "## HEAD (no branch)"
     assert [path.name for path in Path("clones").iterdir()] == ["ds"]
@@ -123,7 +123,7 @@ def test_second_clone_keeps_content_and_moves_to_the_new_pin(cloned: Path) -> No
     assert (cloned / IMAGE).stat().st_ino == inode
 
 
-def test_get_fills_a_pointer_that_annex_thinks_filled(cloned: Path) -> None:
+def test_get_restores_content_that_was_replaced_by_a_pointer(cloned: Path) -> None:
     pointer = (cloned / IMAGE).read_bytes()
     annex.get(cloned, [IMAGE])
     content = (cloned / IMAGE).read_bytes()
@@ -141,24 +141,24 @@ def test_source_and_clone_may_move_together(cloned: Path, source: str, monkeypat
     annex.get(cloned, [IMAGE])
 
 
-def test_an_outer_git_command_does_not_lead_astray(cloned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_variables_of_the_caller_are_ignored(cloned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
-    assert IMAGE in annex.tree(cloned)
+    assert IMAGE in annex.list_paths(cloned)
 
 
-def test_truncated_file_is_caught_though_fsck_calls_it_ok(cloned: Path) -> None:
+def test_a_truncated_file_is_found_although_fsck_reports_ok(cloned: Path) -> None:
     annex.get(cloned, [IMAGE])
-    (key, size) = annex.keys(cloned, [IMAGE])[IMAGE]
+    (key, size) = annex.keys_and_sizes(cloned, [IMAGE])[IMAGE]
     os.truncate(cloned / IMAGE, 100)
     assert "ok" in git(cloned, ["annex", "fsck", IMAGE])
     with pytest.raises(CordriftError, match=f"truncated or edited: it has 100 bytes, its key says {size}"):
         verify(cloned / IMAGE, key)
 
 
-def test_edited_file_of_the_same_size_and_date_is_caught_and_the_advice_mends_it(cloned: Path) -> None:
+def test_an_edited_file_of_the_same_size_and_date_is_found_and_the_advice_restores_it(cloned: Path) -> None:
     annex.get(cloned, [IMAGE])
-    key = annex.keys(cloned, [IMAGE])[IMAGE][0]
+    key = annex.keys_and_sizes(cloned, [IMAGE])[IMAGE][0]
     file = cloned / IMAGE
     before, content = file.stat(), bytearray(file.read_bytes())
     content[50] ^= 1
@@ -180,10 +180,10 @@ def test_clone_with_local_edits_is_refused(cloned: Path, source: str) -> None:
         annex.clone("ds", cloned, source, "r1")
     (cloned / IMAGE).unlink()  # the advice
     annex.clone("ds", cloned, source, "r1")
-    verify(cloned / IMAGE, annex.keys(cloned, [IMAGE])[IMAGE][0])
+    verify(cloned / IMAGE, annex.keys_and_sizes(cloned, [IMAGE])[IMAGE][0])
 
 
-def test_executable_bit_is_no_edit(cloned: Path, source: str) -> None:
+def test_another_file_mode_does_not_count_as_an_edit(cloned: Path, source: str) -> None:
     (cloned / "participants.tsv").chmod(0o755)
     annex.clone("ds", cloned, source, "r1")
 
@@ -219,7 +219,9 @@ def test_annotated_tag_counts_as_its_commit(source: str) -> None:
         ("https://-oProxyCommand=x/ y", "a" * 40, "r1", "is refused"),
     ],
 )
-def test_bad_address_or_revision_is_a_sentence(source: str, url: str, commit: str, tag: str, sentence: str) -> None:
+def test_a_bad_address_or_revision_is_an_error_that_names_it(
+    source: str, url: str, commit: str, tag: str, sentence: str
+) -> None:
     with pytest.raises(CordriftError, match=sentence):
         annex.clone(url, Path("clones/x"), commit, tag)
     assert not Path("clones/x").exists()
@@ -249,12 +251,12 @@ def test_content_that_nobody_has_is_named(cloned: Path) -> None:
 def test_address_by_file_url(source: str) -> None:
     annex.clone(f"file://{Path('ds').resolve()}", Path("clones/url"), source, "r1")
     annex.get(Path("clones/url"), [IMAGE])
-    verify(Path("clones/url") / IMAGE, annex.keys(Path("clones/url"), [IMAGE])[IMAGE][0])
+    verify(Path("clones/url") / IMAGE, annex.keys_and_sizes(Path("clones/url"), [IMAGE])[IMAGE][0])
 
 
 def test_keys_of_a_file_that_is_not_there(cloned: Path) -> None:
     with pytest.raises(CordriftError, match=r"has no file sub-b/none\.nii\.gz"):
-        annex.keys(cloned, ["sub-b/none.nii.gz"])
+        annex.keys_and_sizes(cloned, ["sub-b/none.nii.gz"])
 
 
 def test_parse_key() -> None:

@@ -1,4 +1,4 @@
-"""archives: the same files give the same bytes, and nothing of a hostile zip is written outside its folder."""
+"""Zip files: the same files give the same bytes, and a hostile zip writes nothing outside its folder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core.base.errors import CordriftError
-from stages.core.measures.kept_masks import zips as archives
+from stages.core.base.errors import BundleError
+from stages.core.measures.kept_masks import zips
 from stages.core.measures.kept_masks.zips import pack, unpack
 
 NAMES = st.from_regex(r"[a-z]{1,5}(/[a-z]{1,5}){0,2}\.x", fullmatch=True)
@@ -29,14 +29,14 @@ def write(path: Path, members: dict[str, bytes], *, mode: int = 0, method: int =
 
 def refused(path: Path, folder: Path) -> str:
     folder.mkdir(exist_ok=True)
-    with pytest.raises(CordriftError) as error:
+    with pytest.raises(BundleError) as error:
         unpack(path, folder, most_bytes=1000)
     assert not list(folder.rglob("*"))
     return str(error.value)
 
 
 @given(files=st.dictionaries(NAMES, st.binary(max_size=50), max_size=6))
-def test_what_is_packed_is_unpacked_and_order_and_time_do_not_matter(
+def test_a_packed_zip_unpacks_to_the_same_files_whatever_their_order_and_date(
     files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     top = tmp_path_factory.mktemp("zip")
@@ -70,7 +70,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     assert "holds 100000 bytes; at most 1000" in refused(bomb, tmp_path / "out")
 
 
-def test_a_size_that_lies_ends_at_what_it_claims(tmp_path: Path) -> None:
+def test_a_member_with_a_false_size_is_read_up_to_that_size_only(tmp_path: Path) -> None:
     """The table of contents says 10 bytes where 100,000 come: no more than 10 are ever written."""
     path = write(tmp_path / "z.zip", {"a.x": bytes(100_000)}, method=zipfile.ZIP_DEFLATED)
     content = bytearray(path.read_bytes())
@@ -79,7 +79,7 @@ def test_a_size_that_lies_ends_at_what_it_claims(tmp_path: Path) -> None:
         content[where : where + 4] = (10).to_bytes(4, "little")
     path.write_bytes(bytes(content))
     (tmp_path / "out").mkdir()
-    with pytest.raises(CordriftError, match="cannot be read as a zip"):
+    with pytest.raises(BundleError, match="cannot be read as a zip"):
         unpack(path, tmp_path / "out", most_bytes=1000)
     assert sum(one.stat().st_size for one in (tmp_path / "out").rglob("*")) <= 10
 
@@ -92,23 +92,23 @@ def test_names_twice_and_too_many_members(tmp_path: Path, monkeypatch: pytest.Mo
             archive.writestr("a.x", b"2")
     (tmp_path / "z.zip").write_bytes(stream.getvalue())
     assert "each name once" in refused(tmp_path / "z.zip", tmp_path / "out")
-    monkeypatch.setattr(archives, "MOST_MEMBERS", 1)
+    monkeypatch.setattr(zips, "MOST_MEMBERS", 1)
     assert "at most 1" in refused(write(tmp_path / "y.zip", {"a.x": b"", "b.x": b""}), tmp_path / "out")
 
 
-def test_a_damaged_or_unusual_packing_is_a_sentence(tmp_path: Path) -> None:
+def test_a_damaged_or_unusual_packing_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "z.zip", {"a.x": b"a" * 500}, method=zipfile.ZIP_DEFLATED)
     content = bytearray(path.read_bytes())
     start = 30 + len("a.x")
     content[start : start + 4] = b"\xff" * 4
     path.write_bytes(bytes(content))
     (tmp_path / "out").mkdir()
-    with pytest.raises(CordriftError, match="cannot be read as a zip"):
+    with pytest.raises(BundleError, match="cannot be read as a zip"):
         unpack(path, tmp_path / "out", most_bytes=1000)
     packed = write(tmp_path / "y.zip", {"a.x": b"a" * 500}, method=zipfile.ZIP_LZMA)
     assert "packed or encrypted member" in refused(packed, tmp_path / "other")
 
 
-def test_what_is_no_zip_is_a_sentence(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "z.zip").write_bytes(b"PK no zip")
     assert "z.zip cannot be read as a zip" in refused(tmp_path / "z.zip", tmp_path / "out")

@@ -1,4 +1,4 @@
-"""By what a version is judged: recorded in MLflow before its results, and never changed there."""
+"""The declaration of a version is recorded in MLflow before its results and never changes there."""
 
 from __future__ import annotations
 
@@ -53,9 +53,11 @@ def test_it_is_in_the_run_before_any_result(lab: Path) -> None:
     assert run.params["declared.range"] == "C2-C3"
     assert len(run.params["declared.frozen"]) == 64
     assert run.params["declared.before_results"] == "yes"
-    assert open_store(MODEL).versions() == [], "declaring registers nothing"
+    assert open_store(MODEL).versions() == [], "a declaration must not register a version"
     register.main()
-    assert [version.run_id for version in open_store(MODEL).versions()] == [run.run_id], "one run a bundle"
+    assert [version.run_id for version in open_store(MODEL).versions()] == [run.run_id], (
+        "a bundle must have only one run"
+    )
     assert run_of().params["declared.margin_mm2"] == "0.65"
 
 
@@ -119,7 +121,7 @@ def test_the_first_record_of_a_digest_is_never_overwritten(lab: Path) -> None:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """v2 measured beside v1, both the same masks."""
+    """A workspace with v2 and the prior v1, which have the same masks."""
     root = tmp_path_factory.mktemp("declared")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)

@@ -1,4 +1,4 @@
-"""What two models were trained on, compared: every case is told once, and a version is found by any of its names."""
+"""Compare the training data of two models: every case is listed once, and any name of a version finds it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from store_workspace import MODEL, A, B, C, workspace
 
 from stages import diff_data, register
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import BundleError, CordriftError
 from stages.core.base.files import read_csv, write_json
 from stages.core.model.lineage.difference import Change, composition, difference, table
 from stages.core.model.lineage.manifest import TrainedImage, TrainingData, read_training_data
 
 
 def key(content: str, backend: str = "SHA256E") -> str:
-    """An annex key of made-up content."""
+    """Return an annex key of invented content."""
     digest = {"SHA256E": 64, "SHA256": 64, "GIT": 64, "MD5E": 32}[backend] * "0"
     return f"{backend}-s9--{content.encode().hex()}".ljust(len(f"{backend}-s9--") + len(digest), "0")
 
@@ -65,7 +65,7 @@ def test_nothing_differs_from_itself(data: TrainingData) -> None:
 
 
 @given(training_data(), training_data())
-def test_every_case_of_both_is_told_exactly_once(before: TrainingData, after: TrainingData) -> None:
+def test_every_case_of_both_is_listed_exactly_once(before: TrainingData, after: TrainingData) -> None:
     changes = difference(before, after)
     assert sorted(change.before.name for change in changes if change.before) == sorted(before.cases)
     assert sorted(change.after.name for change in changes if change.after) == sorted(after.cases)
@@ -94,7 +94,7 @@ def test_an_image_that_both_have_is_never_only_added(before: TrainingData, after
     changes = difference(before, after)
     gone = {change.case.image_key.rpartition("--")[2].split(".")[0] for change in changes if change.kind == "removed"}
     come = {change.case.image_key.rpartition("--")[2].split(".")[0] for change in changes if change.kind == "added"}
-    assert not gone & come, "the same image left and came: it was renamed"
+    assert not gone & come, "the same image was removed and added: it was renamed"
 
 
 @pytest.fixture
@@ -148,10 +148,10 @@ def test_long_lists_are_cut_and_whole_in_the_table(
     assert len(read_csv(Path("out.csv"))) == 31
 
 
-def test_old_manifests_say_what_they_know(
+def test_old_manifests_lack_some_values(
     two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A manifest of an earlier cordrift: no pathology, no counts; nothing is made up for it."""
+    """A manifest of an earlier cordrift has no pathology and no counts, and nothing is invented for it."""
     old = [row("ds_sub-a_T1w", "a", "ma")]
     for case in old:
         del case["pathology"], case["warnings"]
@@ -176,9 +176,9 @@ def test_old_manifests_say_what_they_know(
         ({"datasets": {"ds": 3}, "cases": []}, "must say tag and commit"),
     ],
 )
-def test_what_is_no_manifest_is_a_sentence(value: dict[str, Any], why: str, tmp_path: Path) -> None:
+def test_an_invalid_manifest_is_refused(value: dict[str, Any], why: str, tmp_path: Path) -> None:
     write_json(tmp_path / "m.json", value)
-    with pytest.raises(CordriftError, match=why):
+    with pytest.raises(BundleError, match=why):
         read_training_data(tmp_path / "m.json")
 
 
@@ -236,15 +236,15 @@ def test_another_model_is_named(registered: Path, monkeypatch: pytest.MonkeyPatc
         diff_data.main(["1", "2", "--model", "brain"])
 
 
-def test_without_a_store_nothing_is_made(two: tuple[Path, Path]) -> None:
+def test_a_question_creates_no_store(two: tuple[Path, Path]) -> None:
     with pytest.raises(CordriftError, match="no MLflow store"):
         diff_data.main(["1", "2", "--model", MODEL])
     assert not Path("mlflow.db").exists(), "a question makes no store"
 
 
-def test_a_version_without_a_manifest_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_without_a_manifest_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(workspace(tmp_path))  # its training_data.json is no manifest
     register.main()
-    with pytest.raises(CordriftError, match=r"version 1 .* run \w+, cannot be used: it is no training manifest"):
+    with pytest.raises(CordriftError, match=r"version 1 .* run \w+, cannot be used: it is not a training manifest"):
         diff_data.main(["1", "1"])

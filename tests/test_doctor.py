@@ -1,10 +1,11 @@
-"""doctor: a line for everything, whatever is broken, and no password in any of them."""
+"""`cordrift doctor` prints a line for every check, also on a broken machine, and never a password."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
+import tomllib
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_folder_that_is_no_workspace(tmp_path: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     assert "params.yaml is missing" in said
     assert "Traceback" not in said
-    assert "git-annex" in said, "the other checks still help"
+    assert "git-annex" in said, "the other checks must still run"
 
 
 def test_a_dataset_without_a_pin_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,20 +68,41 @@ def _state(checks: Iterable[Check], name: str) -> Check:
     return found
 
 
+def test_a_python_that_nothing_is_tested_with_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    for version_info, state, advice in (
+        ((3, 10, 9), "warning", "use Python 3.11, 3.12 or 3.13; see `make setup`"),
+        ((3, 11, 7), "ok", ""),
+        ((3, 13, 0), "ok", ""),
+        ((3, 14, 0), "warning", "use Python 3.11, 3.12 or 3.13; see `make setup`"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "version_info", version_info)
+            (check,) = software.check_python()
+        assert (check.state, check.advice) == (state, advice)
+
+
+def test_ci_and_pyproject_name_the_pythons_that_the_doctor_accepts() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = [f"{major}.{minor}" for major, minor in software.PYTHONS]
+    assert jobs["python"]["strategy"]["matrix"]["python"] == names
+    assert project["requires-python"] == f">={names[0]}"
+
+
 def test_packages_that_differ_from_the_pins_are_named(tmp_path: Path) -> None:
     pins = tmp_path / "constraints.txt"
     here = version("numpy")
     pins.write_text(f"numpy=={here}\nscipy==0.0.1\nno-such-package==1.0\n")
-    check = _state(software.packages(pins), "versions")
+    check = _state(software.check_packages(pins), "versions")
     assert check.state == "warning"
     assert check.found == f"1 of 2 packages differ: scipy {version('scipy')} (not 0.0.1)"
     pins.write_text(f"numpy=={here}\n")
-    assert _state(software.packages(pins), "versions").state == "ok"
-    assert "nothing to compare with" in _state(software.packages(tmp_path / "absent.txt"), "versions").found
+    assert _state(software.check_packages(pins), "versions").state == "ok"
+    assert "nothing to compare with" in _state(software.check_packages(tmp_path / "absent.txt"), "versions").found
 
 
 def test_a_library_that_decides_the_weights_stops_the_run() -> None:
-    checks = list(software.pinned_libraries({"numpy": version("numpy"), "torch": "0.1", "nothing-such": "1"}))
+    checks = list(software.check_libraries({"numpy": version("numpy"), "torch": "0.1", "nothing-such": "1"}))
     assert [(check.name, check.state) for check in checks] == [
         ("nothing-such", "problem"), ("numpy", "ok"), ("torch", "problem"),
     ]  # fmt: skip
@@ -92,7 +114,7 @@ def test_without_git_or_git_annex_the_line_says_what_to_install(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    checks = guarded("git", software.git, "problem") + guarded("git-annex", software.annex, "problem")
+    checks = guarded("git", software.check_git, "problem") + guarded("git-annex", software.check_annex, "problem")
     assert _state(checks, "git").state == "problem"
     assert "install git" in _state(checks, "git").advice
     assert [check.state for check in checks] == ["problem"] * len(checks)
@@ -105,9 +127,12 @@ def test_a_machine_without_git_identity_is_told_that_one_is_lent(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.chdir(tmp_path)
-    assert _state(software.git(), "git identity").found == "none set; cordrift lends one to its clones"
+    assert (
+        _state(software.check_git(), "git identity").found
+        == "none set; cordrift uses its own for commits in its clones"
+    )
     (tmp_path / ".gitconfig").write_text("[user]\n\tname = Ada\n\temail = ada@example.org\n")
-    assert _state(software.git(), "git identity").found == "Ada <ada@example.org>"
+    assert _state(software.check_git(), "git identity").found == "Ada <ada@example.org>"
 
 
 def _params(device: str = "cpu", threads: int = 1) -> Params:
@@ -118,19 +143,19 @@ def _params(device: str = "cpu", threads: int = 1) -> Params:
 
 
 def test_gpu_asked_for_and_missing() -> None:
-    (line,) = machine.gpu([], _params("cuda"))
+    (line,) = machine.check_gpu([], _params("cuda"))
     assert line.state == "problem"
     assert "train.device and segment.device is cuda" in line.found
-    (line,) = machine.gpu([Gpu("H1", 8 * 10**9)], _params("cpu"))
+    (line,) = machine.check_gpu([Gpu("H1", 8 * 10**9)], _params("cpu"))
     assert (line.state, line.found) == ("ok", "H1 (8.0 GB); not used: params say cpu")
-    (line,) = machine.gpu([], _params("cpu"))
+    (line,) = machine.check_gpu([], _params("cpu"))
     assert (line.state, line.found) == ("ok", "none that torch can use")
 
 
 def test_more_threads_than_cores_is_a_warning() -> None:
     count = len(os.sched_getaffinity(0))
-    assert _state(machine.cores(_params(threads=count)), "cores").state == "ok"
-    line = _state(machine.cores(_params(threads=count + 1)), "cores")
+    assert _state(machine.check_cores(_params(threads=count)), "cores").state == "ok"
+    line = _state(machine.check_cores(_params(threads=count + 1)), "cores")
     assert line.state == "warning"
     assert f"train.threads and segment.threads to {count}" in line.advice
 
@@ -145,13 +170,13 @@ def _manifest(folder: Path, size: int) -> Manifest:
 def test_room_for_what_is_to_come(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     clone = tmp_path / CLONES / "ds"
-    (line, _) = machine.disk([_manifest(tmp_path, free)], tmp_path, tmp_path / ".dvc/cache")
-    assert line.state == "problem", "twice the free space"
+    (line, _) = machine.check_disks([_manifest(tmp_path, free)], tmp_path, tmp_path / ".dvc/cache")
+    assert line.state == "problem", "the dataset needs twice the free space"
     assert "move data/clones" in line.advice
-    (line, same) = machine.disk([_manifest(tmp_path, 1000)], tmp_path, tmp_path / ".dvc/cache")
+    (line, same) = machine.check_disks([_manifest(tmp_path, 1000)], tmp_path, tmp_path / ".dvc/cache")
     assert line.state == "ok"
     assert same.found.endswith("is on the same disk")
-    (line, _) = machine.disk([None], tmp_path, tmp_path / ".dvc/cache")
+    (line, _) = machine.check_disks([None], tmp_path, tmp_path / ".dvc/cache")
     assert "unknown until all datasets are fetched" in line.found
     assert machine.fetch_need([_manifest(tmp_path, 1000)], tmp_path / CLONES) == 2000.0
     clone.mkdir(parents=True)
@@ -182,19 +207,19 @@ def test_what_would_run_is_counted_at_once_and_afterwards() -> None:
 def test_a_remote_is_shown_without_its_password(tmp_path: Path) -> None:
     config = {"remote.lab.url": "s3://bucket/x", "remote.http.url": "https://bob:secret@lab.org/x"}
     config |= {"core.remote": "lab", "remote.gone.url": str(tmp_path / "gone")}
-    checks = guarded("DVC", lambda: pipeline.remotes(tmp_path, config))
+    checks = guarded("DVC", lambda: pipeline.check_remotes(tmp_path, config))
     assert "(default)" in _state(checks, "DVC remote lab").found
     assert "secret" not in _state(checks, "DVC remote http").found
     assert _state(checks, "DVC remote gone").state == "warning"
-    assert _state(pipeline.remotes(tmp_path, {}), "DVC remote").found == "none: outputs stay on this machine"
+    assert _state(pipeline.check_remotes(tmp_path, {}), "DVC remote").found == "none: outputs stay on this machine"
 
 
 def test_the_python_of_the_stages_must_be_the_one_with_cordrift(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
-    (line,) = pipeline.interpreter()
+    (line,) = pipeline.check_interpreter()
     assert line.state == "ok"
     monkeypatch.setenv("PATH", str(tmp_path))
-    (line,) = pipeline.interpreter()
+    (line,) = pipeline.check_interpreter()
     assert (line.state, line.found) == ("warning", "no python on the search path")

@@ -11,10 +11,10 @@ import pytest
 from data_factory import ROOT, SHARED, entry, image_path, make_dataset, mask_path, workspace, write_registry
 
 from stages import fetch, pin
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, DatasetError, SettingsError
 from stages.core.base.params import validate
 from stages.core.data.clones import annex
-from stages.core.data.datasets.manifest import case_name, frozen_digest, locate, read_manifest
+from stages.core.data.datasets.manifest import Case, ManifestRow, case_name, frozen_digest, locate, read_manifest
 from stages.core.data.datasets.registry import REGISTRY, Dataset, Frozen, load_registry, read_frozen
 from stages.core.data.datasets.selection import Selection, participants, select
 
@@ -71,7 +71,7 @@ def test_train_lists_missing_images_and_masks() -> None:
     assert why(chosen) == {("sub-a1", "T1w"): "missing contrast", ("sub-a2", "T2w"): "missing mask"}
 
 
-def test_nobody_is_missed_among_synthetic_volumes() -> None:
+def test_participants_need_no_synthetic_volumes_and_synthetic_ones_no_other() -> None:
     contrasts = entry("ds", COMMIT, contrasts=("T1w", "synth"))["contrasts"]
     paths = tree("sub-a1", contrasts=("T1w",)) + tree("sub-s1", contrasts=("synth",))
     chosen = choose(paths, [], contrasts=contrasts)
@@ -83,12 +83,12 @@ def test_exclusions_by_participant_and_site() -> None:
     chosen = choose(tree("sub-a1", "sub-b1", "sub-b2", "sub-c1"), [], exclude={"sub-b*": "site", "sub-c1": "motion"})
     assert {case.participant for case in chosen.cases} == {"sub-a1"}
     assert why(chosen) == {("sub-b1", ""): "site", ("sub-b2", ""): "site", ("sub-c1", ""): "motion"}
-    with pytest.raises(CordriftError, match=r"excludes 'sub-a3', which names no participant of it \(did you mean"):
+    with pytest.raises(SettingsError, match=r"excludes 'sub-a3', but has no such participant \(did you mean"):
         choose(tree("sub-a1", "sub-a2"), [], exclude={"sub-a3": "motion"})
 
 
 @pytest.mark.parametrize("role", ["train", "test"])
-def test_who_withdrew_is_left_out_and_need_not_be_there(role: str) -> None:
+def test_withdrawn_participants_are_left_out_and_may_be_absent(role: str) -> None:
     frozen = [Frozen("sub-b1", "ds"), Frozen("sub-b2", "ds")] if role == "test" else []
     gone = {"sub-b1": "by letter", "sub-gone": "long ago"}
     chosen = choose(tree("sub-b1", "sub-b2"), frozen, role, withdrawn=gone, exclude={"sub-b1": "motion"})
@@ -100,10 +100,10 @@ def test_who_withdrew_is_left_out_and_need_not_be_there(role: str) -> None:
 def test_pattern_that_matches_nothing_is_an_error_unless_optional() -> None:
     contrasts = entry("ds", COMMIT)["contrasts"]
     wrong = contrasts | {"T2w": contrasts["T2w"] | {"mask": "{sub}/mask/{sub}.nii.gz"}}
-    with pytest.raises(CordriftError, match=r"contrast 'T2w': the mask pattern .* matches none of the 4 files"):
+    with pytest.raises(SettingsError, match=r"contrast 'T2w': the mask pattern .* matches none of the 4 files"):
         choose(tree("sub-a1"), [], contrasts=wrong)
     extra = contrasts | {"DWI": {"image": image_path("{sub}", "dwi")}}
-    with pytest.raises(CordriftError, match="contrast 'DWI': the image pattern"):
+    with pytest.raises(SettingsError, match="contrast 'DWI': the image pattern"):
         choose(tree("sub-a1"), [], contrasts=extra)
     optional = contrasts | {"DWI": {"image": image_path("{sub}", "dwi"), "optional": True}}
     chosen = choose(tree("sub-a1"), [], contrasts=optional)
@@ -111,9 +111,9 @@ def test_pattern_that_matches_nothing_is_an_error_unless_optional() -> None:
 
 
 def test_nothing_to_fetch_is_an_error() -> None:
-    with pytest.raises(CordriftError, match="nothing is left to fetch; 1 were left out"):
+    with pytest.raises(SettingsError, match="nothing is left to fetch; 1 were left out"):
         choose(tree("sub-a1"), [Frozen("sub-a1", "x")])
-    with pytest.raises(CordriftError, match=r"names none of it \(did you mean 'dss'\?\)"):
+    with pytest.raises(CordriftError, match=r"lists no participant of it \(did you mean 'dss'\?\)"):
         choose(tree("sub-a1"), [Frozen("sub-a1", "dss")], "test")
 
 
@@ -211,23 +211,23 @@ def test_locate_names_pointer_truncated_and_edited_files(registry: dict[str, dic
     file = locate(manifest, image)
     content = file.read_bytes()
     file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(CordriftError, match=f"was edited.*{again}"):
+    with pytest.raises(DatasetError, match=f"was edited.*{again}"):
         locate(manifest, image)
     os.truncate(file, 200)
-    with pytest.raises(CordriftError, match=f"truncated or edited.*{again}"):
+    with pytest.raises(DatasetError, match=f"truncated or edited.*{again}"):
         locate(manifest, image)
     file.unlink()
-    with pytest.raises(CordriftError, match=f"does not exist.*{again}"):
+    with pytest.raises(DatasetError, match=f"does not exist.*{again}"):
         locate(manifest, image)
     file.write_text(f"/annex/objects/{manifest.keys[image]}\n")
-    with pytest.raises(CordriftError, match=f"is a git-annex pointer file.*{again}"):
+    with pytest.raises(DatasetError, match=f"is a git-annex pointer file.*{again}"):
         locate(manifest, image)
     fetch.main(["--dataset", "ds-frozen"])  # the advice
     assert locate(manifest, image).read_bytes() == content
-    with pytest.raises(CordriftError, match="not among the files fetched"):
+    with pytest.raises(DatasetError, match="not among the files fetched"):
         locate(manifest, image_path("sub-a1", "T1w"))
     annex.remove(Path("data/clones/ds-frozen"))
-    with pytest.raises(CordriftError, match=f"ds-frozen is missing.*{again}"):
+    with pytest.raises(DatasetError, match=f"ds-frozen is missing.*{again}"):
         locate(manifest, image)
 
 
@@ -288,8 +288,13 @@ def test_frozen_digest_follows_content_not_order(registry: dict[str, dict[str, o
     path.write_text(json.dumps(value | {"files": changed}))
     assert frozen_digest([read_manifest(path)]) != frozen_digest([manifest])
     path.write_text(json.dumps(value | {"files": []}))
-    with pytest.raises(CordriftError, match=r"has a case with .* which is not among its files"):
+    with pytest.raises(DatasetError, match=r"has a case with .* which is not among its files; run `dvc repro fetch@"):
         read_manifest(path)
+
+
+def test_a_case_is_a_manifest_row_with_its_dataset_first() -> None:
+    """The order of the fields is the order of keys in the files that list cases."""
+    assert list(Case.model_fields) == ["dataset", *ManifestRow.model_fields]
 
 
 def test_pin_asks_the_dataset_where_its_tag_points(

@@ -1,4 +1,4 @@
-"""Floors: what another way of running and another seed move."""
+"""The floors: changes of CSA that another way of running and another training seed cause."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_one_thing_is_changed_at_a_time(workspace: Workspace) -> None:
 
 
 class Fake:
-    """A predictor that returns what the workspace's masks are made of, its cord ``grow`` mm thicker in one contrast."""
+    """A predictor that returns the cords of the workspace, in one contrast with semi-axes larger by ``grow`` mm."""
 
     def __init__(self, workspace: Workspace, grow: float) -> None:
         self.workspace, self.grow, self.calls = workspace, grow, 0
@@ -92,7 +92,7 @@ def test_the_change_of_each_case_is_measured_by_the_ruler(workspace: Workspace) 
     table = run_variants(chosen, cases, base, params.measure, make)
     assert len(table) == 2 * len(order)
     same, more = runner_floor(table)
-    assert (same["n"], same["mean_mm2"], same["worst_mm2"]) == (6, 0.0, 0.0), "what nothing changed moves nothing"
+    assert (same["n"], same["mean_mm2"], same["worst_mm2"]) == (6, 0.0, 0.0), "the same settings change nothing"
     moved = table[table["variant"] == "more"].set_index("contrast")["difference_mm2"]
     assert moved.drop("T2w").tolist() == [0.0] * 5
     # Semi-axes 6.6 and 4.6 mm grow by 0.8 mm: pi (7.4 x 5.4 - 6.6 x 4.6) mm2, up to the voxels of a binary mask.
@@ -113,7 +113,7 @@ def test_what_was_not_measured_has_no_floor(workspace: Workspace) -> None:
 
 
 def another_seed(workspace: Workspace, seed: str, bundle: str, grow: dict[str, float], **settings: object) -> Path:
-    """Leave the measures of another training in data/seeds, as `cordrift seed` does."""
+    """Write the measures of another training into data/seeds, as `cordrift seed` does."""
     folder = workspace.root / f"data/seeds/{seed}"
     folder.mkdir(parents=True)
     kept = {path: path.read_bytes() for path in Path("reports/measure").iterdir()}
@@ -126,7 +126,7 @@ def another_seed(workspace: Workspace, seed: str, bundle: str, grow: dict[str, f
     return folder
 
 
-def test_a_seed_says_what_a_retraining_moves(workspace: Workspace) -> None:
+def test_a_seed_shows_the_changes_that_a_retraining_causes(workspace: Workspace) -> None:
     another_seed(workspace, "2", "e" * 64, dict.fromkeys(CONTRASTS, 0.1) | {"T1w": 0.9})
     another_seed(workspace, "3", "c" * 64, dict.fromkeys(CONTRASTS, 0.1), epochs=9)
     another_seed(workspace, "4", "d" * 64, dict.fromkeys(CONTRASTS, 0.1))
@@ -151,7 +151,7 @@ def test_only_the_seed_may_differ() -> None:
     assert same_training(provenance(seed=1)) == same_training(elsewhere)
 
 
-def test_the_seed_of_params_is_no_other_seed(workspace: Workspace) -> None:
+def test_the_seed_of_params_is_not_another_seed(workspace: Workspace) -> None:
     with pytest.raises(CordriftError, match="the seed is 1 already"):
         train_again(Path(), 1)
     assert not Path(".monitor").exists()

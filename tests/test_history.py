@@ -1,4 +1,4 @@
-"""Priors from MLflow: all versions but the current bundle, or an error; never a wrong or an empty list."""
+"""Priors from MLflow: all versions except the current bundle, or an error, but never a wrong or incomplete list."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 from store_workspace import MODEL, A, B, files, params, ruler, workspace
 
 from stages import history, register
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, ImageError
 from stages.core.base.files import read_csv, read_json, write_csv, write_json
 from stages.core.data.datasets.manifest import read_manifest
 from stages.core.drift.versions.folders import read_priors
@@ -69,7 +69,7 @@ def test_priors_leave_out_the_current_bundle(lab: Path) -> None:
         "masks": prior["masks"],
     }
     assert len(prior["masks"]) == 64
-    assert set(first) == {"priors.json", *(f"{A[:12]}/{name}" for name in (*priors.MEASURES, "masks.zip"))}
+    assert set(first) == {"priors.json", *(f"{A[:12]}/{name}" for name in (*priors.MEASURES_FILES, "masks.zip"))}
     assert A.encode() in first[f"{A[:12]}/measures.csv"]
 
 
@@ -77,7 +77,7 @@ def test_priors_leave_out_the_current_bundle(lab: Path) -> None:
 
 
 def stiffer(lab: Path) -> Measure:
-    """Give the workspace another ruler, and measures of the current bundle that it made; return its params."""
+    """Give the workspace another ruler, as if it had measured the current bundle; return the params of the ruler."""
     value = yaml.safe_load((lab / "params.yaml").read_text())
     value["measure"]["stiffness_mm"] = 40.0
     (lab / "params.yaml").write_text(yaml.safe_dump(value))
@@ -88,14 +88,14 @@ def stiffer(lab: Path) -> Measure:
 
 
 def masks_of(version: int = 1) -> Path:
-    """The kept masks of a version in the store."""
+    """Return the path of the kept masks of a version in the store."""
     store = client.open_store(MODEL)
     run = store.client.get_run(store.versions()[version - 1].run_id)
     return Path(run.info.artifact_uri) / "masks.zip"
 
 
 def judged() -> bool:
-    """Whether compare takes the one prior for one that it may judge."""
+    """Tell whether `compare` may judge by the one prior."""
     summary = read_json(Path("reports/measure/summary.json"))
     candidate = Series(**{name: str(summary[name]) for name in Series.__dataclass_fields__})
     (prior,), _ = read_priors(Path("reports/history"), candidate)
@@ -124,12 +124,16 @@ def test_a_prior_of_another_ruler_is_measured_again(lab: Path, tmp_path: Path) -
     assert ranges["csa_mm2"].notna().sum() == (ranges["flags"] == "failed").sum() == 2, "failed cases stay failed"
     agreement = read_csv(lab / f"reports/history/{A[:12]}/agreement.csv")
     csa = ranges.set_index(["participant", "contrast"]).loc["sub-0", "T1w"]["csa_mm2"]
-    assert agreement["csa_error_mm2"].iloc[0] == pytest.approx(abs(csa - 70.0)), "of this run's reference, 70 mm2"
-    assert agreement["csa_error_mm2"].iloc[1:].isna().all(), "the only reference at hand"
-    assert agreement["dice"].tolist()[:3] == [0.9, 0.8, 0.7], "overlap knows no ruler"
+    assert agreement["csa_error_mm2"].iloc[0] == pytest.approx(abs(csa - 70.0)), (
+        "the error to the reference of this run, 70 mm2"
+    )
+    assert agreement["csa_error_mm2"].iloc[1:].isna().all(), "there is no other reference"
+    assert agreement["dice"].tolist()[:3] == [0.9, 0.8, 0.7], "Dice does not depend on the ruler"
     assert judged()
     history.main()
-    assert files(lab / "reports/history") == first, "the same answer, the same bytes: what follows rests"
+    assert files(lab / "reports/history") == first, (
+        "a second run must write the same bytes, so that later stages do not run"
+    )
 
 
 def test_without_measures_of_this_ruler_there_is_no_error(lab: Path) -> None:
@@ -162,16 +166,16 @@ def test_a_prior_without_kept_masks_keeps_its_ruler(
     assert why in prior["other_ruler"]
     assert why in capsys.readouterr().out
     kept = files(lab / "reports/history")
-    tables = [f"{A[:12]}/{name}" for name in priors.MEASURES]
+    tables = [f"{A[:12]}/{name}" for name in priors.MEASURES_FILES]
     assert [kept[name] for name in tables] == [as_measured[name] for name in tables]
-    assert not judged(), "another ruler is no basis for a judgement"
+    assert not judged(), "a prior of another ruler must not judge"
 
 
 def test_a_mask_that_the_new_ruler_refuses_stops_nothing(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stiffer(lab)
 
     def refuse(*_: object) -> None:
-        raise CordriftError("the mask's voxel axes are not perpendicular.")
+        raise ImageError("the mask's voxel axes are not perpendicular.")
 
     monkeypatch.setattr(remeasuring, "measure_volume", refuse)
     history.main()
@@ -204,11 +208,11 @@ def test_priors_come_by_number_not_by_text() -> None:
         client.RegisteredVersion(11, "run", (), {"digest": f"{2:064d}"}),
         client.RegisteredVersion(3, "run", (), {}),
     ]
-    chosen, foreign = priors.select(versions, f"{99:064d}")
+    chosen, foreign = priors.select_priors(versions, f"{99:064d}")
     assert [version.number for version in chosen] == [1, 2, 9, 10]
-    assert foreign == 1, "a version made by hand is counted, not guessed at"
-    chosen, _ = priors.select(versions, f"{9:064d}")
-    assert [version.number for version in chosen] == [1, 2], "what was registered later is no prior"
+    assert foreign == 1, "a version that a person made by hand is only counted"
+    chosen, _ = priors.select_priors(versions, f"{9:064d}")
+    assert [version.number for version in chosen] == [1, 2], "a version that was registered later is not a prior"
 
 
 def test_offline_asks_nobody(lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Tables of earlier releases: read, counted, registered as versions that are shown and judge nothing."""
+"""Tables of earlier releases are read, counted and registered as versions that are shown and judge no other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cords import ROOT
 from store_workspace import MODEL, A, B, workspace
 
 from stages import history, import_release, promote, register
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, ReleaseError
 from stages.core.base.files import read_json
 from stages.core.drift.versions.folders import read_priors
 from stages.core.drift.versions.version import Series, marks
@@ -67,13 +67,13 @@ def test_what_is_taken_and_what_is_counted(tmp_path: Path) -> None:
     assert math.isnan(csa.loc[("sub-a", "T2w")])
     assert math.isnan(csa.loc[("sub-b", "T1w")])
     assert csa.loc[("sub-c", "DWI")] == 66.0
-    assert len(range_csa(found.measures, "reference", "C2-C3")) == 3, "the repeated reference counts once"
+    assert len(range_csa(found.measures, "reference", "C2-C3")) == 3, "a repeated reference is counted once"
     errors = found.agreement.set_index(["participant", "session", "contrast"])["csa_error_mm2"]
     assert errors.loc[("sub-a", "", "T1w")] == pytest.approx(1.0)
     assert math.isnan(errors.loc[("sub-c", "ses-01", "DWI")])
     first = found.measures.iloc[0]
     assert (first["n_slices"], first["length_mm"], first["csa_sd_mm2"]) == (35, 35.1, 2.0)
-    assert math.isnan(first["diameter_ap_mm"]), "a name never has two meanings"
+    assert math.isnan(first["diameter_ap_mm"]), "a column of another meaning must not get this name"
     flags = found.measures[found.measures["source"] == "prediction"].set_index(["participant", "contrast"])["flags"]
     assert flags.to_dict() == {
         ("sub-a", "T1w"): "",
@@ -88,7 +88,7 @@ def test_the_published_shape_is_read() -> None:
     found = read_release(EXAMPLE, "v3.0", "data-multi-subject")
     csa = range_csa(found.measures, "prediction", "C2-C3").set_index("contrast")["csa_mm2"]
     assert csa.dropna().to_dict() == {"T1w": 70.88, "MTon": 69.74}
-    assert (found.empty, found.missing) == (1, 0), "the row of DWI is there, and empty"
+    assert (found.empty, found.missing) == (1, 0), "the table has a row of DWI, which is empty"
     assert found.agreement["csa_error_mm2"].dropna().tolist() == pytest.approx([71.20 - 69.74, 71.52 - 70.88])
 
 
@@ -110,13 +110,13 @@ def test_the_published_shape_is_read() -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_table_that_is_none_is_told(tmp_path: Path, rows: list[dict[str, Any]], says: str) -> None:
-    with pytest.raises(CordriftError) as error:
+def test_a_faulty_table_is_reported(tmp_path: Path, rows: list[dict[str, Any]], says: str) -> None:
+    with pytest.raises(ReleaseError) as error:
         read_release(table(tmp_path / "r.csv", rows), "v2.0", "set")
     assert says in str(error.value)
 
 
-def test_a_file_that_is_no_table(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_table_is_reported(tmp_path: Path) -> None:
     for name, content, says in (
         ("absent.csv", None, "is not a file"),
         ("empty.csv", b"", "not a table"),
@@ -125,7 +125,7 @@ def test_a_file_that_is_no_table(tmp_path: Path) -> None:
     ):
         if content is not None:
             (tmp_path / name).write_bytes(content)
-        with pytest.raises(CordriftError, match=says):
+        with pytest.raises(ReleaseError, match=says):
             read_release(tmp_path / name, "v2.0", "set")
 
 
@@ -134,7 +134,7 @@ def test_a_file_that_is_no_table(tmp_path: Path) -> None:
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Version A is registered, B is packaged, and a table of two earlier releases lies there."""
+    """A workspace with the registered version A, the packaged bundle B and a table of two earlier releases."""
     monkeypatch.chdir(workspace(tmp_path / "lab"))
     register.main()
     workspace(tmp_path / "lab", B, label="v2")
@@ -152,9 +152,7 @@ def versions() -> list[RegisteredVersion]:
 
 def test_an_imported_release_is_a_prior_that_judges_nothing(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bring("v2.0")
-    assert "4 masks at C2-C3; 1 rows empty, 1 masks without a row, 1 rows that stood there again" in (
-        capsys.readouterr().out
-    )
+    assert "4 masks at C2-C3; 1 rows empty, 1 masks without a row, 1 repeated rows" in (capsys.readouterr().out)
     history.main()
     rows = read_json(Path("reports/history/priors.json"))["priors"]
     assert [(r["label"], r["aliases"]) for r in rows] == [("v1", ["anchor", "champion"]), ("v2.0", [])]

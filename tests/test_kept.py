@@ -1,4 +1,4 @@
-"""Kept masks: given back bit for bit, measured like the originals, and refused where the zip was tampered with."""
+"""Kept masks are restored bit for bit and measured like the originals; a zip that was changed is refused."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ from hypothesis.extra.numpy import arrays
 from nibabel.orientations import aff2axcodes
 from scipy.spatial.transform import Rotation
 
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import BundleError, ImageError
 from stages.core.base.files import SCHEMA, digest_of, read_json, write_json
 from stages.core.data.datasets.manifest import read_manifest
 from stages.core.images.volumes import Volume, read, write
 from stages.core.measures.cohort.measurement import measure_cohort
-from stages.core.measures.kept_masks import reader as kept_zip
-from stages.core.measures.kept_masks import zips as archives
-from stages.core.measures.kept_masks.layout import INDEX, Kept, KeptEntry, KeptMask, discs_of, keep, restore
+from stages.core.measures.kept_masks import reader, zips
+from stages.core.measures.kept_masks.layout import INDEX, KeptEntry, KeptIndex, KeptMask, discs_of, keep, restore
 from stages.core.measures.kept_masks.reader import KeptZip, read_kept
 from stages.core.measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
 from stages.core.measures.kept_masks.writer import keep_masks
@@ -48,7 +47,7 @@ VALUES = st.sampled_from([0.0, -0.0, 1.0, 0.5, 1e-45, 0.1, float(np.float32(1) -
 
 @st.composite
 def volumes(draw: st.DrawFn, values: st.SearchStrategy[float] = VALUES) -> Volume:
-    """A volume, mostly zero, with an oblique anisotropic affine whose axes need not be canonical."""
+    """Draw a volume of mostly zeros with an oblique anisotropic affine, whose axes need not be canonical."""
     shape = draw(st.tuples(*[st.integers(1, 7)] * 3))
     data = draw(arrays(np.float32, shape, elements=values, fill=st.just(0.0)))
     turn = Rotation.from_euler("xyz", draw(st.tuples(*[st.floats(-180, 180)] * 3)), degrees=True).as_matrix()
@@ -62,13 +61,13 @@ def volumes(draw: st.DrawFn, values: st.SearchStrategy[float] = VALUES) -> Volum
 
 def kept_form(volume: Volume, folder: Path, name: str = "a/mask.nii.gz") -> tuple[KeptMask, bytes]:
     mask = keep(volume, folder / name, name, SHA)
-    # as it comes back: by way of JSON
+    # a reader gets the entry through JSON
     return KeptMask.model_validate(json.loads(json.dumps(mask.model_dump(mode="json")))), (folder / name).read_bytes()
 
 
 @settings(max_examples=150)
 @given(volume=volumes() | volumes(st.sampled_from([0.0, 1.0])))
-def test_a_kept_mask_is_given_back_bit_for_bit(volume: Volume, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_kept_mask_is_restored_bit_for_bit(volume: Volume, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("kept")
     mask, content = kept_form(volume, folder)
     back = restore(mask, content)
@@ -85,7 +84,7 @@ def test_a_kept_mask_is_given_back_bit_for_bit(volume: Volume, tmp_path_factory:
     where = np.argwhere(volume.data != 0)
     if len(where) and not np.signbit(volume.data).any():
         assert mask.offset == tuple(where.min(axis=0))
-        assert tuple(np.add(mask.offset, mask.box)) == tuple(where.max(axis=0) + 1), "no voxel more than it takes"
+        assert tuple(np.add(mask.offset, mask.box)) == tuple(where.max(axis=0) + 1), "the box is as small as possible"
 
 
 def test_an_empty_mask_is_kept_too(tmp_path: Path) -> None:
@@ -97,7 +96,7 @@ def test_an_empty_mask_is_kept_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("axes", ["RAS", "LPI", "SAR"])
 @pytest.mark.parametrize("kind", ["binary", "soft"])
 def test_a_restored_mask_measures_like_the_original(tmp_path: Path, axes: str, kind: str) -> None:
-    """The original is read from storage of any axes; discs travel as indices."""
+    """The original is read from any storage order, and discs are kept as voxel indices."""
     made = cord((0.7, 0.9, 3.0), 21, tilt_ap=12.0, tilt_rl=5.0, sub=5, sub_z=3)
     made = binarised(made) if kind == "binary" else made
     stored = nib.Nifti1Image(np.pad(made.data, ((9, 3), (2, 14), (0, 0))), made.affine)
@@ -153,7 +152,7 @@ def kept_set(root: Path, folder: Path) -> tuple[Artifact, KeptZip]:
 
 
 def direct(root: Path, params: Measure) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What the stage measure makes of the same masks: rows of predictions, and agreement."""
+    """Return what the stage `measure` makes of the same masks: rows of predictions, and agreement."""
     measured = measure_cohort(
         [read_manifest(root / "data/fetch/set.json")],
         read_shards(root / "reports/segment", ["set"], [0, 1]),
@@ -184,8 +183,8 @@ def test_a_kept_set_measures_like_the_stage(segmented: Path, tmp_path: Path, sti
     assert "check:oblique" in ranges.loc["sub-b", "T1w", "binary"]["flags"]
 
 
-def test_the_stiffness_shows(segmented: Path) -> None:
-    """Else the test above could not tell one ruler from another."""
+def test_the_stiffness_changes_the_numbers(segmented: Path) -> None:
+    """Otherwise the test above could not distinguish two rulers."""
     soft, stiff = (direct(segmented, PARAMS.model_copy(update={"stiffness_mm": s}))[0] for s in (0.5, 40.0))
     assert not np.allclose(soft["csa_mm2"], stiff["csa_mm2"], rtol=1e-9, equal_nan=True)
 
@@ -205,10 +204,10 @@ def test_the_error_is_of_one_ruler_or_undefined(segmented: Path, tmp_path: Path)
     assert known["csa_error_mm2"].tolist() == pytest.approx(new["csa_error_mm2"].tolist(), abs=1e-9, nan_ok=True)
     assert known["csa_error_mm2"].notna().sum() == 10
     other = with_new_errors(old, measures, "g", ruler_of(params, frozen="f", references=references))
-    assert other["csa_error_mm2"].isna().all(), "references of another frozen set are none of this one"
+    assert other["csa_error_mm2"].isna().all(), "the references belong to another frozen set"
 
 
-def test_a_mask_takes_little_room(segmented: Path, tmp_path: Path) -> None:
+def test_a_kept_mask_is_small(segmented: Path, tmp_path: Path) -> None:
     _, kept = kept_set(segmented, tmp_path)
     assert max(map(len, kept.files.values())) < 20_000
     assert len(kept.files) == 2 * (12 - 2)
@@ -234,7 +233,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         masks={"soft": mask},
         discs=None,
     )
-    write_json(folder / INDEX, Kept(bundle="b", inference="i", cases=[case]).model_dump(mode="json"))
+    write_json(folder / INDEX, KeptIndex(bundle="b", inference="i", cases=[case]).model_dump(mode="json"))
     return {"d/one.nii.gz": content, INDEX: (folder / INDEX).read_bytes()}
 
 
@@ -265,7 +264,7 @@ def test_a_good_zip_is_read(good: Members, tmp_path: Path) -> None:
     assert kept.files == {"d/one.nii.gz": good["d/one.nii.gz"]}
 
 
-def test_a_zip_of_whole_masks_is_told_apart(tmp_path: Path) -> None:
+def test_a_zip_without_an_index_is_recognised(tmp_path: Path) -> None:
     assert read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", {"d/one.nii.gz": b"x"})) is None
 
 
@@ -281,13 +280,13 @@ def as_packed(entry: zipfile.ZipInfo) -> None:
     ("change", "sentence"), [(as_link, "is a link or folder"), (as_packed, "a packed or encrypted")]
 )
 def test_members_are_plain_files(good: Members, tmp_path: Path, change: Change, sentence: str) -> None:
-    with pytest.raises(CordriftError, match=sentence):
+    with pytest.raises(BundleError, match=sentence):
         read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", good, change))
 
 
 @pytest.mark.parametrize("name", ["../out", "a/../../out", "/etc/out", "C:/out"])
 def test_names_stay_inside(good: Members, tmp_path: Path, name: str) -> None:
-    with pytest.raises(CordriftError, match="leads out of the zip"):
+    with pytest.raises(BundleError, match="leads out of the zip"):
         read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", {**good, name: b""}))
 
 
@@ -298,20 +297,20 @@ def test_names_stay_inside(good: Members, tmp_path: Path, name: str) -> None:
 def test_sizes_are_limited(
     good: Members, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, sentence: str
 ) -> None:
-    monkeypatch.setattr(archives if limit == "MOST_MEMBERS" else kept_zip, limit, 1)
-    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("read before its size was looked at"))
-    with pytest.raises(CordriftError, match=sentence):
+    monkeypatch.setattr(zips if limit == "MOST_MEMBERS" else reader, limit, 1)
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("read before its size was checked"))
+    with pytest.raises(BundleError, match=sentence):
         read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", good))
 
 
 def test_a_zip_that_was_changed_is_refused(good: Members, tmp_path: Path) -> None:
     digest = zipped(tmp_path / "m.zip", good)
     zipped(tmp_path / "m.zip", {**good, "d/one.nii.gz": b"other"})
-    with pytest.raises(CordriftError, match="not the file that was registered"):
+    with pytest.raises(BundleError, match="not the file that was registered"):
         read_kept(tmp_path / "m.zip", digest)
     for broken in (b"no zip", (tmp_path / "m.zip").read_bytes()[:-30]):
         (tmp_path / "m.zip").write_bytes(broken)
-        with pytest.raises(CordriftError, match=r"masks.zip cannot be read as a zip"):
+        with pytest.raises(BundleError, match=r"masks.zip cannot be read as a zip"):
             read_kept(tmp_path / "m.zip", digest)
 
 
@@ -320,7 +319,7 @@ def test_a_damaged_member_is_refused(good: Members, tmp_path: Path) -> None:
     raw = bytearray((tmp_path / "m.zip").read_bytes())
     raw[60] ^= 0xFF
     (tmp_path / "m.zip").write_bytes(raw)
-    with pytest.raises(CordriftError, match=r"masks.zip cannot be read as a zip: Bad CRC-32"):
+    with pytest.raises(BundleError, match=r"masks.zip cannot be read as a zip: Bad CRC-32"):
         read_kept(tmp_path / "m.zip", digest)
 
 
@@ -340,16 +339,16 @@ def twice(value: dict[str, Any]) -> None:
         (twice, "expected the same files"),
     ],
 )
-def test_an_index_that_is_none(
+def test_an_invalid_index_is_refused(
     good: Members, tmp_path: Path, edit: Callable[[dict[str, Any]], None], sentence: str
 ) -> None:
-    with pytest.raises(CordriftError, match=sentence):
+    with pytest.raises(BundleError, match=sentence):
         read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", edited(good, edit)))
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b"[" * 100_000])
-def test_an_index_that_is_no_json(good: Members, tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(CordriftError, match=r"kept.json in masks.zip"):
+def test_an_index_that_is_not_json_is_refused(good: Members, tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(BundleError, match=r"kept.json in masks.zip"):
         read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", {**good, INDEX: content}))
 
 
@@ -358,25 +357,29 @@ def test_an_index_that_is_no_json(good: Members, tmp_path: Path, content: bytes)
     [
         ({"shape": (32767, 32767, 32767)}, "no mask has over"),
         ({"offset": (6, 3, 4)}, "which leaves its volume"),
-        ({"affine": ((0.0,) * 4,) * 4}, "an affine that is no grid"),
+        ({"affine": ((0.0,) * 4,) * 4}, "an affine that does not describe a grid"),
         (
             {"affine": ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 1.0, 1.0))},
-            "no grid",
+            "does not describe a grid",
         ),
         ({"box": (3, 3, 4)}, "holds float32 of the shape"),
     ],
 )
-def test_an_entry_that_fits_no_volume(good: Members, entry: dict[str, Any], sentence: str) -> None:
+def test_an_entry_of_an_impossible_volume_is_refused(good: Members, entry: dict[str, Any], sentence: str) -> None:
     mask = (
-        Kept.model_validate({k: v for k, v in json.loads(good[INDEX]).items() if k != "schema"}).cases[0].masks["soft"]
+        KeptIndex.model_validate({k: v for k, v in json.loads(good[INDEX]).items() if k != "schema"})
+        .cases[0]
+        .masks["soft"]
     )
-    with pytest.raises(CordriftError, match=sentence):
+    with pytest.raises(ImageError, match=sentence):
         restore(mask.model_copy(update=entry), good["d/one.nii.gz"])
 
 
-def test_a_file_that_does_not_fit_its_entry(good: Members, tmp_path: Path) -> None:
+def test_a_file_that_does_not_fit_its_entry_is_refused(good: Members, tmp_path: Path) -> None:
     mask = (
-        Kept.model_validate({k: v for k, v in json.loads(good[INDEX]).items() if k != "schema"}).cases[0].masks["soft"]
+        KeptIndex.model_validate({k: v for k, v in json.loads(good[INDEX]).items() if k != "schema"})
+        .cases[0]
+        .masks["soft"]
     )
     write(tmp_path / "wide.nii.gz", np.zeros(mask.box, dtype=np.float64), np.eye(4))
     raw = gzip.decompress(good["d/one.nii.gz"])
@@ -388,7 +391,7 @@ def test_a_file_that_does_not_fit_its_entry(good: Members, tmp_path: Path) -> No
         r"cannot be read as a kept mask: \S": gzip.compress(b"x" * 400),
     }
     for sentence, content in bad.items():
-        with pytest.raises(CordriftError, match=sentence):
+        with pytest.raises(ImageError, match=sentence):
             restore(mask, content)
 
 
@@ -396,5 +399,5 @@ def test_a_label_outside_the_volume_is_refused() -> None:
     case = KeptEntry(
         dataset="d", participant="p", session="", contrast="c", reason="", warnings=[], masks={}, discs=[(2.0, 0, 0, 5)]
     )
-    with pytest.raises(CordriftError, match=r"a disc label at \(0, 0, 5\), outside its volume of \(5, 5, 5\)"):
+    with pytest.raises(ImageError, match=r"a disc label at \(0, 0, 5\), outside its volume of \(5, 5, 5\)"):
         discs_of(case, Volume(np.zeros((5, 5, 5), dtype=np.float32), np.eye(4)))

@@ -1,4 +1,4 @@
-"""Where the vertebrae are: disc labels and level maps, on the mask's grid or brought to it in world space."""
+"""Disc labels and level maps, on the grid of the mask or brought to it in world space."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cords import cord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import ImageError, SettingsError
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.labels import on_grid, read_discs, read_map
 from stages.core.measures.morphometry.levels import Discs, assign, coverage, parse_range, range_name
@@ -19,7 +19,7 @@ PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)
 
 
 def level_map(levels: list[int]) -> Volume:
-    """A cord of 3 x 3 voxels whose slices have these levels, from below; 0 is no label."""
+    """Return a cord of 3 x 3 voxels whose slices have these levels, from below; 0 stands for no label."""
     data = np.zeros((5, 5, len(levels)), np.float32)
     data[1:4, 1:4] = levels
     return Volume(data, np.eye(4))
@@ -38,8 +38,8 @@ def test_ranges_are_read_as_people_write_them(text: str, levels: list[int]) -> N
 
 
 @pytest.mark.parametrize("text", ["", "C0", "C8", "T13", "L6", "S2", "2-3", "C2-", "C3-C2", "C2-C3-C4", "X1", "C²"])
-def test_what_is_no_range_is_refused(text: str) -> None:
-    with pytest.raises(CordriftError, match="levels must be"):
+def test_an_invalid_range_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="levels must be"):
         parse_range(text)
 
 
@@ -93,15 +93,13 @@ def test_of_two_levels_in_a_slice_the_one_with_more_voxels_counts_and_of_equals_
 
 
 def test_contradictory_maps_are_refused() -> None:
-    with pytest.raises(
-        CordriftError, match="level 3 of the map reaches slice 4, above a slice of a level with a lower"
-    ):
+    with pytest.raises(ImageError, match="level 3 of the map reaches slice 4, above a slice of a level with a lower"):
         read_map(level_map([0, 3, 3, 2, 3, 0]))
-    with pytest.raises(CordriftError, match="levels of a map must be whole numbers"):
+    with pytest.raises(ImageError, match="levels of a map must be whole numbers"):
         read_map(level_map([0, 3, 3, 2, 1.5, 0]))  # type: ignore[list-item]
 
 
-def test_an_empty_map_knows_no_level() -> None:
+def test_an_empty_map_has_no_levels() -> None:
     assert read_map(level_map([0, 0, 0])).slices == {}
 
 
@@ -117,10 +115,10 @@ def test_a_map_and_the_discs_between_its_levels_measure_the_same() -> None:
 # World space ----------------------------------------------------------------------------------------------------------
 
 
-def test_labels_on_another_grid_are_refused_unless_asked_for() -> None:
+def test_labels_on_another_grid_are_refused_without_the_option() -> None:
     mask = cord((1.0, 1.0, 2.0), 20)
     other = Volume(np.zeros((30, 30, 40), np.float32), np.diag([1.0, 1.0, 1.0, 1.0]))
-    with pytest.raises(CordriftError, match=r"mask and disc labels must lie on one grid, but shapes .*--match-world"):
+    with pytest.raises(ImageError, match=r"mask and disc labels must lie on one grid, but shapes .*--match-world"):
         on_grid(other, mask, "disc labels")
 
 
@@ -147,7 +145,7 @@ def test_a_disc_keeps_its_place_in_the_world(
 
 
 def test_discs_of_a_turned_image_come_to_the_slices_of_the_mask() -> None:
-    """A label volume that was scanned tilted: its voxels' heights come from the world, not from their index."""
+    """The label volume was scanned tilted, so heights come from world coordinates and not from the voxel index."""
     mask = Volume(np.zeros((40, 40, 40), np.float32), np.eye(4))
     angle = np.radians(20)
     turn = np.eye(4)
@@ -168,7 +166,7 @@ def test_a_finer_map_comes_to_the_grid_of_the_mask() -> None:
 
 
 def test_a_range_that_leaves_the_volume_is_covered_in_part() -> None:
-    """Disc 2 lies above the image: what cannot be seen counts as not covered."""
+    """Disc 2 lies above the image, and cord outside the image counts as not covered."""
     index = np.arange(10)
     discs = Discs({2: 15.0, 3: 6.0, 4: 1.0})
     assert coverage(discs, 2, 3, index=index, cosine=np.ones(10)) == pytest.approx(8.5 / 14)

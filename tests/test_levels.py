@@ -1,4 +1,4 @@
-"""Vertebral levels: which slice belongs to which vertebra, and how much of a range is covered."""
+"""Vertebral levels: the vertebra of each slice, and the part of a range that a mask covers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from cords import cord, discs_at
 
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import ImageError, SettingsError
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.labels import read_discs
 from stages.core.measures.morphometry.levels import assign, coverage, level_name, range_name
@@ -48,7 +48,7 @@ def test_shared_slices_are_named() -> None:
     assert read_discs(discs({2: 10, 3: 6, 4: 6, 5: 2})).shared == {6}
 
 
-def test_landmarks_that_are_no_discs_are_left() -> None:
+def test_landmarks_other_than_discs_are_ignored() -> None:
     """49 and 50 mark the brain stem in the spine-generic labels."""
     labels = discs({2: 9, 3: 4})
     labels.data[3, 3, 11], labels.data[3, 4, 11] = 49, 50
@@ -58,13 +58,13 @@ def test_landmarks_that_are_no_discs_are_left() -> None:
 def test_contradictory_labels_are_refused() -> None:
     labels = discs({2: 9, 3: 4})
     labels.data[1, 1, 7] = 3
-    with pytest.raises(CordriftError, match="disc 3 is labelled twice"):
+    with pytest.raises(ImageError, match="disc 3 is labelled twice"):
         read_discs(labels)
-    with pytest.raises(CordriftError, match=r"disc 3 \(slice 9\) lies above disc 2 \(slice 4\)"):
+    with pytest.raises(ImageError, match=r"disc 3 \(slice 9\) lies above disc 2 \(slice 4\)"):
         read_discs(discs({2: 4, 3: 9}))
     half = discs({2: 9})
     half.data[1, 1, 7] = 2.5
-    with pytest.raises(CordriftError, match="whole numbers"):
+    with pytest.raises(ImageError, match="whole numbers"):
         read_discs(half)
 
 
@@ -155,5 +155,5 @@ def test_ranges_have_names() -> None:
     assert range_name([7, 8]) == "C7-T1"
     assert range_name([4]) == "C4"
     for wrong in ([], [3, 2], [2, 2]):
-        with pytest.raises(CordriftError, match="ascending"):
+        with pytest.raises(SettingsError, match="ascending"):
             range_name(wrong)

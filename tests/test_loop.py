@@ -1,4 +1,4 @@
-"""The whole pipeline on the micro cohort: two versions, a rest between them, and what is removed is gone."""
+"""The whole pipeline on the micro cohort: two versions, repeated runs without changes, and removed data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SCRATCH = re.compile(r"^(\.dvc/(tmp|cache)|mlflow\.db|data/clones|data/scratch)"
 
 @dataclass(frozen=True)
 class State:
-    """What one `dvc repro` left: what it printed, the files, the store's counts."""
+    """The result of one `dvc repro`: its output, the hashes of all files, and the row counts of the store."""
 
     output: str
     files: dict[str, str]
@@ -97,13 +97,13 @@ def test_the_first_version_becomes_champion_and_is_reported(folder: Path, first:
     assert "champion" in receipt["aliases"]
     assert read_json(folder / "work/reports/compare/drift.json")["priors"] == []
     assert "v1" in (folder / "work/reports/report/index.html").read_text(encoding="utf-8")
-    assert not list((folder / "work/data/scratch").glob("train-*")), "a finished training leaves no state"
+    assert not list((folder / "work/data/scratch").glob("train-*")), "a finished training must delete its state"
 
 
 def test_a_second_repro_runs_only_what_asks_mlflow_and_changes_nothing(first: State, rested: State) -> None:
     assert rested.ran == {"declare", "history", "register"}
-    assert rested.files == first.files, "no file, no artifact, no tracked file"
-    assert rested.store == first.store, "no run, no version, no metric"
+    assert rested.files == first.files, "no file may change"
+    assert rested.store == first.store, "MLflow must not gain a run, version or metric"
 
 
 def test_a_grown_dataset_retrains_and_the_second_version_is_compared_with_the_first(
@@ -111,7 +111,7 @@ def test_a_grown_dataset_retrains_and_the_second_version_is_compared_with_the_fi
 ) -> None:
     work = folder / "work"
     assert "train@0" in second.ran
-    assert "fetch@micro-frozen" not in second.ran, "growing the training data does not move the frozen set"
+    assert "fetch@micro-frozen" not in second.ran, "larger training data must not change the frozen set"
     receipt = read_json(work / "reports/register/receipt.json")
     assert (receipt["version"], receipt["aliases"]) == ("2", ["candidate"])
     assert second.store["model_versions"] == rested.store["model_versions"] + 1
@@ -120,7 +120,7 @@ def test_a_grown_dataset_retrains_and_the_second_version_is_compared_with_the_fi
     assert prior["label"] == "v1"
     assert prior["comparable"] is True
     spread = read_csv(work / "reports/compare/csa_std.csv", text=("version", "participant"))
-    assert spread["version"].nunique() == 3, "two versions and the ground truth, which counts once"
+    assert spread["version"].nunique() == 3, "two versions, and the ground truth once"
     assert not spread.duplicated(["version", "participant"]).any()
     html = (work / "reports/report/index.html").read_text(encoding="utf-8")
     assert "v1" in html
@@ -164,18 +164,18 @@ def test_the_monitoring_half_runs_alone_on_real_images(
 ) -> None:
     work = folder / "work"
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    report = monitor(work, work / "data/package", "real-cord", "v2", REAL)
+    report = monitor(work, work / "data/package", "real-cord", "v2", REAL, say=print)
     assert report.is_file()
-    assert not (work / ".monitor/real-cord/data/prepare").exists(), "nothing of the training half ran"
+    assert not (work / ".monitor/real-cord/data/prepare").exists(), "no stage of the training may run"
     agreement = read_csv(work / "data/monitored/real-cord/agreement.csv", text=("contrast",))
     assert set(agreement["contrast"]) == {"T1w", "T2w", "T2star", "MTon", "MToff", "DWI"}
     referenced = agreement.set_index("contrast")["dice"]
     assert referenced.drop("DWI").notna().all()
-    assert pd.isna(referenced["DWI"]), "it has no reference mask"
+    assert pd.isna(referenced["DWI"]), "DWI has no reference mask"
 
 
 def _dry(folder: Path, *targets: str) -> set[str]:
-    """Names of the stages that `dvc repro --dry` would run."""
+    """Return the names of the stages that `dvc repro --dry` would run."""
     command = [sys.executable, "-m", "dvc", "repro", "--dry", *targets]
     done = subprocess.run(command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -183,7 +183,7 @@ def _dry(folder: Path, *targets: str) -> set[str]:
 
 
 def _run(folder: Path, *targets: str) -> set[str]:
-    """Reproduce targets; names of the stages that ran."""
+    """Run `dvc repro` for these targets and return the names of the stages that ran."""
     command = [sys.executable, "-m", "dvc", "repro", *targets]
     done = subprocess.run(command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -191,7 +191,7 @@ def _run(folder: Path, *targets: str) -> set[str]:
 
 
 def test_a_further_dataset_reruns_only_what_it_touches(folder: Path, second: State) -> None:
-    """One more to train on, then one more to monitor: the others' fetch, check and shards are left alone."""
+    """Add a dataset for training, then one for monitoring: stages of the other datasets must not run."""
     work = folder / "further"
     shutil.copytree(folder / "work", work, symlinks=True)
     entries = {"more": "micro", "more-frozen": "micro-frozen"}
@@ -203,12 +203,12 @@ def test_a_further_dataset_reruns_only_what_it_touches(folder: Path, second: Sta
     before = _dry(work)
     assert not {name for name in before if name.startswith(("fetch", "check", "prepare", "train", "segment"))}
     edit_yaml(work / REGISTRY, register)
-    assert _dry(work) == before, "an entry that params do not name touches nothing"
+    assert _dry(work) == before, "an entry that params do not name must rerun no stage"
 
     edit_yaml(work / "params.yaml", lambda params: params["fetch"]["datasets"].append("more"))
     edit_yaml(work / "params.yaml", lambda params: params["prepare"]["datasets"].append("more"))
     assert _run(work, "fetch@more", "check@more") == {"fetch@more", "check@more"}
-    # A dry run shows what is changed by now: what follows shows once that has run.
+    # A dry run shows only stages that changed already. Later stages appear after these have run.
     training = _dry(work)
     assert "prepare" in training
     assert not {name for name in training if name.startswith(("fetch", "check", "segment"))}
@@ -231,12 +231,12 @@ def test_a_further_dataset_reruns_only_what_it_touches(folder: Path, second: Sta
 
 
 def test_what_is_removed_is_gone_downstream(folder: Path, second: State) -> None:
-    """A participant leaves the frozen set and a shard is taken away; nothing after that still holds either."""
+    """Remove a participant from the frozen set and a shard from params: no later output may contain them."""
     work = folder / "work"
     frozen = read_csv(work / FROZEN, text=("participant", "dataset")).drop(columns="schema")
     micro = frozen["dataset"] == "micro-frozen"
     gone = str(frozen.loc[micro, "participant"].iloc[0])
-    # Whoever is frozen in any dataset is never trained on: the demo's participants have the same ids.
+    # A participant who is frozen in any dataset is excluded from training; the demo's participants have the same ids.
     write_csv(work / FROZEN, frozen[frozen["participant"] != gone])
     kept = set(frozen.loc[micro, "participant"]) - {gone}
     withdrawn = {gone: "withdrawn"}

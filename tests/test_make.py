@@ -1,4 +1,4 @@
-"""The Makefile with a Python that only notes what it is asked: what is installed, from where, and what is compared."""
+"""The Makefile, run with a fake Python that only writes down its arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-#: Notes its arguments; a demo leaves its metrics, and fails where the folder holds a file `broken`.
+#: A fake Python that writes down its arguments. The demo makes its folder, and fails where a file `broken` exists.
 PYTHON = """#!/bin/sh
 echo "$(basename "$PWD"): $*" >> "$NOTES"
 case "$*" in
@@ -23,7 +23,7 @@ esac
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Two checkouts side by side, ``head`` and ``base``, of nothing but what make reads."""
+    """Two checkouts side by side, ``head`` and ``base``, which contain only the files that make reads."""
     python = tmp_path / "python"
     python.write_text(PYTHON, encoding="utf-8")
     python.chmod(0o755)
@@ -35,7 +35,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def make(folder: Path, *words: str, **more: str) -> list[str]:
-    """Run make; returns what its Python was asked."""
+    """Run make and return the arguments that its Python received, one line for each call."""
     notes = folder.parent / "notes"
     notes.write_text("", encoding="utf-8")
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MAKE") and key != "VENV"}

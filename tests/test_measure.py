@@ -1,4 +1,4 @@
-"""The stages measure and compare on a small workspace: what is read, what is refused, what is written."""
+"""The stages `measure` and `compare` on a small workspace: their input, their output and their refusals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from cords import CONTRASTS, Workspace, digest_of_folder, keep_as_prior
 
 from stages import compare, measure
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import BundleError, CordriftError, ImageError
 from stages.core.base.files import read_csv, read_json, write_json
 from stages.core.drift.record.record import read_drift
 from stages.core.images.volumes import read, write
@@ -47,7 +47,7 @@ def ranges(measures: pd.DataFrame, **chosen: str) -> pd.DataFrame:
 
 
 def by_source(measures: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """CSA at the range, a row a case and a column a source."""
+    """Return CSA at the range, with one row for each case and one column for each source."""
     rows = ranges(measures, kind=kind)
     return rows.pivot_table(index=["participant", "contrast"], columns="source", values="csa_mm2")
 
@@ -111,7 +111,7 @@ def test_a_failed_mask_is_a_failure_and_never_area_zero(workspace: Workspace) ->
 
 
 def test_an_unreadable_image_fails_one_case(workspace: Workspace) -> None:
-    """segment counts it as failed; its reference is measured all the same."""
+    """The stage `segment` counts the case as failed, but its reference is measured."""
     workspace.segment("b" * 64, 0.1, failed=[("sub-a", "T2w")], reason="it holds NaN")
     Path("data/clones/set/sub-a/anat/sub-a_T2w.nii.gz").write_bytes(b"not an image")
     measures, agreement = measured()
@@ -126,7 +126,7 @@ def test_masks_and_labels_must_share_a_grid(workspace: Workspace, moved: str, na
     path = Path(f"reports/segment/set/0/set/sub-a/anat/sub-a_DWI_{moved}.nii.gz")
     mask = read(path)
     write(path, mask.data, mask.affine + np.array([[0, 0, 0, 0.5], [0] * 4, [0] * 4, [0] * 4]))
-    with pytest.raises(CordriftError, match=rf"{named}\.nii\.gz and .* must lie on one grid, but a corner lies 0.5 mm"):
+    with pytest.raises(ImageError, match=rf"{named}\.nii\.gz and .* must lie on one grid, but a corner lies 0.5 mm"):
         measure.main()
 
 
@@ -145,13 +145,13 @@ def test_other_folders_are_ignored_and_counted(workspace: Workspace, capsys: pyt
     before = digest_of_folder(Path("reports/measure"))
     shutil.copytree("reports/segment/set/1", "reports/segment/set/7")
     measure.main()
-    assert "ignored 1 folder(s) that are no shard of params: set/7" in capsys.readouterr().err
+    assert "ignored 1 folder(s) that params do not name as a shard: set/7" in capsys.readouterr().err
     assert digest_of_folder(Path("reports/measure")) == before
 
 
 def test_a_missing_shard_is_refused(workspace: Workspace) -> None:
     shutil.rmtree("reports/segment/set/1")
-    with pytest.raises(CordriftError, match="reports/segment/set/1 is missing"):
+    with pytest.raises(BundleError, match="reports/segment/set/1 is missing"):
         measure.main()
     assert not Path("reports/measure").exists()
 
@@ -160,7 +160,7 @@ def test_a_removed_participant_is_gone_and_a_stale_one_is_refused(workspace: Wor
     manifest = read_json(Path("data/fetch/set.json"))
     kept = [case for case in manifest["cases"] if case["participant"] == "sub-a"]
     write_json(Path("data/fetch/set.json"), {**manifest, "cases": kept})
-    with pytest.raises(CordriftError, match=r"6 case\(s\) are segmented but not in the set, first: set sub-b"):
+    with pytest.raises(BundleError, match=r"6 case\(s\) are segmented but not in the set, first: set sub-b"):
         measure.main()
     workspace.people = ("sub-a",)
     workspace.segment("b" * 64, 0.1)
@@ -171,19 +171,19 @@ def test_a_removed_participant_is_gone_and_a_stale_one_is_refused(workspace: Wor
 def test_a_case_that_was_not_segmented_is_refused(workspace: Workspace) -> None:
     record = read_json(Path("reports/segment/set/0/manifest.json"))
     write_json(Path("reports/segment/set/0/manifest.json"), {**record, "cases": record["cases"][1:]})
-    with pytest.raises(CordriftError, match=r"1 case\(s\) were not segmented, first: set sub-a T1w"):
+    with pytest.raises(BundleError, match=r"1 case\(s\) were not segmented, first: set sub-a T1w"):
         measure.main()
 
 
 def test_shards_of_two_models_are_refused(workspace: Workspace) -> None:
     record = read_json(Path("reports/segment/set/0/manifest.json"))
     write_json(Path("reports/segment/set/0/manifest.json"), {**record, "bundle": "c" * 64})
-    with pytest.raises(CordriftError, match="2 combinations of bundle and inference"):
+    with pytest.raises(BundleError, match="2 combinations of bundle and inference"):
         measure.main()
 
 
 def test_a_removed_dataset_is_gone(workspace: Workspace) -> None:
-    """Its manifest may still lie in data/fetch; params decide."""
+    """Its manifest may still lie in data/fetch, but params do not name it."""
     shutil.copy("data/fetch/set.json", "data/fetch/other.json")
     measures, _ = measured()
     assert set(measures["dataset"]) == {"set"}
@@ -199,7 +199,7 @@ def test_an_edited_reference_is_refused(workspace: Workspace) -> None:
 def test_labels_that_contradict_name_the_mask(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Workspace, "SLICES", {2: 3, 3: 11, 4: 19})
     workspace.write_dataset()
-    with pytest.raises(CordriftError, match=r"sub-a_DWI_binary\.nii\.gz: disc 3 \(slice 11\) lies above disc 2"):
+    with pytest.raises(ImageError, match=r"sub-a_DWI_binary\.nii\.gz: disc 3 \(slice 11\) lies above disc 2"):
         measure.main()
 
 
@@ -213,7 +213,7 @@ def test_the_same_input_gives_the_same_bytes(workspace: Workspace) -> None:
 
 
 def test_two_versions_are_compared(workspace: Workspace) -> None:
-    """Version 2 measures every contrast larger; the bias is the one between the two tables."""
+    """Version 2 measures larger cords in every contrast; the bias is the difference between the two tables."""
     old, _ = measured()
     keep_as_prior(workspace, "b" * 64)
     workspace.segment("d" * 64, 0.3)
@@ -235,7 +235,7 @@ def test_two_versions_are_compared(workspace: Workspace) -> None:
     assert len(tables["quality"]) == 2 * 7
 
 
-def test_the_candidate_is_no_prior_of_itself(workspace: Workspace) -> None:
+def test_the_candidate_cannot_be_its_own_prior(workspace: Workspace) -> None:
     measure.main()
     keep_as_prior(workspace, "b" * 64)
     with pytest.raises(CordriftError, match="holds the candidate itself"):

@@ -1,4 +1,4 @@
-"""`cordrift measure MASK...`: files of one's own, with the pipeline's ruler."""
+"""`cordrift measure MASK...` measures files of the user with the ruler of the pipeline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from cords import REAL_CORD, cord, discs_at
 
 from stages import cli, measure_files
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, ImageError, SettingsError
 from stages.core.base.files import read_csv
 from stages.core.images.volumes import Volume, write
 from stages.core.measures.morphometry.ruler import ruler_id
@@ -39,7 +39,7 @@ def run(*words: str) -> pd.DataFrame:
 
 
 def stored(path: Path, volume: Volume, order: str) -> None:
-    """Write in another storage order."""
+    """Write a volume in another storage order."""
     back = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(order))
     nib.save(nib.Nifti1Image(volume.data, volume.affine).as_reoriented(back), path)
 
@@ -101,11 +101,9 @@ def test_labels_of_another_grid_are_refused_and_matched_when_asked(place: Path) 
     for number, height in {2: 26, 3: 18, 4: 9}.items():
         fine[5, number, 2 * height] = number
     write(place / "fine.nii.gz", fine, np.diag([1.0, 1.0, 1.0, 1.0]))
-    with pytest.raises(
-        CordriftError, match=r"fine.nii.gz \(for mask.nii.gz\): mask and disc labels must lie on one grid"
-    ):
+    with pytest.raises(ImageError, match=r"fine.nii.gz \(for mask.nii.gz\): mask and disc labels must lie on one grid"):
         measure_file(Path("mask.nii.gz"), Labels(Path("fine.nii.gz"), is_map=False, match_world=False), PARAMS)
-    with pytest.raises(CordriftError, match=r"none of 1 masks could be measured; out.csv was not written"):
+    with pytest.raises(ImageError, match=r"none of 1 masks could be measured; out.csv was not written"):
         run("mask.nii.gz", "--discs", "fine.nii.gz")
     assert not Path("out.csv").exists()
     matched = run("mask.nii.gz", "--discs", "fine.nii.gz", "--match-world")
@@ -115,7 +113,7 @@ def test_labels_of_another_grid_are_refused_and_matched_when_asked(place: Path) 
 
 def test_many_masks_of_which_one_cannot_be_measured(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(place / "bad.nii.gz", 255 * np.round(CORD.data), CORD.affine)
-    with pytest.raises(CordriftError, match="1 of 3 masks could not be measured: their rows are flagged failed"):
+    with pytest.raises(ImageError, match="1 of 3 masks could not be measured: their rows are flagged failed"):
         run("mask.nii.gz", "bad.nii.gz", "mask.nii.gz", "--discs", "discs.nii.gz")
     table = read_csv(Path("out.csv"), text=MEASURES_TEXT)
     assert table["flags"].tolist() == ["", "failed", ""]
@@ -138,20 +136,20 @@ def test_many_masks_of_which_one_cannot_be_measured(place: Path, capsys: pytest.
         (["absent.nii.gz", "--per-slice"], "none of 1 masks"),
     ],
 )
-def test_what_cannot_be_done_is_a_sentence(place: Path, words: list[str], sentence: str) -> None:
+def test_impossible_requests_are_refused(place: Path, words: list[str], sentence: str) -> None:
     with pytest.raises(CordriftError, match=sentence):
         run(*words)
     assert not Path("out.csv").exists()
 
 
 def test_the_table_is_a_csv(place: Path) -> None:
-    with pytest.raises(CordriftError, match=r"the table must be named .csv, not out.txt"):
+    with pytest.raises(SettingsError, match=r"the table must be named .csv, not out.txt"):
         measure_files.main(["mask.nii.gz", "--per-slice", "-o", "out.txt"])
 
 
 def test_labels_without_a_disc_say_so(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(place / "none.nii.gz", np.zeros_like(CORD.data), CORD.affine)
-    with pytest.raises(CordriftError, match="none of 1 masks"):
+    with pytest.raises(ImageError, match="none of 1 masks"):
         run("mask.nii.gz", "--discs", "none.nii.gz")
     assert "none.nii.gz holds no disc labels of vertebrae C1 to S1" in capsys.readouterr().err
 
@@ -168,12 +166,12 @@ def test_a_picture_of_each_mask(place: Path) -> None:
     run("mask.nii.gz", "two/mask.nii.gz", "--discs", "discs.nii.gz", "--figures", "pictures")
     assert sorted(path.name for path in Path("pictures").iterdir()) == ["001_mask.png", "002_mask.png"]
     write(place / "image.nii.gz", 100 * CORD.data[:, :, :-1], CORD.affine)
-    with pytest.raises(CordriftError, match=r"image.nii.gz and mask.nii.gz must lie on one grid"):
+    with pytest.raises(ImageError, match=r"image.nii.gz and mask.nii.gz must lie on one grid"):
         run("mask.nii.gz", "--discs", "discs.nii.gz", "--figures", "p", "--images", "image.nii.gz")
 
 
 def test_one_command_for_both(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """With masks it measures them; alone it is the stage, which wants a workspace."""
+    """With masks the command measures them; without arguments it runs the stage, which needs a workspace."""
     monkeypatch.setattr("sys.argv", ["cordrift", "measure", "mask.nii.gz", "--per-slice", "-o", "out.csv"])
     cli.main()
     assert len(read_csv(Path("out.csv"))) == 30

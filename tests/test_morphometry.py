@@ -1,4 +1,4 @@
-"""The ruler against cords of known area and shape, and against the invariances that it must have."""
+"""The ruler on cords of known area and shape, and the invariances that it must have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imports import closure
 
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import ImageError
 from stages.core.images.volumes import Volume, read
 from stages.core.measures.morphometry.csa import measure_sections
 from stages.core.measures.morphometry.ruler import MODULES, ruler_id
@@ -56,7 +56,7 @@ def test_soft_straight_cords(spacing: tuple[float, float, float], rl: float, ap:
 
 @pytest.mark.parametrize(("spacing", "rl", "ap"), STRAIGHT)
 def test_soft_diameters(spacing: tuple[float, float, float], rl: float, ap: float) -> None:
-    """METRICS: bias and SD <= 0.3 %; the shadow of the true ellipse on each projected axis is the truth."""
+    """METRICS: bias and SD <= 0.3 %. The true diameter is the shadow of the ellipse on the projected axis."""
     n = max(5, round(24 / spacing[2]))
     mask = cord(spacing, n, tilt_rl=rl, tilt_ap=ap, offset=(0.11, -0.23), sub=9)
     metrics = measure_sections(mask, stiffness_mm=4.0).metrics
@@ -102,7 +102,7 @@ def test_the_ruler_adds_little_to_a_binary_mask(rl: float, ap: float) -> None:
 
 
 def test_the_total_angle_is_not_the_product_of_two_cosines() -> None:
-    """At 20 + 20 degrees the product of the single cosines would be 0.7 % low; the ruler must not be."""
+    """At 20 + 20 degrees the product of the two cosines gives an area that is 0.7 % too small; the ruler does not."""
     mask = cord((0.5, 0.5, 1.0), 20, tilt_rl=20, tilt_ap=20)
     csa = measure_sections(mask, stiffness_mm=4.0).metrics["csa_mm2"].mean()
     product = np.cos(np.radians(20)) ** 2 * 0.25 * mask.data.sum(axis=(0, 1)).mean()
@@ -111,7 +111,7 @@ def test_the_total_angle_is_not_the_product_of_two_cosines() -> None:
 
 
 def test_the_centreline_depends_neither_on_voxel_size_nor_on_slice_count() -> None:
-    """One arc, cut into 0.5 mm and into 2 mm slices and seen longer: the same angles in the middle."""
+    """An arc in slices of 0.5 mm or 2 mm, or in a longer volume, has the same angles in the middle."""
     angles = []
     for slice_mm, length in ((0.5, 40), (2.0, 40), (2.0, 56)):
         n = round(length / slice_mm)
@@ -143,7 +143,7 @@ MEASURED = measure_sections(BASE, stiffness_mm=4.0)
     origin=st.tuples(*[st.floats(-300, 300)] * 3),
 )
 def test_translation_changes_nothing(pad: tuple[int, ...], origin: tuple[float, float, float]) -> None:
-    """More background around the cord, or another origin, leaves every metric; z and index move along."""
+    """More background around the cord, or another origin, changes no metric; only z and the slice numbers shift."""
     data = np.pad(BASE.data, [(pad[0] + 1, pad[1] + 1), (pad[2] + 1, pad[3] + 1), (pad[4], pad[5])])
     affine = BASE.affine.copy()
     affine[:3, 3] = origin
@@ -157,7 +157,7 @@ def test_translation_changes_nothing(pad: tuple[int, ...], origin: tuple[float, 
 @settings(max_examples=8)
 @given(axes=st.sets(st.integers(0, 2)))
 def test_flips_turn_signs_only(axes: set[int]) -> None:
-    """A mirrored cord has the same size; only the angles along a mirrored axis, and the orientation, turn."""
+    """A mirrored cord has the same size; only angles along a mirrored axis and the orientation change their sign."""
     flipped = measure_sections(Volume(np.flip(BASE.data, tuple(axes)), BASE.affine), stiffness_mm=4.0).metrics
     turn = [-1.0 if axis in axes else 1.0 for axis in range(3)]
     sign = {
@@ -173,7 +173,7 @@ def test_flips_turn_signs_only(axes: set[int]) -> None:
 @settings(max_examples=15)
 @given(scale=st.floats(0.3, 3.0))
 def test_scaling_is_a_square_for_areas(scale: float) -> None:
-    """Cord, voxels and stiffness scaled together: lengths by the factor, areas by its square, the rest not at all."""
+    """When cord, voxels and stiffness are scaled, lengths scale by the factor, areas by its square, ratios do not."""
     scaled = measure_sections(Volume(BASE.data, np.diag([0.7, 0.9, 2.0, 1 / scale]) * scale), stiffness_mm=4.0 * scale)
     for name, values in MEASURED.metrics.items():
         power = 2 if name == "csa_mm2" else 1 if name.endswith("_mm") else 0
@@ -181,7 +181,7 @@ def test_scaling_is_a_square_for_areas(scale: float) -> None:
 
 
 def test_a_rotated_scanner_measures_the_same_size() -> None:
-    """An oblique affine is measured in the image's own frame: area and ellipse stay, AP and RL are the patient's."""
+    """An oblique image is measured in its own frame: area and ellipse stay, but AP and RL are the patient's axes."""
     angle = np.radians(30)
     turn = np.eye(4)
     turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
@@ -195,7 +195,7 @@ def test_a_rotated_scanner_measures_the_same_size() -> None:
     assert metrics["diameter_rl_mm"] == pytest.approx(shadow, rel=3e-3)
 
 
-# Masks that are not plain ------------------------------------------------------------------------------------------
+# Unusual masks ---------------------------------------------------------------------------------------------------
 
 
 def flags_of(data: np.ndarray, spacing: float = 1.0) -> list[set[str]]:
@@ -203,7 +203,7 @@ def flags_of(data: np.ndarray, spacing: float = 1.0) -> list[set[str]]:
     return measure_sections(Volume(data.astype(np.float32), affine), stiffness_mm=4.0).flags
 
 
-def test_flags_name_what_is_unusual() -> None:
+def test_flags_name_the_oddities() -> None:
     data = np.zeros((16, 14, 8))
     data[4:10, 4:9] = 1
     data[12, 12, 1] = 1
@@ -252,7 +252,7 @@ def test_two_slices_give_the_angle_of_the_line_through_them() -> None:
 
 
 def test_a_gap_is_bridged() -> None:
-    """Without every third slice the others are measured as before."""
+    """Without every third slice the measures of the others stay the same."""
     mask = cord((0.5, 0.5, 2.0), 24, tilt_ap=12)
     data = mask.data.copy()
     data[:, :, ::3] = 0
@@ -261,11 +261,11 @@ def test_a_gap_is_bridged() -> None:
 
 
 def test_a_mask_must_be_a_mask() -> None:
-    with pytest.raises(CordriftError, match=r"\[0, 1\], not in \[0, 255\]"):
+    with pytest.raises(ImageError, match=r"\[0, 1\], not in \[0, 255\]"):
         measure_sections(Volume(255 * binarised(BASE).data, BASE.affine), stiffness_mm=4.0)
     sheared = BASE.affine.copy()
     sheared[0, 2] = 0.5
-    with pytest.raises(CordriftError, match="not perpendicular"):
+    with pytest.raises(ImageError, match="not perpendicular"):
         measure_sections(Volume(BASE.data, sheared), stiffness_mm=4.0)
 
 
@@ -275,7 +275,7 @@ def test_values_that_are_not_finite_are_refused(bad: float, everywhere: bool) ->
     data = BASE.data.copy()
     data[tuple([slice(None)] * 3 if everywhere else [2] * 3)] = bad
     count = data.size if everywhere else 1
-    with pytest.raises(CordriftError, match=rf"must be finite; {count} of {data.size} are NaN or infinite"):
+    with pytest.raises(ImageError, match=rf"must be finite; {count} of {data.size} are NaN or infinite"):
         measure_sections(Volume(data, BASE.affine), stiffness_mm=4.0)
 
 
@@ -296,7 +296,7 @@ def test_dust_does_not_make_a_binary_mask_soft() -> None:
 
 def test_discs_must_lie_on_the_grid_of_the_mask() -> None:
     discs = discs_at(BASE, {2: 12, 3: 8, 4: 3})
-    with pytest.raises(CordriftError, match="one grid"):
+    with pytest.raises(ImageError, match="one grid"):
         measure_volume(BASE, Volume(discs.data[:, :, :-1], discs.affine), PARAMS)
 
 
@@ -347,8 +347,9 @@ def test_the_ruler_id_follows_the_parameters() -> None:
 
 
 def test_the_ruler_id_covers_every_module_that_a_number_comes_from() -> None:
-    """All that the table's module imports, but for names, sentences, parameters and files."""
+    """All modules that the table's module imports, except for errors, files, names of columns and parameters."""
     decides_nothing = {"base/errors.py", "base/files.py", "base/params.py", "tables/columns.py"}
+    decides_nothing |= {"measures/morphometry/settings.py"}  # the values of the parameters are part of the id
     imported = {name.removeprefix("stages/core/") for name in closure("stages.core.measures.morphometry.table")}
     assert imported - decides_nothing == set(MODULES)
 
@@ -377,7 +378,7 @@ def test_every_real_contrast_has_a_value(contrast: str, csa_mm2: float, n_slices
     assert 0.5 < row["compression_ratio"] < 0.75
 
 
-def test_the_table_keeps_its_types_whatever_is_missing() -> None:
+def test_missing_values_do_not_change_the_types_of_the_table() -> None:
     mask = cord((1.0, 1.0, 2.0), 10)
     full = measure_volume(mask, discs_at(mask, {2: 8, 3: 5, 4: 2}), PARAMS)
     empty = failed_row([2, 3])

@@ -1,4 +1,4 @@
-"""params.yaml: every profile is valid, and every fault of a lab engineer is a sentence."""
+"""Every profile of params is valid, and every fault in params.yaml is reported in a sentence."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from stages.core.phantom.anatomy.draw import draw_anatomy
 from stages.core.phantom.anatomy.geometry import Anatomy
 from stages.core.phantom.anatomy.local import localise, superellipse_distance
 from stages.core.phantom.anatomy.parts import Compression, Lesion
-from stages.core.phantom.dataset.cohort import SITES, find_cohort, participants, seed_of
+from stages.core.phantom.dataset.cohort import SITES, find_cohort, generator_of, participants
 from stages.core.phantom.rendering.randomise import draw_signals, render_synth, resampling
 from stages.core.phantom.rendering.render import Rendering, cord_occupancy, odd_parts, render_case, slice_truth
 
@@ -290,9 +290,9 @@ def test_same_seed_same_case(anatomy: Anatomy, cases: dict[str, Rendering]) -> N
 
 def test_seeds_depend_on_names_alone() -> None:
     cohort = find_cohort("demo")
-    a, b, c = (seed_of(cohort, *k).integers(2**62) for k in (("sub-x", "T1w"), ("sub-x", "T2w"), ("sub-y", "T1w")))
+    a, b, c = (generator_of(cohort, *k).integers(2**62) for k in (("sub-x", "T1w"), ("sub-x", "T2w"), ("sub-y", "T1w")))
     assert len({a, b, c}) == 3
-    assert seed_of(cohort, "sub-x", "T1w").integers(2**62) == a
+    assert generator_of(cohort, "sub-x", "T1w").integers(2**62) == a
 
 
 def test_growth_only_appends() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from stages import phantom as command
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, SettingsError
 from stages.core.phantom.acquisition.contrasts import CONTRASTS, NINE
 from stages.core.phantom.acquisition.grid import LARGE, View
 from stages.core.phantom.anatomy.draw import draw_anatomy
@@ -184,7 +184,7 @@ def test_an_order_says_what_is_rendered() -> None:
     ],
 )
 def test_bad_orders_are_refused(cohort: str, ordered: dict[str, str], says: str) -> None:
-    with pytest.raises(CordriftError, match=says):
+    with pytest.raises(SettingsError, match=says):
         order(cohort, **ordered)
 
 

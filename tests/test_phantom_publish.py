@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from stages import phantom as command
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import DatasetError, SettingsError
 from stages.core.base.files import sha256_of
 from stages.core.images.volumes import read, read_on_grid
 from stages.core.phantom.dataset.cohort import Revision, find_cohort, frozen_participants, participants
@@ -105,13 +105,13 @@ def test_a_participant_is_the_same_bytes_in_any_cohort_size(dataset: Path, tmp_p
 
 
 def test_refusals(dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(CordriftError, match="did you mean 'micro'"):
+    with pytest.raises(SettingsError, match="did you mean 'micro'"):
         publish(tmp_path / "x", "micr0", "r1", jobs=1)
-    with pytest.raises(CordriftError, match="no revision 'r9'"):
+    with pytest.raises(SettingsError, match="no revision 'r9'"):
         publish(tmp_path / "x", "micro", "r9", jobs=1)
     assert not (tmp_path / "x").exists()
-    with pytest.raises(CordriftError, match="another cohort"):
+    with pytest.raises(DatasetError, match="another cohort"):
         publish(dataset, "demo", "r1", jobs=1)
     (tmp_path / "letter.txt").write_text("mine")
-    with pytest.raises(CordriftError, match="not empty"):
+    with pytest.raises(DatasetError, match="not empty"):
         publish(tmp_path, "micro", "r1", jobs=1)

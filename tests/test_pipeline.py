@@ -253,7 +253,7 @@ DOORS = {
     "datalad": ("stages/core/data/clones/programs.py",),
     "github": ("stages/core/release/github/",),
     # MLflow's client raises errors of requests, which its door turns into sentences.
-    "requests": ("stages/core/release/github/", "stages/core/store/sentences.py"),
+    "requests": ("stages/core/release/github/", "stages/core/store/connection.py"),
 }
 
 

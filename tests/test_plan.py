@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 from data_factory import ROOT, SHARED, image_path, make_dataset, mask_path, write_registry
-from weather import CLONE, IMAGE, OUT, PEOPLE, chosen, fetched, register
+from weather import CLONE, IMAGE, OUT, PEOPLE, fetched, register, selected
 
 from stages import fetch
-from stages.core.base.errors import CordriftError
-from stages.core.data.clones import annex, whereabouts
+from stages.core.base.errors import CordriftError, DatasetError
+from stages.core.data.clones import annex, fetch_plan
+from stages.core.data.clones.fetch_plan import Place, describe_plan, describe_unavailable, plan_fetch
 from stages.core.data.clones.programs import call, git
 from stages.core.data.clones.special_remotes import SpecialRemote
-from stages.core.data.clones.whereabouts import Place, describe, plan, unreachable
 
 REAL = SHARED / "spine-generic"
 #: Where the real dataset's own git-annex branch says that its content is.
@@ -39,11 +39,13 @@ def source(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path / "ds"
 
 
-def test_what_is_here_and_what_is_to_come(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_that_are_here_and_files_to_download_are_counted(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     register("ds", source)
     fetch.main(["--dry-run", "--dataset", "ds"])
     first = capsys.readouterr().out
-    size = sum(size for _, size in annex.keys(CLONE, chosen().selection.files).values())
+    size = sum(size for _, size in annex.keys_and_sizes(CLONE, selected().selection.files).values())
     assert first.startswith(f"ds: 9 files, {size / 1000:.1f} kB; 1 are here, 8 (")
     assert "\n  from origin: 8 files\n" in first
     assert "\n  4 images selected, 0 participants or images left out\n" in first
@@ -74,37 +76,37 @@ def test_one_dataset_without_a_plan_does_not_hide_the_others(source: Path, capsy
     assert capsys.readouterr().out.startswith("ds: 9 files")
 
 
-def test_fetch_without_a_dataset_is_a_sentence(source: Path) -> None:
+def test_fetch_without_a_dataset_says_what_is_missing(source: Path) -> None:
     register("ds", source)
     with pytest.raises(CordriftError, match="fetch needs --dataset NAME"):
         fetch.main([])
 
 
-def test_a_full_disk_is_seen_before_anything_comes(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_any_download(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register("ds", source)
-    size = chosen().plan().to_come_size
+    size = selected().plan().to_come_size
     usage = shutil.disk_usage(".")
-    monkeypatch.setattr(whereabouts.shutil, "disk_usage", lambda _: usage._replace(free=2 * size - 1000))
+    monkeypatch.setattr(fetch_plan.shutil, "disk_usage", lambda _: usage._replace(free=2 * size - 1000))
     with pytest.raises(CordriftError, match=r"8 files of ds need .* kB in data/clones/ds .* but .* kB are free"):
         fetch.main(["--dataset", "ds"])
     assert len(annex.missing(CLONE, [IMAGE, mask_path("sub-a2", "T2w")])) == 2
-    monkeypatch.setattr(whereabouts.shutil, "disk_usage", lambda _: usage._replace(free=2 * size))
+    monkeypatch.setattr(fetch_plan.shutil, "disk_usage", lambda _: usage._replace(free=2 * size))
     assert fetched() == 9
 
 
-def test_need_counts_only_what_is_not_here_and_can_come(source: Path) -> None:
+def test_needed_space_counts_only_files_that_will_be_downloaded(source: Path) -> None:
     lost = image_path("sub-a2", "T1w")
     git(source, ["annex", "drop", "--force", "--quiet", "--", lost])
     register("ds", source)
-    sizes = {name: size for name, (_, size) in annex.keys(source, chosen().selection.files).items()}
+    sizes = {name: size for name, (_, size) in annex.keys_and_sizes(source, selected().selection.files).items()}
     annex.get(CLONE, [IMAGE])
-    todo = plan(CLONE, sizes, free=1)
+    todo = plan_fetch(CLONE, sizes, free=1)
     assert (todo.to_come, list(todo.nowhere), todo.free) == (7, [lost], 1)
     assert todo.to_come_size == sum(sizes.values()) - sizes[IMAGE] - sizes["participants.tsv"]
     assert todo.needed == 2 * (todo.to_come_size - sizes[lost])
 
 
-def test_a_bare_repository_without_content_gives_a_plan_and_a_sentence(
+def test_a_bare_repository_without_content_gives_a_plan_and_an_error(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     register("bare.git", source)
@@ -112,24 +114,26 @@ def test_a_bare_repository_without_content_gives_a_plan_and_a_sentence(
     fetch.main(["--dry-run", "--dataset", "ds"])
     said = capsys.readouterr().out
     assert "; 1 are here, 8 (" in said
-    sentence = r"8 of 9 files of dataset 'ds' cannot be had from any place that this clone may ask: .* and 5 more; "
-    with pytest.raises(CordriftError, match=sentence + r"git-annex last knew content of theirs in .*ds \(8\); ask the"):
+    sentence = (
+        r"8 of 9 files of dataset 'ds' cannot be downloaded from any place that this clone may use: .* and 5 more; "
+    )
+    with pytest.raises(DatasetError, match=sentence + r"according to git-annex they are in .*ds \(8\); ask the"):
         fetch.main(["--dataset", "ds"])
     assert not OUT.exists()
 
 
-def test_content_on_the_web_is_to_come_from_there(source: Path) -> None:
+def test_content_with_a_web_address_is_planned_from_the_web(source: Path) -> None:
     """git-annex asks addresses that a dataset knows without being told; no network is needed for a plan."""
-    key = annex.keys(source, [IMAGE])[IMAGE][0]
+    key = annex.keys_and_sizes(source, [IMAGE])[IMAGE][0]
     git(source, ["annex", "drop", "--force", "--quiet", "--", IMAGE])
     git(source, ["annex", "registerurl", "--quiet", key, "https://example.org/image.nii.gz"])
     register("ds", source)
-    todo = chosen().plan()
+    todo = selected().plan()
     assert todo.sources == {"origin": 7, "web": 1}
     assert todo.nowhere == {}
 
 
-def test_the_sentence_names_each_place_and_each_remote_to_allow() -> None:
+def test_the_message_names_each_place_and_each_remote_to_allow() -> None:
     remotes = [SpecialRemote("b", "S3", "u-b", True), SpecialRemote("c", "webdav", "u-c", False)]
     nowhere = {
         "f1": [Place("u-b", "the bucket"), Place("u-1", "ada@laptop:~/b")],
@@ -137,13 +141,13 @@ def test_the_sentence_names_each_place_and_each_remote_to_allow() -> None:
         "f3": [],
         "f4": [],
     }
-    said = unreachable("ds", nowhere, remotes, 10)
+    said = describe_unavailable("ds", nowhere, remotes, 10)
     assert "4 of 10 files of dataset 'ds'" in said
     assert "f1, f2, f3 and 1 more; " in said
-    assert "in the bucket (2), ada@laptop:~/b (1), and of 2 it knows no copy; " in said
+    assert "in the bucket (2), ada@laptop:~/b (1), and 2 of them are nowhere; " in said
     assert "add `b: S3` under" in said
     # "b" is part of the place's name only
-    assert "add" not in unreachable("ds", {"f1": [Place("u-1", "ada@laptop:~/b")]}, remotes, 10)
+    assert "add" not in describe_unavailable("ds", {"f1": [Place("u-1", "ada@laptop:~/b")]}, remotes, 10)
 
 
 def synthetic(folder: Path, *, annexed: bool) -> tuple[Path, str]:
@@ -208,13 +212,15 @@ def test_the_real_dataset_without_content(
     gigabytes = files * 8880618 / 1e9  # every pointer is the example's but for its hash
     fetch.main(["--dry-run", "--dataset", name])
     said = capsys.readouterr().out
-    assert f"{name}: {files + 1} files, {gigabytes:.1f} GB; 1 are here, {files} ({gigabytes:.1f} GB) are to" in said
+    assert f"{name}: {files + 1} files, {gigabytes:.1f} GB; 1 are here, {files} ({gigabytes:.1f} GB) must be" in said
     assert "  disk: 0 bytes needed" in said, "nothing of it can come"
     assert f"{images} images selected" in said
-    assert ("special remote amazon (type S3), which the dataset asks every clone to use, is off" in said) == annexed
-    sentence = f"{files} of {files + 1} files of dataset {name!r} cannot be had"
+    assert (
+        "special remote amazon (type S3), which the dataset asks every clone to use, is disabled" in said
+    ) == annexed
+    sentence = f"{files} of {files + 1} files of dataset {name!r} cannot be downloaded"
     assert sentence in said
-    where = rf"in amazon \({files}\); .* add `amazon: S3` under" if annexed else "git-annex knows of no copy"
+    where = rf"in amazon \({files}\); .* add `amazon: S3` under" if annexed else "git-annex knows no copy of them"
     with pytest.raises(CordriftError, match=f"{sentence}.*{where}"):
         fetch.main(["--dataset", name])
     if annexed:  # the registry's own entry allows the remote: nobody is asked, and all would come from there
@@ -225,6 +231,6 @@ def test_the_real_dataset_without_content(
 
 def test_a_plan_says_when_the_disk_is_too_small(source: Path) -> None:
     register("ds", source)
-    sizes = {name: size for name, (_, size) in chosen().keys.items()}
-    assert "NOT ENOUGH" in describe("ds", plan(CLONE, sizes, free=10), [], {})[1]
-    assert "NOT ENOUGH" not in describe("ds", plan(CLONE, sizes, free=10**9), [], {})[1]
+    sizes = {name: size for name, (_, size) in selected().keys.items()}
+    assert "NOT ENOUGH" in describe_plan("ds", plan_fetch(CLONE, sizes, free=10), [], {})[1]
+    assert "NOT ENOUGH" not in describe_plan("ds", plan_fetch(CLONE, sizes, free=10**9), [], {})[1]

@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stages import fetch, prepare
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, DatasetError, ImageError, SettingsError
 from stages.core.base.files import read_json, sha256_of, write_json
 from stages.core.data.datasets.findings import Checked, read_checked
 from stages.core.data.datasets.keys import content_digest
@@ -144,7 +144,7 @@ def test_contrasts_limit_and_misspelt_ones_stop(demo: Callable[..., None]) -> No
     assert {row["contrast"] for row in manifest["cases"]} == {"T1w"}
     assert {row["reason"] for row in manifest["left_out"]} == {"contrast not in prepare.contrasts"}
     demo(contrasts=["T1W"])
-    with pytest.raises(CordriftError, match=r"names 'T1W' \(did you mean 'T1w'\?\)"):
+    with pytest.raises(SettingsError, match=r"names 'T1W' \(did you mean 'T1w'\?\)"):
         prepare.main()
 
 
@@ -182,7 +182,7 @@ def test_frozen_content_under_another_name_is_a_leak(demo: Callable[..., None], 
     (CLONES / "ds" / kind("sub-b2", "T2w")).write_bytes(theirs.read_bytes())
     rehash("ds")
     with pytest.raises(
-        CordriftError, match=r"leak: .*sub-b2_T2w.* of participant sub-b2 in .*'ds' is.*sub-f1.*'ds-frozen'"
+        DatasetError, match=r"leak: .*sub-b2_T2w.* of participant sub-b2 in .*'ds' is.*sub-f1.*'ds-frozen'"
     ):
         prepare.main()
     assert not OUT.exists()
@@ -198,7 +198,7 @@ def test_leak_is_seen_through_another_hash(demo: Callable[..., None]) -> None:
     files = [file.model_dump() | ({"key": md5} if file.path == path else {}) for file in frozen.files]
     write_json(Path("data/fetch/ds-frozen.json"), frozen.model_dump() | {"files": files})
     checked(read_manifest(Path("data/fetch/ds-frozen.json")))
-    with pytest.raises(CordriftError, match="leak"):
+    with pytest.raises(DatasetError, match="leak"):
         prepare.main()
 
 
@@ -207,7 +207,7 @@ def test_leak_is_seen_through_another_compression(demo: Callable[..., None]) -> 
     mine, theirs = image_path("sub-a1", "T1w"), image_path("sub-f1", "T1w")
     checked(read_manifest(Path("data/fetch/ds.json")), voxels={mine: "v" * 64})
     checked(read_manifest(Path("data/fetch/ds-frozen.json")), voxels={theirs: "v" * 64})
-    with pytest.raises(CordriftError, match=r"leak: .*sub-a1_T1w.* is voxel for voxel .*sub-f1_T1w.*'ds-frozen'"):
+    with pytest.raises(DatasetError, match=r"leak: .*sub-a1_T1w.* is voxel for voxel .*sub-f1_T1w.*'ds-frozen'"):
         prepare.main()
     checked(read_manifest(Path("data/fetch/ds-frozen.json")), voxels={theirs: ""})
     checked(read_manifest(Path("data/fetch/ds.json")), voxels={mine: ""})  # unreadable images are no twins
@@ -217,7 +217,7 @@ def test_leak_is_seen_through_another_compression(demo: Callable[..., None]) -> 
 def test_a_person_under_two_ids_is_a_leak_when_one_is_frozen(demo: Callable[..., None]) -> None:
     persons(("ann", "ds", "sub-b1"), ("ann", "ds-frozen", "sub-f1"), ("bob", "ds", "sub-a1"))
     with pytest.raises(
-        CordriftError,
+        DatasetError,
         match=r"leak: sub-b1 of training dataset 'ds' is, by data/persons\.csv, the same person as sub-f1",
     ):
         prepare.main()
@@ -252,7 +252,7 @@ def test_a_faulty_table_of_persons(demo: Callable[..., None], rows: list[tuple[s
         prepare.main()
 
 
-def test_an_error_of_check_leaves_out_and_a_warning_travels(demo: Callable[..., None]) -> None:
+def test_an_error_of_check_excludes_a_case_and_a_warning_stays_with_it(demo: Callable[..., None]) -> None:
     found = [finding("sub-a1", "T1w", "mask-empty", "error"), finding("sub-b1", "T2w", "oblique", "warning")]
     checked(read_manifest(Path("data/fetch/ds.json")), found)
     prepare.main()
@@ -269,13 +269,13 @@ def test_one_image_under_two_participants_is_refused(demo: Callable[..., None]) 
     image = (CLONES / "ds" / image_path("sub-a1", "T1w")).read_bytes()
     (CLONES / "ds" / image_path("sub-b1", "T1w")).write_bytes(image)
     rehash("ds")
-    with pytest.raises(CordriftError, match=r"the same image lies in the training data as .*sub-a1.* and .*sub-b1"):
+    with pytest.raises(DatasetError, match=r"the same image lies in the training data as .*sub-a1.* and .*sub-b1"):
         prepare.main()
 
 
 def test_roles_are_kept(demo: Callable[..., None]) -> None:
     demo(datasets=["ds", "ds-frozen"])
-    with pytest.raises(CordriftError, match=r"prepare\.datasets names 'ds-frozen', whose role in the registry is test"):
+    with pytest.raises(SettingsError, match=r"prepare\.datasets names 'ds-frozen', whose role in the registry is test"):
         prepare.main()
 
 
@@ -311,10 +311,12 @@ def damage(path: str, how: str) -> None:
         (mask_path, "discs", "is no mask: expected values from 0 to 1, found up to 5"),
     ],
 )
-def test_bad_volume_stops_whole(demo: Callable[..., None], kind: Callable[..., str], how: str, sentence: str) -> None:
+def test_a_bad_volume_stops_prepare_and_nothing_is_written(
+    demo: Callable[..., None], kind: Callable[..., str], how: str, sentence: str
+) -> None:
     damage(kind("sub-b1", "T2w"), how)
     rehash("ds")
-    with pytest.raises(CordriftError, match=sentence) as caught:
+    with pytest.raises(ImageError, match=sentence) as caught:
         prepare.main()
     assert "sub-b1_T2w" in str(caught.value)
     assert [path.name for path in Path("data").iterdir() if "prepare" in path.name] == []
@@ -387,9 +389,9 @@ def test_seed_decides_the_split() -> None:
 
 
 def test_too_few_participants() -> None:
-    with pytest.raises(CordriftError, match="3 participants cannot be split into 5 folds"):
+    with pytest.raises(SettingsError, match="3 participants cannot be split into 5 folds"):
         validation_sets(dict.fromkeys(("sub-1", "sub-2", "sub-3"), ""), folds=5, seed=0)
-    with pytest.raises(CordriftError, match="1 participants cannot be split into 1 fold:"):
+    with pytest.raises(SettingsError, match="1 participants cannot be split into 1 fold:"):
         validation_sets({"sub-1": ""}, folds=1, seed=0)
 
 
@@ -429,11 +431,11 @@ def case(dataset: str, sub: str, contrast: str) -> TrainingImage:
     return TrainingImage(whole, mask_path(sub, contrast), "", "", site=PEOPLE.get(sub, ""))
 
 
-def test_gather_without_masks_and_with_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choosing_cases_without_masks_and_without_test_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     manifest = fetched("ds", {"sub-a1": "a"})
     bare = manifest.model_copy(update={"cases": [c.model_copy(update={"mask": None}) for c in manifest.cases[:1]]})
-    with pytest.raises(CordriftError, match="nothing is left to train on; 1 cases were left out"):
+    with pytest.raises(DatasetError, match="nothing is left to train on; 1 cases were left out"):
         choose_images([bare], {"ds": Checked("ds", [], {})}, [], None)
     checked(manifest)
     found = {"ds": read_checked(Path("data/check/ds"), manifest)}

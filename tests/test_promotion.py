@@ -1,4 +1,4 @@
-"""Gate, champion and promotion: what passes moves the champion, a person moves both, and verdicts stay as they were."""
+"""Gate, champion and promotion: a passed version becomes champion, a person moves both roles, and verdicts stay."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_passes_becomes_champion_and_the_anchor_stays(lab: Path) -> None:
 
 
 def test_who_was_overtaken_by_another_release_does_not_become_champion(lab: Path) -> None:
-    """Two releases at once: the second to register was judged against a champion that is none any more."""
+    """Two releases at once: the second one was judged against a version that is champion no longer."""
     judge(passed=True)
     history = (lab / "reports/history/priors.json").read_bytes()
     register.main()
@@ -135,7 +135,7 @@ def test_what_was_judged_whole_is_not_replaced_by_what_lacks_a_shard(lab: Path) 
 def test_what_was_judged_is_not_replaced_by_other_inference_settings(
     lab: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Else v3 is compared with numbers of v2 that no study ever used, and what the settings moved stays unseen."""
+    """Otherwise v3 would be compared with numbers of v2 that were never released."""
     judge(passed=True, drift="equivalent")
     register.main()
     before = contents(lab)
@@ -154,7 +154,7 @@ def test_what_was_judged_is_not_replaced_by_other_inference_settings(
 
 
 def test_a_verdict_keeps_its_judges_when_the_roles_move(lab: Path) -> None:
-    """Second `dvc repro`: the candidate is champion by now, and is still judged against the version before it."""
+    """At the second `dvc repro` the candidate is champion already; the version before it still judges it."""
     assert roles() == {A: ["anchor", "champion"]}
     judge(passed=True)
     register.main()
@@ -204,11 +204,11 @@ def test_a_person_moves_champion_and_anchor_and_says_why(lab: Path, capsys: pyte
     (entry,) = promotions(now["v2"])
     assert (entry["who"], entry["why"], entry["champion_before"]) == ("Ada", "=cmd() <b>better</b>", "1")
     assert entry["when"].endswith("+00:00")
-    assert now["v2"].tags["drift"] == "drifted", "a promotion rewrites no verdict"
+    assert now["v2"].tags["drift"] == "drifted", "a promotion must not change the verdict"
 
 
 def test_a_promotion_publishes_the_conversion_factors(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """CSA factors from the champion before, from the run's own table, stand in a tag of the version."""
+    """A tag of the version holds the CSA factors from the former champion, as the table of its run has them."""
     row = {"prior": A, "metric": "csa_mm2", "contrast": "T1w", "factor": 1.0125, "ci_low": 1.01, "ci_high": 1.015}
     rows = [row | {"n": 2}, row | {"contrast": "pooled", "factor": 0.98, "ci_low": None, "ci_high": None, "n": 1}]
     others = [row | {"n": 2, "metric": "solidity", "factor": 3.0}, row | {"n": 2, "prior": "c" * 64, "factor": 4.0}]

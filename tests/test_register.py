@@ -1,4 +1,4 @@
-"""Registration: whole after any interruption, nothing added when there is nothing new."""
+"""Registration is complete after any interruption, and adds nothing when nothing is new."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from store_workspace import MODEL, A, B, C, contents, files, page, params, ruler, workspace
 
 from stages import history, register
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, StoreError
 from stages.core.base.files import read_json, write_json
 from stages.core.images.volumes import read
 from stages.core.measures.kept_masks.layout import restore
@@ -28,19 +28,19 @@ def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace with the bundle A, as working folder."""
+    """A workspace with the bundle A; it is the current folder."""
     monkeypatch.chdir(workspace(tmp_path / "lab"))
     return tmp_path / "lab"
 
 
 class Killed(BaseException):
-    """Not an Exception: like a kill, nothing on the way may handle it."""
+    """Stands for a killed process. It is no Exception, so that no code can handle it."""
 
 
 class Mortal:
-    """An MLflow client that dies before its write number ``last`` (counted from 0).
+    """A client of MLflow that raises :class:`Killed` before its write number ``last`` (counted from 0).
 
-    Of the artifacts only three count, among them the last one: they are all written by one line.
+    Only three of the artifacts are counted, the last one among them, because one line writes all artifacts.
     """
 
     writes = ("create_", "set_", "log_")
@@ -65,7 +65,7 @@ class Mortal:
 
 
 def killed_at(last: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> bool:
-    """Run ``work`` with a client that dies before write ``last``; tell whether it died."""
+    """Run ``work`` with a client that is killed before write ``last``; tell whether it was killed."""
     opened = client.open_store
 
     def open_mortal(model: str) -> client.Store:
@@ -90,11 +90,11 @@ def test_first_version(lab: Path) -> None:
     assert (tags["digest"], tags["label"], tags["inference"], tags["ruler"]) == (A, "v1", "i" * 64, ruler())
     version, training = state["runs"]["version a 0"], state["runs"]["training a 1"]
     assert version["status"] == training["status"] == ("FINISHED", "active")
-    # agreement.csv: Dice .9 .8 .7; CSA STD 1 and 3 (SD sqrt 2), the reference's 9 and an undefined one left out
+    # agreement.csv: Dice .9 .8 .7; CSA STD 1 and 3 (SD sqrt 2), without the 9 of the reference and an undefined value
     metrics = {key: float(points[-1][1]) for key, points in version["metrics"].items()}
     expected = {"dice_mean": 0.8, "dice_min": 0.7, "dice/T1w": 0.85, "dice/T2w": 0.7, "csa_error_mean_mm2": 2.0}
     expected |= {"csa_std_mean_mm2": 2.0, "csa_std_sd_mm2": 2**0.5, "csa_std_n": 2.0, "cases": 4.0, "failures": 1.0}
-    assert metrics == pytest.approx(expected), "no bias to a champion yet, so no such metric"
+    assert metrics == pytest.approx(expected), "there is no champion yet, so there is no bias to it"
     assert version["params"]["train.optimiser.name"] == "AdamW"
     assert "| dice_mean | 0.8 |" in version["tags"]["mlflow.note.content"]
     said = "drift drifted, quality better; CSA STD 2.00 mm²"
@@ -120,14 +120,14 @@ def test_first_version(lab: Path) -> None:
     }
     assert training["tags"]["mlflow.parentRunId"] == "v1 (drifted, better)"
     assert training["metrics"]["train_loss"] == [(0, "0.5"), (1, "0.25")]
-    assert training["metrics"]["val_loss"] == [(0, "0.6")], "NaN is a gap"
+    assert training["metrics"]["val_loss"] == [(0, "0.6")], "NaN is a gap in the curve"
     receipt = {"schema": 1, "digest": A, "model": MODEL, "version": "1", "aliases": ["anchor", "champion"]}
     assert read_json(register.RECEIPT) == receipt
 
 
 def test_masks_are_those_of_the_manifests(lab: Path) -> None:
     def masks(folder: str) -> tuple[record.Artifact, bytes]:
-        collected = record.collect("v1", load_params().segment, lab / folder)
+        collected = record.collect_record("v1", load_params().segment, lab / folder)
         found = next(artifact for artifact in collected.artifacts if artifact.path == "masks.zip")
         return found, found.file(lab).read_bytes()
 
@@ -149,7 +149,7 @@ def test_masks_are_those_of_the_manifests(lab: Path) -> None:
 def test_nothing_is_added_twice(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register.main()
     before, receipt = contents(lab), register.RECEIPT.read_bytes()
-    assert not killed_at(0, monkeypatch, register.main), "the second time must not write at all"
+    assert not killed_at(0, monkeypatch, register.main), "the second registration must write nothing"
     assert contents(lab) == before
     assert register.RECEIPT.read_bytes() == receipt
 
@@ -167,11 +167,11 @@ def test_killed_between_any_two_steps(tmp_path: Path, monkeypatch: pytest.Monkey
         for version in client.open_store(MODEL).versions():
             run = client.open_store(MODEL).find_run(registration.version_identity(version.tags["digest"]))
             assert run is not None
-            assert run.status == "FINISHED", "a version is visible only when everything behind it is there"
+            assert run.status == "FINISHED", "a version must not be visible before its run is complete"
         register.main()
         assert contents(lab) == whole, f"killed before write {steps}"
         steps += 1
-    assert steps > 15, "artifacts, tags, version and aliases are steps of their own"
+    assert steps > 15, "artifacts, tags, version and aliases are written in separate steps"
 
 
 def test_new_report_of_the_same_bundle_killed_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,8 +185,8 @@ def test_new_report_of_the_same_bundle_killed_anywhere(tmp_path: Path, monkeypat
     whole = contents(origin)
     steps = 0
     while True:
-        # Put the first state back in the same place: artifact paths are absolute. Another name for the database,
-        # since MLflow keeps connections to the old one.
+        # Restore the first state in the same place, because artifact paths are absolute. Give the database another
+        # name, because MLflow keeps connections to the old one.
         shutil.rmtree(origin / "mlartifacts")
         shutil.copytree(saved / "mlartifacts", origin / "mlartifacts")
         shutil.copy(saved / "mlflow.db", origin / f"copy-{steps}.db")
@@ -200,7 +200,7 @@ def test_new_report_of_the_same_bundle_killed_anywhere(tmp_path: Path, monkeypat
     version = whole["runs"]["version a 0"]
     assert version["files"]["report/index.html"] == b"<p>two</p>"
     assert "figures/two.png" in version["files"]
-    assert "figures/one.png" not in version["files"], "what is no longer part of the report is gone"
+    assert "figures/one.png" not in version["files"], "a figure that the report does not have any more must be deleted"
     assert len(whole["versions"]) == 1
     assert len(whole["runs"]) == 2
 
@@ -209,7 +209,7 @@ def test_report_put_back_after_a_kill_is_written_again(lab: Path, monkeypatch: p
     register.main()
     before = contents(lab)
     page(lab, "two")
-    assert killed_at(2, monkeypatch, register.main)  # after the tag and the page, before the index
+    assert killed_at(2, monkeypatch, register.main)  # killed after the tag and the page, and before the index
     assert contents(lab)["runs"]["version a 0"]["files"]["report/index.html"] == b"<p>two</p>"
     page(lab, "one")
     register.main()
@@ -229,7 +229,9 @@ def test_only_changed_files_are_sent(lab: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(client.Store, "upload", noted)
     register.main()
-    assert sent == ["figures/two.png", "report/index.html", "index.json"], "weights may be gigabytes"
+    assert sent == ["figures/two.png", "report/index.html", "index.json"], (
+        "unchanged weights, which may be gigabytes, must not be sent again"
+    )
 
 
 def test_lost_artifacts_are_written_again(lab: Path) -> None:
@@ -269,7 +271,7 @@ def test_later_version_is_candidate_with_a_bias(lab: Path) -> None:
     assert [version[2] for version in state["versions"]] == [("anchor", "champion"), ("candidate",)]
     run = client.open_store(MODEL).find_run(registration.version_identity(B))
     assert run is not None
-    assert run.metrics["bias_to_champion_mm2"] == 0.5, "the pooled row, not a contrast's"
+    assert run.metrics["bias_to_champion_mm2"] == 0.5, "the value of the pooled row, not of a contrast"
     assert run.metrics["bias_to_champion_ci_low_mm2"] == -0.25
     said = "CSA +0.50 mm² (-0.25 to 1.25) to the champion before it, n = 2"
     assert said in client.open_store(MODEL).client.get_model_version(MODEL, "2").description
@@ -316,7 +318,7 @@ def test_offline_registers_nothing(lab: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_training_comes_with_the_bundle(lab: Path) -> None:
-    """A bundle that is monitored elsewhere brings its curves and its training data along."""
+    """A bundle that is monitored in another workspace contains its curves and its training manifest."""
     assert not (lab / "data/train").exists()
     register.main()
     runs = contents(lab)["runs"]
@@ -328,9 +330,9 @@ def test_training_that_cannot_be_logged_is_a_warning(
     lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def down(*_: object) -> None:
-        raise CordriftError("MLflow went away.")
+        raise StoreError("MLflow went away.")
 
-    monkeypatch.setattr(registration, "_log_training", down)
+    monkeypatch.setattr(register, "log_training", down)
     register.main()
     assert "warning: the training of fold 0 is not in MLflow: MLflow went away." in capsys.readouterr().err
     assert len(contents(lab)["versions"]) == 1

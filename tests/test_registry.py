@@ -14,7 +14,7 @@ from stages.core.data.datasets.registry import Frozen, load_registry, pinned, re
 from stages.core.data.datasets.registry import entry as find
 from stages.core.phantom.dataset.cohort import frozen_participants
 from stages.core.phantom.dataset.publish import paths_of
-from stages.core.workspace.runs.pin import pin
+from stages.core.workspace.runs.pin import pin_dataset
 
 COMMIT = "0123456789" * 4
 
@@ -64,7 +64,7 @@ def test_entries_of_the_phantom_are_where_it_writes(name: str, cohort: str) -> N
         ({"exclude": {"amu01": "no"}}, "amu01"),
     ],
 )
-def test_faults_are_sentences(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+def test_each_fault_gives_an_error_that_names_it(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
     path = write(tmp_path, **changes)
     with pytest.raises(CordriftError, match=sentence) as caught:
         load_registry(path)
@@ -96,7 +96,7 @@ def test_pin_changes_two_lines_of_the_projects_registry(tmp_path: Path) -> None:
     path = tmp_path / "datasets.yaml"
     before = (ROOT / "data/datasets.yaml").read_text()
     path.write_text(before)
-    pin(path, "real-cord", "r7", COMMIT)
+    pin_dataset(path, "real-cord", "r7", COMMIT)
     after = path.read_text()
     changed = [line for line in after.splitlines() if line not in before.splitlines()]
     assert [line.split(": ")[1].strip("'\"") for line in changed] == ["r7", COMMIT]
@@ -109,7 +109,7 @@ def test_a_bad_pin_changes_nothing(tmp_path: Path) -> None:
     before = path.read_bytes()
     for name, tag, commit in (("two", "r1", COMMIT), ("one", "r1", "abc"), ("one", "-x", COMMIT)):
         with pytest.raises(CordriftError):
-            pin(path, name, tag, commit)
+            pin_dataset(path, name, tag, commit)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

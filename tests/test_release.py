@@ -32,7 +32,7 @@ from stages.core.release.jobs.commands import plan as planning
 from stages.core.reports.drift_report.wording import short
 from stages.core.store.bundle_files import version_identity
 from stages.core.store.client import Store, open_store
-from stages.core.store.record import collect
+from stages.core.store.record import collect_record
 from stages.core.workspace.runs.params import load_params
 
 REPOSITORY = Path(__file__).parents[1]
@@ -65,7 +65,7 @@ def registered(lab: Path, monkeypatch: pytest.MonkeyPatch, digest: str, label: s
     store = open_store(MODEL, lab)
     scratch = lab / f"scratch-{label}"
     (scratch / "masks").mkdir(parents=True)
-    record = collect(label, load_params(lab / "params.yaml").segment, scratch / "masks", lab)
+    record = collect_record(label, load_params(lab / "params.yaml").segment, scratch / "masks", lab)
     run = store.find_run(version_identity(digest))
     assert run is not None
     write_record(scratch / RECORD_ZIP, record, run.params, scratch)
@@ -198,9 +198,9 @@ def test_a_judged_release_is_not_judged_again_with_other_inference_settings(
         github.add_release(tag, assets={"provenance.json": provenance})
     github.add_release("v4")
     repository = open_repository(github.environment())
-    monkeypatch.setattr(judging.bundle, "read", lambda _: SimpleNamespace(digest=A))
-    monkeypatch.setattr(judging, "workspace", lambda *_: params)
-    monkeypatch.setattr(judging, "bring", lambda *_: pytest.fail("it went on"))
+    monkeypatch.setattr(judging, "read_bundle", lambda _: SimpleNamespace(digest=A))
+    monkeypatch.setattr(judging, "monitor_workspace", lambda *_: params)
+    monkeypatch.setattr(judging, "bring_bundle", lambda *_: pytest.fail("it went on"))
     for tag, was in (("v1", "ffffffffffff"), ("v2", "None")):
         sentence = f"the release {tag} was judged with other inference settings \\({was}, now {same[:12]}\\)"
         with pytest.raises(CordriftError, match=sentence):
@@ -262,7 +262,7 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "out").mkdir()
     found = read_record(tmp_path / "record.zip", tmp_path / "out")
     (tmp_path / "masks").mkdir()
-    was = collect("v1", load_params(tmp_path / "lab/params.yaml").segment, tmp_path / "masks", tmp_path / "lab")
+    was = collect_record("v1", load_params(tmp_path / "lab/params.yaml").segment, tmp_path / "masks", tmp_path / "lab")
     light = {a.path: a.digest() for a in was.artifacts if not a.path.endswith(".safetensors")}
     assert {artifact.path: artifact.digest() for artifact in found.artifacts} == light
     assert (found.digest, found.label, found.series, found.judged) == (was.digest, was.label, was.series, was.judged)

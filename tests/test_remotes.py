@@ -18,7 +18,7 @@ from micro import ROOT, micro_workspace
 from moto.server import ThreadedMotoServer
 
 from stages.core.data.datasets.manifest import CLONES, read_manifest
-from stages.core.model.bundle import content as bundle
+from stages.core.model.bundle.content import read_bundle
 from stages.core.workspace.runs.workspace import dvc_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -159,8 +159,8 @@ def test_the_monitoring_half_needs_only_the_bundle_and_small_tables(
     clone = origin.clone(tmp_path / "clone")
     _dvc(clone, "pull", "--remote", remote, *_stages(clone, *MONITORING))
 
-    verified = bundle.read(clone / "data/package")
-    assert verified.digest == bundle.read(origin.folder / "data/package").digest
+    verified = read_bundle(clone / "data/package")
+    assert verified.digest == read_bundle(origin.folder / "data/package").digest
     assert read_manifest(clone / "data/fetch/micro-frozen.json").cases
     for name in ("data/prepare", "data/train", "reports/segment", CLONES):
         assert not (clone / name).exists(), name

@@ -1,4 +1,4 @@
-"""segment: which shard has whom, what becomes of a bad image, and what stops the stage."""
+"""The stage `segment`: the participants of each shard, the result of a bad image, and faults that stop the stage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stages import segment
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, SettingsError
 from stages.core.base.files import read_json, sha256_of, write_json
 from stages.core.data.datasets.manifest import read_manifest
 from stages.core.data.datasets.registry import FROZEN, read_frozen
@@ -35,7 +35,7 @@ PEOPLE = {"sub-a1": "a", "sub-a2": "a", "sub-b1": "b"}
 
 
 class FakePredictor:
-    """Takes the brightest half for cord; finds nothing in the images that a test marked with a first voxel of -1."""
+    """Call the brightest half cord, and find nothing in images whose first voxel a test set to -1."""
 
     def __init__(self, *_: object) -> None:
         """Like the real one, made once a shard."""
@@ -56,13 +56,13 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     checked(fetched("frozen", PEOPLE, role="test"))
     monkeypatch.setattr(segment, "Predictor", FakePredictor)
-    monkeypatch.setattr(segment.bundle, "read", lambda _: SimpleNamespace(digest="b" * 64))
+    monkeypatch.setattr(segment, "read_bundle", lambda _: SimpleNamespace(digest="b" * 64))
     monkeypatch.setattr("sys.argv", ["segment", "--dataset", "frozen", "--shard", "0"])
     return tmp_path
 
 
 def _rewrite(sub: str, change: object) -> None:
-    """Change an image of the clone and let the manifest know it, as if it had been fetched so."""
+    """Change an image of the clone and its key in the manifest, as if it had been fetched in this form."""
     path = Path("data/clones/frozen") / image_path(sub, "T1w")
     change(path)  # type: ignore[operator]
     value = read_json(Path("data/fetch/frozen.json"))
@@ -158,14 +158,14 @@ def _edit(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [Path.unlink, _pointer, _edit])
 def test_a_clone_that_is_not_as_fetched_stops_the_shard_and_leaves_nothing(lab: Path, spoil: object) -> None:
-    """It is no failure of the model: a shard with it would be cached and judged."""
+    """This is not a failure of the model: a shard that contained it would be cached and judged."""
     spoil(lab / "data/clones/frozen" / image_path("sub-a2", "T2w"))  # type: ignore[operator]
     with pytest.raises(CordriftError, match="sub-a2_T2w"):
         segment.main()
     assert not (lab / "reports/segment/frozen/0").exists()
 
 
-def test_a_shard_without_participants_is_whole_and_empty(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_without_participants_is_complete_and_empty(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edit_yaml(lab / "params.yaml", lambda params: params["segment"].update(shards=[0, 1, 2, 3]))
     monkeypatch.setattr("sys.argv", ["segment", "--dataset", "frozen", "--shard", "3"])
     segment.main()
@@ -179,7 +179,7 @@ def test_every_participant_is_in_one_shard_and_shards_differ_by_one_at_most(name
     sizes = [len(shard) for shard in shards]
     assert len(sizes) == n
     assert max(sizes) - min(sizes) <= 1
-    assert deal(reversed(names), n) == shards, "whatever the order of the manifest"
+    assert deal(reversed(names), n) == shards, "the order of the manifest has no effect"
 
 
 def test_the_frozen_49_over_16_shards_are_balanced_and_the_same_on_every_machine() -> None:
@@ -190,7 +190,7 @@ def test_the_frozen_49_over_16_shards_are_balanced_and_the_same_on_every_machine
     assert shards[0] == GOLDEN_SHARD
 
 
-def test_a_shard_that_was_not_delivered_is_named_and_its_cases_are_no_failures(lab: Path) -> None:
+def test_a_shard_that_was_not_delivered_is_named_and_its_cases_are_not_failures(lab: Path) -> None:
     edit_yaml(lab / "params.yaml", lambda params: params["segment"].update(shards=[0, 1]))
     segment.main()
     manifest = read_manifest(lab / "data/fetch/frozen.json")
@@ -212,5 +212,5 @@ def test_a_shard_that_was_not_delivered_is_named_and_its_cases_are_no_failures(l
 
 @pytest.mark.parametrize("shards", [[], [1], [0, 2], [0, 0]])
 def test_a_list_of_shards_with_a_gap_is_refused(shards: list[int]) -> None:
-    with pytest.raises(CordriftError, match="must be 0 to n - 1"):
+    with pytest.raises(SettingsError, match="must be 0 to n - 1"):
         check_shards(shards)

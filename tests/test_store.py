@@ -1,4 +1,4 @@
-"""Where the store is, who may not read the password, and what happens to a store that moved."""
+"""The place of the MLflow store, the secrecy of its password, and the repair of a store that was moved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from store_workspace import MODEL, REPOSITORY, A, B, contents, empty_store, file
 from stages import dashboard, history, register
 from stages import store as store_command
 from stages.core.base.errors import CordriftError
-from stages.core.store import location, sentences
+from stages.core.store import connection, location
 from stages.core.store.client import open_store
 
 
@@ -42,18 +42,26 @@ def test_credentials_are_taken_out(text: str, shown: str) -> None:
 
 
 def test_default_store_lies_in_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert location.find(tmp_path).database == tmp_path / "mlflow.db"
+    assert location.find_location(tmp_path).database == tmp_path / "mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/lab.db")
-    assert location.find(tmp_path).database == Path("/elsewhere/lab.db")
+    assert location.find_location(tmp_path).database == Path("/elsewhere/lab.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.lab.org")
-    assert location.find(tmp_path).database is None
+    assert location.find_location(tmp_path).database is None
+    location.forget_server()
+    assert location.find_location(tmp_path).database == tmp_path / "mlflow.db"
+
+
+def test_a_relative_store_lies_in_the_workspace_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`monitor` hands this address to its scratch workspace, where a relative one would name another file."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///lab.db")
+    assert location.find_location(tmp_path).uri == f"sqlite:///{tmp_path}/lab.db"
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///lab/mlruns", "postgresql://bob:secret@db/x", "sqlite://"])
 def test_other_kinds_of_store_are_refused(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(CordriftError, match="expected the address of an MLflow server") as refusal:
-        location.find()
+        location.find_location()
     assert "secret" not in str(refusal.value)
 
 
@@ -69,8 +77,10 @@ def test_unreachable_server_is_a_quick_sentence(
         stage.main()  # type: ignore[attr-defined]
     assert time.monotonic() - start < 15
     assert "secret" not in str(refusal.value) + "".join(capfd.readouterr())
-    assert refusal.value.__suppress_context__, "a stack trace would show MLflow's own words, with the password"
-    assert files(tmp_path) == before, "nothing half-written, and no empty list of priors"
+    assert refusal.value.__suppress_context__, (
+        "a stack trace would show the message of MLflow, which contains the password"
+    )
+    assert files(tmp_path) == before, "neither an unfinished file nor an empty list of priors may be written"
 
 
 def test_words_of_mlflow_are_told_without_the_password() -> None:
@@ -78,20 +88,20 @@ def test_words_of_mlflow_are_told_without_the_password() -> None:
 
     place = location.Location("https://bob:secret@host", None)
     told = "MLflow at https://host did not answer: API request to https://host/api failed"
-    with pytest.raises(CordriftError, match=told), sentences.sentences(place, "did not answer"):
+    with pytest.raises(CordriftError, match=told), connection.explained(place, "did not answer"):
         raise MlflowException("API request to https://bob:secret@host/api failed.\nTraceback ...")
 
 
 def test_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sentences.GREETING, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    with socket.socket() as deaf:  # accepts the connection, never answers
+    monkeypatch.setitem(connection.FIRST_REQUEST, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.socket() as deaf:  # this server accepts the connection and never answers
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(8)
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{deaf.getsockname()[1]}")
         start = time.monotonic()
         with pytest.raises(CordriftError, match="cannot be used"):
             open_store(MODEL)
-        assert time.monotonic() - start < 5, "two tries of a second each; MLflow's own patience is minutes"
+        assert time.monotonic() - start < 5, "two attempts of one second each; MLflow itself would wait for minutes"
 
 
 def test_store_that_is_no_database(tmp_path: Path) -> None:
@@ -138,12 +148,12 @@ def test_mending_leaves_other_places_alone(tmp_path: Path, monkeypatch: pytest.M
             "VALUES (77, 'other', ?, 'active')",
             (f"{tmp_path}/laboratory/x",),
         )
-    assert location.mend(database, str(tmp_path / "lab"), tmp_path / "new") > 0
+    assert location.mend_paths(database, str(tmp_path / "lab"), tmp_path / "new") > 0
     with sqlite3.connect(database) as store:
         places = dict(store.execute("SELECT name, artifact_location FROM experiments"))
     assert places["other"] == f"{tmp_path}/laboratory/x"
     assert places[MODEL] == f"{tmp_path}/new/mlartifacts/{MODEL}"
-    assert location.roots(database) == [str(tmp_path / "new")]
+    assert location.artifact_roots(database) == [str(tmp_path / "new")]
 
 
 def test_deleted_experiment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +165,7 @@ def test_deleted_experiment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
         register.main()
 
 
-def test_dashboard_refuses_in_sentences(
+def test_a_dashboard_that_cannot_start_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(CordriftError, match="There is no MLflow store"):
@@ -173,7 +183,7 @@ def test_dashboard_refuses_in_sentences(
 
 @pytest.mark.slow
 def test_team_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """The whole exchange over HTTP, artifacts included, with a password in the address that nobody gets to see."""
+    """Register and read over HTTP, with artifacts; the password in the address must never be printed."""
     (tmp_path / "server").mkdir()
     shutil.copy(empty_store(), tmp_path / "server/mlflow.db")
     workspace(tmp_path / "lab", store=False)
@@ -205,13 +215,13 @@ def test_team_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
     aliases = {version.number: version.aliases for version in versions}
     assert aliases == {1: ("anchor", "champion"), 2: ("candidate",)}
     assert (tmp_path / "lab/reports/history" / A[:12] / "agreement.csv").is_file()
-    assert not (tmp_path / "lab/mlflow.db").exists(), "a lab with a server keeps no store of its own"
+    assert not (tmp_path / "lab/mlflow.db").exists(), "a workspace that uses a server must not create a local store"
     assert "secret" not in "".join(capfd.readouterr())
 
 
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
     for _ in range(600):
-        assert process.poll() is None, "the server ended by itself"
+        assert process.poll() is None, "the server has stopped"
         try:
             with urllib.request.urlopen(address, timeout=1):  # noqa: S310 - our own server
                 return
@@ -221,7 +231,7 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def test_the_pages_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`cordrift dashboard` as a user starts it: it shows the run's note and serves its artifacts."""
+    """Start `cordrift dashboard` as a user does, and read an artifact of a run from it."""
     monkeypatch.chdir(workspace(tmp_path))
     register.main()
     run_id = open_store(MODEL).versions()[0].run_id

@@ -1,4 +1,4 @@
-"""Surface distances against hand-worked examples and SimpleITK."""
+"""Surface distances, compared with examples worked out by hand and with SimpleITK."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def plate(at: int) -> Mask:
 
 
 def oracle(a: Mask, b: Mask, spacing_mm: tuple[float, float, float]) -> tuple[float, float]:
-    """The same, from SimpleITK's contour and distance filters."""
+    """Return the same distances from SimpleITK's contour and distance filters."""
     contours = []
     for mask in (a, b):
         image = sitk.GetImageFromArray(np.pad(mask, 1).astype(np.uint8).transpose(2, 1, 0))
@@ -39,7 +39,7 @@ def oracle(a: Mask, b: Mask, spacing_mm: tuple[float, float, float]) -> tuple[fl
     return float(np.concatenate([there, back]).mean()), float(max(np.percentile(there, 95), np.percentile(back, 95)))
 
 
-def test_plates_are_as_far_apart_as_they_stand() -> None:
+def test_the_distance_of_two_plates() -> None:
     """Every point of one plate is exactly 3 steps of 0.8 mm from the other: mean and percentile are 2.4 mm."""
     assert surface_distances(plate(2), plate(5), (0.8, 1.0, 5.0)) == pytest.approx((2.4, 2.4))
 
@@ -53,7 +53,7 @@ def test_each_point_counts_once_and_the_worse_direction_gives_hd95() -> None:
     assert surface_distances(two, one, (1.0, 1.0, 1.0)) == pytest.approx(expected)
 
 
-def test_the_inside_is_no_surface() -> None:
+def test_a_cavity_adds_no_surface() -> None:
     """A 5-cube against its shell: the surfaces are the same though 27 voxels differ."""
     solid = np.pad(np.ones((5, 5, 5), dtype=bool), 1)
     hollow = solid.copy()

@@ -18,7 +18,7 @@ NORMATIVE = REAL_CORD.parent / "normative"
 
 
 def growing(slice_mm: float, n_slices: int) -> Volume:
-    """A straight cord whose area grows linearly with height: 60 mm2 at the bottom's edge, 90 mm2 at the top's."""
+    """Return a straight cord whose area grows linearly with height, from 60 mm2 at the bottom to 90 mm2 at the top."""
     data = np.zeros((12, 12, n_slices), np.float32)
     area = 60 + 30 * (np.arange(n_slices) + 0.5) / n_slices
     data[2:10, 2:10] = area / 64 / 1.5
@@ -27,7 +27,7 @@ def growing(slice_mm: float, n_slices: int) -> Volume:
 
 @pytest.mark.parametrize(("slice_mm", "n_slices"), [(0.5, 160), (1.0, 80), (4.0, 20)])
 def test_a_linear_metric_stays_linear_within_each_vertebra(slice_mm: float, n_slices: int) -> None:
-    """Whatever the slice thickness: the area halfway down a vertebra is that of the cord halfway between its discs."""
+    """With any slice thickness the area halfway down a vertebra is that of the cord halfway between its discs."""
     mask = growing(slice_mm, n_slices)
     tops = {2: 68.0, 3: 52.0, 4: 32.0}  # mm above the bottom's edge
     discs = Discs({disc: top / slice_mm - 0.5 for disc, top in tops.items()})

@@ -1,4 +1,4 @@
-"""Training: deterministic, resumable, and its bundle is named by content and safe to read."""
+"""Training is deterministic and resumable. Its bundle is named by its content and safe to read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import BundleError, SettingsError
 from stages.core.base.files import read_csv, read_json, write_json
 from stages.core.images import volumes
-from stages.core.model.bundle import content as bundle
-from stages.core.model.bundle import toolbox
+from stages.core.model.bundle.content import Bundle, build_bundle, read_bundle
+from stages.core.model.bundle.toolbox import write_toolbox_zip
 from stages.core.model.segmentation.predictor import Predictor, inference_digest
 from stages.core.model.training.fold import check_versions, state_digest, train_fold
 from stages.core.model.training.plans import fixed_plans, inference_plans
@@ -33,12 +33,12 @@ SETTINGS: Train = PARAMS.train.model_copy(
 )
 
 
-class Killed(Exception):  # noqa: N818 - it plays a signal
-    """Stands for the process's end."""
+class Killed(Exception):  # noqa: N818 - it stands for a signal
+    """Raised where a signal would end the process."""
 
 
 def _prepared(folder: Path) -> Path:
-    """Four bright elliptic cords in noise, as ``prepare`` would leave them."""
+    """Write four bright elliptic cords in noise, in the form of the output of ``prepare``."""
     rng = np.random.default_rng(0)
     shape = (20, 22, 24)
     x, y, z = np.indices(shape)
@@ -63,13 +63,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``prepare``, one finished fold in ``fold`` and its ``bundle``."""
     folder = tmp_path_factory.mktemp("trained")
     train_fold(_prepared(folder / "prepare"), folder / "fold", folder / "scratch", SETTINGS, 0)
-    bundle.build({0: folder / "fold"}, folder / "prepare/manifest.json", folder / "bundle", "test")
+    build_bundle({0: folder / "fold"}, folder / "prepare/manifest.json", folder / "bundle", "test")
     return folder
 
 
 @pytest.fixture
 def model(trained: Path, tmp_path: Path) -> Path:
-    """A copy of the bundle, to tamper with."""
+    """A copy of the bundle that a test may change."""
     shutil.copytree(trained / "bundle", tmp_path / "bundle")
     return tmp_path / "bundle"
 
@@ -81,10 +81,10 @@ def test_a_killed_training_resumed_gives_the_weights_of_an_uninterrupted_one(tra
 
     with pytest.raises(Killed):
         train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0, stop=kill)
-    assert not (tmp_path / "fold").exists(), "nothing half-written"
+    assert not (tmp_path / "fold").exists(), "nothing was written in part"
     seen: list[int] = []
     train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0, stop=seen.append)
-    assert seen == [1, 2], "it went on where it was saved, not from the start"
+    assert seen == [1, 2], "it continued from the saved epoch, not from the start"
     weights = "weights.safetensors"
     assert (tmp_path / "fold" / weights).read_bytes() == (trained / "fold" / weights).read_bytes()
     columns = ["epoch", "train_loss", "val_loss", "dice", "learning_rate"]
@@ -116,13 +116,13 @@ def test_a_state_that_holds_a_pickle_is_not_run(trained: Path, tmp_path: Path) -
         train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0, stop=kill)
     (state,) = (tmp_path / "scratch").rglob("checkpoint_latest.pth")
     state.write_bytes(pickle.dumps(_Payload(tmp_path / "pwned")))
-    with pytest.raises(CordriftError, match="cannot be resumed from"):
+    with pytest.raises(BundleError, match="cannot be resumed from"):
         train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0)
     assert not (tmp_path / "pwned").exists()
 
 
 class _Payload:
-    """What a hostile pickle does when it is read."""
+    """A hostile pickle: it creates a file when it is read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -133,25 +133,25 @@ class _Payload:
 
 def test_a_training_that_diverges_stops_with_a_sentence(trained: Path, tmp_path: Path) -> None:
     wild = SETTINGS.model_copy(update={"optimiser": SETTINGS.optimiser.model_copy(update={"learning_rate": 1e30})})
-    with pytest.raises(CordriftError, match="Training diverged: the loss of epoch"):
+    with pytest.raises(BundleError, match="Training diverged: the loss of epoch"):
         train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", wild, 0)
     assert not (tmp_path / "fold").exists()
 
 
-def test_a_fold_that_was_not_prepared_is_a_sentence(trained: Path, tmp_path: Path) -> None:
-    with pytest.raises(CordriftError, match=r"asks for fold 3, but prepare.folds made 1"):
+def test_a_fold_that_was_not_prepared_is_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"asks for fold 3, but prepare.folds made 1"):
         train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 3)
     assert not (tmp_path / "fold").exists()
 
 
 def test_another_library_version_than_pinned_is_refused() -> None:
-    with pytest.raises(CordriftError, match=r"params\.yaml pins torch 0\.0\.1"):
+    with pytest.raises(SettingsError, match=r"params\.yaml pins torch 0\.0\.1"):
         check_versions({"torch": "0.0.1"})
     check_versions(PARAMS.train.versions)
 
 
 def test_the_bundle_finds_a_cord(trained: Path) -> None:
-    predict = Predictor(bundle.read(trained / "bundle"), PARAMS.segment.model_copy(update={"threads": 1}))
+    predict = Predictor(read_bundle(trained / "bundle"), PARAMS.segment.model_copy(update={"threads": 1}))
     volume = volumes.read(trained / "prepare/raw/imagesTr/case3_0000.nii.gz")
     truth = volumes.read(trained / "prepare/raw/labelsTr/case3.nii.gz").data > 0
     soft = predict(volume)
@@ -163,13 +163,13 @@ def test_the_bundle_finds_a_cord(trained: Path) -> None:
 
 
 def test_the_digest_is_that_of_the_content_alone(trained: Path, model: Path) -> None:
-    before = bundle.read(model).digest
+    before = read_bundle(model).digest
     write_json(model / "provenance.json", {"code": "other", "training": {}})
     (model / "notes.txt").write_text("anything")
-    assert bundle.read(model).digest == before
-    bundle.build({0: trained / "fold"}, trained / "prepare/manifest.json", model.parent / "again", "another")
-    assert bundle.read(model.parent / "again").digest == before
-    assert bundle.read(model.parent / "again").folds.keys() == {0}
+    assert read_bundle(model).digest == before
+    build_bundle({0: trained / "fold"}, trained / "prepare/manifest.json", model.parent / "again", "another")
+    assert read_bundle(model.parent / "again").digest == before
+    assert read_bundle(model.parent / "again").folds.keys() == {0}
 
 
 @pytest.mark.parametrize("name", ["fold_0/weights.safetensors", "plans.json"])
@@ -182,22 +182,30 @@ def test_a_tampered_bundle_is_refused(model: Path, name: str) -> None:
         content = bytearray((model / name).read_bytes())
         content[-1] ^= 1
         (model / name).write_bytes(bytes(content))
-    with pytest.raises(CordriftError, match="was changed after it was packaged"):
-        bundle.read(model)
+    with pytest.raises(BundleError, match="was changed after it was packaged"):
+        read_bundle(model)
+
+
+def test_a_bundle_whose_plan_names_another_class_is_refused_as_a_bundle(model: Path) -> None:
+    value = read_json(model / "plans.json")
+    _architecture(value["plans"])["network_class_name"] = "os.system"
+    write_json(model / "plans.json", value)
+    with pytest.raises(BundleError, match=r"plans\.json, configuration '3d_fullres': .*network_class_name"):
+        read_bundle(model)
 
 
 @pytest.mark.parametrize("name", ["fold_0/checkpoint_final.pth", "extra.pkl", "trainer.py"])
 def test_a_bundle_with_a_pickle_or_code_in_it_is_refused(model: Path, name: str) -> None:
     (model / name).write_bytes(pickle.dumps(_Payload(model / "pwned")))
-    with pytest.raises(CordriftError, match="a bundle has no pickle, no code and no link"):
-        bundle.read(model)
+    with pytest.raises(BundleError, match="a bundle has no pickle, no code and no link"):
+        read_bundle(model)
     assert not (model / "pwned").exists()
 
 
 def test_a_pickle_named_as_weights_is_refused_unread(model: Path) -> None:
     (model / "fold_0/weights.safetensors").write_bytes(pickle.dumps(_Payload(model / "pwned")))
-    with pytest.raises(CordriftError, match="is not a safetensors file"):
-        bundle.read(model)
+    with pytest.raises(BundleError, match="is not a safetensors file"):
+        read_bundle(model)
     assert not (model / "pwned").exists()
 
 
@@ -220,43 +228,43 @@ def _architecture(plans: dict[str, Any]) -> dict[str, Any]:
         (lambda p: p["configurations"].clear(), "has no configuration"),
     ],
 )
-def test_a_plan_that_names_anything_not_whitelisted_is_refused(change: Any, sentence: str) -> None:
+def test_a_plan_with_a_name_that_is_not_on_the_whitelist_is_refused(change: Any, sentence: str) -> None:
     plans = fixed_plans(PLAN, "3d_fullres")
     assert inference_plans(plans, "3d_fullres", "here") == plans, "reducing a reduced plan changes nothing"
     change(plans)
-    with pytest.raises(CordriftError, match=sentence):
+    with pytest.raises(BundleError, match=sentence):
         inference_plans(plans, "3d_fullres", "here")
 
 
-def test_a_patch_that_the_network_cannot_halve_is_a_sentence() -> None:
-    with pytest.raises(CordriftError, match=r"patch_size \[16, 16, 15\] must be divisible by 4"):
+def test_a_patch_that_the_network_cannot_halve_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"patch_size \[16, 16, 15\] must be divisible by 4"):
         fixed_plans(PLAN.model_copy(update={"patch_size": [16, 16, 15]}), "3d_fullres")
 
 
 @pytest.mark.slow
 def test_nnunets_own_plan_passes_the_whitelist_and_trains(trained: Path, tmp_path: Path) -> None:
-    """The way of the full-size profile: nnU-Net fingerprints and plans for itself, its default network is trained."""
+    """As in the full-size profile: nnU-Net measures the data, makes its own plan and trains its default network."""
     own = SETTINGS.model_copy(update={"plan": None, "epochs": 1, "iterations": 2})
     train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", own, 0)
-    bundle.build({0: tmp_path / "fold"}, trained / "prepare/manifest.json", tmp_path / "bundle", "test")
-    model = bundle.read(tmp_path / "bundle")
+    build_bundle({0: tmp_path / "fold"}, trained / "prepare/manifest.json", tmp_path / "bundle", "test")
+    model = read_bundle(tmp_path / "bundle")
     assert model.plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["features_per_stage"][0] == 32
     assert not list((tmp_path / "scratch").glob("planning-*"))
     volume = volumes.read(trained / "prepare/raw/imagesTr/case3_0000.nii.gz")
     assert Predictor(model, PARAMS.segment)(volume).shape == volume.data.shape
 
 
-def test_weights_that_do_not_fit_their_network_are_a_sentence(trained: Path) -> None:
-    model = bundle.read(trained / "bundle")
+def test_weights_that_do_not_fit_their_network_are_refused(trained: Path) -> None:
+    model = read_bundle(trained / "bundle")
     odd = {name: array[..., :1] if array.ndim == 5 else array for name, array in model.folds[0].items()}
-    broken = bundle.Bundle(model.digest, model.configuration, None, model.plans, model.dataset, {0: odd})
-    with pytest.raises(CordriftError, match="do not fit its network"):
+    broken = Bundle(model.digest, model.configuration, None, model.plans, model.dataset, {0: odd})
+    with pytest.raises(BundleError, match="do not fit its network"):
         Predictor(broken, PARAMS.segment)
 
 
-def test_a_folder_that_is_no_bundle_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(CordriftError, match=r"is not a bundle: it has no model\.json"):
-        bundle.read(tmp_path)
+def test_a_folder_that_is_not_a_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"is not a bundle: it has no model\.json"):
+        read_bundle(tmp_path)
 
 
 def test_inference_settings_have_a_digest_of_their_own() -> None:
@@ -269,9 +277,9 @@ def test_inference_settings_have_a_digest_of_their_own() -> None:
 def test_nnunet_itself_reads_the_toolbox_zip_and_predicts_the_same(trained: Path, tmp_path: Path) -> None:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-    model = bundle.read(trained / "bundle")
-    toolbox.write_zip(model, tmp_path / "nnunet.zip")
-    toolbox.write_zip(model, tmp_path / "again.zip")
+    model = read_bundle(trained / "bundle")
+    write_toolbox_zip(model, tmp_path / "nnunet.zip")
+    write_toolbox_zip(model, tmp_path / "again.zip")
     assert (tmp_path / "nnunet.zip").read_bytes() == (tmp_path / "again.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "nnunet.zip") as archive:
         archive.extractall(tmp_path)  # our own archive

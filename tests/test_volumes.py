@@ -1,4 +1,4 @@
-"""Reading and writing volumes: canonical axes, the same bytes, and a sentence for every bad file."""
+"""Reading and writing volumes: canonical axes, the same bytes, and an error that names every bad file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, ImageError
 from stages.core.base.files import read_csv, read_json, whole_file, whole_folder, write_json
 from stages.core.images import volumes
 
@@ -81,10 +81,10 @@ def _bad(path: Path, kind: str) -> None:
         ("absent", r"does not exist"),
     ],
 )
-def test_a_bad_file_is_a_sentence_that_names_it(tmp_path: Path, kind: str, sentence: str) -> None:
+def test_a_bad_file_gives_an_error_that_names_it(tmp_path: Path, kind: str, sentence: str) -> None:
     path = tmp_path / "a.nii.gz"
     _bad(path, kind)
-    with pytest.raises(CordriftError, match=sentence) as caught:
+    with pytest.raises(ImageError, match=sentence) as caught:
         volumes.read(path)
     assert str(path) in str(caught.value)
 
@@ -95,17 +95,19 @@ def test_a_bad_file_is_a_sentence_that_names_it(tmp_path: Path, kind: str, sente
         pytest.param(70, struct.pack("<h", 9999), "cannot be read as an image: data code 9999", id="data type"),
         pytest.param(40, struct.pack("<4h", 3, -4, 4, 4), "is truncated or damaged", id="negative size"),
         pytest.param(40, struct.pack("<4h", 3, *[30000] * 3), "is truncated or damaged", id="size beyond memory"),
-        pytest.param(280, bytes(48), "has an affine that is no grid", id="affine of zeros"),
-        pytest.param(280, struct.pack("<f", math.nan), "has an affine that is no grid", id="affine with NaN"),
+        pytest.param(280, bytes(48), "has an affine that describes no grid", id="affine of zeros"),
+        pytest.param(280, struct.pack("<f", math.nan), "has an affine that describes no grid", id="affine with NaN"),
         pytest.param(280, struct.pack("<8f", 1, 1, 0, 0, 1, 1, 0, 0), "its axes lie in a plane", id="flat affine"),
         pytest.param(108, struct.pack("<f", math.nan), "cannot be read as an image", id="offset of the voxels"),
     ],
 )
-def test_a_damaged_header_is_a_sentence(tmp_path: Path, offset: int, raw: bytes, sentence: str) -> None:
+def test_a_damaged_header_gives_an_error_that_names_the_file(
+    tmp_path: Path, offset: int, raw: bytes, sentence: str
+) -> None:
     whole = bytearray(nib.Nifti1Image(np.ones((4, 4, 4), np.float32), np.eye(4)).to_bytes())
     whole[offset : offset + len(raw)] = raw
     (tmp_path / "a.nii").write_bytes(whole)
-    with pytest.raises(CordriftError, match=sentence) as caught:
+    with pytest.raises(ImageError, match=sentence) as caught:
         volumes.read(tmp_path / "a.nii")
     assert str(tmp_path / "a.nii") in str(caught.value)
 
@@ -120,15 +122,15 @@ def test_grids_differ_when_a_corner_moves_by_more_than_a_hundredth_of_a_millimet
     assert bool(volumes.grid_difference(a, b)) == (grow == 1 or abs(shift) > volumes.GRID_TOLERANCE_MM)
 
 
-def test_a_mask_on_another_grid_is_a_sentence_that_names_both(tmp_path: Path) -> None:
+def test_a_mask_on_another_grid_gives_an_error_that_names_both(tmp_path: Path) -> None:
     volumes.write(tmp_path / "image.nii.gz", np.ones((4, 4, 4), np.float32), np.eye(4))
     volumes.write(tmp_path / "mask.nii.gz", np.ones((4, 4, 5), np.float32), np.eye(4))
     image = volumes.read(tmp_path / "image.nii.gz")
-    with pytest.raises(CordriftError, match=r"mask.nii.gz and .*image.nii.gz must lie on one grid, but shapes"):
+    with pytest.raises(ImageError, match=r"mask.nii.gz and .*image.nii.gz must lie on one grid, but shapes"):
         volumes.read_on_grid(tmp_path / "mask.nii.gz", image, tmp_path / "image.nii.gz")
 
 
-def test_what_is_interrupted_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> None:
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "kept.txt").write_text("old")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/kept.txt").write_text("old")

@@ -1,4 +1,4 @@
-"""fetch in bad weather: other layouts and addresses, half downloads, foreign remotes."""
+"""fetch under difficult conditions: other layouts and addresses, interrupted downloads, special remotes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from data_factory import fill, image_path, make_dataset, mask_path
-from weather import CLONE, IMAGE, OUT, PEOPLE, chosen, fetched, make_bucket, register
+from weather import CLONE, IMAGE, OUT, PEOPLE, fetched, make_bucket, register, selected
 
 from stages import fetch
 from stages.core.base.errors import CordriftError
 from stages.core.data.clones import annex
 from stages.core.data.clones.addresses import source_of
-from stages.core.data.clones.lock import alone
+from stages.core.data.clones.lock import clone_lock
 from stages.core.data.clones.programs import call, datalad_results, git
 from stages.core.data.clones.special_remotes import special_remotes
 
@@ -67,7 +67,7 @@ def lock_files(source: Path) -> None:
 def test_locked_files(source: Path) -> None:
     lock_files(source)
     register("ds", source)
-    todo = chosen().plan()
+    todo = selected().plan()
     assert (todo.to_come, todo.needed) == (8, todo.to_come_size), "the content of a link lies on the disk once"
     assert fetched() == 9
     assert (CLONE / IMAGE).is_symlink()
@@ -155,7 +155,7 @@ def test_https_address(served: tuple[str, Path], source: Path, monkeypatch: pyte
     with pytest.raises(CordriftError, match=rf"{url} cannot be reached: .*certificate"):
         fetch.main(["--dataset", "ds"])
     monkeypatch.setenv("GIT_SSL_CAINFO", str(pem))
-    with pytest.raises(CordriftError, match=r"8 of 9 files .* cannot be had from any place"):
+    with pytest.raises(CordriftError, match=r"8 of 9 files .* cannot be downloaded from any place"):
         fetch.main(["--dataset", "ds"])
     # git-annex now ignores this origin, "for ever"; what it needed comes later.
     assert git(CLONE, ["config", "remote.origin.annex-ignore"]).strip() == "true"
@@ -193,7 +193,7 @@ def test_addresses_that_are_refused(source: Path, url: str) -> None:
     assert not Path("pwned").exists()
 
 
-def test_addresses_that_are_followed() -> None:
+def test_addresses_that_are_allowed() -> None:
     for url in ("https://example.org:8443/ds.git", "ssh://ada@example.org/ds", "ssh://[::1]:22/ds", "file:///srv/ds"):
         assert source_of(url) == url
     assert source_of("ada@example.org:folder/ds") == "ada@example.org:folder/ds"
@@ -202,15 +202,15 @@ def test_addresses_that_are_followed() -> None:
 # ---- half downloads
 
 
-def test_one_missing_key_among_many_stops_no_other(source: Path) -> None:
+def test_a_file_without_content_does_not_stop_the_others(source: Path) -> None:
     lost = mask_path("sub-a2", "T2w")
     kept = (source / lost).read_bytes()
     git(source, ["annex", "drop", "--force", "--quiet", "--", lost])
     register("ds", source)
     with pytest.raises(
         CordriftError,
-        match=rf"^1 of 9 files of dataset 'ds' cannot be had from any place that this clone may ask: {lost}; "
-        "git-annex knows of no copy; ask the owners",
+        match=rf"^1 of 9 files of dataset 'ds' cannot be downloaded from any place that this clone may use: {lost}; "
+        "git-annex knows no copy of them; ask the owners",
     ):
         fetch.main(["--dataset", "ds"])
     assert not OUT.exists()
@@ -223,10 +223,10 @@ def test_one_missing_key_among_many_stops_no_other(source: Path) -> None:
     assert (CLONE / IMAGE).stat().st_ino == inode, "and was not fetched again"
 
 
-def test_content_that_its_owner_lost_without_knowing(source: Path) -> None:
+def test_content_that_git_annex_lists_but_that_is_lost(source: Path) -> None:
     """git-annex still lists the copy; the object is gone."""
     register("ds", source)
-    key = annex.keys(source, [IMAGE])[IMAGE][0]
+    key = annex.keys_and_sizes(source, [IMAGE])[IMAGE][0]
     (found,) = [path for path in (source / ".git/annex/objects").rglob(key) if path.is_file()]
     found.parent.chmod(0o755)
     found.unlink()
@@ -256,7 +256,7 @@ def wait_for_session(session: int) -> None:
 def test_resume_after_a_kill(bucket: Path, source: Path) -> None:
     """The whole process group dies in the middle of a transfer; the next fetch brings the rest alone."""
     register("ds", source, remotes={"bucket": "external:bucket"})
-    chosen()
+    selected()
     (bucket / "hang").touch()
     os.mkfifo(bucket / "hanging")
     child = subprocess.Popen(
@@ -270,7 +270,7 @@ def test_resume_after_a_kill(bucket: Path, source: Path) -> None:
     wait_for_session(child.pid)
     assert not OUT.exists()
     (bucket / "hang").unlink()
-    here = 8 - chosen().plan().to_come
+    here = 8 - selected().plan().to_come
     (CLONE / ".git/index.lock").touch()  # a git that was killed leaves its locks
     (bucket / "log").write_text("")
     assert fetched() == 9
@@ -280,13 +280,13 @@ def test_resume_after_a_kill(bucket: Path, source: Path) -> None:
     assert not (CLONE / ".git/index.lock").exists()
 
 
-def test_what_a_killed_transfer_left_is_cleared_before_two_at_a_time_start(
+def test_records_of_interrupted_transfers_are_removed_before_new_transfers_start(
     bucket: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else, now and then, one transfer removes a dead lock while the other opens it, and a file does not come."""
     register("ds", source, remotes={"bucket": "external:bucket"})
-    (remote,) = chosen().remotes
-    key = annex.keys(CLONE, [IMAGE])[IMAGE][0]
+    (remote,) = selected().remotes
+    key = annex.keys_and_sizes(CLONE, [IMAGE])[IMAGE][0]
     transfers = CLONE / ".git/annex/transfer/download"
     left = [transfers / "lck" / f"lck.{key}", transfers / remote.uuid / f"lck.{key}", transfers / remote.uuid / key]
     for file in left:
@@ -303,7 +303,7 @@ def test_what_a_killed_transfer_left_is_cleared_before_two_at_a_time_start(
     assert there == [[]]
 
 
-def test_a_checkout_that_was_killed_half_way_is_no_edit(source: Path) -> None:
+def test_an_interrupted_checkout_does_not_count_as_an_edit(source: Path) -> None:
     register("ds", source)
     assert fetched() == 9
     (source / IMAGE).unlink()
@@ -324,9 +324,9 @@ def test_a_checkout_that_was_killed_half_way_is_no_edit(source: Path) -> None:
     assert git(CLONE, ["status", "--porcelain"]) == ""
 
 
-def test_one_fetch_of_a_clone_at_a_time(source: Path) -> None:
+def test_two_processes_cannot_fetch_into_one_clone(source: Path) -> None:
     register("ds", source)
-    with alone(CLONE), pytest.raises(CordriftError, match=f"another fetch or withdrawal works on {CLONE}"):
+    with clone_lock(CLONE), pytest.raises(CordriftError, match=f"another fetch or withdrawal works on {CLONE}"):
         fetch.main(["--dataset", "ds"])
     assert fetched() == 9
 
@@ -339,7 +339,7 @@ def spoil(file: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", ["locked", "unlocked"])
-def test_a_truncated_file_is_named_and_the_advice_mends_it(source: Path, layout: str) -> None:
+def test_a_truncated_file_is_named_and_the_advice_restores_it(source: Path, layout: str) -> None:
     """Also where git-annex's own object is bad: a locked file is a link to it."""
     if layout == "locked":
         lock_files(source)
@@ -348,7 +348,7 @@ def test_a_truncated_file_is_named_and_the_advice_mends_it(source: Path, layout:
     content = (source / IMAGE).read_bytes()
     spoil(CLONE / IMAGE)
     if layout == "unlocked":
-        key = annex.keys(CLONE, [IMAGE])[IMAGE][0]
+        key = annex.keys_and_sizes(CLONE, [IMAGE])[IMAGE][0]
         spoil(CLONE / git(CLONE, ["annex", "contentlocation", key]).strip())
     with pytest.raises(CordriftError, match=rf"{IMAGE}.*`rm (-f )?{CLONE / IMAGE}") as caught:
         fetch.main(["--dataset", "ds"])
@@ -358,9 +358,9 @@ def test_a_truncated_file_is_named_and_the_advice_mends_it(source: Path, layout:
     assert (CLONE / IMAGE).read_bytes() == content
 
 
-def test_a_remote_that_git_annex_had_given_up_is_asked_again(source: Path) -> None:
+def test_a_remote_that_git_annex_ignores_is_used_again(source: Path) -> None:
     register("ds", source)
-    chosen()
+    selected()
     git(CLONE, ["config", "remote.origin.annex-ignore", "true"])
     call(["git", "-C", str(CLONE), "config", "--unset-all", "remote.origin.annex-uuid"])
     assert fetched() == 9
@@ -368,7 +368,7 @@ def test_a_remote_that_git_annex_had_given_up_is_asked_again(source: Path) -> No
 
 
 @pytest.mark.parametrize("backend", ["WORM", "URL"])
-def test_keys_without_a_content_hash_are_refused_before_anything_comes(source: Path, backend: str) -> None:
+def test_keys_without_a_content_hash_are_refused_before_any_download(source: Path, backend: str) -> None:
     size = (source / IMAGE).stat().st_size
     bad = {"WORM": f"WORM-s{size}-m1--image.nii.gz", "URL": f"URL-s{size}--https&c%%x%image.nii.gz"}[backend]
     blob = call(["git", "-C", str(source), "hash-object", "-w", "--stdin"], stdin=f"/annex/objects/{bad}\n".encode())
@@ -401,10 +401,12 @@ def test_a_program_that_a_dataset_names_is_not_run_unless_the_registry_does(
     register("ds", source)
     fetch.main(["--dry-run"])
     said = capsys.readouterr().out
-    assert "special remote bucket (type external:bucket), which the dataset asks every clone to use, is off" in said
+    assert (
+        "special remote bucket (type external:bucket), which the dataset asks every clone to use, is disabled" in said
+    )
     with pytest.raises(
         CordriftError,
-        match=r"8 of 9 files .* git-annex last knew content of theirs in bucket \(8\); if you trust that special "
+        match=r"8 of 9 files .* according to git-annex they are in bucket \(8\); if you trust that special "
         r"remote, add `bucket: external:bucket` under `remotes` of ds in the registry",
     ):
         fetch.main(["--dataset", "ds"])
@@ -420,7 +422,7 @@ def test_a_special_remote_that_the_registry_names_is_used_until_it_no_longer_doe
     (CLONE / IMAGE).unlink()
     git(CLONE, ["annex", "drop", "--force", "--quiet", "."])
     (bucket / "log").write_text("")
-    with pytest.raises(CordriftError, match="cannot be had from any place"):
+    with pytest.raises(CordriftError, match="cannot be downloaded from any place"):
         fetch.main(["--dataset", "ds"])
     assert (bucket / "log").read_text() == ""
 
@@ -448,5 +450,5 @@ def test_a_special_remote_that_asks_for_more_than_the_dataset_says(source: Path,
         fetch.main(["--dry-run"])
     advice = str(caught.value).split("`")[1].removeprefix(f"git -C {CLONE} ")
     git(CLONE, advice.replace("NAME=VALUE", f"directory={tmp_path / 'shelf'}").split())
-    assert chosen().plan().sources == {"shelf": 8}
+    assert selected().plan().sources == {"shelf": 8}
     assert fetched() == 9

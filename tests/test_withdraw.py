@@ -1,4 +1,4 @@
-"""A withdrawn participant: left out for ever, gone from what is rebuilt, found wherever something was kept."""
+"""A withdrawn participant is excluded for good, removed from the workspace, and found in every remaining copy."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from stages import history, register, withdraw
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_csv, read_json, write_json
 from stages.core.data.clones import annex
-from stages.core.data.clones.lock import alone
+from stages.core.data.clones.lock import clone_lock
 from stages.core.data.datasets.manifest import CLONES, read_manifest
 from stages.core.data.datasets.registry import REGISTRY, load_registry
 from stages.core.model.lineage.manifest import IN_BUNDLE, content
-from stages.core.store.training_data import open_archive
-from stages.core.workspace.runs.workspace import dvc_environment, make
-from stages.core.workspace.withdrawal.clones import take_out
+from stages.core.store.recorded_versions import open_recorded_versions
+from stages.core.workspace.runs.workspace import dvc_environment, make_workspace
+from stages.core.workspace.withdrawal.clones import remove_participants
 from stages.core.workspace.withdrawal.exclusion import exclude
 from stages.core.workspace.withdrawal.identity import Identity
-from stages.core.workspace.withdrawal.traces import in_store
+from stages.core.workspace.withdrawal.traces import traces_in_store
 
 PEOPLE = {"sub-a1": "s1", "sub-a2": "s1", "sub-a3": "s2", "sub-f1": "s1", "sub-f2": "s2"}
 FROZEN = [("sub-f1", "frozen"), ("sub-f2", "frozen")]
@@ -56,7 +56,7 @@ def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-# --- where a text speaks of somebody
+# --- whether a text contains an id
 
 
 def identity(*ids: tuple[str, str], registered: tuple[str, ...] = ("ds", "frozen", "other")) -> Identity:
@@ -106,7 +106,7 @@ def test_tables_and_json_are_read_by_what_they_say(name: str, text: str, found: 
 @settings(max_examples=8)
 @given(st.lists(st.sampled_from(sorted(load_registry(ROOT / REGISTRY).datasets)), min_size=1, max_size=3))
 def test_nothing_of_the_registry_is_lost_but_a_line_is_added(names: list[str]) -> None:
-    """On the registry of the repository, whose comments and anchors a person wrote."""
+    """The test uses the registry of the repository, which has comments and anchors."""
     original = (ROOT / REGISTRY).read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "datasets.yaml"
@@ -115,7 +115,7 @@ def test_nothing_of_the_registry_is_lost_but_a_line_is_added(names: list[str]) -
             assert exclude(path, [(name, f"sub-x{number}")], f"reason: #{number}") == [(name, f"sub-x{number}")]
         text = path.read_text(encoding="utf-8")
     left = iter(text.splitlines())
-    assert all(line in left for line in original.splitlines()), "every line is there, in order"
+    assert all(line in left for line in original.splitlines()), "every line must stay, in its order"
     before, after = yaml.safe_load(original), yaml.safe_load(text)
     for number, name in reversed(list(enumerate(names))):
         assert after["datasets"][name]["withdrawn"].pop(f"sub-x{number}") == f"reason: #{number}"
@@ -123,7 +123,9 @@ def test_nothing_of_the_registry_is_lost_but_a_line_is_added(names: list[str]) -
         assert not value.pop("withdrawn", {})
     assert before == after
     commented = re.compile(r"\n +(# .*)\n( +\S+:)")
-    assert set(commented.findall(original)) <= set(commented.findall(text)), "a comment stays above what it is about"
+    assert set(commented.findall(original)) <= set(commented.findall(text)), (
+        "a comment must stay above the line that it explains"
+    )
 
 
 def test_a_comment_behind_the_last_line_stays_where_it_is(tmp_path: Path) -> None:
@@ -145,7 +147,7 @@ def test_a_comment_behind_the_last_line_stays_where_it_is(tmp_path: Path) -> Non
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Every file of a clone but git's own objects and its table of participants."""
+    """Yield all files of a clone except the objects of git and the table of participants."""
     for path in folder.rglob("*"):
         inside = path.relative_to(folder).as_posix()
         if path.is_file() and not re.search(r"(^|/)\.git/(objects|index)|participants\.tsv$", inside):
@@ -153,7 +155,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _holds(folder: Path, sub: str, contents: set[str]) -> list[str]:
-    """Files that bear a participant's name or have one of the contents."""
+    """Return the files that are named after a participant or have one of the contents."""
     return [
         str(path)
         for path in _files(folder)
@@ -174,7 +176,7 @@ def test_content_of_every_revision_leaves_the_clone_and_stays_away(
     monkeypatch.chdir(tmp_path)
     source, clone = tmp_path / "src", tmp_path / "clone"
     fill(source, PEOPLE, ("T1w", "T2w"))
-    shared = mask_path("sub-a2", "T1w")  # the mask of another participant is the same, byte for byte
+    shared = mask_path("sub-a2", "T1w")  # another participant has the same mask
     shutil.copyfile(source / mask_path("sub-a1", "T1w"), source / shared)
     annex.create(source)
     if locked:
@@ -182,7 +184,7 @@ def test_content_of_every_revision_leaves_the_clone_and_stays_away(
             ["git", "annex", "config", "--set", "annex.addunlocked", "false"], cwd=source, env=_env(), check=True
         )
     first = annex.save(source, "first", "r1")
-    everything = [path for path in annex.tree(source) if path.endswith(".nii.gz")]
+    everything = [path for path in annex.list_paths(source) if path.endswith(".nii.gz")]
     theirs = _contents(source, "sub-a1")
     annex.clone(str(source), clone, first, "r1")
     annex.get(clone, everything)
@@ -198,17 +200,19 @@ def test_content_of_every_revision_leaves_the_clone_and_stays_away(
     wanted = (old | theirs | _contents(clone, "sub-a1")) - {kept}
     assert len(_holds(clone, "sub-a1", wanted)) > 6
 
-    done = take_out(clone, ["sub-a1"])
+    done = remove_participants(clone, ["sub-a1"])
 
     assert _holds(clone, "sub-a1", wanted) == []
     assert done.files == 5
     assert done.objects == len(wanted)
     assert done.shared == (shared,)
-    annex.verify(clone / shared, annex.keys(clone, [shared])[shared][0])
-    assert take_out(clone, ["sub-a1"]).objects == take_out(clone, ["sub-a1"]).files == 0, "a second time is no error"
-    assert take_out(clone, ["sub-a3"]).files == 4
+    annex.verify(clone / shared, annex.keys_and_sizes(clone, [shared])[shared][0])
+    assert remove_participants(clone, ["sub-a1"]).objects == remove_participants(clone, ["sub-a1"]).files == 0, (
+        "a second call must not be an error"
+    )
+    assert remove_participants(clone, ["sub-a3"]).files == 4
     for commit, tag in ((first, "r1"), (second, "r2")):
-        annex.clone(str(source), clone, commit, tag)  # refuses local edits: there are none
+        annex.clone(str(source), clone, commit, tag)  # this call refuses a clone with local edits
         assert _holds(clone, "sub-a1", wanted) == _holds(clone, "sub-a3", set()) == []
     assert (clone / image_path("sub-a2", "T1w")).is_file()
 
@@ -219,7 +223,7 @@ def _env() -> dict[str, str]:
     }
 
 
-# --- who
+# --- the ids of the person
 
 
 @pytest.fixture
@@ -246,18 +250,21 @@ def test_every_entry_of_a_repository_is_written(place: Path, capsys: pytest.Capt
     withdraw.main(["sub-f1", "--reason", "asked for it", "--no-rebuild", "--report", "out.txt"])
     assert withdrawn() == {name: {"sub-f1": "asked for it"} for name in ("ds", "frozen")}
     text = capsys.readouterr().out
-    assert "frozen: sub-f1 (asked for), written now" in text
-    assert "ds: sub-f1 (the same repository as frozen), written now" in text
-    assert "compared on the participants that both have" in text
+    assert "frozen: sub-f1 (named in the command), recorded now" in text
+    assert "ds: sub-f1 (the same repository as frozen), recorded now" in text
+    assert "compared on the participants that both versions have" in text
     assert f"data/clones/frozen/{image_path('sub-f1', 'T1w')}" in text, (
-        "--no-rebuild: it is told that it is still there"
+        "with --no-rebuild the text must name the files that remain"
     )
     assert Path("out.txt").read_text() == text
     assert Path("data/frozen.csv").read_text().count("sub-f1") == 1
     before = Path(REGISTRY).read_bytes()
     withdraw.main(["sub-f1", "--reason", "another", "--no-rebuild"])
     assert Path(REGISTRY).read_bytes() == before
-    assert "frozen: sub-f1 (asked for), was written before; its reason stays" in capsys.readouterr().out
+    assert (
+        "frozen: sub-f1 (named in the command), recorded before; the reason of that time stays"
+        in capsys.readouterr().out
+    )
 
 
 def test_other_ids_of_the_person_go_too(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -266,7 +273,7 @@ def test_other_ids_of_the_person_go_too(place: Path, capsys: pytest.CaptureFixtu
     withdraw.main(["sub-o1", "--reason", "asked", "--no-rebuild"])
     assert withdrawn() == {"other": {"sub-o1": "asked"}, "ds": {"sub-a1": "asked"}, "frozen": {"sub-a1": "asked"}}
     text = capsys.readouterr().out
-    assert "ds: sub-a1 (the same person by data/persons.csv), written now" in text
+    assert "ds: sub-a1 (the same person according to data/persons.csv), recorded now" in text
     assert "sub-77 is the same person, but the registry has no dataset 'old-study'" in text
 
 
@@ -274,11 +281,11 @@ def test_a_copy_of_an_image_is_the_same_person(place: Path, capsys: pytest.Captu
     value = read_json(place / "data/fetch/other.json")
     theirs = read_manifest(place / "data/fetch/ds.json").keys[image_path("sub-a2", "T2w")]
     (file,) = [one for one in value["files"] if one["path"] == image_path("sub-o1", "T1w")]
-    file["key"] = theirs.replace("SHA256E", "SHA256").removesuffix(".nii.gz")  # under another backend
+    file["key"] = theirs.replace("SHA256E", "SHA256").removesuffix(".nii.gz")  # the same hash under another backend
     write_json(place / "data/fetch/other.json", value)
     withdraw.main(["sub-a2", "--reason", "asked", "--no-rebuild"])
     assert withdrawn()["other"] == {"sub-o1": "asked"}
-    assert "other: sub-o1 (an image of sub-a2 of ds, byte for byte), written now" in capsys.readouterr().out
+    assert "other: sub-o1 (has the same image as sub-a2 of ds), recorded now" in capsys.readouterr().out
 
 
 def test_a_dataset_can_be_named_where_ids_clash(place: Path) -> None:
@@ -295,10 +302,10 @@ def test_a_dataset_can_be_named_where_ids_clash(place: Path) -> None:
         (["sub-a11", "--reason", "x"], r"holds a participant 'sub-a11' \(did you mean 'sub-a1'\?\); looked in"),
         (["sub-o1", "--reason", "x", "--dataset", "ds"], "No dataset of ds, frozen holds a participant 'sub-o1'"),
         (["sub-a1", "--reason", "x", "--dataset", "dss"], r"no dataset 'dss' \(did you mean 'ds'\?\)"),
-        (["a1", "--reason", "x"], "named such as 'sub-amu01', not 'a1'"),
-        (["../x", "--reason", "x"], "named such as"),
-        (["sub-a1", "--reason", " "], "one line that says something"),
-        (["sub-a1", "--reason", "a\nb"], "one line that says something"),
+        (["a1", "--reason", "x"], "'a1' is not the id of a participant; expected an id such as 'sub-amu01'"),
+        (["../x", "--reason", "x"], "is not the id of a participant"),
+        (["sub-a1", "--reason", " "], "expected one line of text"),
+        (["sub-a1", "--reason", "a\nb"], "expected one line of text"),
     ],
 )
 def test_nothing_changes_when_nobody_is_meant(arguments: list[str], why: str, place: Path) -> None:
@@ -321,7 +328,7 @@ def test_an_unreachable_store_is_told_and_the_exclusion_done(
 
 
 def test_a_rebuild_that_fails_is_told_and_the_rest_done(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """There is no dvc.yaml here: no stage can run."""
+    """Without a dvc.yaml no stage can run."""
     with pytest.raises(CordriftError, match=r"1 part.*Not everything was rebuilt: `dvc repro --single-item fetch@ds"):
         withdraw.main(["sub-a1", "--reason", "asked"])
     assert withdrawn()["ds"] == {"sub-a1": "asked"}
@@ -334,7 +341,7 @@ def test_a_rebuild_that_fails_is_told_and_the_rest_done(place: Path, capsys: pyt
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store with three versions: trained on sub-a1, on a copy of an image of theirs, and on neither."""
+    """A store with three versions, trained on sub-a1, on a copy of an image of sub-a1, and on neither."""
     trained = {
         A: [row("ds_sub-a1_T1w", "one", "m"), row("ds_sub-a2_T1w", "two", "m")],
         B: [row("older_sub-z9_T1w", "one", "m"), row("ds_sub-a2_T1w", "two", "m")],
@@ -386,8 +393,8 @@ def test_runs_without_a_version_and_versions_without_a_manifest_are_named(
     text = capsys.readouterr().out
     listed = _section(text, "Model versions trained on the data")
     assert f"cord-demo a run without a version (v1), run {run}: 1 cases by name" in listed
-    assert "not known: brain version 1, run none, has no training manifest." in listed
-    assert not _commands(text, f"mlflow runs delete --run-id {run}"), "it is marked as deleted already"
+    assert "unknown: brain version 1, run none, has no training manifest." in listed
+    assert not _commands(text, f"mlflow runs delete --run-id {run}"), "MLflow marks the run as deleted already"
     assert len(_commands(text, f"mlflow gc .* --run-ids {run}")) == 1
 
 
@@ -396,7 +403,7 @@ def test_masks_and_measures_of_a_frozen_participant_are_found(lab: Path, capsys:
     withdraw.main(["sub-0", "--reason", "asked", "--no-rebuild"])
     text = capsys.readouterr().out
     assert "0 of 3 in MLflow" in _section(text, "Model versions trained on the data")
-    assert _section(text, "Masks and measures kept in the store").count("masks.zip (3 files of theirs)") == 3, (
+    assert _section(text, "Masks and measures kept in MLflow").count("masks.zip (3 files of the participant)") == 3, (
         "two masks and the index"
     )
     kept = _section(text, "Kept in this workspace").split()
@@ -413,16 +420,16 @@ def test_a_case_without_a_mask_is_found_in_the_index_of_the_masks(lab: Path) -> 
         case |= {"status": "failed", "reason": "empty", "binary": None, "soft": None}
     write_json(path, record)
     register.main()
-    archive = open_archive(lab)
-    assert archive is not None
-    for participant, found in (("sub-0", ["masks.zip (1 files of theirs)"]), ("sub-7", [])):
+    recorded = open_recorded_versions(lab)
+    assert recorded is not None
+    for participant, found in (("sub-0", ["masks.zip (1 files of the participant)"]), ("sub-7", [])):
         identity = Identity(frozenset({("frozen", participant)}), frozenset({"ds", "frozen"}), frozenset())
-        (trace,) = [trace for trace in in_store(archive, identity) if trace.holder.digest == C]
+        (trace,) = [trace for trace in traces_in_store(recorded, identity) if trace.version.digest == C]
         assert [path for path in trace.kept if path.startswith("masks.zip")] == found
 
 
 def _commands(text: str, word: str) -> list[str]:
-    """The printed commands that begin with a program (after variables)."""
+    """Return the printed commands that match a pattern."""
     lines = [line.strip() for line in text.splitlines() if line.startswith(" " * 7)]
     return [line for line in lines if re.search(word, line)]
 
@@ -450,7 +457,7 @@ def test_the_commands_for_mlflow_work(lab: Path, capsys: pytest.CaptureFixture[s
     assert "sub-a1_" not in left[0].read_text()
     withdraw.main(["sub-a1", "--reason", "asked", "--no-rebuild"])
     assert "0 of 1 in MLflow" in capsys.readouterr().out
-    history.main()  # what is left can be compared with
+    history.main()  # the remaining version can still be compared
 
     withdraw.main(["sub-0", "--reason", "asked", "--no-rebuild"])
     masks, *whole = _commands(capsys.readouterr().out, "mlflow")
@@ -478,7 +485,7 @@ def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace in which the real stages up to prepare ran, with a DVC remote, and a sibling of the source."""
     commit = make_dataset(tmp_path / "src", PEOPLE)
     work = tmp_path / "work"
-    make(ROOT, work, "demo")
+    make_workspace(ROOT, work, "demo")
     url = str(tmp_path / "src")
     data_workspace(work, {"ds": entry(url, commit), "frozen": entry(url, commit, role="test")}, FROZEN)
     _shell(f"dvc remote add --default lab {tmp_path / 'remote'}", work)
@@ -533,8 +540,8 @@ def test_end_to_end_up_to_training(prepared: Path, capfd: pytest.CaptureFixture[
     assert "dvc repro --single-item fetch@ds fetch@frozen check@ds check@frozen prepare" in text
     assert _section(text, "Kept in this workspace").splitlines()[0] == "  nothing"
     assert "data/clones/ds/participants.tsv" in _section(text, "Rows in the tables of the source datasets")
-    assert "no store: nothing was registered" in text
-    # the cache still has it, until the commands that were printed are run
+    assert "there is no store, so no version was registered" in text
+    # the cache still holds the data until the printed commands are run
     assert len(_objects(work / ".dvc/cache", md5s)) == 4
     assert len(_commands(text, "dvc")) == 3
     for command in _commands(text, "dvc"):
@@ -542,8 +549,8 @@ def test_end_to_end_up_to_training(prepared: Path, capfd: pytest.CaptureFixture[
     assert _objects(work / ".dvc/cache", md5s) == _objects(work.parent / "remote", md5s) == []
     assert not (work / ".dvc/cache/runs").exists()
     _shell("rm -r data/prepare && dvc pull prepare", work)
-    assert read_json(work / "data/prepare/manifest.json") == manifest, "what is used was kept"
-    # so have the source and its sibling
+    assert read_json(work / "data/prepare/manifest.json") == manifest, "the outputs in use must stay in the remote"
+    # the source and its sibling still hold the data too
     assert _holds(source, "no-one", theirs["sub-a1"])
     assert _holds(source.parent / "sib", "no-one", theirs["sub-a1"])
     commands = [line for line in _commands(text, "git -C") if str(source) in line]
@@ -552,27 +559,29 @@ def test_end_to_end_up_to_training(prepared: Path, capfd: pytest.CaptureFixture[
         _shell(command, work)
     assert _holds(source, "sub-a1", theirs["sub-a1"]) == []
     assert _holds(source.parent / "sib", "no-one", theirs["sub-a1"]) == []
-    assert _holds(source, "no-one", _contents(work / CLONES / "ds", "sub-a2")), "others keep theirs"
+    assert _holds(source, "no-one", _contents(work / CLONES / "ds", "sub-a2")), (
+        "the data of other participants must stay"
+    )
 
-    # again: nothing changes, the same is told
+    # a second run changes nothing and prints the same
     before = {
         path: path.read_bytes() for path in (work / "data").rglob("*") if path.is_file() and ".git" not in path.parts
     }
     withdraw.main(["sub-a1", "--reason", "asked for it"])
     again = capfd.readouterr().out
-    assert "was written before; its reason stays" in again
+    assert "recorded before; the reason of that time stays" in again
     after = {
         path: path.read_bytes() for path in (work / "data").rglob("*") if path.is_file() and ".git" not in path.parts
     }
     assert after == before
 
-    # a frozen one
+    # a frozen participant
     withdraw.main(["sub-f1", "--reason", "asked too"])
     text = capfd.readouterr().out
     for name in ("fetch", "prepare", "clones", "check"):
         assert _holds(work / "data" / name, "sub-f1", theirs["sub-f1"]) == []
     assert {case.participant for case in read_manifest(work / "data/fetch/frozen.json").cases} == {"sub-f2"}
-    assert "sub-f1 of frozen: frozen, and data/frozen.csv stays" in text
+    assert "sub-f1 of frozen: in the frozen set. data/frozen.csv is not changed" in text
     assert "sub-f1" in Path("data/frozen.csv").read_text()
     assert "sub-f1" not in {case["participant"] for case in read_json(work / "data/prepare/manifest.json")["cases"]}
 
@@ -582,7 +591,7 @@ def test_end_to_end_up_to_training(prepared: Path, capfd: pytest.CaptureFixture[
 def test_end_to_end_after_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The whole pipeline on the micro cohort; then a frozen participant leaves it, and one who was trained on."""
+    """Run the pipeline on the micro cohort, then withdraw a frozen participant and one of the training data."""
     work = tmp_path / "work"
     micro_workspace(work, tmp_path / "cohort")
     _repro(work)
@@ -596,7 +605,7 @@ def test_end_to_end_after_training(
 
     text = capfd.readouterr().out
     assert "segment@micro-frozen-0" in _section(text, "Rebuilt")
-    assert re.search(r"masks.zip \(\d+ files of theirs\)", _section(text, "Masks and measures kept in the store"))
+    assert re.search(r"masks.zip \(\d+ files of the participant\)", _section(text, "Masks and measures kept in MLflow"))
     assert "0 of 1 in MLflow" in _section(text, "Model versions trained on the data")
     for table in ("measures", "agreement"):
         rows = read_csv(work / f"reports/measure/{table}.csv", text=("participant",))
@@ -604,7 +613,7 @@ def test_end_to_end_after_training(
     kept = _section(text, "Kept in this workspace").split()
     assert kept
     assert all(path.startswith(("reports/compare/", "reports/floor/", "reports/report/")) for path in kept), (
-        "dvc repro makes these again"
+        "only outputs of later stages, which `dvc repro` replaces, may still name the participant"
     )
     assert not list((work / "reports/segment").rglob(f"*{gone}*"))
 
@@ -632,7 +641,7 @@ def test_a_source_elsewhere_is_told_without_its_password(place: Path, capsys: py
 def test_a_fetch_that_is_under_way_is_not_disturbed(place: Path) -> None:
     subprocess.run(["git", "init", "-q", "data/clones/ds"], env=_env(), check=True)
     subprocess.run(["git", "-C", "data/clones/ds", "commit", "-qm", "x", "--allow-empty"], env=_env(), check=True)
-    with alone(CLONES / "ds"), pytest.raises(CordriftError, match=r"Not everything was rebuilt: .*data/clones/ds"):
+    with clone_lock(CLONES / "ds"), pytest.raises(CordriftError, match=r"Not everything was rebuilt: .*data/clones/ds"):
         withdraw.main(["sub-a1", "--reason", "asked"])
     assert withdrawn()["ds"] == {"sub-a1": "asked"}
     assert (CLONES / "ds" / image_path("sub-a1", "T1w")).is_file()

@@ -1,6 +1,6 @@
-"""The workflow files, executed: a lab's life from its first training to its third release, and what must not happen.
+"""retrain.yml, release.yml and data.yml, executed: from a lab's first training to its third release.
 
-One story, told in order; each part is a run of a whole workflow file.
+One story, told in order; each part is a run of a whole workflow file. At its end stands what must not happen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from actions.results import Run
+from actions import Run
 from github_api import GitHubServer
 from lab import Lab, commit_all, make_lab, unzipped, variant, zipped
 from stages.core.release.jobs.commands.history import rebuild
@@ -58,7 +58,13 @@ def first(lab: Lab, trained: Run) -> Run:
 
 
 @pytest.fixture(scope="module")
-def second(lab: Lab, bundle: bytes, first: Run) -> Run:
+def kept(lab: Lab, first: Run) -> Run:
+    """data.yml, after the first release fetched its data itself."""
+    return lab.keep_data()
+
+
+@pytest.fixture(scope="module")
+def second(lab: Lab, bundle: bytes, kept: Run) -> Run:
     """Without MLflow; the job of shard 1 fails."""
     lab.github.add_release(
         "v1.1.0", published="2026-02-10T10:00:00Z", assets={"cordrift-bundle.zip": variant(bundle, 1.02)}
@@ -92,6 +98,7 @@ def test_a_retraining_ends_in_a_draft_release_with_bundle_zip_summary_and_data(l
     assert attested.name == "cordrift-bundle.zip"
     granted = {name for name, level in trained.job("draft").permissions.items() if level == "write"}
     assert granted == {"contents", "id-token", "attestations"}
+    assert trained.job("train").runs_on == "gpu-box"
     assert not trained.leaks()
 
 
@@ -102,9 +109,10 @@ def test_nothing_new_is_no_new_draft_and_costs_no_training(lab: Lab, first: Run)
     assert "train fold 0" not in again.job("train").log, "what was trained came from DVC's remote"
 
 
-def test_nothing_trains_before_a_lab_has_named_a_runner(lab: Lab) -> None:
+def test_nothing_runs_before_a_lab_has_named_a_runner_and_a_profile(lab: Lab) -> None:
     run = lab.retrain(variables={"CORDRIFT_TRAIN_RUNNER": ""})
     assert set(run.results.values()) == {"skipped"}
+    assert lab.keep_data(variables={"CORDRIFT_PROFILE": ""}).results == {"data": "skipped"}
 
 
 # Releases ---
@@ -125,15 +133,32 @@ def test_the_first_release_passes_and_its_record_lies_beside_the_bundle(lab: Lab
 
 def test_write_access_is_in_the_publishing_job_alone_and_it_touches_no_cache(first: Run) -> None:
     assert {job.id for job in first.jobs if job.permissions.get("contents") == "write"} == {"publish"}
-    cached = {use.job for use in first.used if "cache" in use.action}
-    assert "publish" not in cached
+    cached = {job.id for job in first.jobs for step in job.steps if "cache" in step.uses}
+    assert cached == {"data", "segment", "judge"}
+
+
+FETCHED = "Running stage 'fetch@micro-frozen'"
 
 
 def test_the_data_come_once_and_then_from_the_cache(lab: Lab, first: Run) -> None:
-    (cache,) = [one for one in lab.state.caches if one.ref == "refs/tags/v1.0.0"]
+    (cache,) = [one for one in lab.caches.saved if one.ref == "refs/tags/v1.0.0"]
     assert cache.job == "data"
+    assert FETCHED in first.job("data").log
     for shard in (0, 1):
-        assert "Running stage 'fetch@micro-frozen'" not in first.job("segment", shard=shard).log
+        assert FETCHED not in first.job("segment", shard=shard).log
+    assert FETCHED not in first.job("judge").log
+
+
+def test_what_data_yml_keeps_on_the_default_branch_is_fetched_by_no_later_release(
+    lab: Lab, kept: Run, second: Run
+) -> None:
+    assert kept.conclusion == "success", logs(kept)
+    assert FETCHED in kept.job("data").log
+    again = lab.keep_data()
+    assert again.conclusion == "success", logs(again)
+    assert FETCHED not in again.log + second.log
+    assert [cache.ref for cache in lab.caches.saved][:2] == ["refs/tags/v1.0.0", "refs/heads/main"]
+    assert "refs/tags/v1.1.0" not in {cache.ref for cache in lab.caches.saved}
 
 
 def test_without_mlflow_the_history_is_rebuilt_and_a_failed_shard_is_named(lab: Lab, second: Run) -> None:
@@ -152,10 +177,14 @@ def test_without_mlflow_the_history_is_rebuilt_and_a_failed_shard_is_named(lab: 
     assert "from cordrift-record.zip" in second.summary
 
 
-def test_the_same_release_again_changes_nothing_whatever_came_after_it(lab: Lab, first: Run, second: Run) -> None:
+def test_the_same_release_again_by_hand_changes_nothing_whatever_came_after_it(
+    lab: Lab, first: Run, second: Run
+) -> None:
     before = lab.github.assets("v1.0.0")
-    again = lab.release("v1.0.0")
+    again = lab.release_by_hand("v1.0.0")
     assert again.conclusion == "success", logs(again)
+    assert again.concurrency == first.concurrency == "release-v1.0.0"
+    assert second.concurrency != first.concurrency
     after = lab.github.assets("v1.0.0")
     assert {name for name in before if before[name] != after.get(name)} == set()
     assert set(after) == set(before)

@@ -1,4 +1,4 @@
-"""Scratch workspaces, adopted folders, the command line, and the demo's own check."""
+"""Scratch workspaces, adopted folders, the command line, and the final check of the demo."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from stages.core.data.clones.adoption import adopt
 from stages.core.data.datasets.registry import REGISTRY, load_registry
 from stages.core.drift.record.record import read_drift, write_drift
 from stages.core.images.volumes import is_pointer
-from stages.core.workspace.runs.demo_check import dice_figures, loop_figures, real_figures, show
-from stages.core.workspace.runs.workspace import dvc, make
+from stages.core.workspace.runs.demo_check import dice_figures, figure_lines, loop_figures, real_figures
+from stages.core.workspace.runs.workspace import make_workspace, run_dvc
 from stages.core.workspace.runs.yaml_edit import edit_yaml
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_a_workspace_holds_what_the_pipeline_needs_and_nothing_of_the_lab(tmp_path: Path) -> None:
-    make(ROOT, tmp_path / "work", "real-cord")
+    make_workspace(ROOT, tmp_path / "work", "real-cord")
     work = tmp_path / "work"
     assert (work / "params.yaml").read_bytes() == (ROOT / "params/real-cord.yaml").read_bytes()
     declared = yaml.safe_load((work / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -43,37 +43,41 @@ def test_a_workspace_holds_what_the_pipeline_needs_and_nothing_of_the_lab(tmp_pa
 
 
 def test_addresses_of_datasets_still_lead_to_the_same_place(tmp_path: Path) -> None:
-    make(ROOT, tmp_path / "deep/work", "demo")
+    make_workspace(ROOT, tmp_path / "deep/work", "demo")
     moved = load_registry(tmp_path / "deep/work" / REGISTRY).datasets
     for name, entry in load_registry(ROOT / REGISTRY).datasets.items():
         if ":" in entry.url:
             assert moved[name].url == entry.url
         else:
             assert (tmp_path / "deep/work" / moved[name].url).resolve() == (ROOT / entry.url).resolve()
-            assert not Path(moved[name].url).is_absolute(), "no path of one machine goes into a manifest"
+            assert not Path(moved[name].url).is_absolute(), (
+                "a manifest must not contain an absolute path of this machine"
+            )
 
 
 def test_making_it_again_keeps_outputs(tmp_path: Path) -> None:
-    make(ROOT, tmp_path / "work", "demo")
+    make_workspace(ROOT, tmp_path / "work", "demo")
     (tmp_path / "work/reports").mkdir()
     (tmp_path / "work/reports/kept.txt").write_text("kept")
     (tmp_path / "work/stages/stale.py").write_text("")
-    make(ROOT, tmp_path / "work", "demo")
+    make_workspace(ROOT, tmp_path / "work", "demo")
     assert (tmp_path / "work/reports/kept.txt").read_text() == "kept"
-    assert not (tmp_path / "work/stages/stale.py").exists(), "code that was deleted is deleted here too"
+    assert not (tmp_path / "work/stages/stale.py").exists(), (
+        "code that was deleted in the checkout must be deleted here too"
+    )
 
 
 def test_a_folder_without_a_pipeline_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CordriftError, match=r"has no dvc.yaml: run this in a checkout"):
-        make(tmp_path, tmp_path / "work", "demo")
+        make_workspace(tmp_path, tmp_path / "work", "demo")
     assert not (tmp_path / "work").exists()
 
 
 def test_a_failing_dvc_is_a_sentence(tmp_path: Path) -> None:
-    make(ROOT, tmp_path / "work", "demo")
+    make_workspace(ROOT, tmp_path / "work", "demo")
     edit_yaml(tmp_path / "work/params.yaml", lambda params: params["fetch"].update(datasets=["fantom"]))
     with pytest.raises(CordriftError, match=r"`dvc repro` failed in .* run the same command again"):
-        dvc(tmp_path / "work", "repro")
+        run_dvc(tmp_path / "work", "repro")
 
 
 def test_edits_keep_comments(tmp_path: Path) -> None:
@@ -95,7 +99,7 @@ def test_a_plain_folder_becomes_a_dataset_and_is_only_read(tmp_path: Path) -> No
     image.chmod(0o444)
     before = image.read_bytes()
     commit = adopt(plain, tmp_path / "out", "r1")
-    assert adopt(plain, tmp_path / "out", "r1") == commit, "a second time finds it"
+    assert adopt(plain, tmp_path / "out", "r1") == commit, "a second call must find the dataset"
     assert annex.commit_of(str(tmp_path / "out"), "r1") == commit
     annex.clone(str(tmp_path / "out"), tmp_path / "clone", commit, "r1")
     assert is_pointer(tmp_path / "clone/sub-a/anat/sub-a_T1w.nii.gz")
@@ -114,7 +118,7 @@ def test_every_command_has_a_module_with_main() -> None:
     for name in named:
         assert (ROOT / f"stages/{name}.py").is_file()
     modules = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "cli"}
-    # `cordrift measure` with masks; alone it is the stage.
+    # `cordrift measure` with arguments runs measure_files.
     assert modules == named | {"measure_files"}
 
 
@@ -140,7 +144,7 @@ UNSEEN = dict.fromkeys(CONTRASTS[3:], 0.70)
 
 
 def _outputs(work: Path) -> None:
-    """The outputs of a demo that reached everything."""
+    """Write the outputs of a demo that reached all figures."""
     people = [f"sub-{index}" for index in range(6)]
     rows = [{"participant": person, "contrast": name, "dice": 0.94} for person in people for name in CONTRASTS]
     write_csv(work / "reports/measure/agreement.csv", pd.DataFrame(rows))
@@ -155,9 +159,10 @@ def _outputs(work: Path) -> None:
 
 
 def check(work: Path, dice_v1: dict[str, float], *, with_real: bool, aliases: tuple[str, ...]) -> bool:
-    """The demo's check in full size."""
-    figures = loop_figures(work, aliases) + dice_figures(work, dice_v1)
-    return show(figures + (real_figures(work) if with_real else []))
+    """Print the figures of the demo in full size and tell whether all are reached."""
+    figures = loop_figures(work, aliases) + dice_figures(work, dice_v1) + (real_figures(work) if with_real else [])
+    print("\n".join(figure_lines(figures)))
+    return all(figure.good for figure in figures)
 
 
 def _dice(work: Path, name: str, value: float, rows: slice) -> None:
@@ -216,9 +221,10 @@ def test_each_figure_of_the_demos_check_can_fail(
 def test_a_tiny_model_is_held_to_no_dice_but_its_loop_must_close(tmp_path: Path) -> None:
     _outputs(tmp_path)
     _dice(tmp_path, FROZEN, 0.1, slice(None))
-    assert show(loop_figures(tmp_path, ("anchor", "champion")))
+    assert all(figure.good for figure in loop_figures(tmp_path, ("anchor", "champion")))
     _drift(tmp_path, priors=[prior_record(pooled=bias_row(n=0))])
-    assert not show(loop_figures(tmp_path, ("anchor", "champion"))), "nothing that both versions measured"
+    figures = loop_figures(tmp_path, ("anchor", "champion"))
+    assert not all(figure.good for figure in figures), "the versions share no measured image"
 
 
 @pytest.mark.parametrize("v1", [{**SEEN, **dict.fromkeys(UNSEEN, 0.92)}, {**dict.fromkeys(SEEN, 0.7), **UNSEEN}, SEEN])

@@ -29,9 +29,9 @@ def register(url: str, source: Path, **changes: Any) -> None:
     workspace(Path(), {"ds": entry(url, commit) | changes}, [("sub-none", "other")])
 
 
-def chosen() -> fetching.Chosen:
+def selected() -> fetching.SelectedClone:
     """Clone the registered dataset and select from it; no content."""
-    return fetching.choose("ds", load_registry(REGISTRY).datasets["ds"], [])
+    return fetching.clone_and_select("ds", load_registry(REGISTRY).datasets["ds"], [])
 
 
 def fetched() -> int:

@@ -1,11 +1,7 @@
-"""Workflow files of GitHub Actions, run on this machine by tests.
+"""The workflow files of this repository, run on this machine; README.md says what is emulated and what is not."""
 
-``run_workflow(path, source=..., folder=..., ...)`` returns a ``Run``. A mistake in the workflow is a ``WorkflowError``.
-"""
-
-from actions.caches import State
-from actions.errors import WorkflowError
-from actions.results import Run
+from actions.results import JobResult, Run, StepError, StepResult, WorkflowError
 from actions.runner import run_workflow
+from actions.stand_ins import Caches, git
 
-__all__ = ["Run", "State", "WorkflowError", "run_workflow"]
+__all__ = ["Caches", "JobResult", "Run", "StepError", "StepResult", "WorkflowError", "git", "run_workflow"]

@@ -1,204 +1,182 @@
-"""GitHub's expressions: text to a tree, and a tree with contexts to a value.
+"""The part of GitHub's expressions that our workflows use: names, texts, ``! == != && ||`` and four functions.
 
-The grammar is that of https://docs.github.com/actions/reference/workflows-and-actions/expressions. An unknown function
-or a name that is no context is a :class:`WorkflowError`; an unknown key of an object is null, as on GitHub.
+See https://docs.github.com/actions/reference/workflows-and-actions/expressions. Everything else, such as numbers,
+``<`` or ``[ ]``, is a :class:`WorkflowError`.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
-from actions import values
-from actions.errors import WorkflowError
+from actions.results import WorkflowError
 
-TOKEN = re.compile(
-    r"\s*(?:(?P<string>'(?:[^']|'')*')|(?P<number>0x[0-9a-fA-F]+|0o[0-7]+|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
-    r"|(?P<name>[A-Za-z_][A-Za-z0-9_-]*)|(?P<sign>&&|\|\||==|!=|<=|>=|[<>!().,\[\]*]))"
-)
-LITERALS = {"true": True, "false": False, "null": None, "NaN": float("nan"), "Infinity": float("inf")}
-LEVELS = [["||"], ["&&"], ["==", "!="], ["<", "<=", ">", ">="]]
-STATUS = {"always", "success", "failure", "cancelled"}
-FUNCTIONS = STATUS | {"contains", "startswith", "endswith", "format", "join", "tojson", "fromjson", "hashfiles"}
+EXPRESSION = re.compile(r"\$\{\{((?:'[^']*'|[^'])*?)\}\}", re.DOTALL)
+TOKEN = re.compile(r"'[^']*'|[A-Za-z_][A-Za-z0-9_-]*|&&|\|\||==|!=|\S")
+NAME = re.compile(r"[A-Za-z_]")
 
 
-@dataclass(frozen=True)
-class Node:
-    """A part of an expression: ``literal``, ``context``, ``index``, ``star``, ``call``, ``!`` or an operator."""
-
-    kind: str
-    value: Any = None
-    parts: tuple[Node, ...] = ()
+class Open(dict[str, Any]):
+    """A context in which a name that is not there is null, and so is all below it; elsewhere it is an error."""
 
 
-class Filtered(list[Any]):
-    """What ``.*`` gives: an array over whose members the next property goes."""
+def fill(value: Any, contexts: Mapping[str, Any]) -> Any:
+    """Return a YAML value with its expressions computed; an expression that is the whole text keeps its type."""
+    if isinstance(value, dict):
+        return {key: fill(entry, contexts) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [fill(entry, contexts) for entry in value]
+    if not isinstance(value, str):
+        return value
+    if found := EXPRESSION.fullmatch(value):
+        return _Expression(found[1], contexts).whole()
+    if value.count("${{") != len(EXPRESSION.findall(value)):
+        raise WorkflowError(f"{value!r}: a '${{{{' is not closed by '}}}}'")
+    return EXPRESSION.sub(lambda found: text(_Expression(found[1], contexts).whole()), value)
 
 
-class _Parser:
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.tokens = list(_tokens(source))
-        self.at = 0
+def texts(values: Mapping[str, Any] | None, contexts: Mapping[str, Any]) -> dict[str, str]:
+    """Return a mapping of the workflow, such as ``env``, with its expressions computed and every value as text."""
+    return {name: text(value) for name, value in fill(dict(values or {}), contexts).items()}
 
-    def peek(self) -> tuple[str, str]:
-        return self.tokens[self.at] if self.at < len(self.tokens) else ("end", "")
 
-    def take(self, *signs: str) -> str | None:
-        kind, word = self.peek()
-        if kind == "sign" and word in signs:
-            self.at += 1
-            return word
-        return None
+def holds(condition: str | None, contexts: Mapping[str, Any], *, succeeded: bool) -> bool:
+    """Return whether an ``if:`` holds.
+
+    Args:
+        condition: Its text, with or without ``${{ }}`` around the whole; None where there is no ``if:``.
+        contexts: What it may read.
+        succeeded: Whether all that came before succeeded, which GitHub asks unless the condition calls ``always()`` or
+            ``cancelled()``.
+    """
+    if condition is None:
+        return succeeded
+    if not isinstance(condition, str):
+        raise WorkflowError(f"if: {condition!r} is not emulated; expected an expression")
+    found = EXPRESSION.fullmatch(condition.strip())
+    expression = _Expression(found[1] if found else condition, contexts, status=True)
+    value = _truthy(expression.whole())
+    return value and (succeeded or expression.asks_status)
+
+
+def text(value: Any) -> str:
+    """Return a value as the text that takes the place of ``${{ }}``."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None or isinstance(value, str | int):
+        return "" if value is None else str(value)
+    raise WorkflowError(f"{value!r} is not a text; quote it in the workflow, or take a part of it")
+
+
+class _Expression:
+    """Computes an expression while it is read; unlike on GitHub, both sides of ``&&`` and ``||`` are computed."""
+
+    def __init__(self, source: str, contexts: Mapping[str, Any], *, status: bool = False) -> None:
+        self.source, self.contexts, self.status = source, contexts, status
+        self.tokens = [*TOKEN.findall(source), ""]
+        self.asks_status = False
+
+    def error(self, what: str) -> WorkflowError:
+        return WorkflowError(f"expression {self.source.strip()!r}: {what}")
+
+    def take(self, sign: str) -> bool:
+        found: bool = self.tokens[0] == sign
+        if found:
+            del self.tokens[0]
+        return found
 
     def need(self, sign: str) -> None:
-        if self.take(sign) is None:
-            raise WorkflowError(f"expression {self.source!r}: expected {sign!r}, not {self.peek()[1] or 'the end'!r}")
+        if not self.take(sign):
+            raise self.error(f"expected {sign or 'the end'!r}, not {self.tokens[0] or 'the end'!r}")
 
-    def whole(self) -> Node:
-        node = self.level(0)
-        if self.peek()[0] != "end":
-            raise WorkflowError(f"expression {self.source!r}: {self.peek()[1]!r} is not expected here")
-        return node
+    def whole(self) -> Any:
+        value = self.either()
+        self.need("")
+        return value
 
-    def level(self, depth: int) -> Node:
-        if depth == len(LEVELS):
-            return self.unary()
-        node = self.level(depth + 1)
-        while (sign := self.take(*LEVELS[depth])) is not None:
-            node = Node(sign, None, (node, self.level(depth + 1)))
-        return node
+    def either(self) -> Any:
+        value = self.both()
+        while self.take("||"):
+            other = self.both()
+            value = value if _truthy(value) else other
+        return value
 
-    def unary(self) -> Node:
+    def both(self) -> Any:
+        value = self.comparison()
+        while self.take("&&"):
+            other = self.comparison()
+            value = other if _truthy(value) else value
+        return value
+
+    def comparison(self) -> Any:
+        value = self.single()
+        while self.tokens[0] in ("==", "!="):
+            sign = self.tokens.pop(0)
+            value = self.same(value, self.single()) is (sign == "==")
+        return value
+
+    def same(self, left: Any, right: Any) -> bool:
+        """Return whether two texts are the same, whatever their case; null is the empty text."""
+        if not all(value is None or isinstance(value, str) for value in (left, right)):
+            raise self.error(f"comparing {left!r} with {right!r} is not emulated; compare texts")
+        return (left or "").lower() == (right or "").lower()
+
+    def single(self) -> Any:
         if self.take("!"):
-            return Node("!", None, (self.unary(),))
-        return self.postfix(self.primary())
-
-    def primary(self) -> Node:
-        kind, word = self.peek()
-        self.at += 1
-        if kind == "string":
-            return Node("literal", word[1:-1].replace("''", "'"))
-        if kind == "number":
-            return Node("literal", values.number(word))
-        if kind == "name":
-            if word in LITERALS:
-                return Node("literal", LITERALS[word])
-            return self.call(word) if self.peek() == ("sign", "(") else Node("context", word.lower())
-        if word == "(":
-            node = self.level(0)
+            return not _truthy(self.single())
+        if self.take("("):
+            value = self.either()
             self.need(")")
-            return node
-        raise WorkflowError(f"expression {self.source!r}: a value is missing before {word or 'the end'!r}")
+            return value
+        token = self.tokens.pop(0)
+        if len(token) > 1 and token.startswith("'"):
+            return token[1:-1]
+        if not NAME.match(token):
+            raise self.error(f"{token or 'the end'!r} is wrong here or not emulated")
+        return self.call(token) if self.take("(") else self.named(token)
 
-    def call(self, name: str) -> Node:
-        if name.lower() not in FUNCTIONS:
-            raise WorkflowError(f"expression {self.source!r}: there is no function {name!r}")
-        self.need("(")
-        arguments: list[Node] = []
+    def call(self, name: str) -> Any:
+        arguments = []
         while not self.take(")"):
-            if arguments:
+            arguments.append(self.either())
+            if self.tokens[0] != ")":
                 self.need(",")
-            arguments.append(self.level(0))
-        return Node("call", name.lower(), tuple(arguments))
+        match name, arguments:
+            case (("always" | "cancelled"), []) if self.status:
+                self.asks_status = True
+                return name == "always"
+            case "contains", [list(values), str(wanted)]:
+                return any(self.same(value, wanted) for value in values)
+            case "fromJSON", [str(source)]:
+                try:
+                    return json.loads(source)
+                except json.JSONDecodeError as error:
+                    raise self.error(f"fromJSON of {source!r}: {error}") from error
+        raise self.error(f"{name}() with {arguments!r} is wrong here or not emulated")
 
-    def postfix(self, node: Node) -> Node:
-        while (sign := self.take(".", "[")) is not None:
-            if self.take("*"):
-                node = Node("star", None, (node,))
-            elif sign == ".":
-                kind, word = self.peek()
-                if kind != "name":
-                    raise WorkflowError(f"expression {self.source!r}: a name is missing after '.'")
-                self.at += 1
-                node = Node("index", None, (node, Node("literal", word)))
+    def named(self, context: str) -> Any:
+        """Return what ``context.name.name`` names; ``*`` stands for each member, and gives a list."""
+        if context not in self.contexts:
+            raise self.error(f"there is no {context!r} here; there are {', '.join(sorted(self.contexts))}")
+        value = self.contexts[context]
+        is_open = isinstance(value, Open)
+        while self.take("."):
+            name = self.tokens.pop(0)
+            if name == "*" and isinstance(value, dict):
+                value = list(value.values())
+            elif isinstance(value, list) and all(name in member for member in value):
+                value = [member[name] for member in value]
+            elif isinstance(value, dict) and name in value:
+                value = value[name]
+                is_open = is_open or isinstance(value, Open)
+            elif is_open and NAME.match(name):
+                value = None
             else:
-                node = Node("index", None, (node, self.level(0)))
-            if sign == "[":
-                self.need("]")
-        return node
+                raise self.error(f"there is no {name!r} in {context!r}; known are {list(value or [])}")
+        return value
 
 
-def _tokens(source: str) -> Iterator[tuple[str, str]]:
-    at = 0
-    while source[at:].strip():
-        found = TOKEN.match(source, at)
-        if found is None:
-            raise WorkflowError(f"expression {source!r}: cannot be read from {source[at:].strip()!r} on")
-        yield str(found.lastgroup), found[str(found.lastgroup)]
-        at = found.end()
-
-
-@cache
-def parse(source: str) -> Node:
-    """Return the tree of the text between ``${{`` and ``}}``.
-
-    Raises:
-        WorkflowError: the text is no expression, or calls a function that does not exist.
-    """
-    return _Parser(source).whole()
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """Yield a node and all below it."""
-    yield node
-    for part in node.parts:
-        yield from walk(part)
-
-
-def has_status(node: Node) -> bool:
-    """Return whether a condition asks for the status itself, so that no ``success()`` is implied."""
-    return any(part.kind == "call" and part.value in STATUS for part in walk(node))
-
-
-def evaluate(node: Node, contexts: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]) -> Any:
-    """Return the value of an expression; ``functions`` holds what depends on the run (status, ``hashfiles``)."""
-    if node.kind == "literal":
-        return node.value
-    if node.kind == "context":
-        if node.value not in contexts:
-            raise WorkflowError(f"{node.value!r} is no context here; there are {', '.join(sorted(contexts))}")
-        return contexts[node.value]
-    if node.kind in ("&&", "||"):
-        left = evaluate(node.parts[0], contexts, functions)
-        return left if truth_decides(node.kind, left) else evaluate(node.parts[1], contexts, functions)
-    parts = [evaluate(part, contexts, functions) for part in node.parts]
-    if node.kind == "call":
-        return functions[node.value](*parts)
-    if node.kind == "star":
-        members = parts[0].values() if isinstance(parts[0], dict) else parts[0] if isinstance(parts[0], list) else []
-        return Filtered(members)
-    if node.kind == "index":
-        return index(parts[0], parts[1])
-    if node.kind == "!":
-        return not values.truthy(parts[0])
-    left, right = parts
-    return {
-        "==": lambda: values.same(left, right),
-        "!=": lambda: not values.same(left, right),
-        "<": lambda: values.less(left, right),
-        ">": lambda: values.less(right, left),
-        "<=": lambda: values.less(left, right) or values.same(left, right),
-        ">=": lambda: values.less(right, left) or values.same(left, right),
-    }[node.kind]()
-
-
-def truth_decides(sign: str, left: Any) -> bool:
-    """Return whether the left side is the value of ``&&`` or ``||`` already."""
-    return values.truthy(left) is (sign == "||")
-
-
-def index(value: Any, key: Any) -> Any:
-    """Return a property or member, null where there is none; over what ``.*`` gave, that of each member."""
-    if isinstance(value, Filtered):
-        return Filtered(found for member in value if (found := index(member, key)) is not None)
-    if isinstance(value, dict):
-        name = values.text(key)
-        return next((entry for known, entry in value.items() if str(known).lower() == name.lower()), None)
-    if isinstance(value, list):
-        place = values.number(key)
-        return value[int(place)] if place >= 0 and place < len(value) else None
-    return None
+def _truthy(value: Any) -> bool:
+    return value is not None and value is not False and value not in ("", 0)

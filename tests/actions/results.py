@@ -1,36 +1,34 @@
-"""What a run leaves behind, for a test to ask."""
+"""What a run of a workflow leaves behind, for a test to look at, and the two ways in which it goes wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from actions.secrets import Secrets
+if TYPE_CHECKING:
+    from actions.stand_ins import Caches
 
 
-@dataclass(frozen=True)
-class Used:
-    """An action that a step used, with its inputs."""
+class WorkflowError(Exception):
+    """The workflow file is wrong, or uses a feature that is not emulated: the test fails, whatever the run did."""
 
-    job: str
-    action: str
-    ref: str
-    inputs: Mapping[str, str]
+
+class StepError(Exception):
+    """A step fails as it would on GitHub; the run goes on as its conditions say."""
 
 
 @dataclass
 class StepResult:
-    """A step: ``outcome`` is before ``continue-on-error``, ``conclusion`` after; ``log`` is masked, ``raw`` is not."""
+    """A step that ran or was skipped; ``log`` holds both outputs of its script, and nothing in it is masked."""
 
     name: str
-    id: str | None
-    outcome: str
-    conclusion: str
-    seconds: float = 0.0
+    uses: str
+    outcome: str = "skipped"
     log: str = ""
-    raw: str = field(default="", repr=False)
     outputs: dict[str, str] = field(default_factory=dict)
 
 
@@ -39,41 +37,42 @@ class JobResult:
     """A job, or one member of its matrix."""
 
     id: str
-    matrix: dict[str, Any]
-    result: str
-    index: int = 0
+    result: str = "skipped"
+    matrix: dict[str, Any] = field(default_factory=dict)
+    workspace: Path = Path()
+    runs_on: str = ""
+    permissions: Mapping[str, str] = field(default_factory=dict)
     steps: list[StepResult] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
-    permissions: Mapping[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
     summary: str = ""
-    raw_summary: str = field(default="", repr=False)
-    workspace: Path | None = None
-    message: str = ""
-    orphans: list[int] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def log(self) -> str:
-        """The logs of all steps, masked, and what the runner itself said."""
-        said = [f"== {step.name} ({step.outcome})\n{step.log}" for step in self.steps]
-        return "\n".join([*said, self.message])
+        """The logs of all steps."""
+        return "\n".join(f"== {step.name} ({step.outcome})\n{step.log}" for step in self.steps)
 
-    def step(self, name: str) -> StepResult:
-        """Return a step by its id or its name."""
-        return next(step for step in self.steps if name in (step.id, step.name))
+    def say(self, line: str) -> None:
+        """Write a line into the log of the step that runs."""
+        self.steps[-1].log += line + "\n"
+
+    def require(self, scope: str, level: str) -> None:
+        """Fail the step that runs unless the job has a permission: ``level`` is ``read`` or ``write``."""
+        granted = self.permissions.get(scope, "none")
+        if granted not in (level, "write"):
+            raise StepError(f"this step needs the permission '{scope}: {level}'; the job has '{granted}'")
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """What was uploaded under a name."""
+    """Files that were uploaded under a name."""
 
     name: str
     folder: Path
-    job: str
 
     @property
     def files(self) -> list[str]:
-        """The files, by their place in the artifact."""
+        """Their paths within the artifact, sorted."""
         return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
 
 
@@ -88,63 +87,81 @@ class Attestation:
 
 @dataclass
 class Run:
-    """A workflow run that is over."""
+    """A workflow run: what its jobs share while it goes on, and what it leaves.
 
-    name: str
+    Args:
+        source: The repository that actions/checkout clones.
+        sha: The commit that a checkout without ``ref`` gets.
+        ref: What the run is for, such as ``refs/tags/v1.0.0``; it decides which caches are seen.
+        folder: Where the run writes.
+        caches: The caches of the repository, which outlive the run.
+        secrets: Their values by name, the tokens of the run among them.
+        concurrency: The name of the group in which runs wait for each other.
+        after_checkout: Called with each tree that was checked out.
+    """
+
+    source: Path
+    sha: str
+    ref: str
     folder: Path
-    jobs: list[JobResult]
-    artifacts: dict[str, Artifact]
-    attestations: list[Attestation]
-    used: list[Used]
-    concurrency: dict[str, dict[str, Any]]
-    secrets: Secrets = field(repr=False)
+    caches: Caches
+    secrets: Mapping[str, str] = field(repr=False)
+    concurrency: str
+    after_checkout: Callable[[Path], None] | None = None
+    jobs: list[JobResult] = field(default_factory=list)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    attestations: list[Attestation] = field(default_factory=list)
 
     @property
     def results(self) -> dict[str, str]:
-        """The result of each job, over the members of its matrix."""
-        return {job.id: combined([one.result for one in self.members(job.id)]) for job in self.jobs}
+        """The result of each job; of a matrix, ``failure`` when one member failed."""
+        return {job.id: _worst([one.result for one in self.jobs if one.id == job.id]) for job in self.jobs}
 
     @property
     def conclusion(self) -> str:
-        """``failure`` when a job failed, else ``cancelled`` when one was, else ``success``."""
-        return combined([result for result in self.results.values() if result != "skipped"] or ["success"])
-
-    def members(self, job: str) -> list[JobResult]:
-        """Return the results of a job, one per member of its matrix."""
-        return [one for one in self.jobs if one.id == job]
+        """``failure`` when a job failed, else ``success``, or ``skipped`` when no job ran."""
+        return _worst(list(self.results.values()))
 
     def job(self, job: str, **matrix: Any) -> JobResult:
-        """Return the one result of a job, or of the member of its matrix that has these values."""
-        (found,) = [one for one in self.members(job) if matrix.items() <= one.matrix.items()]
+        """Return the result of a job, or of the member of its matrix that has these values."""
+        (found,) = [one for one in self.jobs if one.id == job and matrix.items() <= one.matrix.items()]
         return found
 
     @property
     def summary(self) -> str:
-        """The job summaries, masked, in the order of the jobs."""
+        """The job summaries, in the order of the jobs in the file."""
         return "\n".join(job.summary for job in self.jobs if job.summary)
 
     @property
     def log(self) -> str:
-        """The logs of all jobs, masked."""
+        """The logs of all jobs."""
         return "\n".join(f"==== {job.id} {job.matrix or ''}: {job.result}\n{job.log}" for job in self.jobs)
 
     def leaks(self) -> list[tuple[str, str]]:
-        """Return (secret, place) wherever a secret's value stands: logs, summaries, outputs and artifacts."""
+        """Return (secret, place) wherever a secret stands, plain, as base64 or as part of an address.
+
+        GitHub masks secrets in logs and summaries. Here a secret in one of them is a finding.
+        """
         places: list[tuple[str, str]] = []
         for job in self.jobs:
-            places += [(f"log of {job.id}: {step.name}", step.raw) for step in job.steps]
+            places.append((f"summary of {job.id}", job.summary))
+            places += [(f"log of {job.id}: {step.name}", step.log) for step in job.steps]
             places += [(f"outputs of {job.id}: {step.name}", "\n".join(step.outputs.values())) for step in job.steps]
-            places += [(f"summary of {job.id}", job.raw_summary)]
         for artifact in self.artifacts.values():
             for name in artifact.files:
                 content = (artifact.folder / name).read_bytes().decode("utf-8", "replace")
                 places.append((f"artifact {artifact.name}: {name}", content))
-        return [(secret, place) for place, text in places for secret in self.secrets.found_in(text)]
+        return [
+            (secret, place)
+            for secret, value in self.secrets.items()
+            for place, text in places
+            if value and any(form in text for form in _forms(value))
+        ]
 
 
-def combined(results: list[str]) -> str:
-    """Return the result of a job from those of the members of its matrix."""
-    for result in ("failure", "cancelled", "success"):
-        if result in results:
-            return result
-    return "skipped"
+def _worst(results: list[str]) -> str:
+    return next((result for result in ("failure", "success") if result in results), "skipped")
+
+
+def _forms(value: str) -> set[str]:
+    return {value, quote(value, safe=""), base64.b64encode(value.encode()).decode()}

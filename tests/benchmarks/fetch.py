@@ -25,6 +25,8 @@ from typing import Any
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 from stages.core.data.clones import annex
 from stages.core.data.datasets.manifest import CLONES, read_manifest
 from stages.core.phantom.dataset.cohort import find_cohort, find_revision, participants

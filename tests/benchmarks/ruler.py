@@ -32,6 +32,7 @@ import yaml
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from rendering import Cord, Section, binarised, dented, ellipse, render, superellipse
 from ruler_native import native

@@ -15,13 +15,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from actions.results import Run  # noqa: E402
+from actions import Run  # noqa: E402
 from github_api import GitHubServer  # noqa: E402
 from lab import Lab, commit_all, make_lab  # noqa: E402
 
 from stages.core.data.datasets.registry import REGISTRY  # noqa: E402
 from stages.core.phantom.dataset.publish import publish  # noqa: E402
-from stages.core.workspace.runs.pin import pin  # noqa: E402
+from stages.core.workspace.runs.pin import pin_dataset  # noqa: E402
 
 
 def play(lab: Lab) -> Iterator[tuple[str, Run, set[str]]]:
@@ -31,7 +31,7 @@ def play(lab: Lab) -> Iterator[tuple[str, Run, set[str]]]:
     lab.github.publish("v1.0.0", "2026-01-10T10:00:00Z")
     yield "release.yml, v1.0.0", lab.release("v1.0.0"), set()
     grown = publish(lab.folder / "cohort", "micro", "r2", 2)
-    pin(lab.repository / REGISTRY, "micro", "r2", grown)
+    pin_dataset(lab.repository / REGISTRY, "micro", "r2", grown)
     commit_all(lab.repository, "the micro cohort has grown")
     yield "retrain.yml, grown data", lab.retrain(variables=remote), set()
     lab.github.publish("v1.1.0", "2026-02-10T10:00:00Z")

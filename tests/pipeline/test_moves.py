@@ -16,7 +16,7 @@ from support.same_numbers import differences
 
 from stages.core.base.files import read_json
 from stages.core.workspace.edits.moved_code import BEFORE_MOVES
-from stages.core.workspace.runs.workspace import dvc_environment, make
+from stages.core.workspace.runs.workspace import dvc_environment, make_workspace
 from stages.core.workspace.runs.yaml_edit import edit_yaml
 
 #: The last commit before the moves.
@@ -50,7 +50,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_finished_workspace_goes_on_without_training_and_with_every_number(before: Path, tmp_path: Path) -> None:
     was = Path(shutil.copytree(before, tmp_path / "was", symlinks=True))
-    make(ROOT, before, "micro")
+    make_workspace(ROOT, before, "micro")
     pin_cohort(before, before.parent / "cohort")
     edit_yaml(before / "params.yaml", lambda params: params["register"].update(label="v1"))
     assert "train@0" in _run(before, "-m", "stages.accept_edit", "--moves")

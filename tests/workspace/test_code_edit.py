@@ -211,7 +211,7 @@ def test_a_lock_that_was_written_for_other_code_than_its_commit_holds_is_refused
         accept_edit(lab, [])
 
 
-def test_a_lock_that_git_does_not_know_and_a_misspelt_stage_are_sentences(lab: Path) -> None:
+def test_a_lock_that_git_does_not_know_and_a_misspelt_stage_are_told(lab: Path) -> None:
     with pytest.raises(CordriftError, match=r"dvc.lock has no stage 'trian' \(did you mean 'train'\?\); it has report"):
         accept_edit(lab, ["trian"])
     _edit(lab, ".gitignore", "/data/train/", "/dvc.lock\n/data/train/")

@@ -1,4 +1,7 @@
-"""Environment variables for the length of a block: nnU-Net and MLflow take settings from nowhere else."""
+"""Environment variables that are set for one block of code.
+
+nnU-Net and MLflow read some of their settings from the environment only.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables, and put everything back afterwards."""
+    """Set variables within the block and restore their former values when it ends."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

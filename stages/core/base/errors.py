@@ -1,4 +1,4 @@
-"""The exceptions that users are meant to read: a small family under one name, and the wrapper that prints them."""
+"""The errors that users read, one class per kind of fault, and the wrapper that prints them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from difflib import get_close_matches
 
 
 class CordriftError(Exception):
-    """A sentence for the user: what, which value, what was expected, where we looked, what to do.
+    """A fault that the user can repair, told in whole sentences: what, which value, what was expected, what to do.
 
-    Every error that bad input can cause is raised as this class, before anything is written, and is shown
-    without a stack trace. Anything else that escapes is a defect of cordrift.
+    Bad input raises this class or one of its subclasses before anything is written. The user sees the sentences and no
+    stack trace. Any other exception that reaches the user is a defect of cordrift.
     """
 
 
 class SettingsError(CordriftError):
-    """``params.yaml``, the registry or the command line asks for what is unknown or impossible."""
+    """``params.yaml``, the registry or the command line asks for something that is unknown or impossible."""
 
 
 class DatasetError(CordriftError):
-    """A dataset, its clone, its manifest or its checks are missing, or are not as they were fetched."""
+    """A dataset, its clone, its manifest or its findings are missing, or differ from what was fetched."""
 
 
 class ImageError(CordriftError):
@@ -33,21 +33,21 @@ class BundleError(CordriftError):
 
 
 class StoreError(CordriftError):
-    """MLflow cannot be reached, or does not hold what was asked for."""
+    """MLflow cannot be reached, refuses a request, or does not hold the version or file that is needed."""
 
 
 class ReleaseError(CordriftError):
-    """GitHub, or a release on it, refuses a request or is not as it must be."""
+    """GitHub refuses a request, or a release on GitHub is not as cordrift needs it."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` when one of ``known`` is close to ``word``, else an empty string."""
+    """Return ``" (did you mean 'x'?)"`` when one of the ``known`` words resembles ``word``, else ``""``."""
     close = get_close_matches(word, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command's ``main``; a :class:`CordriftError` becomes one line on stderr and exit status 1."""
+    """Run the ``main`` of a command; a :class:`CordriftError` becomes one line on stderr and the exit status 1."""
     try:
         main()
     except CordriftError as error:
@@ -61,6 +61,6 @@ def redact(text: str) -> str:
     >>> redact("no answer from https://bob:secret@mlflow.lab.org/api?token=1 yet")
     'no answer from https://mlflow.lab.org/api yet'
     """
-    # Greedy up to the last @: a password may hold @ or / itself.
+    # The pattern reaches to the last @, because a password may contain @ and /.
     text = re.sub(r"(\w://)[^\s'\"]*@", r"\1", text)
     return re.sub(r"(\w://[^\s'\"?]*)\?[^\s'\"]*", r"\1", text)

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and their hashes."""
+"""Reading, writing and hashing files; a file or folder is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import pandas as pd
 
 from .errors import CordriftError
 
-#: The schema number that every JSON and CSV of this version carries. Readers refuse a newer one.
+#: The schema number in every JSON and CSV file that this version writes. A reader refuses a larger number.
 SCHEMA = 1
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside ``path`` and rename it to ``path`` when the block ends without error."""
+    """Yield the path of a temporary file beside ``path``, which becomes ``path`` when the block ends without error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The name keeps its ending: nibabel and numpy choose the format by it.
+    # The temporary name keeps the ending, because nibabel and numpy choose the format by it.
     handle, name = tempfile.mkstemp(prefix=".part-", suffix="-" + path.name, dir=path.parent)
     os.close(handle)
     part = Path(name)
@@ -33,7 +33,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield part
         umask = os.umask(0)
         os.umask(umask)
-        part.chmod(0o666 & ~umask)  # mkstemp makes 0600, which a shared lab folder cannot read
+        part.chmod(0o666 & ~umask)  # mkstemp allows only the owner to read; others in the lab must read it too
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -41,7 +41,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``path`` that takes the place of ``path`` when the block ends without error."""
+    """Yield a temporary folder beside ``path``, which replaces ``path`` when the block ends without error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".part-{path.name}-", dir=path.parent))
     try:
@@ -69,9 +69,10 @@ def digest_of(value: Any) -> str:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write ``value`` with the schema number; sorted keys, so that the same value gives the same bytes.
+    """Write ``value`` and the schema number as JSON.
 
-    NaN is refused: an undefined number is written as ``None``.
+    The keys are sorted, so that the same value gives the same bytes. NaN is refused, because JSON has none: an
+    undefined number is written as ``None``.
     """
     text = json.dumps({"schema": SCHEMA, **value}, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     with whole_file(path) as part:
@@ -84,7 +85,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises
     ------
     CordriftError
-        The file is missing, is not a JSON object, or carries a newer schema.
+        The file is missing, is not a JSON object, or has a schema number that this version does not know.
     """
     if not path.is_file():
         raise CordriftError(f"{path} is missing; `dvc repro` or `dvc pull` makes it.")
@@ -99,7 +100,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table with a first column ``schema``; ten significant digits, undefined cells empty."""
+    """Write a table as CSV: ``schema`` is its first column, numbers have ten digits, undefined cells are empty."""
     out = table.drop(columns="schema", errors="ignore")
     out.insert(0, "schema", SCHEMA)
     with whole_file(path) as part:
@@ -107,7 +108,15 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_csv(path: Path, *, text: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Read a table that :func:`write_csv` wrote; columns named in ``text`` stay strings, empty as ``""``."""
+    """Read a table that :func:`write_csv` wrote.
+
+    The columns named in ``text`` are read as strings; an empty cell in them is ``""``.
+
+    Raises
+    ------
+    CordriftError
+        The file is missing, or its column ``schema`` is missing or holds a number that this version does not know.
+    """
     if not path.is_file():
         raise CordriftError(f"{path} is missing; `dvc repro` or `dvc pull` makes it.")
     table = pd.read_csv(path, dtype=dict.fromkeys(text, "object"), keep_default_na=True)

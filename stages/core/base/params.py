@@ -1,7 +1,7 @@
-"""Reading ``params.yaml``: each room owns its block as a class, and a misspelt key is a sentence.
+"""Reading ``params.yaml``: each room describes its block as a class, and a misspelt key is reported in a sentence.
 
-A stage reads the blocks that it needs, by their names. An edit of the class of one block therefore reruns the stages of
-that block and no others.
+A stage reads only the blocks that it needs. An edit of one of these classes therefore reruns the stages that use it and
+no others.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .errors import CordriftError, did_you_mean
+from .errors import CordriftError, SettingsError, did_you_mean
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -20,43 +20,56 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class Block(BaseModel):
-    """Typed values from a file: unknown keys are refused and nothing changes after reading."""
+    """Typed values from a file. Unknown keys are refused, and the values cannot change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Settings(Block):
-    """One block of ``params.yaml``, whose name is ``block``."""
+    """One block of ``params.yaml``; ``block`` is its name there."""
 
     block: ClassVar[str]
 
     @classmethod
     def read(cls, path: Path = Path("params.yaml")) -> Self:
-        """Read this block and leave all others alone.
+        """Read this block; the other blocks are neither read nor checked.
 
         Raises
         ------
-        CordriftError
+        SettingsError
             The file or the block is missing, a key is unknown or missing, or a value is out of its range.
         """
         value = load_yaml(path)
         if not isinstance(value, dict) or cls.block not in value:
             known = [str(key) for key in value] if isinstance(value, dict) else []
-            raise CordriftError(f"{path}: key {cls.block!r} is missing{did_you_mean(cls.block, known)}.")
-        settings: Self = validate(cls, value[cls.block], str(path), cls.block)
+            raise SettingsError(f"{path}: key {cls.block!r} is missing{did_you_mean(cls.block, known)}.")
+        settings: Self = validate(cls, value[cls.block], str(path), cls.block, error=SettingsError)
         return settings
 
 
-def validate(model: type[Any], value: object, source: str, *above: str) -> Any:
-    """Return ``value`` as a ``model``, or raise a sentence per fault that names the key and what was expected.
+def validate(
+    model: type[Any], value: object, source: str, *above: str, error: type[CordriftError] = CordriftError
+) -> Any:
+    """Return ``value`` as a ``model``.
 
-    ``source`` is the file in which the value stands, ``above`` the keys that lead to it there.
+    Parameters
+    ----------
+    model : a class of pydantic
+    value : what a file holds, as JSON or YAML is read
+    source : the file, for the sentence about a fault
+    above : the keys under which the value stands in the file
+    error : the class of the error that a fault raises
+
+    Raises
+    ------
+    CordriftError
+        The value does not fit: one clause for each fault, with the key and what was expected.
     """
     try:
         return model.model_validate(value)
-    except ValidationError as error:
-        faults = "; ".join(_fault(model, fault, above) for fault in error.errors())
-        raise CordriftError(f"{source}: {faults}.") from error
+    except ValidationError as invalid:
+        faults = "; ".join(_fault(model, fault, above) for fault in invalid.errors())
+        raise error(f"{source}: {faults}.") from invalid
 
 
 def _fault(model: type[Any], fault: Any, above: tuple[str, ...]) -> str:
@@ -69,7 +82,7 @@ def _fault(model: type[Any], fault: Any, above: tuple[str, ...]) -> str:
 
 
 def _keys(model: type[Any]) -> set[str]:
-    """All keys that ``model`` and the models inside it know, for a suggestion."""
+    """Return all keys of ``model`` and of the models inside it; one of them may be the key that was meant."""
     keys: set[str] = set()
     for name, field in model.model_fields.items():
         keys.add(field.alias or name)
@@ -80,10 +93,16 @@ def _keys(model: type[Any]) -> set[str]:
 
 
 def load_yaml(path: Path) -> Any:
-    """Read a YAML file without running anything it names."""
+    """Read a YAML file; a tag in it that would build a Python object is refused.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing or is not valid YAML.
+    """
     if not path.is_file():
-        raise CordriftError(f"{path} is missing (looked in {path.parent.resolve()}).")
+        raise SettingsError(f"{path} is missing (looked in {path.parent.resolve()}).")
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise CordriftError(f"{path} is not valid YAML: {error}.") from error
+        raise SettingsError(f"{path} is not valid YAML: {error}.") from error

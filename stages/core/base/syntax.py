@@ -1,4 +1,7 @@
-"""The syntax of Python source as text: it names code whatever its comments, layout, place and Python version are."""
+"""The syntax of Python source as text, from which the identity of code is computed.
+
+Comments, layout, the place of a module and the version of Python leave this text as it is.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +9,30 @@ import ast
 from collections.abc import Iterable
 from pathlib import Path
 
-#: How the names of modules of this package begin (relative ones with a dot): where a module lies decides no number.
+#: How the names of modules of this package begin; relative names begin with a dot. Their imports are left out.
 _OWN = ("", "stages", "cordrift")
 
 
 def syntax(source: str, *, own_imports: bool = False) -> str:
-    """Return the syntax tree of Python source as text, the same on every supported Python.
+    """Return the syntax tree of Python source as text, which is the same on every supported version of Python.
 
-    Docstrings are left out, and imports within this package unless ``own_imports``: moving a module changes no number.
-    Other imports stand sorted at the end, because their order decides nothing.
+    Docstrings are left out. Imports within this package are left out too, unless ``own_imports`` is true, because
+    moving a module changes no number. Other imports are sorted and written at the end, as their order has no effect.
     """
     tree = ast.parse(source)
     return "\n".join([_text(tree), *sorted(_imports(tree, own_imports))])
 
 
 def syntax_of(folder: Path, names: Iterable[str]) -> list[str]:
-    """Return the syntax of several modules below ``folder``, sorted: how files are named decides nothing."""
+    """Return the syntax of several modules below ``folder``, sorted, so that the names of the files have no effect."""
     return sorted(syntax((folder / name).read_text(encoding="utf-8")) for name in names)
 
 
 def _text(value: object) -> str:
-    """Write a node without its position, and without what is empty.
+    """Write a node without its position and without empty fields.
 
-    ``ast.dump`` would not do: Python 3.12 gave functions a field ``type_params`` and f-strings empty constants, and
-    3.13 leaves empty lists out.
+    ``ast.dump`` writes another text on each version of Python: 3.12 added the field ``type_params`` to functions and
+    empty constants to f-strings, and 3.13 leaves empty lists out.
     """
     if isinstance(value, list):
         return "[" + ", ".join(_text(item) for item in value if not isinstance(item, ast.Import | ast.ImportFrom)) + "]"
@@ -51,7 +54,7 @@ def _is_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncF
 
 
 def _imports(tree: ast.Module, own: bool) -> set[str]:
-    """Return each import as one line; those within this package only where ``own``."""
+    """Return the imports, one line for each name that is imported; those within this package only if ``own``."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

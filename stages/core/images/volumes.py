@@ -1,6 +1,7 @@
-"""Reading and writing NIfTI volumes: canonical axes from here on, and a sentence for every bad file.
+"""Read and write NIfTI volumes. A file that cannot be used gives an ImageError that names it and the reason.
 
-Arrays are (x, y, z) with x to the patient's right, y to the front, z up (RAS+), whatever the storage order was.
+Arrays are (x, y, z) with x to the patient's right, y to the front, z up (RAS+, "canonical" axes), whatever the order in
+which the file stores them.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from nibabel.orientations import OrientationError
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 from numpy.typing import NDArray
 
-from ..base.errors import CordriftError
+from ..base.errors import ImageError
 from ..base.files import whole_file
 
 #: Largest shift (mm) of any corner between two grids that still count as one grid.
 GRID_TOLERANCE_MM = 0.01
-#: A git-annex pointer file is at most this long (git-annex's own limit).
+#: A git-annex pointer file has at most this many bytes (git-annex's own limit).
 POINTER_BYTES = 32768
 
 
@@ -48,7 +49,7 @@ class Volume:
 
 
 def is_pointer(path: Path) -> bool:
-    """Tell whether a file is a git-annex pointer (text in place of content that was not fetched)."""
+    """Tell whether a file is a git-annex pointer: a short text in the place of content that was not fetched."""
     if not path.is_file() or path.stat().st_size > POINTER_BYTES:
         return False
     with path.open("rb") as stream:
@@ -56,7 +57,7 @@ def is_pointer(path: Path) -> bool:
 
 
 def is_grid(affine: NDArray[np.float64]) -> bool:
-    """Tell whether an affine (4, 4) is finite and its three axes span space."""
+    """Tell whether an affine (4, 4) is finite and its three axes do not lie in one plane."""
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or not np.isfinite(lengths).all() or not (lengths > 0).all():
         return False
@@ -64,23 +65,24 @@ def is_grid(affine: NDArray[np.float64]) -> bool:
 
 
 def _open(path: Path) -> SpatialImage:
+    """Open an image without reading its voxels; raise an ImageError where that is impossible."""
     if path.is_symlink() and not path.exists():
-        raise CordriftError(
+        raise ImageError(
             f"{path} is a link to content that was not fetched; run `datalad get {path.name}` in {path.parent}."
         )
     if not path.is_file():
-        raise CordriftError(f"{path} does not exist.")
+        raise ImageError(f"{path} does not exist.")
     if is_pointer(path):
-        raise CordriftError(
+        raise ImageError(
             f"{path} is a git-annex pointer file, not an image: its content was not fetched. "
             f"Run `datalad get {path.name}` in {path.parent}, or `dvc repro fetch` where the pipeline owns the clone."
         )
     try:
         image = nib.load(path)
     except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise CordriftError(f"{path} cannot be read as an image: {error}") from error
+        raise ImageError(f"{path} cannot be read as an image: {error}") from error
     if not isinstance(image, SpatialImage):
-        raise CordriftError(f"{path} must be a volume, not {type(image).__name__}.")
+        raise ImageError(f"{path} must be a volume, not {type(image).__name__}.")
     return image
 
 
@@ -89,30 +91,31 @@ def read(path: Path) -> Volume:
 
     Raises
     ------
-    CordriftError
-        Not fetched, missing, unreadable, truncated, not 3-D, an affine that is no grid, or values that are not finite.
+    ImageError
+        The content was not fetched, the file is missing, unreadable or truncated, the image is not 3-D, its affine
+        describes no grid, or a value is NaN or infinite.
     """
     image = _open(path)
     if len(image.shape) != 3:
-        raise CordriftError(f"{path} must be 3-D, not {len(image.shape)}-D (shape {image.shape}).")
+        raise ImageError(f"{path} must be 3-D, not {len(image.shape)}-D (shape {image.shape}).")
     try:
         canonical = nib.as_closest_canonical(image)
         data = np.asarray(canonical.dataobj, dtype=np.float32)
     except (OrientationError, np.linalg.LinAlgError) as error:
-        raise CordriftError(f"{path} has an affine that is no grid ({error}); correct its header.") from error
+        raise ImageError(f"{path} has an affine that describes no grid ({error}); correct its header.") from error
     except (HeaderDataError, OSError, EOFError, ValueError, MemoryError, zlib.error) as error:
-        raise CordriftError(f"{path} is truncated or damaged: {error or type(error).__name__}") from error
+        raise ImageError(f"{path} is truncated or damaged: {error or type(error).__name__}") from error
     affine = np.asarray(canonical.affine, dtype=np.float64)
     if not is_grid(affine):
-        raise CordriftError(f"{path} has an affine that is no grid (its axes lie in a plane); correct its header.")
+        raise ImageError(f"{path} has an affine that describes no grid (its axes lie in a plane); correct its header.")
     bad = int(data.size - np.isfinite(data).sum())
     if bad:
-        raise CordriftError(f"{path} holds {bad} values that are NaN or infinite (of {data.size}); expected none.")
+        raise ImageError(f"{path} holds {bad} values that are NaN or infinite (of {data.size}); expected none.")
     return Volume(np.ascontiguousarray(data), affine)
 
 
 def grid_difference(a: Volume, b: Volume) -> str:
-    """Say how two grids differ, or return an empty string when they are one grid (to 0.01 mm at every corner)."""
+    """Return how two grids differ, or an empty string where all corners agree within ``GRID_TOLERANCE_MM``."""
     if a.data.shape != b.data.shape:
         return f"shapes {a.data.shape} and {b.data.shape}"
     corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)]).T
@@ -122,22 +125,29 @@ def grid_difference(a: Volume, b: Volume) -> str:
 
 
 def read_on_grid(path: Path, like: Volume, like_path: Path) -> Volume:
-    """Read a mask or label that must lie on the grid of ``like``.
+    """Read a mask or label file whose grid must be that of the volume ``like``, which was read from ``like_path``.
 
     Raises
     ------
-    CordriftError
-        As :func:`read`, or the grids differ.
+    ImageError
+        See :func:`read`; also where the grids differ.
     """
     volume = read(path)
     difference = grid_difference(volume, like)
     if difference:
-        raise CordriftError(f"{path} and {like_path} must lie on one grid, but {difference}.")
+        raise ImageError(f"{path} and {like_path} must lie on one grid, but {difference}.")
     return volume
 
 
 def write(path: Path, data: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
-    """Write a NIfTI whose bytes depend only on the values (no time stamp in the gzip header)."""
+    """Write a NIfTI file whose bytes depend only on the values: the gzip header holds no time.
+
+    Parameters
+    ----------
+    path : file to write, ``.nii`` or ``.nii.gz``
+    data : (nx, ny, nz) array; its type is the type in the file
+    affine : (4, 4), voxel index to world mm
+    """
     image = nib.Nifti1Image(data, affine)
     image.header.set_xyzt_units("mm")
     image.set_qform(affine, code=1)
@@ -152,11 +162,19 @@ def write(path: Path, data: NDArray[np.generic], affine: NDArray[np.float64]) ->
 
 
 def write_like(path: Path, data: NDArray[np.generic], source: Path) -> None:
-    """Write canonical ``data`` back on the storage grid (axes order and directions) of the image ``source``."""
+    """Write a canonical array (nx, ny, nz) with the storage order and the affine of the image file ``source``.
+
+    Raises
+    ------
+    ImageError
+        ``source`` cannot be read, or has another shape.
+    """
     image = _open(source)
     to_canonical = nib.orientations.io_orientation(image.affine)
     back = nib.orientations.ornt_transform(nib.orientations.io_orientation(np.eye(4)), to_canonical)
     stored = nib.orientations.apply_orientation(data, back)
     if stored.shape != image.shape:
-        raise CordriftError(f"result of shape {stored.shape} does not fit the grid {image.shape} of {source}.")
+        raise ImageError(
+            f"an array of shape {stored.shape} cannot be written on the grid of {source}, whose shape is {image.shape}."
+        )
     write(path, np.ascontiguousarray(stored), np.asarray(image.affine, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""The canvas of every figure: colours, style, size, and a PNG that is the same for the same figure."""
+"""Colours, style and size of all figures, and PNG files that are the same for the same figure."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ STYLE: Any = {
 
 
 def png_bytes(figure: Figure) -> bytes:
-    """Render a figure; neither date nor software version goes into the file."""
+    """Return a figure as PNG. The file holds neither a date nor a software version."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None}, facecolor="white")
     return stream.getvalue()
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in inches, outside pyplot's global state."""
+    """Return an empty figure, ``width`` by ``height`` inches, that does not belong to pyplot's global state."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

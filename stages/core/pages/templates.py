@@ -1,4 +1,4 @@
-"""The templates of pages, which lie beside this module, and the style that they share."""
+"""The HTML templates beside this module, and the style sheet that all pages share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PAGE = Path(__file__).parent
 
 
 def templates() -> jinja2.Environment:
-    """Return the templates: every text that comes from data is escaped, and a name that is not given is an error."""
+    """Return the templates. All text from data is escaped, and a value that a template lacks is an error."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGE),
         autoescape=True,
@@ -22,5 +22,5 @@ def templates() -> jinja2.Environment:
 
 
 def style() -> Markup:
-    """Return the style sheet, to stand in a page as it is."""
+    """Return the style sheet as text that a template inserts unchanged."""
     return Markup(PAGE.joinpath("report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file

@@ -1,4 +1,4 @@
-"""Which bundle lies in the workspace, and what names its series."""
+"""Names that the stages around MLflow share: the packaged bundle, the files that are kept, the tags of a version."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from pathlib import Path
 
 from ..base.files import read_json
 
-#: Output of `package`: the bundle, with its copy in the toolbox's layout.
+#: Output of `package`: the bundle, and a copy of it in the layout of the toolbox.
 PACKAGE = Path("data/package")
-#: Files of `measure` that are kept with a version, and that `history` fetches.
+#: Files of `measure` that are kept with each version. `history` fetches them.
 MEASURES_FILES = ("measures.csv", "agreement.csv", "summary.json")
-#: The predicted masks that are kept with a version, to be measured again when the ruler changes.
+#: The predicted masks that are kept with each version, so that they can be measured again with another ruler.
 MASKS = "masks.zip"
-#: What a series is, besides its bundle.
+#: With the bundle, these digests name a series: numbers can be compared only where they agree.
 SERIES = ("inference", "ruler", "frozen")
 
 
 def bundle_digest(package: Path = PACKAGE) -> str:
-    """Return the digest of the packaged bundle."""
+    """Return the digest of the packaged bundle, 64 hexadecimal digits."""
     return str(read_json(package / "model.json")["digest"])
 
 
 def version_identity(digest: str) -> dict[str, str]:
-    """Tags by which the run of a version is found again."""
+    """Return the tags by which the run of a version is found in MLflow."""
     return {"kind": "version", "digest": digest}

@@ -1,4 +1,7 @@
-"""Talking to MLflow: every write compares first, so that it can be repeated after any interruption."""
+"""The runs and versions of one model in MLflow.
+
+Every write first compares with what MLflow holds. After an interruption it can therefore be repeated.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import CordriftError
-from . import location as places
-from .location import ROOT_TAG, Location
-from .sentences import greeting, hush, sentences
+from ..base.errors import StoreError
+from .connection import connected, explained
+from .location import ROOT_TAG, Location, find_location
 
-#: Artifact that lists the others with their hashes; written last, it says that they are all there.
+#: Artifact that lists the other artifacts of a run with their hashes. It is written after them, so that all of them are
+#: complete where it exists.
 INDEX = "index.json"
 #: Prefix of every tag that cordrift sets.
 TAG = "cordrift."
+#: A user must name a version by at least so many digits of its digest: fewer could be a number or a short label.
+LEAST_DIGITS = 6
+#: MLflow's ``ViewType.ALL``: a search that also finds what is marked as deleted.
+ALSO_DELETED = 3
 
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """One registered version of the model; ``tags`` without the prefix ``cordrift.``."""
+    """One version of a registered model. The keys of ``tags`` come without the prefix ``cordrift.``."""
 
     number: int
     run_id: str
@@ -35,7 +42,7 @@ class RegisteredVersion:
 
 @dataclass
 class Run:
-    """What MLflow holds of one run, kept up to date by the writes of :class:`Store`."""
+    """The content of one run in MLflow. The methods of :class:`Store` that write to the run also update this object."""
 
     run_id: str
     artifact_uri: str
@@ -47,23 +54,19 @@ class Run:
 
 
 def open_store(model: str, workspace: Path = Path()) -> Store:
-    """Open the MLflow store of a workspace for one registered model; made when it is local and not there.
+    """Open the MLflow store of a workspace for one registered model; a local store that does not exist is created.
 
     Raises
     ------
-    CordriftError
-        Not reachable within some seconds, not an MLflow, moved, or the model's experiment was deleted.
+    StoreError
+        The store cannot be reached within some seconds, is not an MLflow store or was moved, or the experiment of the
+        model was deleted.
     """
-    location = places.find(workspace)
-    places.check(location)
-    hush()
-    with sentences(location, "cannot be used"), greeting():
-        from mlflow.tracking import MlflowClient
-
-        client = MlflowClient(tracking_uri=location.uri, registry_uri=location.uri)
+    location = find_location(workspace)
+    with connected(location) as client:
         experiment = client.get_experiment_by_name(model)
     if experiment is not None and experiment.lifecycle_stage != "active":
-        raise CordriftError(
+        raise StoreError(
             f"The experiment {model!r} was deleted in MLflow at {location.name}; restore it with "
             f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`, or name another register.model."
         )
@@ -71,7 +74,7 @@ def open_store(model: str, workspace: Path = Path()) -> Store:
 
 
 class Store:
-    """The runs and versions of one model. Every ``ensure_`` writes only what is not there yet."""
+    """The runs and versions of one model. Every method ``ensure_...`` writes only what MLflow does not hold yet."""
 
     def __init__(self, client: Any, location: Location, model: str, experiment_id: str | None) -> None:
         self.client = client
@@ -80,45 +83,55 @@ class Store:
         self._experiment_id = experiment_id
 
     def versions(self) -> list[RegisteredVersion]:
-        """Return all versions by number; empty when the model is not registered yet."""
-        with sentences(self.location, "did not list the versions"):
-            found = list(pages(self.client.search_model_versions, filter_string=f"name='{self.model}'"))
-            # The search returns no aliases: only the model itself knows them.
+        """Return all versions in the order of their numbers; none while the model is not registered."""
+        with explained(self.location, "did not list the versions"):
+            found = list(search_all(self.client.search_model_versions, filter_string=f"name='{self.model}'"))
+            # The search returns no aliases: MLflow keeps them with the model.
             aliases = self.client.get_registered_model(self.model).aliases if found else {}
         versions = []
         for version in found:
             number = int(version.version)
-            named = tuple(sorted(alias for alias, target in aliases.items() if int(target) == number))
+            own_aliases = tuple(sorted(alias for alias, target in aliases.items() if int(target) == number))
             tags = {key.removeprefix(TAG): str(value) for key, value in version.tags.items() if key.startswith(TAG)}
-            versions.append(RegisteredVersion(number, version.run_id, named, tags))
+            versions.append(RegisteredVersion(number, version.run_id, own_aliases, tags))
         return sorted(versions, key=lambda version: version.number)
 
     def find_run(self, identity: Mapping[str, str]) -> Run | None:
-        """Return the run that carries all tags of ``identity``, the oldest when there are several."""
+        """Return the run that has all tags of ``identity``, the oldest one where several have them.
+
+        Raises
+        ------
+        StoreError
+            MLflow does not answer, or the run is marked as deleted.
+        """
         if self._experiment_id is None:
             return None
         query = " and ".join(f"tags.`{TAG}{key}` = '{value}'" for key, value in sorted(identity.items()))
-        with sentences(self.location, "did not answer a search for runs"):
-            # 3 is ViewType.ALL: a deleted run still belongs to its version
+        with explained(self.location, "did not answer a search for runs"):
+            # A run that is marked as deleted still belongs to its version: a second run must not take its place.
             runs = self.client.search_runs(
-                [self._experiment_id], query, run_view_type=3, max_results=1, order_by=["attributes.start_time ASC"]
+                [self._experiment_id],
+                query,
+                run_view_type=ALSO_DELETED,
+                max_results=1,
+                order_by=["attributes.start_time ASC"],
             )
         if not runs:
             return None
         if runs[0].info.lifecycle_stage != "active":
             run_id = runs[0].info.run_id
-            raise CordriftError(
-                f"The run of {_words(identity)} was deleted in MLflow at {self.location.name}; restore it with "
+            raise StoreError(
+                f"The run of {_described(identity)} was deleted in MLflow at {self.location.name}; restore it with "
                 f"`mlflow runs restore --run-id {run_id}`, or remove it for good with `mlflow gc --run-ids {run_id}`."
             )
         return _run(runs[0])
 
     def ensure_run(self, identity: Mapping[str, str], name: str) -> Run:
-        """Find the run of ``identity`` or create it, with its experiment when that is missing too."""
+        """Return the run of ``identity``. Create it, and its experiment, where they do not exist."""
         run = self.find_run(identity)
         if run is not None:
             return run
-        with sentences(self.location, "did not create a run"):
+        with explained(self.location, "did not create a run"):
             if self._experiment_id is None:
                 self._experiment_id = self._create_experiment()
             tags = {f"{TAG}{key}": value for key, value in identity.items()}
@@ -132,101 +145,101 @@ class Store:
         return str(self.client.create_experiment(self.model, artifacts, tags={ROOT_TAG: str(root)}))
 
     def ensure_tags(self, run: Run, tags: Mapping[str, str]) -> None:
-        """Set the tags that differ; names without a dot get cordrift's prefix."""
+        """Set the tags that differ. A name without a dot gets the prefix ``cordrift.``."""
         from mlflow.entities import RunTag
 
         new = {key: value for key, value in _prefixed(tags).items() if run.tags.get(key) != value}
         if new:
-            with sentences(self.location, "did not take the tags"):
+            with explained(self.location, "did not take the tags"):
                 self.client.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in new.items()])
             run.tags.update(new)
 
     def ensure_params(self, run: Run, params: Mapping[str, str]) -> None:
-        """Log the params that are missing; MLflow never changes one that is there, and neither do we."""
+        """Log the params that are missing. A param that exists stays as it is, because MLflow never changes one."""
         from mlflow.entities import Param
 
         new = sorted((key, value) for key, value in params.items() if key not in run.params)
-        with sentences(self.location, "did not take the params"):
-            for first in range(0, len(new), 100):  # MLflow's limit for one call
+        with explained(self.location, "did not take the params"):
+            for first in range(0, len(new), 100):  # MLflow takes no more params in one call
                 self.client.log_batch(run.run_id, params=[Param(*pair) for pair in new[first : first + 100]])
         run.params.update(new)
 
     def ensure_metrics(self, run: Run, metrics: Mapping[str, float]) -> None:
-        """Log the metrics that differ, as a next step; an undefined one only where a number would be left standing."""
+        """Log the metrics that differ, each as a further step. Log NaN only where MLflow holds an older number."""
         now_ms = int(time.time() * 1000)
         points = []
-        with sentences(self.location, "did not take the metrics"):
+        with explained(self.location, "did not take the metrics"):
             for key, value in sorted(metrics.items()):
                 known = run.metrics.get(key, math.nan)
                 if known == value or (math.isnan(known) and math.isnan(value)):
                     continue
-                # With two values at one step MLflow shows the larger: each change needs a step of its own.
+                # Of two values at one step MLflow shows the larger one, so that a change needs a step of its own.
                 step = len(self.client.get_metric_history(run.run_id, key)) if key in run.metrics else 0
                 points.append((key, value, now_ms, step))
         self.log_points(run, points)
         run.metrics.update({key: value for key, value, _, _ in points})
 
     def read_index(self, run: Run) -> dict[str, str]:
-        """Return path -> SHA-256 of the artifacts of a run that were written whole; empty when there are none."""
+        """Return path -> SHA-256 of the artifacts of a run, as its index lists them; empty without an index."""
         if not self.holds(run.run_id, INDEX):
             return {}
-        with sentences(self.location, "did not hand out its index"), tempfile.TemporaryDirectory() as folder:
+        with explained(self.location, "did not hand out its index"), tempfile.TemporaryDirectory() as folder:
             path = Path(self.client.download_artifacts(run.run_id, INDEX, folder))
             index: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["files"]
         return index
 
     def holds(self, run_id: str, path: str) -> bool:
-        """Tell whether a run has an artifact at its root."""
-        with sentences(self.location, "did not list the artifacts"):
+        """Tell whether a run has the artifact ``path`` at its root."""
+        with explained(self.location, "did not list the artifacts"):
             return any(item.path == path for item in self.client.list_artifacts(run_id))
 
     def upload(self, run: Run, source: Path, path: str) -> None:
-        """Log one file as ``path``; its last part must be the name of ``source``."""
+        """Log one file as the artifact ``path``, whose last part must be the name of ``source``."""
         folder, _, name = path.rpartition("/")
         if name != source.name:
             raise ValueError(f"MLflow names an artifact after its file: {source.name} cannot become {path}")
-        with sentences(self.location, f"did not take the artifact {path}"):
+        with explained(self.location, f"did not take the artifact {path}"):
             self.client.log_artifact(run.run_id, str(source), folder or None)
 
     def remove(self, run: Run, path: str) -> None:
-        """Delete one artifact; a store that cannot delete keeps it, and the index no longer names it."""
+        """Delete one artifact. Where MLflow cannot delete files it stays, and the index does not name it."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        with sentences(self.location, f"did not delete the artifact {path}"):
+        with explained(self.location, f"did not delete the artifact {path}"):
             try:
                 get_artifact_repository(run.artifact_uri, tracking_uri=self.location.uri).delete_artifacts(path)
             except NotImplementedError:
                 return
 
     def fetch(self, run_id: str, path: str, target: Path) -> None:
-        """Fetch one artifact into the file ``target``."""
+        """Copy one artifact of a run into the file ``target``."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with (
-            sentences(self.location, f"does not hold the artifact {path} of run {run_id}"),
+            explained(self.location, f"does not hold the artifact {path} of run {run_id}"),
             tempfile.TemporaryDirectory() as folder,
         ):
             shutil.copyfile(self.client.download_artifacts(run_id, path, folder), target)
 
     def log_points(self, run: Run, points: list[tuple[str, float, int, int]]) -> None:
-        """Log (key, value, timestamp in ms, step); points that are there already are not added again."""
+        """Log points of curves: (key, value, timestamp in ms, step). MLflow ignores a point that it already holds."""
         from mlflow.entities import Metric
 
-        with sentences(self.location, "did not take the metrics"):
-            for first in range(0, len(points), 1000):  # as above
+        with explained(self.location, "did not take the metrics"):
+            for first in range(0, len(points), 1000):  # MLflow takes no more metrics in one call
                 self.client.log_batch(run.run_id, metrics=[Metric(*point) for point in points[first : first + 1000]])
 
     def finish(self, run: Run, end_ms: int | None = None) -> None:
-        """Mark a run as finished."""
+        """Mark a run as finished at ``end_ms`` (ms since 1970), by default now."""
         if run.status != "FINISHED":
-            with sentences(self.location, "did not close a run"):
+            with explained(self.location, "did not close a run"):
                 self.client.set_terminated(run.run_id, end_time=end_ms)
             run.status = "FINISHED"
 
     def create_version(self, run: Run, tags: Mapping[str, str], description: str = "") -> int:
-        """Register the bundle of ``run`` as a new version and return its number."""
+        """Register the bundle of ``run`` as a new version of the model and return the number of the version."""
         from mlflow.exceptions import MlflowException
 
-        with sentences(self.location, "did not create a version"):
+        with explained(self.location, "did not create a version"):
             try:
                 self.client.create_registered_model(self.model)
             except MlflowException as error:
@@ -244,24 +257,24 @@ class Store:
 
     def ensure_version_tags(self, version: RegisteredVersion, tags: Mapping[str, str]) -> None:
         """Set the tags of a version that differ."""
-        with sentences(self.location, "did not take a tag"):
+        with explained(self.location, "did not take a tag"):
             for key, value in sorted(tags.items()):
                 if version.tags.get(key) != value:
                     self.client.set_model_version_tag(self.model, str(version.number), TAG + key, value)
 
     def describe(self, version: RegisteredVersion, text: str) -> None:
-        """Write what stands beside a version in the list of versions."""
-        with sentences(self.location, "did not take a description"):
+        """Write the description of a version, which MLflow shows in its list of versions."""
+        with explained(self.location, "did not take a description"):
             self.client.update_model_version(self.model, str(version.number), text)
 
     def set_alias(self, alias: str, number: int) -> None:
         """Move an alias to a version."""
-        with sentences(self.location, "did not take an alias"):
+        with explained(self.location, "did not take an alias"):
             self.client.set_registered_model_alias(self.model, alias, str(number))
 
     def drop_alias(self, alias: str) -> None:
         """Take an alias away from the model."""
-        with sentences(self.location, "did not drop an alias"):
+        with explained(self.location, "did not drop an alias"):
             self.client.delete_registered_model_alias(self.model, alias)
 
 
@@ -269,7 +282,7 @@ def _prefixed(tags: Mapping[str, str]) -> dict[str, str]:
     return {key if "." in key else TAG + key: value for key, value in sorted(tags.items())}
 
 
-def _words(identity: Mapping[str, str]) -> str:
+def _described(identity: Mapping[str, str]) -> str:
     return ", ".join(f"{key} {value[:12]}" for key, value in sorted(identity.items()))
 
 
@@ -286,8 +299,8 @@ def _run(run: Any) -> Run:
     )
 
 
-def pages(search: Any, **query: Any) -> Iterator[Any]:
-    """Yield what a search of MLflow finds, page after page."""
+def search_all(search: Any, **query: Any) -> Iterator[Any]:
+    """Yield all results of a search in MLflow, which returns them in pages."""
     page = search(**query)
     while True:
         yield from page

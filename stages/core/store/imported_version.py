@@ -1,35 +1,42 @@
-"""A release that others measured, as a version in MLflow: shown with its mark, without aliases, judging nothing."""
+"""A release that others measured, registered as a version in MLflow.
+
+Reports show it with a mark. It has no alias, and no version is judged against it.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
 
-from ..base.errors import CordriftError
+from ..base.errors import StoreError
 from ..base.files import write_csv, write_json
 from ..drift.statistics.csa_std import csa_std, summarise
 from ..measures.cohort.published_tables import CONTRASTS, Imported
 from ..tables.monitored import range_csa
-from .bundle_files import version_identity
+from .bundle_files import MEASURES_FILES, SERIES, version_identity
 from .client import RegisteredVersion, Store
 from .record import Artifact
 from .registration import ensure_artifacts
 
-#: Tag of a version that was imported.
+#: Tag that marks an imported version.
 IMPORTED = "imported"
 
 
 def import_version(store: Store, release: Imported, source: Path) -> RegisteredVersion:
-    """Bring a release into MLflow; the same file again changes nothing.
+    """Register a release in MLflow. Importing the same file again changes nothing.
+
+    Parameters
+    ----------
+    source : the table from which ``release`` was read; it is kept with the version
 
     Raises
     ------
-    CordriftError
-        A version of that name is there, of another origin: a record is never overwritten.
+    StoreError
+        A version with this label exists and does not come from this file: a record is never overwritten.
     """
     known = next((v for v in store.versions() if v.tags.get("label") == release.label), None)
     if known is not None and known.tags.get("digest") != release.digest:
-        raise CordriftError(
+        raise StoreError(
             f"{store.model} in MLflow at {store.location.name} has a {release.label} already (version {known.number}, "
             f"digest {known.tags.get('digest', '')[:12]}), which is not from this file; a record is never overwritten."
         )
@@ -41,30 +48,30 @@ def import_version(store: Store, release: Imported, source: Path) -> RegisteredV
         write_csv(folder / "agreement.csv", release.agreement)
         write_json(folder / "summary.json", summary)
         (folder / "release.csv").write_bytes(source.read_bytes())
-        artifacts = [Artifact(f"measures/{n}", folder / n) for n in ("measures.csv", "agreement.csv", "summary.json")]
+        artifacts = [Artifact(f"measures/{n}", folder / n) for n in MEASURES_FILES]
         ensure_artifacts(store, run, [Artifact("imported/release.csv", folder / "release.csv"), *artifacts])
     store.ensure_metrics(run, _metrics(release))
-    tags = {"label": release.label, **{key: str(summary[key]) for key in ("inference", "ruler", "frozen")}}
+    tags = {"label": release.label, **{key: str(summary[key]) for key in SERIES}}
     note = (
         f"**{release.label}**, imported: CSA of {release.cases} masks as the release published them, measured with "
-        f"another ruler. Shown beside later versions; it judges nothing. {release.empty} rows were empty, "
-        f"{release.missing} masks had none."
+        f"another ruler. Reports show it beside later versions; no version is judged against it. {release.empty} rows "
+        f"were empty, {release.missing} masks had no row."
     )
     names = {"mlflow.runName": release.label, "mlflow.note.content": note}
     store.ensure_tags(run, {**tags, IMPORTED: "yes", **names})
     store.finish(run)
-    found = _find(store, release.digest)
-    if found is None:
-        # `aliased`: it never takes part in who is champion
+    version = _registered(store, release.digest)
+    if version is None:
+        # The tag `aliased` keeps the version from ever becoming champion.
         more = {"digest": release.digest, IMPORTED: "yes", "aliased": "yes"}
         store.create_version(run, {**tags, **more}, note.replace("*", ""))
-        found = _find(store, release.digest)
-    if found is None:
-        raise CordriftError(f"MLflow at {store.location.name} did not keep the version {release.label}.")
-    return found
+        version = _registered(store, release.digest)
+    if version is None:
+        raise StoreError(f"MLflow at {store.location.name} did not keep the version {release.label}.")
+    return version
 
 
-def _find(store: Store, digest: str) -> RegisteredVersion | None:
+def _registered(store: Store, digest: str) -> RegisteredVersion | None:
     return next((version for version in store.versions() if version.tags.get("digest") == digest), None)
 
 

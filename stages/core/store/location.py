@@ -1,4 +1,7 @@
-"""Where the MLflow store is, whether it still lies where its paths say, and how a moved one is mended."""
+"""Where the MLflow store of a workspace is, and how the paths in a local store are repaired after a move.
+
+This module is the only one that reads ``MLFLOW_TRACKING_URI``.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..base.errors import CordriftError, redact
+from ..base.errors import StoreError, redact
 
-#: Experiment tag that holds the folder in which its artifact paths were made.
+#: Environment variable that names the store, and the store that is meant where the variable is not set.
+VARIABLE, DEFAULT = "MLFLOW_TRACKING_URI", "sqlite:///mlflow.db"
+#: Tag of an experiment: the folder in which the store lay when the artifact paths were written.
 ROOT_TAG = "cordrift.root"
-#: Columns of MLflow's tables that hold absolute paths of artifacts (checked against MLflow 3.17).
+#: Columns of MLflow's tables that hold absolute paths of artifacts (verified with MLflow 3.17).
 PATH_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -25,12 +30,12 @@ PATH_COLUMNS = (
 
 @dataclass(frozen=True)
 class Location:
-    """One MLflow store.
+    """The place of one MLflow store.
 
     Attributes
     ----------
-    uri : tracking URI; may hold credentials, so it is never shown: show ``name``
-    database : the SQLite file of a local store, None for a server
+    uri : tracking URI. It may contain credentials, so print ``name`` instead.
+    database : the SQLite file of a local store; None for a server
     """
 
     uri: str
@@ -38,90 +43,97 @@ class Location:
 
     @property
     def name(self) -> str:
-        """The store in words that may be printed."""
+        """The file or address of the store, without credentials."""
         return str(self.database) if self.database else redact(self.uri)
 
 
-def find(workspace: Path = Path()) -> Location:
-    """Return the store of a workspace: ``MLFLOW_TRACKING_URI`` when set, else ``mlflow.db`` in it.
+def find_location(workspace: Path = Path()) -> Location:
+    """Return where the store of a workspace is: what ``MLFLOW_TRACKING_URI`` names, else ``mlflow.db`` in the folder.
 
     Raises
     ------
-    CordriftError
+    StoreError
         The variable names neither an SQLite file nor a server.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip() or "sqlite:///mlflow.db"
+    uri = os.environ.get(VARIABLE, "").strip() or DEFAULT
     if uri.startswith(("http://", "https://")):
         return Location(uri, None)
     name = uri.removeprefix("sqlite:///").partition("?")[0]
     if not uri.startswith("sqlite:///") or name in ("", ":memory:"):
-        raise CordriftError(
-            f"MLFLOW_TRACKING_URI is {redact(uri)!r}; expected the address of an MLflow server (https://...) or an "
-            "SQLite file (sqlite:///mlflow.db). A database server and a bucket are reached through `mlflow server`."
+        raise StoreError(
+            f"{VARIABLE} is {redact(uri)!r}; expected the address of an MLflow server (https://...) or an "
+            f"SQLite file ({DEFAULT}). A database server and a bucket are reached through `mlflow server`."
         )
     database = (workspace / name).resolve()
     return Location(f"sqlite:///{database}", database)
 
 
-def check(location: Location) -> None:
-    """Refuse a local store that cannot be used as it lies; MLflow itself would retry for minutes.
+def forget_server() -> None:
+    """Make every workspace use its own local store, in this process and in those that it starts."""
+    os.environ.pop(VARIABLE, None)
+
+
+def check_location(location: Location) -> None:
+    """Refuse a local store that cannot be used; MLflow itself would try for minutes.
 
     Raises
     ------
-    CordriftError
-        No such folder, not writable, not a database, or moved since its artifact paths were written.
+    StoreError
+        The folder is missing, the store is not writable or not a database, or it was moved after its artifact paths
+        were written.
     """
     if location.database is None:
         return
     folder = location.database.parent
     if not folder.is_dir():
-        raise CordriftError(f"The MLflow store {location.database} cannot be made: there is no folder {folder}.")
+        raise StoreError(f"The MLflow store {location.database} cannot be created: there is no folder {folder}.")
     if not os.access(location.database if location.database.exists() else folder, os.W_OK):
-        raise CordriftError(f"The MLflow store {location.database} is not writable for this user.")
-    old = [root for root in roots(location.database) if root != str(folder)]
+        raise StoreError(f"The MLflow store {location.database} is not writable for this user.")
+    old = [root for root in artifact_roots(location.database) if root != str(folder)]
     if old:
-        raise CordriftError(
+        raise StoreError(
             f"The MLflow store {location.database} was made in {' and '.join(old)}, and the artifact paths in it still "
-            f"lead there. Run `cordrift store mend` in {folder}: it rewrites the paths, and nothing else."
+            f"lead there. Run `cordrift store mend` in {folder}: it rewrites these paths and changes nothing else."
         )
 
 
-def roots(database: Path) -> list[str]:
-    """Return the folders in which the experiments of a store were made; empty for a new store."""
+def artifact_roots(database: Path) -> list[str]:
+    """Return the folders to which the artifact paths of a store lead; empty for a new store."""
     if not database.exists():
         return []
-    with _opened(database) as store:
-        tables = {row[0] for row in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    with _connection(database) as connection:
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if "experiment_tags" not in tables:
             return []
-        rows = store.execute("SELECT DISTINCT value FROM experiment_tags WHERE key = ? ORDER BY value", (ROOT_TAG,))
-        return [str(row[0]) for row in rows]
+        query = "SELECT DISTINCT value FROM experiment_tags WHERE key = ? ORDER BY value"
+        return [str(row[0]) for row in connection.execute(query, (ROOT_TAG,))]
 
 
-def mend(database: Path, old_root: str, new_root: Path) -> int:
-    """Lead the artifact paths of a moved store from ``old_root`` to ``new_root``, all or none.
+def mend_paths(database: Path, old_root: str, new_root: Path) -> int:
+    """Rewrite the artifact paths of a moved store from ``old_root`` to ``new_root`` in one transaction.
 
     Returns
     -------
-    How many paths were rewritten; paths elsewhere (a bucket, another disk) are left alone.
+    The number of paths that were rewritten. Paths outside ``old_root`` (a bucket, another disk) stay as they are.
     """
     old, new = old_root.rstrip("/"), str(new_root.resolve())
     count = 0
-    with _opened(database) as store, store:  # the second `store` is one transaction
+    with _connection(database) as connection, connection:  # the second `connection` is the transaction
         for table, column in PATH_COLUMNS:
-            if column not in {row[1] for row in store.execute(f"PRAGMA table_info({table})")}:
-                continue  # another version of MLflow
-            # Whole folder names only: /lab/a must not match /lab/ab.
+            if column not in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
+                continue  # other versions of MLflow lack some of these columns
+            # The slash restricts the match to whole folder names: /lab/a must not match /lab/ab.
             sql = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column} || '/', 1, ?) = ?"  # noqa: S608 - names from PATH_COLUMNS
-            count += store.execute(sql, (new, len(old) + 1, len(old) + 1, old + "/")).rowcount
-        store.execute("UPDATE experiment_tags SET value = ? WHERE key = ? AND value = ?", (new, ROOT_TAG, old_root))
+            count += connection.execute(sql, (new, len(old) + 1, len(old) + 1, old + "/")).rowcount
+        retag = "UPDATE experiment_tags SET value = ? WHERE key = ? AND value = ?"
+        connection.execute(retag, (new, ROOT_TAG, old_root))
     return count
 
 
 @contextmanager
-def _opened(database: Path) -> Iterator[sqlite3.Connection]:
+def _connection(database: Path) -> Iterator[sqlite3.Connection]:
     try:
-        with closing(sqlite3.connect(database)) as store:
-            yield store
+        with closing(sqlite3.connect(database)) as connection:
+            yield connection
     except sqlite3.DatabaseError as error:
-        raise CordriftError(f"{database} cannot be used as an MLflow store: {error}.") from error
+        raise StoreError(f"{database} cannot be used as an MLflow store: {error}.") from error

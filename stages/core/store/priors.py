@@ -1,6 +1,6 @@
-"""The earlier versions of a model, with the tables that they are compared by.
+"""The prior versions of a model and the tables with which a new version is compared.
 
-A version that was measured with another ruler is measured again from its kept masks, where it has them.
+A prior version that was measured with another ruler is measured again from its kept masks, if it has any.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from packaging.version import InvalidVersion
 from packaging.version import Version as Label
 
-from ..base.errors import CordriftError
+from ..base.errors import CordriftError, StoreError
 from ..base.files import read_csv, read_json, sha256_of, write_csv, write_json
 from ..measures.kept_masks.reader import read_kept
 from ..measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
@@ -22,24 +22,26 @@ from .bundle_files import MASKS, MEASURES_FILES, SERIES
 from .client import INDEX, RegisteredVersion, Store
 
 
-def select(versions: Iterable[RegisteredVersion], current: str) -> tuple[list[RegisteredVersion], int]:
-    """Return the prior versions in their order, and how many were left out because they are not cordrift's.
+def select_priors(versions: Iterable[RegisteredVersion], current: str) -> tuple[list[RegisteredVersion], int]:
+    """Return the prior versions of the bundle ``current`` in order, and how many versions carry no digest.
 
-    Labels that are versions come first, as versions (v2.0 before v10.0), whenever they were registered; the others
-    follow by number. The current digest is no prior of itself: it would never come to rest. Where it is registered,
-    only older versions are priors: what came later changes nothing. Of two versions with one digest (made by hand)
-    the first counts.
+    A version without a digest was not registered by cordrift and is left out. Versions whose label is a version number
+    come first, in the order of these numbers (v2.0 before v10.0); the others follow in the order of registration.
+
+    The bundle ``current`` is not a prior of itself: its registration would change the result of the next run. If it is
+    registered, only versions that were registered before it are priors, so that later ones do not change its verdict.
+    Of two versions with the same digest (a person made one by hand) only the first is taken.
     """
     chosen: dict[str, RegisteredVersion] = {}
-    foreign = 0
+    without_digest = 0
     ascending = sorted(versions, key=lambda version: version.number)
     own = [version.number for version in ascending if version.tags.get("digest") == current]
     for version in [version for version in ascending if not own or version.number <= own[0]]:
         digest = version.tags.get("digest", "")
-        foreign += not digest
+        without_digest += not digest
         if digest and digest != current:
             chosen.setdefault(digest, version)
-    return sorted(chosen.values(), key=_order), foreign
+    return sorted(chosen.values(), key=_order), without_digest
 
 
 def _order(version: RegisteredVersion) -> tuple[bool, Label, int]:
@@ -49,21 +51,26 @@ def _order(version: RegisteredVersion) -> tuple[bool, Label, int]:
         return True, Label("0"), version.number
 
 
-def fetch(
-    store: Store, version: RegisteredVersion, folder: Path, ruler: Ruler, roles: Mapping[str, list[str]]
+def fetch_prior(
+    store: Store, version: RegisteredVersion, folder: Path, ruler: Ruler, judges: Mapping[str, list[str]]
 ) -> dict[str, Any]:
-    """Fetch the tables of a version into ``folder/<digest12>`` and return its row for ``priors.json``.
+    """Copy the tables of a prior version into ``folder/<digest12>`` and return its row for ``priors.json``.
 
-    ``roles`` says by digest which versions judge the candidate, as champion or anchor.
+    If another ruler made the tables, today's ruler measures the kept masks again and the new tables replace them:
+    ``remeasured`` is then true, and ``ruler_was`` is the id of the other ruler. If this is not possible, the tables
+    stay as they are, and ``other_ruler`` says why. The kept masks of a version that judges are copied too, because the
+    report draws them; ``masks`` is their registered digest.
 
-    Where another ruler measured them, they are made anew from its kept masks: ``remeasured`` is true and
-    ``ruler_was`` names the other one. Where that cannot be, ``other_ruler`` says why, and the tables stay as they were.
-    The kept masks of a version that judges come along, for the report to draw; ``masks`` is their registered digest.
+    Parameters
+    ----------
+    folder : the folder of all priors
+    ruler : today's ruler
+    judges : digest -> roles of the versions that judge the candidate, as champion or anchor
 
     Raises
     ------
-    CordriftError
-        A file is not there, or not the one that was registered.
+    StoreError
+        A file is missing in MLflow, or is not the file that was registered.
     """
     digest = version.tags["digest"]
     place = folder / digest[:12]
@@ -73,36 +80,36 @@ def fetch(
     for name in MEASURES_FILES:
         store.fetch(version.run_id, f"measures/{name}", place / name)
         if sha256_of(place / name) != index.get(f"measures/{name}"):
-            raise CordriftError(
+            raise StoreError(
                 f"{name} of version {version.number} of {store.model} in MLflow at {store.location.name} is not the "
                 f"file that was registered: registering it again was interrupted, or it was changed. Check out the "
                 f"revision of that version and run `dvc repro register`, which writes it again."
             )
-    drawn = digest in roles and store.holds(version.run_id, MASKS)
+    drawn = digest in judges and store.holds(version.run_id, MASKS)
     if drawn:
         store.fetch(version.run_id, MASKS, place / MASKS)
     summary = read_json(place / "summary.json")
-    was, why = str(summary["ruler"]), ""
-    if was != ruler.id:
-        why = _measure_again(store, version, place, index.get(MASKS), ruler)
+    ruler_was, obstacle = str(summary["ruler"]), ""
+    if ruler_was != ruler.id:
+        obstacle = _measure_again(store, version, place, index.get(MASKS), ruler)
         summary = read_json(place / "summary.json")
     return {
         "digest": digest,
         "version": str(version.number),
         "label": version.tags.get("label", ""),
-        "aliases": list(roles.get(digest, [])),
+        "aliases": list(judges.get(digest, [])),
         "bundle": summary["bundle"],
         **{key: summary[key] for key in SERIES},
         "folder": digest[:12],
-        "ruler_was": was,
-        "remeasured": summary["ruler"] != was,
-        "other_ruler": why,
+        "ruler_was": ruler_was,
+        "remeasured": summary["ruler"] != ruler_was,
+        "other_ruler": obstacle,
         "masks": str(index.get(MASKS, "")) if drawn else "",
     }
 
 
 def _measure_again(store: Store, version: RegisteredVersion, place: Path, masks: str | None, ruler: Ruler) -> str:
-    """Replace the tables in ``place`` by those of today's ruler, or return why that cannot be."""
+    """Replace the tables in ``place`` by tables of today's ruler; return ``""``, or why this is not possible."""
     if masks is None or not store.holds(version.run_id, MASKS):
         return f"its run in MLflow holds no {MASKS}."
     with tempfile.TemporaryDirectory() as scratch:
@@ -110,17 +117,17 @@ def _measure_again(store: Store, version: RegisteredVersion, place: Path, masks:
         try:
             kept = read_kept(Path(scratch) / MASKS, masks)
         except CordriftError as error:
-            raise CordriftError(
+            raise StoreError(
                 f"Version {version.number} of {store.model} in MLflow at {store.location.name} was measured with "
                 f"another ruler and cannot be measured again: {error} Check out the revision of that version and run "
                 f"`dvc repro register`, which writes {MASKS} again, or delete it from the run: the version is then "
                 "shown, and not judged."
             ) from error
     if kept is None:
-        return f"its {MASKS} is of a cordrift that did not keep masks so that they can be measured again."
+        return f"its {MASKS} was written by an older cordrift that did not keep masks for measuring them again."
     try:
         measures = remeasure(kept, ruler)
-    except CordriftError as error:  # the new ruler refuses what the old one took: nobody can mend that
+    except CordriftError as error:  # the new ruler refuses a mask that the old one measured: no user can change that
         return str(error)
     summary = read_json(place / "summary.json")
     agreement = read_csv(place / "agreement.csv", text=AGREEMENT_TEXT)

@@ -1,6 +1,7 @@
-"""A person accepts a version: it becomes champion and anchor; who, when and why are kept with it, and the factors.
+"""The promotion of a version by a person: the version becomes champion and anchor.
 
-An improvement is a drift too: users of the version before multiply its CSA by the factors that are published here.
+Name, time and reason are recorded with the version. An improvement is a drift too, so the promotion also publishes the
+factors by which users multiply the CSA of the replaced version.
 """
 
 from __future__ import annotations
@@ -11,29 +12,28 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..base.errors import CordriftError
+from ..base.errors import SettingsError, StoreError
 from ..base.files import read_csv, read_json
 from ..drift.statistics.bias import POOLED
 from ..drift.versions.version import CHAMPION, JUDGES, holder
-from .client import INDEX, RegisteredVersion, Store
+from .client import INDEX, LEAST_DIGITS, RegisteredVersion, Store
 
-#: Tag with the promotions of a version, oldest first, as JSON.
+#: Tag with the promotions of a version, the oldest first, as JSON.
 PROMOTIONS = "promotions"
-#: Artifact with the factors of every metric, and the tag that publishes those of CSA: label -> contrast -> FACTOR.
+#: Artifact with the factors of all metrics, and the tag with the factors of CSA: label -> contrast -> FACTOR_COLUMNS.
 CONVERSION, PUBLISHED = "compare/conversion.csv", "conversion"
-FACTOR = ("factor", "ci_low", "ci_high")
-#: Fewest digits of a digest that name a version.
-FEWEST = 6
+FACTOR_COLUMNS = ("factor", "ci_low", "ci_high")
 
 
 @dataclass(frozen=True)
 class Promoted:
-    """What a promotion did.
+    """The result of a promotion.
 
     Attributes
     ----------
-    before : number of the version that had each role before; None where nobody had
-    factors : by the number of such a version, its CSA factors to the new one by contrast; none where none are known
+    before : role -> number of the version that had the role before; None where no version had it
+    factors : number of a replaced version -> contrast -> the factor from its CSA to the CSA of the promoted version,
+        with its confidence interval and n. A version without known factors is left out.
     """
 
     version: RegisteredVersion
@@ -42,41 +42,45 @@ class Promoted:
 
 
 def find_version(store: Store, named: str) -> RegisteredVersion:
-    """Find a version by its digest (six digits or more) or its label.
+    """Return the version with this label, or with a digest that begins with these six or more digits.
 
     Raises
     ------
-    CordriftError
-        None, or several; names those that there are.
+    StoreError
+        No version has this name, or several have it. The sentence lists all versions.
     """
     versions = [version for version in store.versions() if version.tags.get("digest")]
     found = [v for v in versions if v.tags["digest"] == named or v.tags.get("label") == named]
-    if not found and len(named) >= FEWEST:
+    if not found and len(named) >= LEAST_DIGITS:
         found = [v for v in versions if v.tags["digest"].startswith(named)]
     if len(found) == 1:
         return found[0]
     known = ", ".join(f"{v.tags.get('label', '')} {v.tags['digest'][:12]} (version {v.number})" for v in versions)
     what = "no version" if not found else f"{len(found)} versions"
-    raise CordriftError(
-        f"{what} of {store.model} in MLflow at {store.location.name} named {named!r}; there are: {known}."
-    )
+    raise StoreError(f"{what} of {store.model} in MLflow at {store.location.name} named {named!r}; there are: {known}.")
 
 
 def promote(store: Store, version: RegisteredVersion, *, reason: str, person: str, when: str) -> Promoted:
-    """Make a version champion and anchor. The same promotion twice (same person and reason) is kept once.
+    """Make a version champion and anchor. A repeated promotion (same person and reason) is recorded once.
+
+    Parameters
+    ----------
+    reason : what was looked at and why the drift is accepted; kept with the version
+    person : name of the person who decides
+    when : ISO time
 
     Raises
     ------
-    CordriftError
-        No reason, or a version that was imported.
+    SettingsError
+        The reason is empty, or the version was imported.
     """
     if version.tags.get("imported"):
-        raise CordriftError(
+        raise SettingsError(
             f"{version.tags.get('label', '')} was imported: others measured it with another ruler, so that nothing can "
             "be judged against it. Promote a version that cordrift measured."
         )
     if not reason.strip():
-        raise CordriftError("a promotion needs a reason: what was looked at, and why the drift is accepted.")
+        raise SettingsError("a promotion needs a reason: what was looked at, and why the drift is accepted.")
     holders = {role: holder(role, store.versions()) for role in JUDGES}
     before = {role: version.number if version else None for role, version in holders.items()}
     replaced = {v.number: v for v in store.versions() if v.number in before.values() and v.number != version.number}
@@ -84,11 +88,11 @@ def promote(store: Store, version: RegisteredVersion, *, reason: str, person: st
     log = promotions(version)
     if [(entry["who"], entry["why"]) for entry in log[-1:]] != [(person, reason)]:
         log.append({"who": person, "when": when, "why": reason, "champion_before": str(before[CHAMPION] or "")})
-        # The reason first: an alias without one would be a version that nobody accepted.
+        # Write the reason before the alias: after an interruption there must be no promoted version without a reason.
         store.ensure_version_tags(version, {PROMOTIONS: json.dumps(log, ensure_ascii=False)})
     if factors:
-        named = {replaced[number].tags.get("label", ""): found for number, found in factors.items()}
-        store.ensure_version_tags(version, {PUBLISHED: json.dumps(named, ensure_ascii=False)})
+        published = {replaced[number].tags.get("label", ""): found for number, found in factors.items()}
+        store.ensure_version_tags(version, {PUBLISHED: json.dumps(published, ensure_ascii=False)})
     for role in JUDGES:
         store.set_alias(role, version.number)
     candidate = next((v for v in store.versions() if "candidate" in v.aliases), None)
@@ -100,7 +104,10 @@ def promote(store: Store, version: RegisteredVersion, *, reason: str, person: st
 def _factors(
     store: Store, version: RegisteredVersion, replaced: dict[int, RegisteredVersion]
 ) -> dict[int, dict[str, dict[str, float]]]:
-    """CSA factors from each of the replaced versions to this one, as its own comparison found them."""
+    """Return the CSA factors from each replaced version to this one, from the comparison that this version's run holds.
+
+    ``replaced`` and the result are indexed by version number.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         store.fetch(version.run_id, INDEX, Path(scratch) / INDEX)
         if CONVERSION not in read_json(Path(scratch) / INDEX)["files"]:
@@ -112,7 +119,9 @@ def _factors(
     for number, old in replaced.items():
         rows = table[table["prior"] == old.tags.get("digest", "")]
         values = {
-            str(row["contrast"]): {name: round(float(row[name]), 6) for name in FACTOR if math.isfinite(row[name])}
+            str(row["contrast"]): {
+                name: round(float(row[name]), 6) for name in FACTOR_COLUMNS if math.isfinite(row[name])
+            }
             | {"n": int(row["n"])}
             for _, row in rows.iterrows()
         }
@@ -122,6 +131,6 @@ def _factors(
 
 
 def promotions(version: RegisteredVersion) -> list[dict[str, str]]:
-    """The promotions that a version carries."""
+    """Return the promotions of a version, the oldest first: ``who``, ``when``, ``why`` and ``champion_before``."""
     log: list[dict[str, str]] = json.loads(version.tags.get(PROMOTIONS, "[]"))
     return log

@@ -1,10 +1,14 @@
-"""What the run of one version holds, read from the tables of the pipeline: params, metrics, note, artifacts.
+"""The record of one version, read from the outputs of the pipeline: params, metrics, note and artifacts of its run.
 
-Metrics (an undefined one is NaN): ``csa_std_mean_mm2``, ``csa_std_sd_mm2``, ``csa_std_n`` (SD of CSA over contrasts,
-lower is better, and over how many participants), ``dice_mean``, ``dice_min``, ``dice/<contrast>`` (0 to 1, higher is
-better), ``csa_error_mean_mm2`` (absolute, lower is better), ``cases``, ``failures``, and against the champion among
-the priors ``bias_to_champion_mm2`` with ``..._ci_low_mm2``, ``..._ci_high_mm2``, ``..._n`` (new - old, 0 is best), and
-``bias_to_champion/<contrast>``.
+Metrics (an undefined one is NaN):
+
+- ``csa_std_mean_mm2``, ``csa_std_sd_mm2``, ``csa_std_n``: mean and SD over participants of the SD of CSA over
+  contrasts (lower is better), and the number of participants;
+- ``dice_mean``, ``dice_min``, ``dice/<contrast>``: 0 to 1, higher is better;
+- ``csa_error_mean_mm2``: mean absolute error of CSA, lower is better;
+- ``cases``, ``failures``: counts;
+- ``bias_to_champion_mm2`` with ``..._ci_low_mm2``, ``..._ci_high_mm2`` and ``..._n``, and
+  ``bias_to_champion/<contrast>``: CSA of this version minus CSA of the champion, 0 is best.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..base.errors import CordriftError
+from ..base.errors import BundleError, CordriftError
 from ..base.files import digest_of, read_csv, read_json, sha256_of
 from ..data.datasets.manifest import CLONES, read_manifest
 from ..drift.record.record import Outcome, read_drift
@@ -29,9 +33,9 @@ from ..model.lineage.manifest import training_params
 from ..model.segmentation.predictions import read_shards
 from ..model.segmentation.settings import Segment
 from .bundle_files import MASKS, MEASURES_FILES, PACKAGE, SERIES, bundle_digest
-from .judges import JUDGED, remembered
+from .judges import JUDGED, judge_tags
 
-#: Column of bias.csv -> the metric ``bias_to_champion_...``.
+#: Column of bias.csv -> the ending of the metric ``bias_to_champion_...``.
 BIAS = {"bias_mm2": "mm2", "ci_low_mm2": "ci_low_mm2", "ci_high_mm2": "ci_high_mm2", "n": "n"}
 
 
@@ -39,7 +43,7 @@ BIAS = {"bias_mm2": "mm2", "ci_low_mm2": "ci_low_mm2", "ci_high_mm2": "ci_high_m
 class Artifact:
     """One file of a run: a copy of ``source``, or a zip of ``members`` (name in the zip -> file).
 
-    ``once``: what is there stays, whatever comes later.
+    ``once``: the first file that is written under this path stays, and a later one does not replace it.
     """
 
     path: str
@@ -49,11 +53,11 @@ class Artifact:
 
     @property
     def files(self) -> list[Path]:
-        """The files that it is made of."""
+        """The local files from which the artifact is made."""
         return [self.source] if self.source is not None else [path for _, path in self.members]
 
     def digest(self) -> str:
-        """SHA-256 of the file; of a zip, over its members, so that it need not be written to be compared."""
+        """Return the SHA-256 of the file. For a zip it is computed from the members, without writing the zip."""
         if self.source is not None:
             return sha256_of(self.source)
         return digest_of({name: sha256_of(path) for name, path in self.members})
@@ -69,7 +73,16 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Record:
-    """All that is known of one version, ready to be registered."""
+    """Everything that is registered of one version.
+
+    Attributes
+    ----------
+    digest : of the bundle
+    series : the digests that, with the bundle, name the series
+    verdict : as in ``drift.json``
+    judged : tags that record the judges
+    lost : whether a shard is missing
+    """
 
     digest: str
     label: str
@@ -83,49 +96,56 @@ class Record:
 
     @property
     def name(self) -> str:
-        """Label and verdict: the name of the run, which is all that MLflow's table of runs shows at first."""
+        """The name of the run: label and verdict, because MLflow's table of runs first shows the name only."""
         return f"{self.label} ({', '.join(dict.fromkeys((self.verdict.drift, self.verdict.quality)))})"
 
     @property
     def summary(self) -> str:
-        """One line: the verdict, what moved, and the spread over contrasts."""
-        said = [f"drift {self.verdict.drift}, quality {self.verdict.quality}"]
+        """One line with the verdict, the bias to the champion and the SD of CSA over contrasts."""
+        parts = [f"drift {self.verdict.drift}, quality {self.verdict.quality}"]
         bias, low, high, n = (self.metrics.get(f"bias_to_champion_{key}", math.nan) for key in BIAS.values())
         if math.isfinite(bias):
             interval = f" ({low:.2f} to {high:.2f})" if math.isfinite(low) else ""
-            said.append(f"CSA {bias:+.2f} mm²{interval} to the champion before it, n = {n:.0f}")
+            parts.append(f"CSA {bias:+.2f} mm²{interval} to the champion before it, n = {n:.0f}")
         spread = self.metrics.get("csa_std_mean_mm2", math.nan)
         if math.isfinite(spread):
-            said.append(f"CSA STD {spread:.2f} mm²")
-        return "; ".join(said)
+            parts.append(f"CSA STD {spread:.2f} mm²")
+        return "; ".join(parts)
 
     @property
     def note(self) -> str:
-        """The description shown in MLflow, as Markdown; of a long one its pages show the first lines."""
-        shown = "\n".join(f"| {key} | {value:.4g} |" for key, value in sorted(self.metrics.items()))
+        """The description of the run as Markdown. The verdict comes first: MLflow shows the first lines."""
+        metrics = "\n".join(f"| {key} | {value:.4g} |" for key, value in sorted(self.metrics.items()))
         reasons = "\n".join(f"- {reason}" for reason in self.verdict.reasons)
         series = "\n".join(f"- {key}: `{value[:12]}`" for key, value in sorted(self.series.items()))
         return (
             f"**{self.label}: {self.summary}**\n\n{reasons}\n\nbundle `{self.digest[:12]}`\n\n{series}\n\n"
-            f"| metric | value |\n|---|---|\n{shown}\n\n"
+            f"| metric | value |\n|---|---|\n{metrics}\n\n"
             "Report: artifact `report/index.html`. Tables: `measures/`, `compare/`. An undefined metric is `nan`."
         )
 
 
-def collect(label: str, segment: Segment, scratch: Path, root: Path = Path()) -> Record:
-    """Read the record of the packaged bundle from the outputs of the pipeline in the workspace ``root``.
+def collect_record(label: str, segment: Segment, scratch: Path, root: Path = Path()) -> Record:
+    """Read the record of the packaged bundle from the outputs of the pipeline.
 
-    The kept masks are written into ``scratch``, which must stay while the record is used.
+    Parameters
+    ----------
+    label : the name of the version in reports
+    segment : names the test datasets, contrasts and shards
+    scratch : an empty folder into which the kept masks are written; it must exist as long as the record is used
+    root : the workspace
 
     Raises
     ------
+    BundleError
+        The tables were measured on another bundle, because a stage in between did not run.
     CordriftError
-        A table is missing, or they are not of this bundle (an upstream stage did not run).
+        A file is missing.
     """
     digest = bundle_digest(root / PACKAGE)
     summary = read_json(root / "reports/measure/summary.json")
     if summary["bundle"] != digest:
-        raise CordriftError(
+        raise BundleError(
             f"reports/measure is of the bundle {summary['bundle'][:12]}, data/package holds {digest[:12]}; "
             "run `dvc repro`, which runs what lies between."
         )
@@ -134,7 +154,7 @@ def collect(label: str, segment: Segment, scratch: Path, root: Path = Path()) ->
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
         raise CordriftError(f"{', '.join(missing[:3])} (of {len(missing)} files) missing; `dvc repro` makes them.")
-    judged = remembered(read_json(root / "reports/history/priors.json")["priors"])
+    judged = judge_tags(read_json(root / "reports/history/priors.json")["priors"])
     return Record(
         digest=digest,
         label=label,
@@ -149,7 +169,7 @@ def collect(label: str, segment: Segment, scratch: Path, root: Path = Path()) ->
 
 
 def _params(root: Path, digest: str) -> dict[str, str]:
-    """Flatten what the bundle says of its making; of several folds the first, which shares its settings."""
+    """Return the settings of the training as text. All folds have the same settings, so the first fold is read."""
     params = {"bundle": digest, "folds": str(read_json(root / PACKAGE / "model.json")["folds"])}
     provenance = root / PACKAGE / "provenance.json"
     if provenance.is_file():
@@ -158,8 +178,8 @@ def _params(root: Path, digest: str) -> dict[str, str]:
     return params
 
 
-def trainings() -> list[tuple[int, dict[str, str], list[dict[str, float]]]]:
-    """Return fold, settings and progress (one row per epoch) of every training that the bundle came from."""
+def read_trainings() -> list[tuple[int, dict[str, str], list[dict[str, float]]]]:
+    """Return fold, settings and progress (one row for each epoch) of every training of the packaged bundle."""
     provenance = read_json(PACKAGE / "provenance.json")["training"]
     out = []
     for fold in read_json(PACKAGE / "model.json")["folds"]:
@@ -180,7 +200,8 @@ def _metrics(root: Path, digest: str, champion: str, summary: Mapping[str, Any])
         "csa_error_mean_mm2": float(error.mean()),
     }
     metrics |= {f"dice/{name}": float(values.mean()) for name, values in dice.groupby(agreement["contrast"])}
-    stds = _of(read_csv(root / "reports/compare/csa_std.csv", text=("version",)), "version", digest)["csa_std_mm2"]
+    spread = read_csv(root / "reports/compare/csa_std.csv", text=("version",))
+    stds = _rows_of(spread, "version", digest)["csa_std_mm2"]
     metrics["csa_std_mean_mm2"] = float(stds.mean())
     metrics["csa_std_sd_mm2"] = float(stds.std(ddof=1))
     metrics["csa_std_n"] = float(stds.count())
@@ -189,21 +210,21 @@ def _metrics(root: Path, digest: str, champion: str, summary: Mapping[str, Any])
 
 def _bias_to_champion(root: Path, champion: str) -> dict[str, float]:
     table = read_csv(root / "reports/compare/bias.csv", text=("prior", "contrast"))
-    mine = _of(table, "prior", champion)
-    rows = mine[mine["contrast"] == POOLED]
-    contrasts = mine[mine["contrast"] != POOLED]
-    pooled = {
-        f"bias_to_champion_{name}": float(rows[column].iloc[0]) if len(rows) else float("nan")
+    bias = _rows_of(table, "prior", champion)
+    pooled = bias[bias["contrast"] == POOLED]
+    contrasts = bias[bias["contrast"] != POOLED]
+    overall = {
+        f"bias_to_champion_{name}": float(pooled[column].iloc[0]) if len(pooled) else float("nan")
         for column, name in BIAS.items()
     }
-    return pooled | {
+    return overall | {
         f"bias_to_champion/{contrast}": float(bias)
         for contrast, bias in zip(contrasts["contrast"], contrasts["bias_mm2"], strict=True)
     }
 
 
-def _of(table: pd.DataFrame, column: str, digest: str) -> pd.DataFrame:
-    """Rows of one version, named by its digest or the first twelve digits of it; none where the digest is empty."""
+def _rows_of(table: pd.DataFrame, column: str, digest: str) -> pd.DataFrame:
+    """Return the rows of one version, whose ``column`` holds its digest or the first twelve digits of it."""
     return table[table[column].isin([digest, digest[:12]] if digest else [])]
 
 
@@ -216,12 +237,12 @@ def _artifacts(root: Path, segment: Segment, scratch: Path) -> Iterable[Artifact
     yield Artifact("compare/drift.json", reports / "compare/drift.json")
     segmentation = read_shards(reports / "segment", segment.datasets, segment.shards)
     if not segmentation.lost:
-        # The first record of a digest: judged once, whatever is computed again later.
+        # The first verdict on a bundle stays on record, even if the bundle is judged again later.
         yield Artifact("record/drift.json", reports / "compare/drift.json", once=True)
     for path in _files(reports / "compare", "*.csv"):
         yield Artifact(f"compare/{path.name}", path)
     yield Artifact("report/index.html", reports / "report/index.html")
-    for path in _files(reports / "report/figures", "*.*"):  # each picture with its numbers
+    for path in _files(reports / "report/figures", "*.*"):  # pictures, and the tables of their numbers
         yield Artifact(f"figures/{path.name}", path)
     manifests = [read_manifest(root / f"data/fetch/{name}.json") for name in segment.datasets]
     kept = keep_masks(manifests, segmentation, segment.contrasts, scratch, root / CLONES)

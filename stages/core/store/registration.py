@@ -1,14 +1,13 @@
-"""Registering a version so that an interruption anywhere is made good by doing it again."""
+"""Registering a version in MLflow. After an interruption at any point, registering again completes the rest."""
 
 from __future__ import annotations
 
-import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from ..base.errors import CordriftError
+from ..base.errors import StoreError
 from ..base.files import digest_of, write_json
 from ..drift.versions.version import CHAMPION, JUDGES, holder
 from .bundle_files import version_identity
@@ -16,37 +15,37 @@ from .client import INDEX, RegisteredVersion, Run, Store
 from .judges import JUDGED
 from .record import Artifact, Record
 
-#: Aliases of the first version of a model, of a later one that passed the gate, and of one that did not; the anchor
-#: moves by a person's hand alone. (`latest` and `v2` are reserved by MLflow.)
+#: Aliases of the first version of a model, of a later version that passed the gate, and of one that did not pass. Only
+#: a person moves the anchor. (MLflow reserves names such as `latest` and `v2`.)
 FIRST_ALIASES = JUDGES
 PASSED_ALIASES = (CHAMPION,)
 LATER_ALIASES = ("candidate",)
-#: Value of the tag `artifacts` while they are being written.
+#: Value of the tag `artifacts` while artifacts are being written.
 INCOMPLETE = "incomplete"
 
 
-def register_version(store: Store, record: Record) -> RegisteredVersion:
-    """Bring MLflow to the state in which it holds ``record``; writes nothing when it does already.
+def register_version(store: Store, record: Record, say: Callable[[str], None]) -> RegisteredVersion:
+    """Bring MLflow to the state in which it holds ``record``; write nothing where it holds the record already.
 
-    The version is created after everything that it points to, so a version is always whole. A bundle that was judged
-    and is now segmented with other inference settings keeps the record of what was released, and a line says so:
-    the next version would else be compared with numbers that nobody was given.
+    The version is created after its run and artifacts, so that every version is complete. A bundle that was judged
+    before and is now segmented with other inference settings keeps its first record, because the next version must be
+    compared with the numbers that were released. ``say`` receives a line about this case.
 
     Raises
     ------
-    CordriftError
-        ``record`` lacks a shard, and what is there does not.
+    StoreError
+        ``record`` lacks a shard, and the record in MLflow does not.
     """
     judged = next(
         (v for v in store.versions() if v.tags.get("digest") == record.digest and v.tags.get("aliased")), None
     )
     if judged is not None and record.lost:
-        raise CordriftError(
+        raise StoreError(
             f"{record.label} (bundle {record.digest[:12]}) was judged whole before, and a shard is missing now; "
             "nothing is replaced. Run the shard's job again."
         )
     if judged is not None and judged.tags.get("inference", "") != record.series["inference"]:
-        print(
+        say(
             f"{record.label} (bundle {record.digest[:12]}) was judged with other inference settings "
             f"({judged.tags.get('inference', '')[:12]}, now {record.series['inference'][:12]}): its record in MLflow "
             f"stays, and the new numbers are under reports/ alone. The next version is compared with what stays."
@@ -64,14 +63,14 @@ def register_version(store: Store, record: Record) -> RegisteredVersion:
 
 
 def ensure_artifacts(store: Store, run: Run, artifacts: Sequence[Artifact]) -> None:
-    """Log what is missing or differs, delete what is no longer part, and say last that all is there."""
+    """Log artifacts that are missing or differ, delete those that are not listed any more, and write the index last."""
     before, index = run.tags.get("cordrift.artifacts"), store.read_index(run)
     kept = {artifact.path: index[artifact.path] for artifact in artifacts if artifact.once and artifact.path in index}
     wanted = {artifact.path: artifact.digest() for artifact in artifacts} | kept
     state = digest_of(wanted)
     if before == state and index == wanted:
         return
-    # After an interruption files may be newer than the index says: none of them is trusted.
+    # After an interruption some files may be newer than the index, so that all of them are written again.
     logged = kept if before == INCOMPLETE else index
     store.ensure_tags(run, {"artifacts": INCOMPLETE})
     with tempfile.TemporaryDirectory() as folder:
@@ -93,18 +92,18 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
         versions = store.versions()
         version = next(known for known in versions if known.number == number)
     if version.run_id != run.run_id:
-        raise CordriftError(
+        raise StoreError(
             f"Version {version.number} of {store.model} is of the bundle {tags['digest'][:12]}, but its run "
             f"{version.run_id} is gone from MLflow at {store.location.name}. Delete that version there (page Models), "
             "then run `dvc repro register` again."
         )
     store.ensure_version_tags(version, tags)
-    # Once only: an alias that a person moved afterwards stays where it was moved to. Not before all was delivered.
+    # Give aliases only once, so that an alias that a person moved stays there, and only when no shard is missing.
     if version.tags.get("aliased") != "yes" and not record.lost:
         first = version.number == next(known.number for known in versions if not known.tags.get("imported"))
         taken = {alias for known in versions for alias in known.aliases}
         later = PASSED_ALIASES if record.verdict.passed and not _overtaken(versions, record) else LATER_ALIASES
-        # Verdict and judges before the alias: moved first, an interruption would leave the version its own champion.
+        # Write verdict and judges before the alias: after an interruption the version would else judge itself.
         verdict = {"drift": record.verdict.drift, "quality": record.verdict.quality}
         store.ensure_version_tags(version, {**verdict, **record.judged})
         store.describe(version, f"{record.label}: {record.summary}")
@@ -117,7 +116,7 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
 
 
 def _overtaken(versions: Sequence[RegisteredVersion], record: Record) -> bool:
-    """Whether another release became champion since the history of this one was asked for: it did not judge this."""
+    """Tell whether the present champion is another version than the champion that judged this one."""
     champion = holder(CHAMPION, versions)
     digest = champion.tags.get("digest", "") if champion else ""
     return digest not in {record.digest, record.judged.get(JUDGED + CHAMPION, "")}
@@ -130,31 +129,27 @@ def log_training(
     params: Mapping[str, str],
     progress: Sequence[Mapping[str, float]],
 ) -> None:
-    """Log the training of one fold as a run of its own, under the run of its version; best effort.
-
-    Whatever goes wrong in MLflow is one warning: the local ``progress.csv`` is the truth.
+    """Log the training of one fold as a run of its own, below the run of its version.
 
     Parameters
     ----------
-    digest : of the bundle that the fold is part of; with ``fold`` it names the run
-    progress : one row per epoch: ``epoch``, ``seconds`` (of this epoch), and any further numbers as curves
+    fold : number of the fold
+    digest : of the bundle of which the fold is part; with ``fold`` it names the run
+    params : settings of the training
+    progress : one row for each epoch: ``epoch``, ``seconds`` (of this epoch), and further numbers, one curve each
+
+    Raises
+    ------
+    StoreError
+        MLflow does not answer. The curves are not lost: the bundle holds them in ``progress.csv``.
     """
-    try:
-        _log_training(store, fold, digest, params, progress)
-    except CordriftError as error:
-        print(f"cordrift: warning: the training of fold {fold} is not in MLflow: {error}", file=sys.stderr)
-
-
-def _log_training(
-    store: Store, fold: int, digest: str, params: Mapping[str, str], progress: Sequence[Mapping[str, float]]
-) -> None:
     ends_ms = list(accumulate(round(row["seconds"] * 1000) for row in progress))
     run = store.ensure_run({"kind": "training", "digest": digest, "fold": str(fold)}, f"fold {fold} of {digest[:12]}")
     parent = store.find_run(version_identity(digest))
     if parent is not None:
         store.ensure_tags(run, {"mlflow.parentRunId": parent.run_id})
     store.ensure_params(run, {"fold": str(fold), **params})
-    # NaN is a curve's gap
+    # NaN is a gap in a curve and is not logged.
     points = [
         (key, float(value), run.start_ms + end_ms, int(row["epoch"]))
         for row, end_ms in zip(progress, ends_ms, strict=True)

@@ -1,4 +1,4 @@
-"""A dataset of the registry, from its address to verified files in a clone."""
+"""Fetch a dataset of the registry: clone it, select its files, download their content and verify it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,29 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ...base.errors import CordriftError
+from ...base.errors import DatasetError
 from ..datasets.manifest import CLONES, Manifest, ManifestFile
 from ..datasets.registry import Dataset, Frozen, pinned
 from ..datasets.selection import PARTICIPANTS, Selection, participants, select
 from . import annex
-from .lock import alone
+from .fetch_plan import FetchPlan, check_space, describe_plan, describe_unavailable, plan_fetch
+from .lock import clone_lock
 from .special_remotes import SpecialRemote
-from .whereabouts import Plan, check_space, describe, plan, unreachable
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """A clone at its pinned commit, what the registry selects of it, and the keys and sizes of those files."""
+class SelectedClone:
+    """A clone at its pinned commit, without content, and the files that the registry selects from it.
+
+    Attributes
+    ----------
+    name, dataset : name and entry of the registry
+    commit : pinned commit, which is checked out
+    clone : folder
+    selection : cases and files that the registry selects
+    keys : path of each selected file -> content key and size in bytes
+    remotes : special remotes of the dataset, enabled or not
+    """
 
     name: str
     dataset: Dataset
@@ -30,94 +40,113 @@ class Chosen:
     keys: Mapping[str, tuple[str, int]]
     remotes: list[SpecialRemote]
 
-    def plan(self) -> Plan:
-        """What a fetch would bring, and from where."""
-        return plan(self.clone, {name: size for name, (_, size) in self.keys.items()})
+    def plan(self) -> FetchPlan:
+        """Return what a download would bring, and from where."""
+        return plan_fetch(self.clone, {name: size for name, (_, size) in self.keys.items()})
 
 
-def fetch(name: str, dataset: Dataset, frozen: list[Frozen], jobs: int) -> Manifest:
-    """Clone a dataset, bring what the registry selects with ``jobs`` transfers at a time, and verify it.
+def fetch_dataset(name: str, dataset: Dataset, frozen: list[Frozen], jobs: int) -> Manifest:
+    """Clone a dataset, download the files that the registry selects, verify them and return the manifest.
+
+    Parameters
+    ----------
+    name, dataset : name and entry of the registry
+    frozen : rows of ``data/frozen.csv``
+    jobs : number of parallel transfers
 
     Raises
     ------
     CordriftError
-        As :func:`choose` and :func:`bring`, or another fetch works on the clone.
+        See :func:`clone_and_select` and :func:`download`; also where another process works on the clone.
     """
-    with alone(CLONES / name):
-        return bring(choose(name, dataset, frozen), jobs)
+    with clone_lock(CLONES / name):
+        return download(clone_and_select(name, dataset, frozen), jobs)
 
 
-def explain(name: str, dataset: Dataset, frozen: list[Frozen]) -> list[str]:
-    """Clone a dataset without content and say in lines of text what a fetch would do.
+def explain_fetch(name: str, dataset: Dataset, frozen: list[Frozen]) -> list[str]:
+    """Clone a dataset without content and return, as lines of text, what a fetch would do.
 
     Raises
     ------
     CordriftError
-        As :func:`choose`, or another fetch works on the clone.
+        See :func:`clone_and_select`; also where another process works on the clone.
     """
-    with alone(CLONES / name):
-        chosen = choose(name, dataset, frozen)
-        lines = describe(name, chosen.plan(), chosen.remotes, dataset.remotes)
-    left_out = len(chosen.selection.excluded)
-    return [*lines, f"  {len(chosen.selection.cases)} images selected, {left_out} participants or images left out"]
+    with clone_lock(CLONES / name):
+        selected = clone_and_select(name, dataset, frozen)
+        lines = describe_plan(name, selected.plan(), selected.remotes, dataset.remotes)
+    left_out = len(selected.selection.excluded)
+    return [*lines, f"  {len(selected.selection.cases)} images selected, {left_out} participants or images left out"]
 
 
-def choose(name: str, dataset: Dataset, frozen: list[Frozen], clones: Path = CLONES) -> Chosen:
-    """Clone a dataset (names and keys, no content) and select its files.
+def clone_and_select(name: str, dataset: Dataset, frozen: list[Frozen], clones: Path = CLONES) -> SelectedClone:
+    """Clone a dataset without content, at its pinned commit, and select its files.
+
+    Parameters
+    ----------
+    name, dataset : name and entry of the registry
+    frozen : rows of ``data/frozen.csv``
+    clones : folder of the clones
 
     Raises
     ------
-    CordriftError
-        No pin, an address or a tag that does not hold, a pattern that matches nothing, a key without a content hash.
+    SettingsError
+        The entry has no commit, an address that is refused, or a pattern that matches no file.
+    DatasetError
+        The address cannot be reached, the tag was moved, or a key contains no content hash.
     """
     commit, clone = pinned(name, dataset), clones / name
     remotes = annex.clone(dataset.url, clone, commit, dataset.tag, dataset.remotes)
-    selection = select(name, dataset, frozen, annex.tree(clone))
-    return Chosen(name, dataset, commit, clone, selection, annex.keys(clone, selection.files), remotes)
+    selection = select(name, dataset, frozen, annex.list_paths(clone))
+    return SelectedClone(name, dataset, commit, clone, selection, annex.keys_and_sizes(clone, selection.files), remotes)
 
 
-def bring(chosen: Chosen, jobs: int) -> Manifest:
-    """Download what is missing, verify every file against its key, and return the manifest.
+def download(selected: SelectedClone, jobs: int) -> Manifest:
+    """Download the content that is missing, verify every file against its key, and return the manifest.
+
+    ``jobs`` is the number of parallel transfers.
 
     Raises
     ------
-    CordriftError
-        No room on the disk, content that cannot be had (everything else was brought), or a file that is not what its
-        key says.
+    DatasetError
+        The disk is too small; some content is not available (everything else was downloaded); or a file does not have
+        the content of its key.
     """
-    todo = chosen.plan()
-    check_space(todo, chosen.clone)
-    wanted = [name for name in chosen.selection.files if name not in todo.nowhere]
-    with tqdm(total=todo.to_come_size, desc=f"fetch {chosen.name}", unit="B", unit_scale=True, disable=None) as bar:
-        failed = annex.get(chosen.clone, wanted, jobs, lambda name: bar.update(chosen.keys.get(name, ("", 0))[1]))
+    todo = selected.plan()
+    check_space(todo, selected.clone)
+    wanted = [name for name in selected.selection.files if name not in todo.nowhere]
+    with tqdm(total=todo.to_come_size, desc=f"fetch {selected.name}", unit="B", unit_scale=True, disable=None) as bar:
+        failed = annex.get(selected.clone, wanted, jobs, lambda name: bar.update(selected.keys.get(name, ("", 0))[1]))
     if failed or todo.nowhere:
-        _explain(chosen, failed)
-    again = f"python -m stages.fetch --dataset {chosen.name}"
-    for name in tqdm(chosen.selection.files, desc=f"verify {chosen.name}", unit="file", disable=None):
-        annex.verify(chosen.clone / name, chosen.keys[name][0], again)
-    table = (chosen.clone / PARTICIPANTS).read_text(encoding="utf-8") if PARTICIPANTS in chosen.keys else ""
+        _check_complete(selected, failed)
+    refetch = f"python -m stages.fetch --dataset {selected.name}"
+    for name in tqdm(selected.selection.files, desc=f"verify {selected.name}", unit="file", disable=None):
+        annex.verify(selected.clone / name, selected.keys[name][0], refetch)
+    table = (selected.clone / PARTICIPANTS).read_text(encoding="utf-8") if PARTICIPANTS in selected.keys else ""
     return Manifest(
-        dataset=chosen.name,
-        **chosen.dataset.model_dump(include={"url", "tag", "role", "licence"}),
-        commit=chosen.commit,
-        files=[ManifestFile(path=name, key=chosen.keys[name][0], size=chosen.keys[name][1]) for name in chosen.keys],
-        cases=chosen.selection.cases,
-        participants=participants(chosen.selection.cases, table),
-        excluded=chosen.selection.excluded,
+        dataset=selected.name,
+        **selected.dataset.model_dump(include={"url", "tag", "role", "licence"}),
+        commit=selected.commit,
+        files=[
+            ManifestFile(path=name, key=selected.keys[name][0], size=selected.keys[name][1]) for name in selected.keys
+        ],
+        cases=selected.selection.cases,
+        participants=participants(selected.selection.cases, table),
+        excluded=selected.selection.excluded,
     )
 
 
-def _explain(chosen: Chosen, failed: dict[str, str]) -> None:
-    """Say of content that did not come where it was last known, or why a place that should have it did not give it."""
-    left = chosen.plan()
+def _check_complete(selected: SelectedClone, failed: dict[str, str]) -> None:
+    """Raise an error about content that no place has, and about downloads that failed (path -> reason)."""
+    left = selected.plan()
     sentences = []
     if left.nowhere:
-        sentences.append(unreachable(chosen.name, left.nowhere, chosen.remotes, left.files))
-    withheld = sorted(failed.keys() - left.nowhere.keys())
-    if withheld:
+        sentences.append(describe_unavailable(selected.name, left.nowhere, selected.remotes, left.files))
+    not_given = sorted(failed.keys() - left.nowhere.keys())
+    if not_given:
         sentences.append(
-            f"{len(withheld)} of {left.files} files of dataset {chosen.name!r} did not come, first: {withheld[0]} "
-            f"({failed[withheld[0]]}), from {', '.join(left.sources)}; fetch again: what came is kept."
+            f"{len(not_given)} of {left.files} files of dataset {selected.name!r} could not be downloaded from "
+            f"{', '.join(left.sources)}, the first is {not_given[0]} ({failed[not_given[0]]}); fetch again (files that "
+            "were downloaded are kept)."
         )
     if sentences:
-        raise CordriftError(" ".join(sentences))
+        raise DatasetError(" ".join(sentences))

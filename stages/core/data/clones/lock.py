@@ -1,4 +1,4 @@
-"""One fetch of a clone at a time, and nothing left locked by one that was killed."""
+"""One process at a time works on a clone; lock files that a killed process left behind are removed."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...base.errors import CordriftError
+from ...base.errors import DatasetError
 
 
 @contextmanager
-def alone(clone: Path) -> Iterator[None]:
-    """Hold a clone (there already or not) while the block runs; locks that a killed git left in it are removed.
+def clone_lock(clone: Path) -> Iterator[None]:
+    """Keep other fetches and withdrawals away from a clone while the block runs.
 
-    The system lets go of the hold when this process ends, however it ends.
+    The clone need not exist yet. Lock files that a killed git left in it are removed first. The operating system
+    releases the lock when this process ends, also when it is killed.
 
     Raises
     ------
-    CordriftError
-        Another process holds it.
+    DatasetError
+        Another process holds the lock.
     """
     clone.parent.mkdir(parents=True, exist_ok=True)
-    hold = clone.with_name(f".lock-{clone.name}")
-    with hold.open("w") as stream:
+    lock_file = clone.with_name(f".lock-{clone.name}")
+    with lock_file.open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise CordriftError(
-                f"another fetch or withdrawal works on {clone} (it holds {hold}); wait until it ends, then run this "
-                f"again."
+            raise DatasetError(
+                f"another fetch or withdrawal works on {clone} (it holds {lock_file}); wait until it ends, then run "
+                "this again."
             ) from error
-        _unlock(clone / ".git")
+        _remove_stale_locks(clone / ".git")
         yield
 
 
-def _unlock(repository: Path) -> None:
-    """Remove git's lock files; those of git-annex (.lck) are held by the system and need no help."""
+def _remove_stale_locks(repository: Path) -> None:
+    """Remove the lock files of git. Those of git-annex (.lck) are released by the operating system."""
     for folder, pattern in (
         (repository, "*.lock"),
         (repository / "refs", "**/*.lock"),

@@ -1,4 +1,4 @@
-"""Child processes of the annex door: git, git-annex and DataLad, quiet, unattended and with an identity."""
+"""Run git, git-annex and DataLad as child processes that ask no questions and always have a user name."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import CordriftError
+from ...base.errors import CordriftError, DatasetError
 
 _DATALAD = ("datalad", "-l", "error", "-f", "json")
 _IDENTITY = {"user.name": "cordrift", "user.email": "cordrift@localhost"}
 
 
 def datalad(arguments: Sequence[str], doing: str) -> None:
-    """Run a DataLad command; raise :class:`CordriftError` "DataLad could not <doing>" with its condensed reason."""
+    """Run a DataLad command; ``doing`` says what it does, for the error.
+
+    Raises
+    ------
+    DatasetError
+        "DataLad could not <doing>", with the reason that DataLad gave.
+    """
     answer = call([*_DATALAD, *arguments])
     results = [_json(line) for line in answer.stdout.decode(errors="replace").splitlines()]
     bad = [result for result in results if result.get("status") in ("error", "impossible")]
@@ -27,16 +33,16 @@ def datalad(arguments: Sequence[str], doing: str) -> None:
         reasons = [f"{result.get('path', '')}: {result.get('message') or 'no reason given'}" for result in bad]
         detail = condensed(reasons[0] if reasons else answer.stderr.decode(errors="replace"))
         more = f" ({len(bad) - 1} more)" if len(bad) > 1 else ""
-        raise CordriftError(f"DataLad could not {doing}: {detail}{more}.")
+        raise DatasetError(f"DataLad could not {doing}: {detail}{more}.")
 
 
 def datalad_results(arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Run a DataLad command and yield its results as they come; what failed is a result like any other.
+    """Run a DataLad command and yield its results one by one, also those with status ``error``.
 
     Raises
     ------
-    CordriftError
-        DataLad stopped without a result that says why.
+    DatasetError
+        DataLad stopped, and no result says why.
     """
     failed = False
     with tempfile.TemporaryFile() as said:
@@ -51,10 +57,11 @@ def datalad_results(arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
                 yield result
         if child.returncode and not failed:
             said.seek(0)
-            raise CordriftError(f"DataLad stopped: {condensed(said.read().decode(errors='replace'))}.")
+            raise DatasetError(f"DataLad stopped: {condensed(said.read().decode(errors='replace'))}.")
 
 
 def _json(line: str) -> dict[str, Any]:
+    """Return the JSON object in a line of output; an empty one where the line is something else."""
     try:
         value = json.loads(line)
     except json.JSONDecodeError:
@@ -63,31 +70,48 @@ def _json(line: str) -> dict[str, Any]:
 
 
 def git(path: Path | None, arguments: Sequence[str], failure: str = "", stdin: str = "") -> str:
-    """Run git (in ``path``) and return its output; ``failure`` begins the sentence when it fails."""
+    """Run git and return its output.
+
+    Parameters
+    ----------
+    path : repository; None: no repository is needed
+    arguments : words after ``git``
+    failure : beginning of the error message; ``""``: the command itself is named
+    stdin : text that git reads
+
+    Raises
+    ------
+    DatasetError
+        Git returned a status other than 0.
+    """
     where = [] if path is None else ["-C", str(path)]
     answer = call(["git", *where, *arguments], stdin.encode(errors="surrogateescape"))
     if answer.returncode:
         what = failure or f"`git {' '.join(arguments[:3])}` failed in {path}"
-        raise CordriftError(f"{what}: {condensed(answer.stderr.decode(errors='replace'))}.")
+        raise DatasetError(f"{what}: {condensed(answer.stderr.decode(errors='replace'))}.")
     return answer.stdout.decode(errors="surrogateescape")
 
 
 def user_name() -> str:
-    """Return the name that git knows of the person at the keyboard, ``""`` where there is none."""
-    # Without cordrift's own environment, which always has an answer.
+    """Return the user name in git's configuration, ``""`` where there is none."""
+    # Not with the environment of this module, which adds a user name where there is none.
     answer = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
     return answer.stdout.strip()
 
 
 def condensed(text: str) -> str:
-    """First lines that say something, on one line, without git's own prefixes and a trailing stop."""
+    """Return a program's message as one line of at most 300 characters, without git's prefixes and a final full stop.
+
+    >>> condensed("fatal: no such path.")
+    'no such path'
+    """
     lines = [line.strip().removeprefix("fatal: ").removeprefix("error: ") for line in text.splitlines()]
     joined = re.sub(r"\s+", " ", "; ".join(line for line in lines if line)).strip()
     return (joined[:300] + "..." if len(joined) > 300 else joined).rstrip(".") or "no reason given"
 
 
 def call(command: Sequence[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run a program to its end, whatever its exit status; bytes in, bytes out."""
+    """Run a program and return its result, whatever its exit status; ``stdin`` is what it reads."""
     try:
         return subprocess.run(list(command), input=stdin, capture_output=True, env=_environment(), check=False)
     except FileNotFoundError as error:
@@ -95,6 +119,7 @@ def call(command: Sequence[str], stdin: bytes = b"") -> subprocess.CompletedProc
 
 
 def _not_found(program: str) -> CordriftError:
+    """Return the error for a program that is not installed."""
     return CordriftError(
         f"{program} was not found beside {sys.executable} or on the search path; cordrift needs git (from the "
         "system) and DataLad with git-annex (`pip install datalad git-annex`)."
@@ -102,13 +127,16 @@ def _not_found(program: str) -> CordriftError:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of git and DataLad: this interpreter's programs first, never a question, an identity."""
-    # A git hook or an outer git command points these at another repository.
+    """Return the environment for git and DataLad.
+
+    Programs beside this interpreter come first in the search path, nothing asks questions, and commits have an author.
+    """
+    # A git hook or an outer git command sets these variables for another repository.
     foreign = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
     env = {name: value for name, value in os.environ.items() if name not in foreign}
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
     env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:https:ssh", "DATALAD_UI_PROGRESSBAR": "none"}
-    # git-annex has an ssh of its own; who tells git how to connect means both.
+    # Git-annex starts ssh by itself: a setting of how git connects shall count for both.
     env |= {"GIT_ANNEX_USE_GIT_SSH": "1"} if {"GIT_SSH", "GIT_SSH_COMMAND"} & env.keys() else {}
     count = int(env.get("GIT_CONFIG_COUNT") or 0)
     for name, value in _IDENTITY.items():

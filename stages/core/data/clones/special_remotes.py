@@ -1,7 +1,7 @@
-"""Special remotes: places beside git (buckets, folders, programs) from which a dataset's content may come.
+"""Special remotes: stores of content outside git (buckets, folders, programs) that a dataset can name.
 
-A dataset can ask that its special remotes be switched on in every clone (``autoenable``), and one of type ``external``
-runs a program of this machine that the dataset names. So none is switched on unless the registry names it.
+A dataset can ask every clone to enable its special remotes (``autoenable``), and one of type ``external`` runs a
+program of this machine that the dataset names. For safety none is enabled unless the registry names it with its type.
 """
 
 from __future__ import annotations
@@ -11,17 +11,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...base.errors import CordriftError
+from ...base.errors import DatasetError
 from .programs import call, condensed, git
 
-#: Where git-annex keeps what it knows of special remotes, in a clone of a dataset.
+#: File on the git-annex branch in which git-annex records the special remotes of a dataset.
 _LOG = "refs/remotes/origin/git-annex:remote.log"
 _STAMP = re.compile(r"timestamp=([0-9.]+)s?$")
 
 
 @dataclass(frozen=True)
 class SpecialRemote:
-    """A special remote of a dataset: name, kind (``S3``, ``external:NAME``), whether it wants to be on in clones."""
+    """A special remote of a dataset.
+
+    Attributes
+    ----------
+    name, uuid : how people and how git-annex name it
+    kind : its type, e.g. ``S3``, ``external:NAME``
+    autoenable : whether the dataset asks every clone to enable it
+    """
 
     name: str
     kind: str
@@ -29,12 +36,12 @@ class SpecialRemote:
     autoenable: bool
 
     def __str__(self) -> str:
-        """Name and type, for a sentence."""
+        """Return name and type, e.g. ``bucket (type S3)``."""
         return f"{self.name} (type {self.kind})"
 
 
 def special_remotes(clone: Path) -> list[SpecialRemote]:
-    """List the special remotes of a dataset, by name; nothing is switched on by asking."""
+    """Return the special remotes of a dataset, sorted by name. This enables none of them."""
     answer = call(["git", "-C", str(clone), "cat-file", "blob", _LOG])
     if answer.returncode:  # a dataset without git-annex, or without special remotes
         return []
@@ -44,7 +51,9 @@ def special_remotes(clone: Path) -> list[SpecialRemote]:
         stamp = _STAMP.search(line)
         when = float(stamp[1]) if stamp else 0.0
         values = dict(word.split("=", 1) for word in words if "=" in word)
-        values["name"] = values.get("name") or values.get("sameas-name", "")  # two doors to one place
+        values["name"] = values.get("name") or values.get(
+            "sameas-name", ""
+        )  # another way to the store of another remote
         if uuid not in newest or when >= newest[uuid][0]:
             newest[uuid] = when, values
     found = [
@@ -56,54 +65,58 @@ def special_remotes(clone: Path) -> list[SpecialRemote]:
 
 
 def _kind(values: Mapping[str, str]) -> str:
+    """Return the type of a special remote, with the name of its program where it is external."""
     kind = values.get("type", "unknown")
     return f"external:{values.get('externaltype', 'unknown')}" if kind == "external" else kind
 
 
-def switch(clone: Path, allowed: Mapping[str, str]) -> list[SpecialRemote]:
-    """Switch the allowed special remotes (name -> kind) on in a clone and all others off; returns the list of all.
+def enable_only(clone: Path, allowed: Mapping[str, str]) -> list[SpecialRemote]:
+    """Enable the allowed special remotes (name -> kind) of a clone, disable all others, and return the list of all.
 
-    Also lets git-annex ask ``origin`` again: after one failed contact it ignores a remote for ever.
+    Git-annex is also told to use ``origin`` again: after one failed contact it ignores a remote for ever.
 
     Raises
     ------
-    CordriftError
-        An allowed name that the dataset does not know or that is of another kind there, or a special remote that
-        cannot be switched on.
+    DatasetError
+        The dataset has no special remote of an allowed name, has one of another kind or two of that name, or one cannot
+        be enabled.
     """
     known = special_remotes(clone)
     for name, kind in allowed.items():
-        if [remote.kind for remote in known if remote.name == name] != [kind]:  # nor a second one of that name
-            raise CordriftError(
+        if [remote.kind for remote in known if remote.name == name] != [kind]:
+            raise DatasetError(
                 f"the registry allows the special remote {name!r} of type {kind!r} for {clone.name}, but the dataset "
                 f"has {', '.join(map(str, known)) or 'no special remote'}; find out why, then correct `remotes`."
             )
     ignored = "remote.origin.annex-ignore"
     if not call(["git", "-C", str(clone), "config", "--get", ignored]).returncode:
         git(clone, ["config", "--unset-all", ignored])
-    on = set(git(clone, ["remote"]).split())
+    enabled = set(git(clone, ["remote"]).split())
     for remote in known:
         if remote.name in allowed:
-            if remote.name not in on:
+            if remote.name not in enabled:
                 _enable(clone, remote)
-            _vouch(clone, remote.name)
-        elif remote.name in on and remote.name != "origin":
-            git(clone, ["remote", "remove", remote.name])  # annex-ignore is not enough: `whereis` runs its program
+            _mark_verified(clone, remote.name)
+        elif remote.name in enabled and remote.name != "origin":
+            git(
+                clone, ["remote", "remove", remote.name]
+            )  # `annex-ignore` does not do: `whereis` still runs its program
     return known
 
 
 def _enable(clone: Path, remote: SpecialRemote) -> None:
+    """Enable one special remote; the error says what a person can do when git-annex refuses."""
     answer = call(["git", "-C", str(clone), "annex", "enableremote", remote.name])
-    if answer.returncode:  # some need what is not in the dataset: the folder of a `directory`, a password
-        raise CordriftError(
-            f"special remote {remote} of {clone.name} cannot be switched on: "
-            f"{condensed(answer.stderr.decode(errors='replace'))}; do it by hand once, with what is asked for "
-            f"(`git -C {clone} annex enableremote {remote.name} NAME=VALUE`), and fetch again."
+    if answer.returncode:  # some need a value that the dataset does not record: a password, the folder of a `directory`
+        raise DatasetError(
+            f"special remote {remote} of {clone.name} cannot be enabled: "
+            f"{condensed(answer.stderr.decode(errors='replace'))}; enable it by hand once, with the value "
+            f"that is missing (`git -C {clone} annex enableremote {remote.name} NAME=VALUE`), and fetch again."
         )
 
 
-def _vouch(clone: Path, name: str) -> None:
-    """Tell git-annex that a person has agreed: newer versions use no special remote of a clone before that."""
+def _mark_verified(clone: Path, name: str) -> None:
+    """Tell git-annex that a person allowed this special remote; newer versions require that before they use it."""
     state = call(["git", "-C", str(clone), "config", "--get", f"remote.{name}.annex-verified"])
     if state.stdout.strip() == b"verified":
         return

@@ -1,4 +1,4 @@
-"""What ``check`` found in one dataset, as later stages read it: errors stop an image, warnings travel with it."""
+"""The findings of ``check`` in one dataset: an error excludes an image, a warning stays with it in later tables."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Literal
 
 import pandas as pd
 
-from ...base.errors import CordriftError
+from ...base.errors import DatasetError
 from ...base.files import read_csv, write_csv
-from .manifest import Case, Manifest, ManifestRow
+from .manifest import Manifest, ManifestRow
 
-#: Tables in ``data/check/<dataset>``: one row a finding, one row an image.
+#: Tables in ``data/check/<dataset>``: one row per finding, and one row per image.
 FINDINGS, VOLUMES = "findings.csv", "volumes.csv"
 _CASE = ("participant", "session", "contrast")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with one image or with what belongs to it.
+    """One fault of one image, or of its masks or disc labels.
 
     Attributes
     ----------
     participant, session, contrast : the case
     file : path in the clone: the image, its mask or its disc labels
     check : name of the check, e.g. ``mask-empty``
-    severity : an ``error`` stops the case, a ``warning`` travels with it
-    value : the number that was found, NaN where there is none
+    severity : an ``error`` excludes the case, a ``warning`` stays with it in later tables
+    value : the number that was found, NaN where the fault has no number
     expected : what was expected, in words
-    message : a sentence for a person
+    message : a whole sentence for a person
     """
 
     participant: str
@@ -43,32 +43,34 @@ class Finding:
     expected: str
     message: str
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Participant, session and contrast of the case."""
+        return self.participant, self.session, self.contrast
+
 
 @dataclass(frozen=True)
 class Checked:
-    """All findings of one dataset, and for each image the digest of its voxels (``""`` where it cannot be read)."""
+    """All findings of one dataset, and the digest of the voxels of each image (``""`` where it cannot be read)."""
 
     dataset: str
     findings: list[Finding]
     voxels: dict[str, str]
 
-    def errors(self, case: Case | ManifestRow) -> list[str]:
-        """Messages of what stops a case."""
-        return self._messages(case, "error")
+    def errors(self, case: ManifestRow) -> list[str]:
+        """Return the messages of the errors of a case."""
+        return [finding.message for finding in self._of(case) if finding.severity == "error"]
 
-    def warnings(self, case: Case | ManifestRow) -> list[str]:
-        """Names of the checks that warn of a case, sorted, each once."""
-        return sorted({f.check for f in self._of(case) if f.severity == "warning"})
+    def warnings(self, case: ManifestRow) -> list[str]:
+        """Return the names of the checks that gave a warning for a case, sorted, each once."""
+        return sorted({finding.check for finding in self._of(case) if finding.severity == "warning"})
 
-    def _of(self, case: Case | ManifestRow) -> list[Finding]:
-        return [f for f in self.findings if all(getattr(f, name) == getattr(case, name) for name in _CASE)]
-
-    def _messages(self, case: Case | ManifestRow, severity: str) -> list[str]:
-        return [f.message for f in self._of(case) if f.severity == severity]
+    def _of(self, case: ManifestRow) -> list[Finding]:
+        return [finding for finding in self.findings if finding.identity == case.identity]
 
 
 def write_findings(folder: Path, findings: Iterable[Finding]) -> None:
-    """Write ``findings.csv``; a clean dataset gives a table without rows."""
+    """Write ``findings.csv``, sorted; a dataset without findings gives a table without rows."""
     rows = sorted(
         (asdict(finding) for finding in findings),
         key=lambda row: [str(row[name]) for name in (*_CASE, "file", "check")],
@@ -77,19 +79,21 @@ def write_findings(folder: Path, findings: Iterable[Finding]) -> None:
 
 
 def read_checked(folder: Path, manifest: Manifest) -> Checked:
-    """Read what ``check`` left in ``folder`` for a dataset.
+    """Read the tables that ``check`` wrote into ``folder`` for the dataset of ``manifest``.
 
     Raises
     ------
     CordriftError
-        Missing, of a newer schema, or of other images than those of ``manifest``.
+        A table is missing or has a newer schema.
+    DatasetError
+        The tables are about other images than the manifest.
     """
     text = ("participant", "session", "contrast", "file", "check", "severity", "expected", "message")
     found = read_csv(folder / FINDINGS, text=text)
     volumes = read_csv(folder / VOLUMES, text=("image", "image_key", "voxels"))
     seen = dict(zip(volumes["image"], volumes["image_key"], strict=True))
     if seen != {case.image: manifest.keys[case.image] for case in manifest.cases}:
-        raise CordriftError(
+        raise DatasetError(
             f"{folder} is about other images than the manifest of {manifest.dataset!r}; run "
             f"`dvc repro check@{manifest.dataset}`."
         )

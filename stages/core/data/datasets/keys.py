@@ -1,7 +1,7 @@
-"""Content keys: what git-annex (or git) says a file holds, and the proof that the working file holds it.
+"""Content keys: the size and hash that git-annex (or git) records for a file, and the check of a file against them.
 
-``git annex fsck`` looks at its own object store and calls a truncated unlocked file ok, so a file is only
-trusted after its *working* bytes were hashed here.
+``git annex fsck`` looks at its own object store and reports "ok" for a truncated unlocked file. Therefore a file is
+only trusted after the bytes in the working tree were hashed here.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...base.errors import CordriftError
+from ...base.errors import DatasetError
 from ...images.volumes import is_pointer
 
 _KEY = re.compile(r"(?P<backend>[A-Z0-9_]+)(?:-[mSC]\d+)*-s(?P<size>\d+)(?:-[mSC]\d+)*--(?P<name>.+)")
 _DIGEST = re.compile(r"[0-9a-f]+")
-#: Backends whose key names a hash of the content. ``GIT`` is ours, for a file that git itself keeps.
+#: git-annex backend -> hashlib algorithm. ``GIT`` is not one of git-annex: cordrift uses it for a file kept by git.
 _ALGORITHMS = {
     "GIT": "sha256",
     "MD5": "md5",
@@ -30,7 +30,7 @@ _ALGORITHMS = {
 
 @dataclass(frozen=True)
 class ContentKey:
-    """A key taken apart: hash ``algorithm`` of hashlib, ``size`` in bytes, ``digest`` in hexadecimal."""
+    """The parts of a key: hash ``algorithm`` (a name of hashlib), ``size`` in bytes, ``digest`` in hexadecimal."""
 
     algorithm: str
     size: int
@@ -38,20 +38,23 @@ class ContentKey:
 
 
 def parse_key(key: str) -> ContentKey:
-    """Take a key such as ``SHA256E-s1024--<hash>.nii.gz`` apart.
+    """Split a key such as ``SHA256E-s1024--<hash>.nii.gz`` into its parts.
+
+    >>> parse_key("MD5E-s5--5d41402abc4b2a76b9719d911017c592.txt")
+    ContentKey(algorithm='md5', size=5, digest='5d41402abc4b2a76b9719d911017c592')
 
     Raises
     ------
-    CordriftError
-        The key has no size or names no content hash (backends URL and WORM): such content cannot be verified.
+    DatasetError
+        The key has no size or no content hash (backends URL and WORM): such content cannot be verified.
     """
     match = _KEY.fullmatch(key)
     backend = key.split("-", 1)[0]
-    # A backend that ends in E adds the file's extension after the hash: SHA256E, MD5E.
+    # Backends that end in E (SHA256E, MD5E) add the extension of the file after the hash.
     algorithm = _ALGORITHMS.get(backend) or _ALGORITHMS.get(backend.removesuffix("E"))
     digest = match["name"].split(".", 1)[0] if match else ""
     if match is None or algorithm is None or not _is_digest(digest, algorithm):
-        raise CordriftError(
+        raise DatasetError(
             f"annex key {key!r} names no size and content hash that can be checked; expected a key such as "
             "SHA256E-s<size>--<hash>. Convert it in the dataset with `git annex migrate --backend=SHA256E`."
         )
@@ -64,45 +67,53 @@ def _is_digest(text: str, algorithm: str) -> bool:
 
 
 def git_key(content: bytes) -> str:
-    """Return the key of a file that git keeps itself: ``GIT-s<size>--<sha256>``."""
+    """Return the key of a file that git itself keeps: ``GIT-s<size in bytes>--<sha256>``.
+
+    >>> git_key(b"hello")[:20]
+    'GIT-s5--2cf24dba5fb0'
+    """
     return f"GIT-s{len(content)}--{hashlib.sha256(content).hexdigest()}"
 
 
 def content_digest(file: Path, algorithm: str) -> str:
-    """Hash a file's bytes with one of hashlib's algorithms; hexadecimal."""
+    """Return the hash of a file's bytes in hexadecimal; ``algorithm`` is a name of hashlib."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
-def verify(file: Path, key: str, again: str = "") -> None:
-    """Hash the working file and compare it with its key.
+def verify(file: Path, key: str, refetch: str = "") -> None:
+    """Hash a working file and compare size and hash with its key.
 
-    ``again`` is the command that fetches a file anew after it was removed, for the sentence; else git's own is named.
+    Parameters
+    ----------
+    file : file in a clone
+    key : content key that the commit records for it
+    refetch : command that fetches a missing file again, to be named in the error; ``""``: DataLad and git are named
 
     Raises
     ------
-    CordriftError
-        The file is missing, still a pointer, shorter or longer than the key says, or of other content.
+    DatasetError
+        The file is missing, is still a pointer, or has another size or hash than the key says.
     """
     expected = parse_key(key)
-    fetch = f"run `{again}`" if again else f"run `datalad get {file.name}` in {file.parent}"
-    restore = f"run `rm -f {file}; {again}`"
-    if not again:
+    fetch = f"run `{refetch}`" if refetch else f"run `datalad get {file.name}` in {file.parent}"
+    restore = f"run `rm -f {file}; {refetch}`"
+    if not refetch:
         restore = f"run `rm -f {file.name}; git checkout -- {file.name}` in {file.parent}"
     if file.is_symlink() and not file.exists():
-        raise CordriftError(f"{file} is a link to content that was not fetched; {fetch}.")
+        raise DatasetError(f"{file} is a link to content that was not fetched; {fetch}.")
     if not file.is_file():
-        raise CordriftError(f"{file} does not exist; {restore}.")
+        raise DatasetError(f"{file} does not exist; {restore}.")
     size = file.stat().st_size
     if size != expected.size and is_pointer(file):
-        raise CordriftError(f"{file} is a git-annex pointer file, not an image: its content was not fetched; {fetch}.")
+        raise DatasetError(f"{file} is a git-annex pointer file, not an image: its content was not fetched; {fetch}.")
     if size != expected.size:
-        raise CordriftError(
+        raise DatasetError(
             f"{file} was truncated or edited: it has {size} bytes, its key says {expected.size}; {restore}."
         )
     digest = content_digest(file, expected.algorithm)
     if digest != expected.digest:
-        raise CordriftError(
+        raise DatasetError(
             f"{file} was edited: its {expected.algorithm} is {digest[:12]}..., its key says "
             f"{expected.digest[:12]}...; {restore}."
         )

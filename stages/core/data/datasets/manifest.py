@@ -1,4 +1,4 @@
-"""The cohort as the stages see it: manifests of fetched datasets, their cases, and the files behind them."""
+"""Manifests of fetched datasets (``data/fetch/<dataset>.json``): their cases, participants and files."""
 
 from __future__ import annotations
 
@@ -7,32 +7,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from ...base.errors import CordriftError
+from ...base.errors import DatasetError
 from ...base.files import digest_of, read_json
 from ...base.params import Block, validate
 from .keys import verify
 
-#: Contrast of domain-randomised volumes: trained on, never validated on.
+#: Contrast of the domain-randomised volumes, which are used for training and never for validation.
 SYNTHETIC = "synth"
-#: Where fetch puts its clones, relative to the workspace. Neither git nor DVC looks there.
+#: Folder of the clones, relative to the workspace. Neither git nor DVC tracks it.
 CLONES = Path("data/clones")
 
 
-class Case(Block):
-    """One image with what belongs to it; paths inside the clone, ``None`` where the dataset has no such file."""
-
-    dataset: str
-    participant: str
-    session: str
-    contrast: str
-    image: str
-    mask: str | None
-    softmask: str | None
-    discs: str | None
-
-
 class ManifestFile(Block):
-    """One fetched file: path in the clone, annex key (``GIT-s<size>--<sha256>`` for git's own), size in bytes."""
+    """One fetched file: path in the clone, content key (``GIT-s<size>--<sha256>`` if git keeps it), size in bytes."""
 
     path: str
     key: str
@@ -40,7 +27,13 @@ class ManifestFile(Block):
 
 
 class ManifestRow(Block):
-    """A case as the manifest stores it, without the dataset's name."""
+    """A case as the manifest lists it: one image of a participant, session and contrast, and its masks and labels.
+
+    Attributes
+    ----------
+    participant, session, contrast : the session is ``""`` where the dataset has none
+    image, mask, softmask, discs : paths inside the clone; None where the dataset has no such file
+    """
 
     participant: str
     session: str
@@ -50,9 +43,33 @@ class ManifestRow(Block):
     softmask: str | None
     discs: str | None
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Participant, session and contrast: they name a case inside its dataset."""
+        return self.participant, self.session, self.contrast
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths of the files that the case has: image, mask, soft mask, disc labels."""
+        return tuple(path for path in (self.image, self.mask, self.softmask, self.discs) if path is not None)
+
+
+class _OfDataset(Block):
+    """What belongs to one dataset."""
+
+    dataset: str
+
+
+class Case(ManifestRow, _OfDataset):
+    """A row of a manifest with the name of its dataset.
+
+    The name comes from the last base class, because pydantic lists the fields of that class first: files that list
+    cases keep the dataset as their first key.
+    """
+
 
 class Participant(Block):
-    """One row of participants.tsv; ``""`` where it says nothing."""
+    """One row of participants.tsv; ``""`` where the table has no value."""
 
     participant: str
     site: str
@@ -63,7 +80,7 @@ class Participant(Block):
 
 
 class Excluded(Block):
-    """What was not taken and why; ``contrast`` is ``""`` when the whole participant was left out."""
+    """A case that was not selected, with the reason; ``contrast`` is ``""`` for a whole participant."""
 
     participant: str
     contrast: str
@@ -71,7 +88,7 @@ class Excluded(Block):
 
 
 class Manifest(Block):
-    """What fetch brought from one dataset, at which commit."""
+    """What ``fetch`` took from one dataset, and from which commit."""
 
     dataset: str
     url: str
@@ -85,13 +102,13 @@ class Manifest(Block):
     excluded: list[Excluded]
 
     def case_list(self) -> list[Case]:
-        """All cases, sorted by participant, session and contrast."""
+        """Return all cases, sorted by participant, session and contrast."""
         cases = [Case(dataset=self.dataset, **case.model_dump()) for case in self.cases]
-        return sorted(cases, key=lambda case: (case.participant, case.session, case.contrast))
+        return sorted(cases, key=lambda case: case.identity)
 
     @cached_property
     def keys(self) -> dict[str, str]:
-        """Content key of each fetched path."""
+        """Content key of each fetched file, by its path in the clone."""
         return {file.path: file.key for file in self.files}
 
 
@@ -100,50 +117,55 @@ def read_manifest(path: Path) -> Manifest:
 
     Raises
     ------
-    CordriftError
-        Missing, not JSON, of a newer schema, or not a manifest.
+    DatasetError
+        The file is missing, is no manifest or has a newer schema, or a case names a file that it does not list.
     """
     value = read_json(path)
     value.pop("schema")
     manifest: Manifest = validate(Manifest, value, str(path))
     for case in manifest.cases:
-        for name in (case.image, case.mask, case.softmask, case.discs):
-            if name is not None and name not in manifest.keys:
-                raise CordriftError(f"{path} has a case with {name}, which is not among its files.")
+        for name in case.files:
+            if name not in manifest.keys:
+                raise DatasetError(
+                    f"{path} has a case with {name}, which is not among its files; run "
+                    f"`dvc repro fetch@{manifest.dataset}`."
+                )
     return manifest
 
 
 def people_of(manifests: Iterable[Manifest]) -> list[dict[str, str]]:
-    """What the tables of participants say: one row a participant, with its dataset."""
+    """Return one row per participant of the manifests: its dataset and the values of participants.tsv."""
     return [{"dataset": m.dataset, **person.model_dump()} for m in manifests for person in m.participants]
 
 
 def case_name(case: Case) -> str:
-    """Name of a case, used as nnU-Net's case id and as file stem, e.g. ``phantom_sub-p001_T1w``."""
+    """Return the name of a case, nnU-Net's case id and the stem of its files, e.g. ``phantom_sub-p001_T1w``."""
     return "_".join(part for part in (case.dataset, case.participant, case.session, case.contrast) if part)
 
 
 def locate(manifest: Manifest, relpath: str, clones: Path = CLONES) -> Path:
-    """Return the working file of a fetched path, after its content was verified against its key.
+    """Verify a fetched file against its content key and return where it lies on this machine.
+
+    ``relpath`` is the path inside the clone.
 
     Raises
     ------
-    CordriftError
-        Not in the manifest, not fetched (a pointer file is named as such), truncated or edited.
+    DatasetError
+        The file is not in the manifest, was not fetched, or was truncated or edited.
     """
     if relpath not in manifest.keys:
-        raise CordriftError(f"{relpath} is not among the files fetched from dataset {manifest.dataset!r}.")
+        raise DatasetError(f"{relpath} is not among the files fetched from dataset {manifest.dataset!r}.")
     clone = clones / manifest.dataset
-    again = f"python -m stages.fetch --dataset {manifest.dataset}"
+    refetch = f"python -m stages.fetch --dataset {manifest.dataset}"
     if not clone.is_dir():  # the manifest came from the DVC cache, which holds no clone
-        raise CordriftError(f"{clone} is missing; run `{again}`.")
+        raise DatasetError(f"{clone} is missing; run `{refetch}`.")
     path = clone / relpath
-    verify(path, manifest.keys[relpath], again)
+    verify(path, manifest.keys[relpath], refetch)
     return path
 
 
 def frozen_digest(manifests: Iterable[Manifest]) -> str:
-    """Digest (64 hex digits) of a frozen set: every case with the content keys of what belongs to it."""
+    """Return the digest (64 hexadecimal digits) of a frozen set: all its cases and the content keys of their files."""
     rows = [
         [
             case.dataset,

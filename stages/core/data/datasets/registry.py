@@ -1,4 +1,4 @@
-"""The dataset registry (``data/datasets.yaml``) and the frozen participants (``data/frozen.csv``)."""
+"""The dataset registry (``data/datasets.yaml``), and the tables ``data/frozen.csv`` and ``data/persons.csv``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from ...base.errors import CordriftError, did_you_mean
+from ...base.errors import SettingsError, did_you_mean
 from ...base.files import SCHEMA, read_csv
 from ...base.params import Block, Name, load_yaml, validate
 
@@ -26,16 +26,16 @@ def _pattern(text: str) -> str:
 
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
-#: A participant, or with a ``*`` at its end every participant whose id begins so (a site).
+#: One participant, or with a ``*`` at the end all participants whose ids begin so, e.g. those of a site.
 Participants = Annotated[str, Field(pattern=r"^sub-[A-Za-z0-9]+\*?$")]
 
 Participant = Annotated[str, Field(pattern=r"^sub-[A-Za-z0-9]+$")]
 
 
 class Contrast(Block):
-    """Where a contrast's image lies and, where the dataset has them, its masks and disc labels.
+    """Path patterns of a contrast's images and, where the dataset has them, of its masks and disc labels.
 
-    A contrast that matches nothing in the dataset is an error, unless it is ``optional``: a revision may lack it.
+    It is an error when a pattern matches no file, unless the contrast is ``optional``: some revision may lack it.
     """
 
     image: Pattern
@@ -46,11 +46,16 @@ class Contrast(Block):
 
 
 class Dataset(Block):
-    """One dataset at one commit. ``role`` test: only its frozen participants; train: all but the frozen ones.
+    """One dataset at one commit.
 
-    ``exclude``: participants left out, with the reason; each must be there, else it is a misspelling. ``withdrawn``:
-    those who withdrew consent, with the reason; left out whether or not the dataset still has them. ``remotes``:
-    special remotes of the dataset that may be switched on in our clone, with their type (``S3``, ``external:NAME``).
+    Attributes
+    ----------
+    url, tag, commit : address; name of the revision; its commit, None as long as none is pinned
+    role : ``test``: participants that ``data/frozen.csv`` lists for this entry; ``train``: all that it lists nowhere
+    contrasts : path patterns by the name of the contrast
+    exclude : participant -> reason; every name must match a participant of the dataset
+    withdrawn : participants who withdrew their consent -> reason; the dataset need not have them any more
+    remotes : special remotes that may be enabled in the clone, name -> type (``S3``, ``external:NAME``)
     """
 
     url: Annotated[str, Field(min_length=1)]
@@ -65,7 +70,7 @@ class Dataset(Block):
 
 
 class Registry(Block):
-    """All entries by name."""
+    """All entries of the registry by name."""
 
     datasets: dict[Name, Dataset]
 
@@ -78,43 +83,43 @@ class Frozen(NamedTuple):
 
 
 def load_registry(path: Path) -> Registry:
-    """Read and check the registry.
+    """Read the registry and check it.
 
     Raises
     ------
-    CordriftError
-        Missing, not YAML, a newer schema, an unknown key (with a suggestion), a bad pattern or pin.
+    SettingsError
+        The file is missing, is not YAML or has a newer schema, or a key, pattern or commit in it is wrong.
     """
     return _registry(load_yaml(path), path)
 
 
 def _registry(value: object, path: Path) -> Registry:
     if not isinstance(value, dict):
-        raise CordriftError(f"{path} must hold a mapping with keys 'schema' and 'datasets'.")
+        raise SettingsError(f"{path} must hold a mapping with keys 'schema' and 'datasets'.")
     schema = value.get("schema")
     if not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
-        raise CordriftError(f"{path} must say 'schema: {SCHEMA}', not {schema!r}.")
+        raise SettingsError(f"{path} must say 'schema: {SCHEMA}', not {schema!r}.")
     registry: Registry = validate(Registry, {key: value[key] for key in value if key != "schema"}, str(path))
     return registry
 
 
 def entry(registry: Registry, name: str, path: Path = REGISTRY) -> Dataset:
-    """Return the entry of a dataset, or raise a sentence that suggests the name that was meant."""
+    """Return the entry of a dataset; the error for an unknown name suggests the nearest one."""
     if name not in registry.datasets:
         known = ", ".join(sorted(registry.datasets))
-        raise CordriftError(
+        raise SettingsError(
             f"{path} has no dataset {name!r}{did_you_mean(name, registry.datasets)}; it has {known or 'none'}."
         )
     return registry.datasets[name]
 
 
 def pinned(name: str, dataset: Dataset, path: Path = REGISTRY) -> str:
-    """Return the pinned commit, or raise a sentence that says how to pin one."""
+    """Return the pinned commit of an entry; the error for an entry without a commit says how to pin one."""
     if dataset.commit is None:
         way = f"run `cordrift pin {name}`, which asks {dataset.url} where tag {dataset.tag!r} points"
         if "://" not in dataset.url:
             way = f"run the command that makes {dataset.url} (`cordrift phantom`, `cordrift monitor`): it pins it here"
-        raise CordriftError(f"{path}: dataset {name!r} has no commit yet; {way}.")
+        raise SettingsError(f"{path}: dataset {name!r} has no commit yet; {way}.")
     return dataset.commit
 
 
@@ -123,42 +128,42 @@ def read_frozen(path: Path) -> list[Frozen]:
 
     Raises
     ------
-    CordriftError
-        Missing, without the columns ``participant`` and ``dataset``, or a row twice.
+    SettingsError
+        The table is missing, lacks the column ``participant`` or ``dataset``, or has a wrong or repeated row.
     """
     table = read_csv(path, text=("participant", "dataset"))
     missing = [name for name in Frozen._fields if name not in table.columns]
     if missing:
-        raise CordriftError(f"{path} has no column {missing[0]!r}; expected schema, participant and dataset.")
+        raise SettingsError(f"{path} has no column {missing[0]!r}; expected schema, participant and dataset.")
     rows = [Frozen(str(p), str(d)) for p, d in zip(table["participant"], table["dataset"], strict=True)]
     twice = sorted({row for row in rows if rows.count(row) > 1})
     if twice:
-        raise CordriftError(f"{path} lists {twice[0].participant} of {twice[0].dataset} more than once.")
+        raise SettingsError(f"{path} lists {twice[0].participant} of {twice[0].dataset} more than once.")
     bad = [row for row in rows if not row.participant.startswith("sub-") or not row.dataset]
     if bad:
-        raise CordriftError(f"{path} must list ids such as 'sub-amu01' with their dataset, not {tuple(bad[0])}.")
+        raise SettingsError(f"{path} must list ids such as 'sub-amu01' with their dataset, not {tuple(bad[0])}.")
     return sorted(rows)
 
 
 def read_persons(path: Path) -> dict[tuple[str, str], str]:
-    """Read who is one person under several ids: (dataset, participant) -> person. Most participants are not in it.
+    """Read which ids belong to one person: (dataset, participant) -> person. Most participants are not listed.
 
     Raises
     ------
-    CordriftError
-        Missing, without its columns, an empty cell, or one participant as two persons.
+    SettingsError
+        The table is missing, lacks a column or has an empty cell, or lists one participant as two persons.
     """
     columns = ("person", "dataset", "participant")
     table = read_csv(path, text=columns)
     missing = [name for name in columns if name not in table.columns]
     if missing:
-        raise CordriftError(f"{path} has no column {missing[0]!r}; expected schema, person, dataset and participant.")
+        raise SettingsError(f"{path} has no column {missing[0]!r}; expected schema, person, dataset and participant.")
     persons: dict[tuple[str, str], str] = {}
     for person, dataset, participant in table[list(columns)].itertuples(index=False):
         if not (person and dataset and participant):
-            raise CordriftError(f"{path} has a row with an empty cell: {(person, dataset, participant)}.")
+            raise SettingsError(f"{path} has a row with an empty cell: {(person, dataset, participant)}.")
         if persons.setdefault((dataset, participant), person) != person:
-            raise CordriftError(
+            raise SettingsError(
                 f"{path} lists {participant} of {dataset} as {persons[dataset, participant]!r} and as {person!r}."
             )
     return persons

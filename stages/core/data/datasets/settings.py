@@ -1,4 +1,4 @@
-"""Settings of `fetch`, and which datasets are monitored."""
+"""Settings of `fetch`, and the datasets and contrasts that are monitored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...base.params import Count, Name, Settings
 
 
 class Fetch(Settings):
-    """Which registry entries are fetched, and with how many parallel transfers."""
+    """The registry entries that are fetched, and the number of parallel transfers."""
 
     block: ClassVar = "fetch"
 
@@ -19,7 +19,7 @@ class Fetch(Settings):
 
 
 class Monitored(Settings):
-    """Which datasets and contrasts are monitored, of the block ``segment``; how they are segmented is not read."""
+    """The datasets and contrasts that are monitored. The other keys of the block ``segment`` are ignored."""
 
     block: ClassVar = "segment"
     model_config = ConfigDict(extra="ignore")

@@ -1,4 +1,4 @@
-"""One case from its files to a row of numbers and its findings."""
+"""Inspect the files of one case: a row of numbers about its image, and its findings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...base.errors import CordriftError
+from ...base.errors import ImageError
 from ...base.files import digest_of
 from ...images.volumes import GRID_TOLERANCE_MM, Volume, read
 from ..datasets.findings import Finding
@@ -20,85 +20,100 @@ from .header import Header, judge_grid, judge_header, read_header
 from .settings import Check
 from .voxels import components, disc_numbers, judge_discs, judge_image, judge_mask, mask_size, voxel_digest
 
-#: Masks and labels of a case, by the name of the field.
-KINDS = ("mask", "softmask", "discs")
+#: Fields of a case with its masks and labels.
+LABEL_FIELDS = ("mask", "softmask", "discs")
 
 
 @dataclass(frozen=True)
-class Work:
-    """A case, the files behind it with their content keys, and whether disc labels were promised for its contrast."""
+class Task:
+    """One case to inspect.
+
+    Attributes
+    ----------
+    case : row of the manifest
+    keys : path of each of its files -> content key
+    discs_expected : whether it should have disc labels
+    clone : folder of the files
+    refetch : command that fetches a damaged file again
+    """
 
     case: ManifestRow
     keys: dict[str, str]
     discs_expected: bool
     clone: Path
-    again: str
+    refetch: str
 
     @property
     def digest(self) -> str:
-        """What the findings follow from, beside the code and the params: names and contents."""
+        """Digest of the names and contents on which the findings depend; code and params are not part of it."""
         return digest_of([self.case.model_dump(), self.keys, self.discs_expected])
 
 
-def works(manifest: Manifest, clones: Path = CLONES) -> list[Work]:
-    """List the cases of a dataset. Disc labels are expected where another participant has them for that contrast."""
+def list_tasks(manifest: Manifest, clones: Path = CLONES) -> list[Task]:
+    """Return a task for each case of a dataset.
+
+    Disc labels are expected in a contrast for which any participant of the dataset has them.
+    """
     labelled = {case.contrast for case in manifest.cases if case.discs}
-    again = f"python -m stages.fetch --dataset {manifest.dataset}"
+    refetch = f"python -m stages.fetch --dataset {manifest.dataset}"
     return [
-        Work(
+        Task(
             case,
-            {name: manifest.keys[name] for name in (case.image, case.mask, case.softmask, case.discs) if name},
+            {name: manifest.keys[name] for name in case.files},
             case.contrast in labelled,
             clones / manifest.dataset,
-            again,
+            refetch,
         )
         for case in manifest.cases
     ]
 
 
-def inspect(work: Work, params: Check) -> dict[str, Any]:
-    """Inspect a case; returns ``{"row": ..., "findings": [...]}`` of JSON values, ``None`` for an undefined number.
+def inspect(task: Task, params: Check) -> dict[str, Any]:
+    """Inspect a case and return ``{"row": {...}, "findings": [...]}``, JSON values with None for an undefined number.
 
     Raises
     ------
-    CordriftError
-        A file is not as it was fetched: that is no fault of the dataset.
+    DatasetError
+        A file is not as it was fetched. This is not a finding, because the dataset itself may be right.
     """
-    for name, key in work.keys.items():
-        verify(work.clone / name, key, work.again)
-    case = work.case
-    row: dict[str, Any] = {**_identity(case), "image": case.image, "image_key": work.keys[case.image], "voxels": ""}
+    for name, key in task.keys.items():
+        verify(task.clone / name, key, task.refetch)
+    case = task.case
+    row: dict[str, Any] = {**_identity(case), "image": case.image, "image_key": task.keys[case.image], "voxels": ""}
     findings: list[Finding] = []
-    header = _header(work, case.image, params, findings, row)
-    volume = _volume(work, case.image, findings) if header else None
+    header = _inspect_header(task, case.image, params, findings, row)
+    volume = _read_volume(task, case.image, findings) if header else None
     if volume is not None:
         row["voxels"] = voxel_digest(volume)
         low, middle, high = np.percentile(volume.data, [1, 50, 99])
         row |= {"intensity_p1": float(low), "intensity_p50": float(middle), "intensity_p99": float(high)}
         findings += _findings(case, case.image, judge_image(volume.data, params))
-    for kind in KINDS:
+    for kind in LABEL_FIELDS:
         name = getattr(case, kind)
         if name is not None:
-            _inspect_label(work, kind, name, header, params, findings, row)
-    if case.discs is None and work.discs_expected and case.contrast != SYNTHETIC:
-        say = warning("discs-missing", "comes without disc labels", "labels, as other participants have them")
-        findings += _findings(case, case.image, [say])
-    return {"row": row, "findings": [_plain(asdict(finding)) for finding in findings]}
+            _inspect_label(task, kind, name, header, params, findings, row)
+    if case.discs is None and task.discs_expected and case.contrast != SYNTHETIC:
+        fault = warning("discs-missing", "comes without disc labels", "labels, as other participants have them")
+        findings += _findings(case, case.image, [fault])
+    return {"row": row, "findings": [_json_values(asdict(finding)) for finding in findings]}
 
 
-def _header(work: Work, name: str, params: Check, findings: list[Finding], row: dict[str, Any]) -> Header | None:
-    header, faults = read_header(work.clone / name)
+def _inspect_header(
+    task: Task, name: str, params: Check, findings: list[Finding], row: dict[str, Any]
+) -> Header | None:
+    """Check the header of the image; add its findings and its columns of the row."""
+    header, faults = read_header(task.clone / name)
     if header is not None:
         faults += judge_header(header, params)
         row["shape"] = " ".join(str(n) for n in header.shape)
         row |= {f"spacing_{k}_mm": size for k, size in enumerate(header.spacing_mm)}
         row |= {"orientation": header.orientation, "obliqueness_deg": header.obliqueness_deg}
-    findings += _findings(work.case, name, faults)
+    findings += _findings(task.case, name, faults)
     return header
 
 
 def _inspect_label(
-    work: Work,
+    task: Task,
     kind: str,
     name: str,
     image: Header | None,
@@ -106,34 +121,45 @@ def _inspect_label(
     findings: list[Finding],
     row: dict[str, Any],
 ) -> None:
-    header, faults = read_header(work.clone / name)
+    """Check a mask or label file; add its findings and its columns of the row.
+
+    Parameters
+    ----------
+    kind, name : one of ``LABEL_FIELDS``, and the path of the file in the clone
+    image : header of the image; None where that cannot be read
+    params : limits of the checks
+    findings, row : lists to which this function adds
+    """
+    header, faults = read_header(task.clone / name)
     if header is not None and image is not None:
         faults += judge_grid(header, image, GRID_TOLERANCE_MM)
-    findings += _findings(work.case, name, faults)
-    volume = _volume(work, name, findings) if header is not None else None
+    findings += _findings(task.case, name, faults)
+    volume = _read_volume(task, name, findings) if header is not None else None
     if volume is None:
         return
     if kind == "discs":
-        findings += _findings(work.case, name, judge_discs(volume))
+        findings += _findings(task.case, name, judge_discs(volume))
         row["discs"] = " ".join(str(number) for number in disc_numbers(volume))
         return
     faults = judge_mask(volume, params, soft=kind == "softmask")
-    if work.case.contrast == SYNTHETIC:  # a crop on purpose
+    if task.case.contrast == SYNTHETIC:  # its images are cropped on purpose
         faults = [fault for fault in faults if fault.check != "mask-border"]
-    findings += _findings(work.case, name, faults)
-    # A mask that is none has no size: it would be a second finding as an outlier, and bend what others are held to.
+    findings += _findings(task.case, name, faults)
+    # Do not record a size for an invalid mask: it would be reported again as an outlier, and it would distort the
+    # median to which the other masks are compared.
     if kind == "mask" and all(fault.severity == "warning" for fault in faults):
         row["mask_volume_mm3"], row["mask_length_mm"] = mask_size(volume)
         row["mask_components"] = components(volume.data >= 0.5, params.component_share)
 
 
-def _volume(work: Work, name: str, findings: list[Finding]) -> Volume | None:
+def _read_volume(task: Task, name: str, findings: list[Finding]) -> Volume | None:
+    """Read a volume; where its values cannot be used, add a finding and return None."""
     try:
-        return read(work.clone / name)
-    except CordriftError as reason:
-        # The sentence begins with a path of this machine; findings name paths inside the dataset.
-        say = str(reason).removeprefix(str(work.clone / name)).strip().rstrip(".")
-        findings += _findings(work.case, name, [error("values", say, "finite values")])
+        return read(task.clone / name)
+    except ImageError as reason:
+        # The message begins with a path of this machine, but findings name paths inside the dataset.
+        message = str(reason).removeprefix(str(task.clone / name)).strip().rstrip(".")
+        findings += _findings(task.case, name, [error("values", message, "finite values")])
         return None
 
 
@@ -142,7 +168,7 @@ def _findings(case: ManifestRow, file: str, faults: Iterable[Fault]) -> list[Fin
 
 
 def finding(identity: dict[str, str], file: str, fault: Fault) -> Finding:
-    """Put a fault into a sentence about a file of a case."""
+    """Return the finding about a fault of a file; ``identity`` is participant, session and contrast of the case."""
     message = f"{file} {fault.message}; expected {fault.expected}."
     return Finding(
         **identity,
@@ -159,5 +185,6 @@ def _identity(case: ManifestRow) -> dict[str, str]:
     return {"participant": case.participant, "session": case.session, "contrast": case.contrast}
 
 
-def _plain(value: dict[str, Any]) -> dict[str, Any]:
+def _json_values(value: dict[str, Any]) -> dict[str, Any]:
+    """Replace NaN by None, because JSON has no NaN."""
     return {key: None if isinstance(item, float) and np.isnan(item) else item for key, item in value.items()}

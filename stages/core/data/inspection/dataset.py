@@ -1,9 +1,10 @@
-"""All cases of a dataset: inspected once each, and compared with each other."""
+"""Inspect all cases of a dataset, each once, and compare them with each other."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -21,90 +22,93 @@ from ...base.files import digest_of, whole_file
 from ...base.syntax import syntax_of
 from ..datasets.findings import Finding
 from ..datasets.manifest import SYNTHETIC, Manifest
-from .case import Work, finding, inspect, works
+from .case import Task, finding, inspect, list_tasks
 from .fault import error, warning
 from .settings import Check
 
-#: Where what is known of each case is kept, so that a check goes on where it stopped and growth costs only what is new.
+#: Folder with the results of each case: an interrupted check continues, and only new cases of a dataset are inspected.
 SCRATCH = Path("data/scratch")
-#: Columns of volumes.csv, after ``schema``. Spacing is along the storage axes.
+#: Columns of volumes.csv, after ``schema``. The spacing is along the storage axes.
 COLUMNS = (
     "participant", "session", "contrast", "image", "image_key", "shape", "spacing_0_mm", "spacing_1_mm", "spacing_2_mm",
     "orientation", "obliqueness_deg", "intensity_p1", "intensity_p50", "intensity_p99", "mask_volume_mm3",
     "mask_length_mm", "mask_components", "discs", "voxels", "errors", "warnings",
 )  # fmt: skip
-#: What the findings about a single case follow from: after an edit there, every case is inspected again.
+#: Modules on whose code the findings about a case depend: after an edit there, all cases are inspected again.
 _CODE = (
     "data/datasets/findings.py", "data/inspection/case.py", "data/inspection/fault.py", "data/inspection/header.py",
     "data/inspection/voxels.py", "images/volumes.py",
 )  # fmt: skip
-#: Fewer cases than this are done before other processes have started.
+#: So few cases are inspected faster than other processes start.
 FEW = 8
-#: A robust z score counts MADs of 1.4826, so that it is a standard deviation of normal values.
-_MAD = 1.4826
-#: Least spread that is believed, as a share of the median.
+#: Standard deviation of normally distributed values, in median absolute deviations.
+_SD_PER_MAD = 1.4826
+#: Smallest standard deviation that :func:`robust_z` assumes, as a share of the median.
 LEAST_SPREAD = 0.05
 
 
 def inspect_dataset(manifest: Manifest, params: Check, processes: int) -> tuple[pd.DataFrame, list[Finding]]:
-    """Inspect every case and compare all of them; returns the table of images (COLUMNS) and the findings.
+    """Inspect all cases, compare them, and return the table of images (``COLUMNS``) and the findings.
 
     Raises
     ------
-    CordriftError
+    DatasetError
         A file is not as it was fetched.
     """
-    results = _each(manifest, params, processes)
+    results = _inspect_all(manifest, params, processes)
     rows = [result["row"] for result in results]
-    found = [Finding(**{**one, "value": np.nan if one["value"] is None else one["value"]})
-             for result in results for one in result["findings"]]  # fmt: skip
+    findings = [
+        Finding(**{**values, "value": np.nan if values["value"] is None else values["value"]})
+        for result in results
+        for values in result["findings"]
+    ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    found += twins(table) + outliers(table, params)
-    case = [(f.participant, f.session, f.contrast) for f in found]
+    findings += twins(table) + outliers(table, params)
     for severity in ("error", "warning"):
-        count = pd.Series([c for c, f in zip(case, found, strict=True) if f.severity == severity]).value_counts()
-        keys = zip(table["participant"], table["session"], table["contrast"], strict=True)
-        table[f"{severity}s"] = [int(count.get(key, 0)) for key in keys]
-    return table, found
+        count = Counter(finding.identity for finding in findings if finding.severity == severity)
+        cases = zip(table["participant"], table["session"], table["contrast"], strict=True)
+        table[f"{severity}s"] = [count[case] for case in cases]
+    return table, findings
 
 
-def _each(manifest: Manifest, params: Check, processes: int) -> list[dict[str, Any]]:
-    """Inspect what is not known yet; the results in the order of the manifest."""
+def _inspect_all(manifest: Manifest, params: Check, processes: int) -> list[dict[str, Any]]:
+    """Return the results of all cases in the order of the manifest; only new cases are inspected."""
     code = syntax_of(Path(__file__).parents[2], _CODE)
-    kept = SCRATCH / f"check-{manifest.dataset}-{digest_of([code, params.model_dump()])[:16]}"
-    kept.mkdir(parents=True, exist_ok=True)
-    todo = works(manifest)
-    new = [work for work in todo if not (kept / f"{work.digest}.json").is_file()]
-    for work, result in tqdm(
+    results = SCRATCH / f"check-{manifest.dataset}-{digest_of([code, params.model_dump()])[:16]}"
+    results.mkdir(parents=True, exist_ok=True)
+    tasks = list_tasks(manifest)
+    new = [task for task in tasks if not (results / f"{task.digest}.json").is_file()]
+    for task, result in tqdm(
         _run(new, params, processes), desc=f"check {manifest.dataset}", total=len(new), unit="image"
     ):
-        with whole_file(kept / f"{work.digest}.json") as part:
+        with whole_file(results / f"{task.digest}.json") as part:
             part.write_text(json.dumps(result, allow_nan=False), encoding="utf-8")
-    wanted = {f"{work.digest}.json" for work in todo}
-    for path in kept.iterdir():  # nothing is kept of who left the dataset
-        if path.name not in wanted:
+    current = {f"{task.digest}.json" for task in tasks}
+    for path in results.iterdir():  # do not keep results about participants who left the dataset
+        if path.name not in current:
             path.unlink()
     for folder in SCRATCH.glob(f"check-{manifest.dataset}-" + "?" * 16):
-        if folder != kept:
+        if folder != results:
             shutil.rmtree(folder)
-    return [json.loads((kept / f"{work.digest}.json").read_text(encoding="utf-8")) for work in todo]
+    return [json.loads((results / f"{task.digest}.json").read_text(encoding="utf-8")) for task in tasks]
 
 
-def _run(new: list[Work], params: Check, processes: int) -> Iterator[tuple[Work, dict[str, Any]]]:
-    if processes <= 1 or len(new) < FEW:
-        for work in new:
-            yield work, inspect(work, params)
+def _run(tasks: list[Task], params: Check, processes: int) -> Iterator[tuple[Task, dict[str, Any]]]:
+    """Yield tasks with their results, in the order in which they end."""
+    if processes <= 1 or len(tasks) < FEW:
+        for task in tasks:
+            yield task, inspect(task, params)
         return
     # spawn: a forked copy of a process that has run threads can hang.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(inspect, work, params): work for work in new}
+        futures = {pool.submit(inspect, task, params): task for task in tasks}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool as reason:
             raise CordriftError(
-                "a process of the check was killed from outside, most likely for want of memory; free some and run the "
-                "check again: it goes on where it stopped."
+                "another program or the operating system killed a process of the check, most likely because memory was "
+                "short; free some memory and run the check again: it continues where it stopped."
             ) from reason
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -112,22 +116,30 @@ def _run(new: list[Work], params: Check, processes: int) -> Iterator[tuple[Work,
 
 
 def twins(table: pd.DataFrame) -> list[Finding]:
-    """Errors for images with the same voxels under two participants."""
-    found = []
+    """Return an error for every image that has the same voxels as an image of another participant.
+
+    ``table`` is the table of images (``COLUMNS``).
+    """
+    findings = []
     known = table[table["voxels"] != ""]
     for _, same in known.groupby("voxels"):
         if same["participant"].nunique() < 2:
             continue
         for row in same.itertuples():
             other = same[same["participant"] != row.participant].iloc[0]
-            say = error("twin", f"has the very voxels of {other['image']}", "an image of this participant alone")
-            found.append(finding(_identity(row), str(row.image), say))
-    return found
+            fault = error(
+                "twin", f"has exactly the same voxels as {other['image']}", "an image of this participant only"
+            )
+            findings.append(finding(_identity(row), str(row.image), fault))
+    return findings
 
 
 def outliers(table: pd.DataFrame, params: Check) -> list[Finding]:
-    """Warnings for masks whose volume or length lies far from the median of their contrast, in robust z scores."""
-    found = []
+    """Return a warning for every mask whose volume or length is far from the median of its contrast.
+
+    ``table`` is the table of images (``COLUMNS``); distances are robust z scores.
+    """
+    findings = []
     for contrast, rows in table[table["contrast"] != SYNTHETIC].groupby("contrast"):
         for column, name, unit in (("mask_volume_mm3", "volume", "mm3"), ("mask_length_mm", "length", "mm")):
             values = rows[column].to_numpy(dtype=np.float64)
@@ -137,20 +149,29 @@ def outliers(table: pd.DataFrame, params: Check) -> list[Finding]:
             median = float(np.nanmedian(values))
             for row, value, score in zip(rows.itertuples(), values, scores, strict=True):
                 if abs(score) > params.outlier_z:
-                    say = f"has a mask of {value:.4g} {unit}, {abs(score):.1f} robust standard deviations off"
-                    expected = f"near the median of {contrast}, {median:.4g} {unit}"
-                    found.append(
-                        finding(_identity(row), str(row.image), warning(f"mask-{name}", say, expected, float(value)))
+                    message = (
+                        f"has a mask of {value:.4g} {unit}, {abs(score):.1f} robust standard deviations away from the "
+                        "median"
                     )
-    return found
+                    expected = f"a value near the median of {contrast}, {median:.4g} {unit}"
+                    fault = warning(f"mask-{name}", message, expected, float(value))
+                    findings.append(finding(_identity(row), str(row.image), fault))
+    return findings
 
 
 def robust_z(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance from the median in 1.4826 median absolute deviations, (n,); NaN where the value is, 0 without spread."""
+    """Return the distance of each value (n,) from the median, in standard deviations that few outliers do not change.
+
+    The standard deviation is 1.4826 median absolute deviations, and at least ``LEAST_SPREAD`` of the median. The result
+    is NaN where the value is NaN, and 0 where both median and spread are 0.
+
+    >>> robust_z(np.array([90.0, 100.0, 110.0, 200.0])).round(2).tolist()
+    [-1.01, -0.34, 0.34, 6.41]
+    """
     median = np.nanmedian(values) if np.isfinite(values).any() else np.nan
-    spread = _MAD * np.nanmedian(np.abs(values - median)) if np.isfinite(median) else np.nan
-    # Where most masks are exactly alike, as the lengths on one grid may be, another length is no outlier by itself:
-    # five per cent of the median is the least spread that is believed (healthy cords differ by twice that).
+    spread = _SD_PER_MAD * np.nanmedian(np.abs(values - median)) if np.isfinite(median) else np.nan
+    # Where most masks have exactly one length, as on one grid, a small difference must not count as an outlier. Cords
+    # of healthy people differ by about ten per cent, twice the smallest spread that is assumed here.
     spread = max(float(spread), LEAST_SPREAD * abs(float(median))) if np.isfinite(spread) else np.nan
     scores: NDArray[np.float64] = (
         np.where(np.isfinite(values), (values - median) / spread, np.nan) if spread else values * 0

@@ -1,4 +1,4 @@
-"""What one check says of one file."""
+"""A fault that a check finds in one file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Fault:
-    """A check that one file does not pass.
+    """One check that one file does not pass.
 
     Attributes
     ----------
     check : name of the check
-    severity : an ``error`` stops the case, a ``warning`` travels with it
-    message : what was found, without the file's name, e.g. "is empty"
-    expected : in words
-    value : the number that was found, NaN where there is none
+    severity : an ``error`` excludes the case, a ``warning`` stays with it in later tables
+    message : end of a sentence that begins with the file's name, e.g. "is empty"
+    expected : what was expected, in words
+    value : the number that was found, NaN where the fault has no number
     """
 
     check: str
@@ -29,10 +29,10 @@ class Fault:
 
 
 def error(check: str, message: str, expected: str, value: float = NAN) -> Fault:
-    """Return a fault that stops the case."""
+    """Return a fault that excludes the case."""
     return Fault(check, "error", message, expected, value)
 
 
 def warning(check: str, message: str, expected: str, value: float = NAN) -> Fault:
-    """Return a fault that travels with the case."""
+    """Return a fault that stays with the case in later tables."""
     return Fault(check, "warning", message, expected, value)

@@ -1,4 +1,4 @@
-"""The page of a check: what was found, and a look at every suspect."""
+"""The page of a check: a summary of the findings, and a picture of every suspect image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from ...base.errors import CordriftError
+from ...base.errors import ImageError
 from ...images.volumes import Volume, read
 from ...pages.canvas import new_figure, png_bytes
 from ...pages.templates import style, templates
@@ -22,40 +22,44 @@ from ..datasets.manifest import CLONES, Manifest, ManifestRow
 from .catalogue import MEANING
 from .header import read_header
 
-#: A page is looked through: no more pictures than this, errors first. All findings are in findings.csv.
+#: Largest number of pictures on a page, so that it stays readable. Images with errors come first.
 PICTURES = 200
-#: Half the side of the axial cut, mm.
+#: Half the side of the axial picture, mm.
 NEAR_MM = 25.0
 
 
 def write_page(
     path: Path, manifest: Manifest, table: pd.DataFrame, findings: Sequence[Finding], clones: Path = CLONES
 ) -> None:
-    """Write one self-contained HTML page: numbers, checks by count, a card a suspect, and the clean images.
+    """Write one self-contained HTML page: images per check, a card for each suspect image, and the clean images.
 
     Parameters
     ----------
-    table : as volumes.csv, with the counts of errors and warnings
+    path : file to write
+    manifest : of the dataset
+    table : one row per image, with the columns of volumes.csv
+    findings : all findings of the dataset
+    clones : folder of the clones
     """
     by_case: dict[tuple[str, str, str], list[Finding]] = {}
-    for one in findings:
-        by_case.setdefault(_case(one), []).append(one)
-    suspects = [case for case in manifest.cases if _key(case) in by_case]
-    suspects.sort(key=lambda case: (not any(f.severity == "error" for f in by_case[_key(case)]), *_key(case)))
+    for finding in findings:
+        by_case.setdefault(finding.identity, []).append(finding)
+    suspects = [case for case in manifest.cases if case.identity in by_case]
+    suspects.sort(key=lambda case: (not _has_error(by_case[case.identity]), *case.identity))
     cards = [
         {
-            "name": " ".join(part for part in _key(case) if part),
+            "name": " ".join(part for part in case.identity if part),
             "image": case.image,
             "findings": [
-                (one, *_sentence(case, one))
-                for one in sorted(by_case[_key(case)], key=lambda one: (one.severity, one.check, one.file))
+                (finding, *_sentence(case, finding))
+                for finding in sorted(by_case[case.identity], key=lambda f: (f.severity, f.check, f.file))
             ],
-            "error": any(one.severity == "error" for one in by_case[_key(case)]),
+            "error": _has_error(by_case[case.identity]),
             "picture": _picture(case, clones / manifest.dataset) if place < PICTURES else None,
         }
         for place, case in enumerate(suspects)
     ]
-    counts = Counter((check, severity) for check, severity, _ in {(f.check, f.severity, _case(f)) for f in findings})
+    counts = Counter((check, severity) for check, severity, _ in {(f.check, f.severity, f.identity) for f in findings})
     errors, warned = int((table["errors"] > 0).sum()), int(((table["errors"] == 0) & (table["warnings"] > 0)).sum())
     clean = table[(table["errors"] == 0) & (table["warnings"] == 0)]
     template = templates().get_template("check.html")
@@ -76,28 +80,24 @@ def write_page(
     path.write_text(page, encoding="utf-8")
 
 
-def _case(one: Finding) -> tuple[str, str, str]:
-    return one.participant, one.session, one.contrast
+def _has_error(findings: Sequence[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in findings)
 
 
-def _sentence(case: ManifestRow, one: Finding) -> tuple[str, str]:
-    """Return what a finding is about ("The mask") and what it says of it; the path comes after, in small."""
-    names = {case.mask: "The mask", case.softmask: "The soft mask", case.discs: "The disc file"}
-    return names.get(one.file, "The image"), one.message.removeprefix(one.file).strip()
-
-
-def _key(case: ManifestRow) -> tuple[str, str, str]:
-    return case.participant, case.session, case.contrast
+def _sentence(case: ManifestRow, finding: Finding) -> tuple[str, str]:
+    """Return subject ("The mask") and rest of the sentence of a finding; the page shows the path elsewhere."""
+    subjects = {case.mask: "The mask", case.softmask: "The soft mask", case.discs: "The disc label file"}
+    return subjects.get(finding.file, "The image"), finding.message.removeprefix(finding.file).strip()
 
 
 def _picture(case: ManifestRow, clone: Path) -> str:
-    """Return a PNG of two cuts through the cord as a data address, or ``""`` where the image cannot be shown."""
-    image = _readable(clone / case.image)
+    """Return a PNG with two cuts through the cord as a data URL; ``""`` where the image cannot be read."""
+    image = _read_if_possible(clone / case.image)
     if image is None:
         return ""
-    mask = _readable(clone / case.mask) if case.mask else None
-    discs = _readable(clone / case.discs) if case.discs else None
-    mask, discs = (_fitting(one, image) for one in (mask, discs))
+    mask = _read_if_possible(clone / case.mask) if case.mask else None
+    discs = _read_if_possible(clone / case.discs) if case.discs else None
+    mask, discs = (_on_grid(label, image) for label in (mask, discs))
     inside = np.argwhere(mask.data >= 0.5) if mask is not None else np.empty((0, 3))
     centre = np.median(inside, axis=0).astype(int) if len(inside) else np.array(image.data.shape) // 2
     figure = new_figure(5.2, 3.2)
@@ -113,7 +113,7 @@ def _picture(case: ManifestRow, clone: Path) -> str:
             text.set_path_effects([withStroke(linewidth=2, foreground="#000")])
     cut = None if mask is None else mask.data.transpose(2, 1, 0)
     _cut(across, image.data[:, :, z].T, cut, z, dy / dx, (low, high))
-    # As far as the mask goes in any slice: a piece far from the cord is in the picture.
+    # The picture is as wide as the mask in any slice, so that it shows pieces far from the cord.
     reach = np.abs(inside[:, :2] - (x, y)).max(axis=0) + 1 if len(inside) else np.zeros(2)
     across.set_xlim(x - max(NEAR_MM / dx, reach[0]), x + max(NEAR_MM / dx, reach[0]))
     across.set_ylim(y - max(NEAR_MM / dy, reach[1]), y + max(NEAR_MM / dy, reach[1]))
@@ -130,7 +130,15 @@ def _cut(
     aspect: float,
     window: tuple[float, float],
 ) -> None:
-    """Draw one cut; ``mask`` (slices, rows, columns) as a line where slice ``index`` has it, dotted where any has."""
+    """Draw one cut of an image with the outline of its mask.
+
+    Parameters
+    ----------
+    image : (rows, columns)
+    mask : (slices, rows, columns); the outline is solid for slice ``index``, dotted for the union of all slices
+    aspect : height of a pixel relative to its width
+    window : intensities that are drawn black and white
+    """
     top = max(window[1], window[0] + 1e-6)
     axes.imshow(image, origin="lower", cmap="gray", aspect=aspect, vmin=window[0], vmax=top)
     if mask is not None:
@@ -140,14 +148,16 @@ def _cut(
     axes.set_axis_off()
 
 
-def _readable(path: Path) -> Volume | None:
-    if read_header(path)[0] is None:  # a header that lies is not followed here either
+def _read_if_possible(path: Path) -> Volume | None:
+    """Return a volume, None where it cannot be read."""
+    if read_header(path)[0] is None:  # the voxels must not be read
         return None
     try:
         return read(path)
-    except CordriftError:
+    except ImageError:
         return None
 
 
-def _fitting(label: Volume | None, image: Volume) -> Volume | None:
+def _on_grid(label: Volume | None, image: Volume) -> Volume | None:
+    """Return a mask or label volume that has the shape of the image, else None."""
     return label if label is not None and label.data.shape == image.data.shape else None

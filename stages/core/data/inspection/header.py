@@ -1,4 +1,4 @@
-"""What a NIfTI header says, before any voxel is read: a header may lie, and a lie must not cost the memory."""
+"""Checks of a NIfTI header before any voxel is read, so that a wrong header cannot make the check use all memory."""
 
 from __future__ import annotations
 
@@ -20,19 +20,26 @@ from ...images.volumes import is_grid
 from .fault import Fault, error, warning
 from .settings import Check
 
-#: A volume that needs more bytes than this, as stored or as float32, is refused unread: two processes work on copies
-#: of it at once. The largest MRI of a neck is a tenth of it.
+#: A volume that needs more bytes than this, as stored or as float32, is refused before it is read: two processes hold
+#: copies at the same time. The largest MRI of a neck needs a tenth of it.
 LARGEST_BYTES = 2**30
-#: Least cosine between two voxel axes that is a shear and no rounding in the header.
+#: From this cosine between two voxel axes on, they count as sheared; smaller ones are rounding in the header.
 SHEAR = 1e-3
 _BLOCK = 1 << 20
-#: A NIfTI-2 header with the flag of its extensions; that of NIfTI-1 is shorter.
+#: Bytes of a NIfTI-2 header with the flag of its extensions; a NIfTI-1 header is shorter.
 _HEADER_BYTES = 540 + 4
 
 
 @dataclass(frozen=True)
 class Header:
-    """Shape, affine (4, 4) to world mm, and whether each of the two coordinate forms is set."""
+    """The grid that a header describes.
+
+    Attributes
+    ----------
+    shape : number of voxels along each storage axis
+    affine : (4, 4), voxel index to world mm
+    qform, sform : (4, 4), the two forms of the affine in the header; None where a form is not set
+    """
 
     shape: tuple[int, ...]
     affine: NDArray[np.float64]
@@ -51,19 +58,22 @@ class Header:
 
     @property
     def orientation(self) -> str:
-        """Storage orientation, e.g. ``RPI``: where each axis leads."""
+        """Storage orientation, e.g. ``RPI``: the anatomical direction of each axis."""
         return "".join(str(code) for code in nib.aff2axcodes(self.affine))
 
 
 def read_header(path: Path) -> tuple[Header | None, list[Fault]]:
-    """Read the header alone, and count whether the file can hold what it claims.
+    """Read the header of an image, and check that the file is as long as the header claims.
 
-    No more of a file is unpacked than its header claims (and one byte), and that only up to ``LARGEST_BYTES``: neither
-    a header that claims terabytes nor a small file that unpacks to them is followed. No header comes back when the
-    voxels must not be read.
+    At most one byte more than the header claims is unpacked, and never more than ``LARGEST_BYTES``. Therefore neither a
+    header that claims terabytes nor a small file that unpacks to terabytes does harm.
+
+    Returns
+    -------
+    The header, None where the voxels must not be read; and the faults.
     """
     try:
-        with _stream(path) as stream:
+        with _open_unpacked(path) as stream:
             block = stream.read(_HEADER_BYTES)
         header = _parse(block)
     except (HeaderDataError, OSError, EOFError, ValueError, OverflowError, zlib.error) as reason:
@@ -75,77 +85,85 @@ def read_header(path: Path) -> tuple[Header | None, list[Fault]]:
         return None, [error("dimensions", f"has shape {_text(shape)}", "three dimensions", float(len(shape)))]
     dtype = header.get_data_dtype()
     if dtype.kind not in "iuf":
-        say = f"holds {header.get_value_label('datatype')} values"
-        return None, [error("unreadable", say, "one real number a voxel")]
-    fault = _judge_claim(
+        say = f"has {header.get_value_label('datatype')} values"
+        return None, [error("unreadable", say, "one real number per voxel")]
+    fault = _check_length(
         path, header, shape, dtype.itemsize, extended=block[header.sizeof_hdr : header.sizeof_hdr + 1] > b"\0"
     )
     if fault is not None:
         return None, [fault]
     affine = _affine(header)
     if not is_grid(affine) or np.isnan(nib.io_orientation(affine)).any():
-        return None, [error("affine-invalid", "has an affine that is not finite or cannot be inverted", "a grid")]
+        return None, [
+            error(
+                "affine-invalid",
+                "has an affine with NaN or infinite numbers, or one that cannot be inverted",
+                "a valid affine",
+            )
+        ]
     return Header(shape, affine, _form(header, "qform"), _form(header, "sform")), []
 
 
-def _stream(path: Path) -> gzip.GzipFile | BufferedReader:
+def _open_unpacked(path: Path) -> gzip.GzipFile | BufferedReader:
     return gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb")
 
 
 def _parse(block: bytes) -> Nifti1Header | None:
+    """Return the header in the first bytes of a file, None where they are no NIfTI header."""
     for kind in (Nifti1Header, Nifti2Header):
         if kind.may_contain_header(block):
             header = kind(block[: kind.sizeof_hdr])
-            header.get_slope_inter()  # refuses a scaling that no voxel can be read with
+            header.get_slope_inter()  # raises an error for a scaling with which no voxel can be read
             header.get_data_offset()
             return header
     return None
 
 
-def _judge_claim(
+def _check_length(
     path: Path, header: Nifti1Header, shape: tuple[int, ...], itemsize: int, *, extended: bool
 ) -> Fault | None:
-    """Compare what the header claims with what the file holds, without reading a voxel."""
+    """Compare the length that the header claims with the length of the unpacked file; return the fault, if any."""
     offset, voxels = header.get_data_offset(), int(np.prod(shape, dtype=object))
     claimed = offset + voxels * itemsize
-    needed = offset + voxels * max(itemsize, np.dtype(np.float32).itemsize)  # voxels are float32 once they are read
+    needed = offset + voxels * max(itemsize, np.dtype(np.float32).itemsize)  # voxels become float32 when they are read
     if needed > LARGEST_BYTES or offset < 0:
-        say = f"claims {needed / 1e9:,.1f} GB ({_text(shape)} voxels)"
+        say = f"has a header that claims {needed / 1e9:,.1f} GB ({_text(shape)} voxels)"
         return error("header-claim", say, f"at most {LARGEST_BYTES / 1e9:.1f} GB", float(needed))
     try:
-        held = _length(path, claimed + 1)
+        held = _unpacked_length(path, claimed + 1)
     except (OSError, EOFError, zlib.error) as reason:
         return error("unreadable", f"is truncated or damaged: {_reason(reason)}", "a whole file")
     if held < claimed:
-        say = f"holds {held} bytes, but its header claims {claimed} ({_text(shape)} voxels)"
+        say = f"has {held} bytes, but its header claims {claimed} ({_text(shape)} voxels)"
         return error("header-claim", say, "as many voxels as the header claims", float(held))
     if held > claimed and extended:
-        # An extension says its own length: without an end of the file in sight it could claim what follows as well.
-        say = f"holds header extensions and more than the {claimed} bytes that its header claims"
+        # The library would believe the length that an extension states, and could read all bytes that follow.
+        say = f"has header extensions and more than the {claimed} bytes that its header claims"
         return error("header-claim", say, "nothing after the voxels", float(held))
     return None
 
 
-def _length(path: Path, most: int) -> int:
-    """Bytes of the unpacked file, counted up to ``most`` and not beyond; nothing is kept."""
+def _unpacked_length(path: Path, most: int) -> int:
+    """Return the number of bytes of the unpacked file; counting stops at about ``most``."""
     if not path.name.endswith(".gz"):
         return path.stat().st_size
     held = 0
-    with _stream(path) as stream:
+    with _open_unpacked(path) as stream:
         while held < most and (block := stream.read(min(_BLOCK, most - held))):
             held += len(block)
     return held
 
 
 def _affine(header: Nifti1Header) -> NDArray[np.float64]:
+    """Return the affine (4, 4); NaN where the numbers in the header describe none."""
     try:
         return np.asarray(header.get_best_affine(), dtype=np.float64)
-    except ValueError:  # the qform alone is set, and is no rotation
+    except ValueError:  # only the qform is set, and it is no rotation
         return np.full((4, 4), np.nan)
 
 
 def _form(header: Nifti1Header, which: str) -> NDArray[np.float64] | None:
-    """Return a coordinate form that is set; NaN where its numbers make no affine (a quaternion that is no rotation)."""
+    """Return a form of the affine (4, 4), None where it is not set, NaN where its numbers are no rotation."""
     try:
         form: NDArray[np.float64] | None = getattr(header, f"get_{which}")(coded=True)[0]
     except ValueError:
@@ -154,16 +172,18 @@ def _form(header: Nifti1Header, which: str) -> NDArray[np.float64] | None:
 
 
 def _reason(reason: Exception) -> str:
-    """Return a library's words as the end of a sentence, without this machine's paths."""
+    """Return the message of a library as the end of a sentence, without paths of this machine."""
     text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
     return (text or type(reason).__name__).strip().rstrip(".")
 
 
 def judge_header(header: Header, params: Check) -> list[Fault]:
-    """Judge the grid of an image: its two forms, shear, obliqueness and voxel sizes."""
+    """Check the grid of an image: its two forms, shear, obliqueness and voxel sizes."""
     faults: list[Fault] = []
     if header.qform is None and header.sform is None:
-        faults.append(warning("forms-missing", "sets neither qform nor sform", "a position in the scanner"))
+        faults.append(
+            warning("forms-missing", "has a header that sets neither qform nor sform", "a position in the scanner")
+        )
     elif header.qform is not None and header.sform is not None:
         apart = corner_shift_mm(header.qform, header.sform, header.shape)
         if not np.isfinite(apart):
@@ -177,10 +197,15 @@ def judge_header(header: Header, params: Check) -> list[Fault]:
     if shear > SHEAR:
         angle = float(np.degrees(np.arcsin(min(shear, 1.0))))
         faults.append(
-            error("sheared", f"has voxel axes {angle:.2g} degrees off the right angle", "right angles", angle)
+            error(
+                "sheared",
+                f"has voxel axes that deviate {angle:.2g} degrees from the right angle",
+                "right angles",
+                angle,
+            )
         )
     if header.obliqueness_deg > params.oblique_deg:
-        say = f"lies oblique, {header.obliqueness_deg:.1f} degrees off the nearest axis"
+        say = f"has a voxel axis that is turned {header.obliqueness_deg:.1f} degrees away from the nearest scanner axis"
         faults.append(warning("oblique", say, f"at most {params.oblique_deg:g} degrees", header.obliqueness_deg))
     least, largest = params.spacing_mm
     for size in header.spacing_mm:
@@ -192,22 +217,32 @@ def judge_header(header: Header, params: Check) -> list[Fault]:
 
 
 def judge_grid(header: Header, image: Header, tolerance_mm: float) -> list[Fault]:
-    """Judge whether a mask or label lies on the grid of its image, voxel for voxel as stored."""
+    """Check that the stored grid of a mask or label file is that of its image; ``tolerance_mm`` is for the corners."""
     if header.orientation != image.orientation:
-        say = f"is stored as {header.orientation}, its image as {image.orientation}"
-        return [error("grid", say, "the image's own grid")]
+        say = f"is stored in {header.orientation} orientation, its image in {image.orientation}"
+        return [error("grid", say, "the grid of the image")]
     if header.shape != image.shape:
         return [
-            error("grid", f"has {_text(header.shape)} voxels, its image {_text(image.shape)}", "the image's own grid")
+            error("grid", f"has {_text(header.shape)} voxels, its image {_text(image.shape)}", "the grid of the image")
         ]
     apart = corner_shift_mm(header.affine, image.affine, image.shape)
     if not apart <= tolerance_mm:
-        return [error("grid", f"lies {apart:.3g} mm off its image", f"at most {tolerance_mm:g} mm", apart)]
+        return [
+            error(
+                "grid",
+                f"has a corner {apart:.3g} mm away from the corner of its image",
+                f"at most {tolerance_mm:g} mm",
+                apart,
+            )
+        ]
     return []
 
 
 def corner_shift_mm(a: NDArray[np.float64], b: NDArray[np.float64], shape: tuple[int, ...]) -> float:
-    """Largest distance (mm) by which two (4, 4) affines put a corner of a grid apart; symmetric in ``a`` and ``b``."""
+    """Return the largest distance (mm) between the places of a corner according to two affines (4, 4).
+
+    ``shape`` is the number of voxels along each axis.
+    """
     corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)]).T
     corners[:3] *= np.array(shape)[:, None] - 1.0
     return float(np.linalg.norm(((a - b) @ corners)[:3], axis=0).max())

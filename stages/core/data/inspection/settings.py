@@ -10,12 +10,17 @@ from ...base.params import Positive, Settings
 
 
 class Check(Settings):
-    """From where on an image is suspect.
+    """Limits beyond which an image is reported.
 
-    ``spacing_mm``: least and largest voxel size. ``form_mm``: how far qform and sform may lie apart, at a corner.
-    ``component_share``: smaller pieces of a mask are dust. ``clipped_share``: of voxels at the image's maximum.
-    ``outlier_z``: robust z score of a mask's volume or length within its contrast, where ``outlier_n`` masks are
-    there to compare with.
+    Attributes
+    ----------
+    spacing_mm : smallest and largest voxel size
+    oblique_deg : largest angle between a voxel axis and the nearest axis of the scanner
+    form_mm : largest distance between the places of a corner according to qform and to sform
+    component_share : pieces of a mask with at most this share of its voxels are ignored
+    clipped_share : largest share of voxels that may have the image's largest value
+    outlier_z : largest robust z score of a mask's volume or length among the masks of its contrast
+    outlier_n : number of masks of a contrast that are needed for that comparison
     """
 
     block: ClassVar = "check"

@@ -1,4 +1,4 @@
-"""What the voxels say: of an image, of a mask, of disc labels. Arrays in canonical (RAS+) axes."""
+"""Checks of the voxels of an image, a mask or disc labels. Arrays have canonical (RAS+) axes."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from ...images.volumes import Volume
 from .fault import Fault, error, warning
 from .settings import Check
 
-#: Discs 1 to 25 lie on top of C1 to S1.
+#: Disc labels are 1 to 25: the disc above C1 is 1, the disc above S1 is 25.
 LAST_DISC = 25
-#: Labels of other landmarks that the Spinal Cord Toolbox sets: the brain stem's groove and junction (49, 50).
+#: Labels of the Spinal Cord Toolbox that are not discs: pontomedullary groove (49) and junction (50).
 LANDMARKS = (49, 50)
 
 
 def voxel_digest(volume: Volume) -> str:
-    """SHA-256 (64 hex digits) of the values and the grid, whatever the storage order, type and compression."""
+    """Return the SHA-256 (64 hexadecimal digits) of values and grid.
+
+    Storage order, data type and compression of the file do not change it.
+    """
     digest = hashlib.sha256(repr(volume.data.shape).encode())
-    digest.update((np.round(volume.affine, 3) + 0.0).tobytes())  # + 0.0: a rounded -0 is 0
+    digest.update((np.round(volume.affine, 3) + 0.0).tobytes())  # + 0.0 makes -0.0 the same as 0.0
     digest.update(np.ascontiguousarray(volume.data + np.float32(0)).tobytes())
     return digest.hexdigest()
 
 
 def judge_image(data: NDArray[np.float32], params: Check) -> list[Fault]:
-    """Judge intensities: constant, or clipped (many voxels at the very maximum)."""
+    """Check the intensities (nx, ny, nz) of an image: a constant image, or many voxels at its largest value."""
     low, high = float(data.min()), float(data.max())
     if low == high:
-        return [error("image-constant", f"has one value everywhere, {low:g}", "values that differ", low)]
+        return [error("image-constant", f"has one value everywhere, {low:g}", "different values", low)]
     share = float(np.mean(data == high))
     if share > params.clipped_share:
         say = f"is clipped: {share:.1%} of its voxels have the largest value, {high:g}"
@@ -40,9 +43,9 @@ def judge_image(data: NDArray[np.float32], params: Check) -> list[Fault]:
 
 
 def judge_mask(mask: Volume, params: Check, *, soft: bool) -> list[Fault]:
-    """Judge a mask: its values, whether it is empty, in pieces, or cut off at the side of the image.
+    """Check a mask: wrong values, no voxels, several pieces, or a cord that is cut off at the side of the image.
 
-    ``soft``: values from 0 to 1 are expected, otherwise 0 and 1 alone.
+    ``soft`` allows all values from 0 to 1, otherwise only 0 and 1 are allowed.
     """
     low, high = float(mask.data.min()), float(mask.data.max())
     if low < 0 or high > 1:
@@ -50,14 +53,16 @@ def judge_mask(mask: Volume, params: Check, *, soft: bool) -> list[Fault]:
         return [error("mask-values", f"has values from {low:g} to {high:g}", "values from 0 to 1", worst)]
     between = int(((mask.data > 0) & (mask.data < 1)).sum())
     if between and not soft:
-        return [error("mask-values", f"has {between} values between 0 and 1", "0 and 1 alone", float(between))]
+        return [
+            error("mask-values", f"has {between} values between 0 and 1", "only the values 0 and 1", float(between))
+        ]
     inside = mask.data >= 0.5
     if not inside.any():
-        return [error("mask-empty", "is empty: no voxel reaches 0.5", "a cord", 0.0)]
+        return [error("mask-empty", "is empty: no voxel reaches 0.5", "some voxels of the cord", 0.0)]
     faults = []
     pieces = components(inside, params.component_share)
     if pieces > 1:
-        say = f"is in {pieces} pieces of more than {params.component_share:.0%} of its volume"
+        say = f"has {pieces} separate pieces, each more than {params.component_share:.0%} of its volume"
         faults.append(warning("mask-components", say, "one piece", float(pieces)))
     side = {axis for axis in (0, 1) if inside.take(0, axis=axis).any() or inside.take(-1, axis=axis).any()}
     if side:
@@ -67,56 +72,68 @@ def judge_mask(mask: Volume, params: Check, *, soft: bool) -> list[Fault]:
 
 
 def components(inside: NDArray[np.bool_], least_share: float) -> int:
-    """Number of connected pieces (26 neighbours) that hold more than ``least_share`` of all voxels inside."""
+    """Return the number of connected pieces (26 neighbours) with more than ``least_share`` of all voxels inside."""
     labelled, _ = ndimage.label(inside, structure=np.ones((3, 3, 3)))
     sizes = np.bincount(labelled.ravel())[1:]
     return int((sizes > least_share * sizes.sum()).sum())
 
 
 def mask_size(mask: Volume) -> tuple[float, float]:
-    """Volume (mm3: sum of the values) of a mask, and its length (mm) along z: slices with cord, gaps left out."""
+    """Return the volume of a mask (mm3, its values summed up) and its length along z (mm, slices that have cord)."""
     volume = float(mask.data.sum(dtype=np.float64) * abs(np.linalg.det(mask.affine[:3, :3])))
     slices = int((mask.data >= 0.5).any(axis=(0, 1)).sum())
     return volume, slices * mask.spacing_mm[2]
 
 
 def disc_numbers(labels: Volume) -> list[int]:
-    """Return the disc numbers that a volume of labels holds, ascending, one entry a voxel."""
+    """Return the disc numbers in a volume of labels, ascending; a number in two voxels appears twice."""
     values = np.round(labels.data[labels.data != 0]).astype(int)
     return sorted(int(value) for value in values if 1 <= value <= LAST_DISC)
 
 
 def judge_discs(labels: Volume) -> list[Fault]:
-    """Judge single-voxel disc labels: whole numbers, each once, descending, without a gap.
+    """Check single-voxel disc labels: whole numbers, each once, rising from head to foot, without a gap.
 
-    An error is what the ruler refuses (:func:`stages.core.measures.morphometry.levels.read_discs`).
+    A fault is an error exactly where the measuring code refuses the labels
+    (``read_discs`` in ``measures/morphometry/levels.py``).
     """
     where = np.argwhere(labels.data != 0)
     values = labels.data[tuple(where.T)].astype(np.float64)
     if len(values) and float(np.abs(values - np.round(values)).max()) > 1e-3:
-        return [error("discs-values", "holds labels that are no whole numbers", "whole numbers: not interpolated")]
+        return [
+            error(
+                "discs-values",
+                "has labels that are not whole numbers",
+                "whole numbers (labels must not be interpolated)",
+            )
+        ]
     faults = []
-    strange = sorted({round(v) for v in values.tolist()} - {*range(1, LAST_DISC + 1), *LANDMARKS})
-    if strange:
-        say = f"holds the label {strange[0]}, which is no disc"
-        faults.append(warning("discs-range", say, f"labels from 1 to {LAST_DISC}", float(strange[0])))
+    unknown = sorted({round(v) for v in values.tolist()} - {*range(1, LAST_DISC + 1), *LANDMARKS})
+    if unknown:
+        say = f"has the label {unknown[0]}, which belongs to no disc"
+        faults.append(warning("discs-range", say, f"labels from 1 to {LAST_DISC}", float(unknown[0])))
     numbers = disc_numbers(labels)
     if not numbers:
-        return [*faults, warning("discs-missing", "holds no disc label", f"labels from 1 to {LAST_DISC}")]
+        return [*faults, warning("discs-missing", "has no disc label", f"labels from 1 to {LAST_DISC}")]
     twice = sorted({number for number in numbers if numbers.count(number) > 1})
     if twice:
-        say = f"holds disc {twice[0]} in more than one voxel"
+        say = f"has disc {twice[0]} in more than one voxel"
         return [*faults, error("discs-duplicated", say, "each disc once", float(twice[0]))]
     height = {round(value): int(voxel[2]) for value, voxel in zip(values.tolist(), where, strict=True)}
     for above, below in pairwise(numbers):
         if height[below] > height[above]:
             faults.append(
                 error(
-                    "discs-order", f"has disc {below} above disc {above}", "numbers that rise downwards", float(below)
+                    "discs-order",
+                    f"has disc {below} above disc {above}",
+                    "numbers that rise from head to foot",
+                    float(below),
                 )
             )
             break
     gaps = [above + 1 for above, below in pairwise(numbers) if below > above + 1]
     if gaps:
-        faults.append(warning("discs-gap", f"lacks disc {gaps[0]} between others", "no gap", float(gaps[0])))
+        faults.append(
+            warning("discs-gap", f"has no disc {gaps[0]}, but discs above and below it", "no gap", float(gaps[0]))
+        )
     return faults

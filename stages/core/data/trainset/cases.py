@@ -1,4 +1,4 @@
-"""What may be trained on: cases of the training manifests, less everything frozen, and their folds."""
+"""Choose the training data: cases of the training manifests without frozen participants, and their folds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import CordriftError, did_you_mean
+from ...base.errors import DatasetError, SettingsError, did_you_mean
 from ...base.files import digest_of
 from ..datasets.findings import Checked
 from ..datasets.keys import ContentKey, content_digest, parse_key
@@ -19,7 +19,16 @@ from .folds import validation_sets
 
 @dataclass(frozen=True)
 class TrainingImage:
-    """A case that may be trained on, with its mask, site and content keys."""
+    """A case that may be used for training.
+
+    Attributes
+    ----------
+    case, mask : the case, and the path of its mask in the clone
+    image_key, mask_key : content keys
+    site, pathology : of the participant; ``""`` where the dataset has no value
+    warnings : names of the checks that gave a warning, sorted
+    voxels : digest of the voxels of the image
+    """
 
     case: Case
     mask: str
@@ -32,11 +41,11 @@ class TrainingImage:
 
     @property
     def name(self) -> str:
-        """nnU-Net's case id."""
+        """Name of the case, nnU-Net's case id."""
         return case_name(self.case)
 
     def row(self) -> dict[str, Any]:
-        """The case as the manifest of prepare lists it."""
+        """Return the case as the manifest of prepare lists it."""
         fields = ("dataset", "participant", "session", "contrast")
         own = {"case": self.name, "warnings": list(self.warnings)}
         own |= {field: getattr(self, field) for field in ("site", "pathology", "image_key", "mask_key")}
@@ -44,11 +53,17 @@ class TrainingImage:
 
 
 def check_roles(training: Iterable[Manifest], test: Iterable[Manifest]) -> None:
-    """Refuse a test dataset among those to train on, and the reverse."""
+    """Make sure that the role of each dataset is that for which params use it.
+
+    Raises
+    ------
+    SettingsError
+        A test dataset is used for training, or a training dataset is monitored.
+    """
     for manifests, role, block in ((training, "train", "prepare"), (test, "test", "segment")):
         for manifest in manifests:
             if manifest.role != role:
-                raise CordriftError(
+                raise SettingsError(
                     f"params {block}.datasets names {manifest.dataset!r}, whose role in the registry is "
                     f"{manifest.role}; expected a dataset with role {role}."
                 )
@@ -60,37 +75,48 @@ def choose_images(
     frozen: Sequence[Frozen],
     contrasts: Sequence[str] | None,
 ) -> tuple[list[TrainingImage], list[dict[str, str]]]:
-    """Choose cases, sorted by name, and list what was left out with the reason.
+    """Choose the cases to train on.
 
-    ``checked``: what check found, by dataset. Its errors leave a case out, its warnings travel with it.
+    Parameters
+    ----------
+    manifests : of the training datasets
+    checked : findings of check, by dataset; errors exclude a case, warnings stay with it
+    frozen : rows of ``data/frozen.csv``
+    contrasts : contrasts to train on; None: all
+
+    Returns
+    -------
+    The cases, sorted by name; and a row with the reason for each case or participant that was left out.
 
     Raises
     ------
-    CordriftError
-        A contrast that no manifest has, one content under two participants, or nothing left.
+    SettingsError
+        No manifest has one of the contrasts.
+    DatasetError
+        Two participants have the same image, or no case is left.
     """
-    have = {case.contrast for manifest in manifests for case in manifest.cases}
+    available = {case.contrast for manifest in manifests for case in manifest.cases}
     for contrast in contrasts or ():
-        if contrast not in have:
-            raise CordriftError(
-                f"params prepare.contrasts names {contrast!r}{did_you_mean(contrast, have)}, which no fetched case "
-                f"has; the datasets {[m.dataset for m in manifests]} have {sorted(have)}."
+        if contrast not in available:
+            raise SettingsError(
+                f"params prepare.contrasts names {contrast!r}{did_you_mean(contrast, available)}, which no fetched "
+                f"case has; the datasets {[m.dataset for m in manifests]} have {sorted(available)}."
             )
-    held = {row.participant: row.dataset for row in frozen}
+    frozen_in = {row.participant: row.dataset for row in frozen}
     cases: list[TrainingImage] = []
     left_out: list[dict[str, str]] = []
     for manifest in manifests:
         left_out += [{"dataset": manifest.dataset, **row.model_dump()} for row in manifest.excluded]
         people = {row.participant: row for row in manifest.participants}
-        found = checked[manifest.dataset]
+        findings = checked[manifest.dataset]
         for case in manifest.case_list():
-            if case.participant in held:
-                why = f"frozen test set ({held[case.participant]})"
+            if case.participant in frozen_in:
+                why = f"frozen test set ({frozen_in[case.participant]})"
             elif contrasts is not None and case.contrast not in contrasts:
                 why = "contrast not in prepare.contrasts"
             elif case.mask is None:
                 why = "missing mask"
-            elif errors := found.errors(case):
+            elif errors := findings.errors(case):
                 why = f"check: {errors[0]}"
             else:
                 person = people.get(case.participant)
@@ -102,28 +128,28 @@ def choose_images(
                         manifest.keys[case.mask],
                         site=person.site if person else "",
                         pathology=person.pathology if person else "",
-                        warnings=tuple(found.warnings(case)),
-                        voxels=found.voxels[case.image],
+                        warnings=tuple(findings.warnings(case)),
+                        voxels=findings.voxels[case.image],
                     )
                 )
                 continue
             row = {"dataset": case.dataset, "participant": case.participant, "contrast": case.contrast}
             left_out.append(row | {"reason": why})
     if not cases:
-        raise CordriftError(f"nothing is left to train on; {len(left_out)} cases were left out.")
+        raise DatasetError(f"nothing is left to train on; {len(left_out)} cases were left out.")
     _check_twins(cases)
     left_out.sort(key=lambda row: (row["dataset"], row["participant"], row["contrast"], row["reason"]))
     return sorted(cases, key=lambda case: case.name), left_out
 
 
 def _check_twins(cases: Sequence[TrainingImage]) -> None:
-    """One image under two participants would be trained and validated on."""
+    """Refuse one image under two participants: it could be used for training and for validation."""
     seen: dict[ContentKey | str, TrainingImage] = {}
     for case in cases:
         twins = [seen.setdefault(name, case) for name in (parse_key(case.image_key), case.voxels) if name]
         for first in twins:
             if first.case.participant != case.case.participant:
-                raise CordriftError(
+                raise DatasetError(
                     f"the same image lies in the training data as {first.case.image} of {first.case.dataset} and "
                     f"{case.case.image} of {case.case.dataset}; exclude one of the participants in the registry."
                 )
@@ -132,20 +158,28 @@ def _check_twins(cases: Sequence[TrainingImage]) -> None:
 def check_persons(
     cases: Sequence[TrainingImage], frozen: Sequence[Frozen], persons: Mapping[tuple[str, str], str]
 ) -> None:
-    """Refuse a training participant who, by the table of persons, is a frozen one under another id or dataset.
+    """Refuse a training participant who is a frozen participant under another id.
+
+    Parameters
+    ----------
+    cases : to train on
+    frozen : rows of ``data/frozen.csv``
+    persons : (dataset, participant) -> person, as in ``data/persons.csv``
 
     Raises
     ------
-    CordriftError
+    DatasetError
         "leak", with both ids and datasets.
     """
-    held = {persons[row.dataset, row.participant]: row for row in frozen if (row.dataset, row.participant) in persons}
+    frozen_persons = {
+        persons[row.dataset, row.participant]: row for row in frozen if (row.dataset, row.participant) in persons
+    }
     for case in cases:
-        there = held.get(persons.get((case.case.dataset, case.case.participant), ""))
-        if there is not None:
-            raise CordriftError(
+        same = frozen_persons.get(persons.get((case.case.dataset, case.case.participant), ""))
+        if same is not None:
+            raise DatasetError(
                 f"leak: {case.case.participant} of training dataset {case.case.dataset!r} is, by {PERSONS}, the same "
-                f"person as {there.participant} of the frozen test dataset {there.dataset!r}; exclude the participant "
+                f"person as {same.participant} of the frozen test dataset {same.dataset!r}; exclude the participant "
                 "in the registry."
             )
 
@@ -153,19 +187,28 @@ def check_persons(
 def check_leak(
     cases: Sequence[TrainingImage], test: Sequence[Manifest], checked: Mapping[str, Checked], clones: Path = CLONES
 ) -> None:
-    """Refuse training content that is part of a frozen test set, under whatever name it comes.
+    """Refuse training files whose content is also in a frozen test set, whatever their names are.
 
-    Contents are compared by hash and size, and images by the digest of their voxels, which an image keeps when it is
-    compressed or stored otherwise. Where two datasets use different hashes, the training file of equal size is hashed
-    anew.
+    Files are compared by hash and size. Where two datasets use different hashes, a training file of the same size is
+    hashed again. Images are also compared by the digest of their voxels, which does not depend on compression and
+    storage order.
+
+    Parameters
+    ----------
+    cases : to train on
+    test : manifests of the frozen test sets
+    checked : findings of check, by dataset
+    clones : folder of the clones
 
     Raises
     ------
-    CordriftError
+    DatasetError
         "leak", with the participant, the file and both datasets.
     """
     frozen = {parse_key(file.key): (manifest, file.path) for manifest in test for file in manifest.files}
-    voxels = {seen: (manifest, path) for manifest in test for path, seen in checked[manifest.dataset].voxels.items()}
+    voxels = {
+        digest: (manifest, path) for manifest in test for path, digest in checked[manifest.dataset].voxels.items()
+    }
     by_size: dict[int, set[str]] = {}
     for key in frozen:
         by_size.setdefault(key.size, set()).add(key.algorithm)
@@ -177,34 +220,44 @@ def check_leak(
                 other = ContentKey(algorithm, key.size, content_digest(clones / case.case.dataset / path, algorithm))
                 same += [other] if other in frozen else []
             if same:
-                _leak(case, path, "byte for byte", *frozen[same[0]])
+                _raise_leak(case, path, "byte for byte", *frozen[same[0]])
         if case.voxels and case.voxels in voxels:
-            _leak(case, case.case.image, "voxel for voxel", *voxels[case.voxels])
+            _raise_leak(case, case.case.image, "voxel for voxel", *voxels[case.voxels])
 
 
-def _leak(case: TrainingImage, path: str, how: str, manifest: Manifest, theirs: str) -> None:
-    raise CordriftError(
+def _raise_leak(case: TrainingImage, path: str, how: str, manifest: Manifest, frozen_path: str) -> None:
+    raise DatasetError(
         f"leak: {path} of participant {case.case.participant} in training dataset {case.case.dataset!r} is {how} "
-        f"{theirs} of the frozen test dataset {manifest.dataset!r}; exclude the participant in the registry."
+        f"{frozen_path} of the frozen test dataset {manifest.dataset!r}; exclude the participant in the registry."
     )
 
 
 def make_folds(
     cases: Sequence[TrainingImage], persons: Mapping[tuple[str, str], str], *, folds: int, seed: int
 ) -> list[dict[str, list[str]]]:
-    """Split cases into folds ``{"train": [...], "val": [...]}`` by whole persons.
+    """Split cases into folds ``{"train": [...], "val": [...]}`` of case names; all cases of a person stay together.
 
-    Synthetic volumes are trained on only, and not in the fold in which their participant validates. One id is one
-    person, whatever the dataset, and so are the ids that ``persons`` joins; the stratum is the dataset and site where
-    the person comes first.
+    Synthetic volumes are used for training only, and not in the fold in which their participant validates. The same id
+    in two datasets is one person. Folds are even within each dataset and site; a person counts where it comes first.
+
+    Parameters
+    ----------
+    cases : to train on
+    persons : (dataset, participant) -> person, for persons with several ids
+    folds, seed : see :func:`validation_sets`
+
+    Raises
+    ------
+    SettingsError
+        There are too few participants.
     """
 
     def person(case: TrainingImage) -> str:
-        # The id of the first of them stands for all, so that joining two ids moves nobody else.
+        # The first id of a person stands for all of them, so that a new row in persons.csv moves nobody else.
         name = persons.get((case.case.dataset, case.case.participant))
-        return first.setdefault(name, case.case.participant) if name else case.case.participant
+        return first_id.setdefault(name, case.case.participant) if name else case.case.participant
 
-    first: dict[str, str] = {}
+    first_id: dict[str, str] = {}
     sites: dict[str, str] = {}
     for case in cases:
         if case.case.contrast != SYNTHETIC:
@@ -218,7 +271,7 @@ def make_folds(
 
 
 def _revision(manifest: Manifest, cases: Sequence[TrainingImage]) -> dict[str, Any]:
-    """Say what of one dataset revision is trained on: participants, images, and images by contrast, site, pathology."""
+    """Return numbers about the cases of one dataset: participants, images, and images by contrast, site, pathology."""
     return {
         "url": manifest.url,
         "tag": manifest.tag,
@@ -238,7 +291,15 @@ def describe(
     folds: list[dict[str, list[str]]],
     preparation: int,
 ) -> dict[str, Any]:
-    """Return the manifest of prepare, with the digest of what decides the training data."""
+    """Return the manifest of prepare, with a digest that changes with the training data.
+
+    Parameters
+    ----------
+    manifests : of the training datasets
+    cases, left_out : see :func:`choose_images`
+    folds : see :func:`make_folds`
+    preparation : version of the code that writes the volumes
+    """
     rows = [case.row() for case in cases]
     datasets = {m.dataset: _revision(m, [case for case in cases if case.case.dataset == m.dataset]) for m in manifests}
     content = [[row["case"], row["image_key"], row["mask_key"]] for row in rows]

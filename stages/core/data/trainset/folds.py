@@ -1,4 +1,4 @@
-"""Which participants validate in which fold: whole participants, stratified by site, without a reshuffle on growth."""
+"""Assign participants to the validation parts of folds: even within each site, and stable when a dataset grows."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-from ...base.errors import CordriftError
+from ...base.errors import SettingsError
 
-#: A single split holds out about one participant in five, as one fold of five does.
+#: A single split uses about one participant in five for validation, as one fold of five does.
 SINGLE_SPLIT_SLOTS = 5
 
 
 def validation_sets(sites: Mapping[str, str], *, folds: int, seed: int) -> list[set[str]]:
-    """Assign participants to the validation part of folds.
+    """Assign participants to the validation parts of folds.
 
-    Within a site, participants in the natural order of their ids are dealt in blocks of ``folds``, each block in
-    an order of its own that the seed decides. So every site is spread evenly (parts differ by at most one), a
-    participant added at the end of a site's ids (as sites number them) moves nobody, and no other site ever
-    moves. More is impossible: no rule that is even within a site keeps everyone in place whoever is added, e.g.
-    of three participants in two folds two must share, though each pair alone must not.
+    The participants of a site are sorted by their ids and cut into blocks of as many participants as there are folds.
+    Each participant of a block goes to another fold, in an order that the seed decides for this block. Therefore
 
-    Only where that leaves a part empty, as in a cohort of few participants and many sites, one participant moves.
+    - each fold gets the same number of participants of a site, or one more or less;
+    - a new participant whose id comes last in its site changes the fold of nobody else;
+    - other sites never change.
+
+    No even rule keeps all participants in place for every possible addition: of two participants each must be in a fold
+    of its own, but of three, two must share one. A fold that stays empty, as with few participants of many sites, gets
+    one participant from the fullest fold.
 
     Parameters
     ----------
@@ -31,18 +34,24 @@ def validation_sets(sites: Mapping[str, str], *, folds: int, seed: int) -> list[
 
     Returns
     -------
-    One set of participants per fold. With several folds they are disjoint and hold everyone.
+    One set of participants per fold. Several folds have no participant in common and together contain all.
 
     Raises
     ------
-    CordriftError
-        Fewer participants than folds, or fewer than two.
+    SettingsError
+        There are fewer participants than folds, or fewer than two.
+
+    Examples
+    --------
+    >>> folds = validation_sets({"sub-a1": "a", "sub-a2": "a", "sub-b1": "b", "sub-b2": "b"}, folds=2, seed=0)
+    >>> [sorted(fold) for fold in folds]
+    [['sub-a2', 'sub-b2'], ['sub-a1', 'sub-b1']]
     """
     slots = folds if folds > 1 else SINGLE_SPLIT_SLOTS
     if len(sites) < max(folds, 2):
-        raise CordriftError(
+        raise SettingsError(
             f"{len(sites)} participants cannot be split into {folds} fold{'s' if folds > 1 else ''}: expected at "
-            f"least {max(folds, 2)} with measured contrasts. Lower prepare.folds or add participants."
+            f"least {max(folds, 2)} with measured contrasts; lower prepare.folds or add participants."
         )
     slot_of: dict[str, int] = {}
     for site in sorted(set(sites.values())):
@@ -52,12 +61,12 @@ def validation_sets(sites: Mapping[str, str], *, folds: int, seed: int) -> list[
             slot_of |= {sub: slot for sub, (_, slot) in zip(members[start : start + slots], order, strict=False)}
     _fill(slot_of, range(folds), seed)
     if folds == 1 and all(slot == 0 for slot in slot_of.values()):
-        slot_of[min(slot_of, key=lambda sub: _hash(seed, sub))] = 1  # else nobody would be left to train on
+        slot_of[min(slot_of, key=lambda sub: _hash(seed, sub))] = 1  # otherwise there would be no training data
     return [{sub for sub, slot in slot_of.items() if slot == fold} for fold in range(folds)]
 
 
 def _fill(slot_of: dict[str, int], needed: range, seed: int) -> None:
-    """Move one participant into each empty slot, from the fullest one, the lowest hash first."""
+    """Move one participant from the fullest slot into each empty slot: the one with the lowest hash."""
     for empty in needed:
         held = list(slot_of.values())
         if empty in held:
@@ -67,9 +76,14 @@ def _fill(slot_of: dict[str, int], needed: range, seed: int) -> None:
 
 
 def _natural(text: str) -> tuple[tuple[int, str], ...]:
-    """Sort key that puts sub-a2 before sub-a10."""
+    """Return a sort key that puts sub-a2 before sub-a10.
+
+    >>> sorted(["sub-a10", "sub-a2"], key=_natural)
+    ['sub-a2', 'sub-a10']
+    """
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text) if part)
 
 
 def _hash(*parts: object) -> str:
+    """Return a SHA-256 (hexadecimal) of some values: the source of randomness, the same on every machine."""
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()

@@ -8,10 +8,14 @@ from ...base.params import Count, Name, Settings
 
 
 class Prepare(Settings):
-    """What becomes training data.
+    """The training data.
 
-    ``datasets`` are training entries of the registry; ``contrasts`` limits them (null: all that the registry
-    lists). Participants are split per site into ``folds`` with ``seed``.
+    Attributes
+    ----------
+    datasets : training entries of the registry
+    contrasts : contrasts to train on; None: all that the registry lists
+    seed : decides which participants validate in which fold
+    folds : number of folds; 1 is a single split
     """
 
     block: ClassVar = "prepare"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from ...base.errors import CordriftError
+from ...base.errors import DatasetError, ImageError
 from ...data.datasets.manifest import CLONES, Case, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
-from ...model.segmentation.predictions import EMPTY, Segmentation, id_of_case, monitored_cases
+from ...model.segmentation.predictions import EMPTY, Prediction, Segmentation, id_of_case, monitored_cases
 from ...tables.columns import AGREEMENT_COLUMNS, MEASURES_COLUMNS
 from ...tables.monitored import csa_of_mask
 from ..morphometry.ruler import ruler_id
@@ -22,8 +22,15 @@ from .agreement import agreement
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Tables ``measures`` and ``agreement``; numbers of predicted cases and of those without a mask."""
+class MeasuredCohort:
+    """The tables of a measured cohort.
+
+    Attributes
+    ----------
+    measures, agreement : rows of measures.csv and agreement.csv
+    ruler : identity of the ruler
+    cases, failed : number of cases, and of those whose mask could not be made
+    """
 
     measures: pd.DataFrame
     agreement: pd.DataFrame
@@ -38,18 +45,29 @@ def measure_cohort(
     contrasts: list[str],
     params: Measure,
     clones: Path = CLONES,
-) -> Measured:
-    """Measure predictions (binary and soft) against references (mask and softmask) of all monitored cases.
+) -> MeasuredCohort:
+    """Measure predictions (binary and soft) and references (mask and softmask) of all monitored cases.
+
+    Parameters
+    ----------
+    manifests : of the test datasets
+    segmentation : predictions of one bundle on these datasets
+    contrasts : the contrasts that are monitored
+    params : parameters of the ruler
+    clones : folder of the datasets' clones
 
     Raises
     ------
-    CordriftError
-        The segmentation belongs to another set of cases; a file is missing, edited or unreadable; a mask lies on
-        another grid than its image.
+    DatasetError
+        No case has one of the contrasts, or a file of a clone is missing or edited.
+    BundleError
+        The segmentation belongs to another set of cases.
+    ImageError
+        A mask or a label cannot be read or measured, or lies on another grid.
     """
     cases = monitored_cases(manifests, contrasts, segmentation)
     if not cases:
-        raise CordriftError(f"no case of the contrasts {', '.join(contrasts)} is in the test datasets.")
+        raise DatasetError(f"no case of the contrasts {', '.join(contrasts)} is in the test datasets.")
     ruler = ruler_id(params)
     tables: list[pd.DataFrame] = []
     pairs: list[dict[str, Any]] = []
@@ -57,16 +75,17 @@ def measure_cohort(
     for manifest, case in cases:
         prediction = segmentation.predictions[id_of_case(case)]
         failed += prediction.binary is None and not prediction.lost
-        mine, pair = _measure_case(manifest, case, segmentation, params, clones)
-        tables += [table.assign(ruler=ruler) for table in mine]
+        tables_of_case, pair = _measure_case(manifest, case, segmentation, params, clones)
+        tables += [table.assign(ruler=ruler) for table in tables_of_case]
         pairs.append(pair)
     measures = pd.concat(tables, ignore_index=True)[list(MEASURES_COLUMNS)]
-    return Measured(measures, pd.DataFrame(pairs, columns=list(AGREEMENT_COLUMNS)), ruler, len(cases), failed)
+    return MeasuredCohort(measures, pd.DataFrame(pairs, columns=list(AGREEMENT_COLUMNS)), ruler, len(cases), failed)
 
 
 def _measure_case(
     manifest: Manifest, case: Case, segmentation: Segmentation, params: Measure, clones: Path
 ) -> tuple[list[pd.DataFrame], dict[str, Any]]:
+    """Return the tables of all masks of a case, and its row of agreement.csv."""
     prediction = segmentation.predictions[id_of_case(case)]
     identity = {
         "dataset": case.dataset, "participant": case.participant, "session": case.session, "contrast": case.contrast,
@@ -82,19 +101,19 @@ def _measure_case(
     references = {"binary": case.mask, "soft": case.softmask}
     for kind, name in references.items() if not prediction.stopped else ():
         sources.append(("reference", kind, locate(manifest, name, clones) if name else None, name or ""))
-    # Masks and labels must agree on one grid. The image is not asked: it may be why the prediction failed.
-    anchor = next((path for _, _, path, _ in sources if path is not None), None)
-    grid = read(anchor) if anchor else None
+    # All masks and labels must lie on one grid. The image is not read: it may be why the prediction failed.
+    first = next((path for _, _, path, _ in sources if path is not None), None)
+    grid = read(first) if first else None
     discs = None
-    if case.discs and anchor and grid:
-        discs = read_on_grid(locate(manifest, case.discs, clones), grid, anchor)
+    if case.discs and first and grid:
+        discs = read_on_grid(locate(manifest, case.discs, clones), grid, first)
     for source, kind, path, name in sources:
         if path is None and source == "reference":
             continue
-        if path is None or anchor is None or grid is None:
+        if path is None or first is None or grid is None:
             table = absent_row(params.levels, lost=prediction.lost)
         else:
-            mask = grid if path == anchor else read_on_grid(path, grid, anchor)
+            mask = grid if path == first else read_on_grid(path, grid, first)
             table = _measure(mask, discs, params, path)
             if kind == "binary":
                 masks[source] = mask
@@ -103,45 +122,62 @@ def _measure_case(
         row = identity | {"mask": name, "source": source, "kind": kind}
         row |= series if source == "prediction" else {"bundle": "", "inference": ""}
         tables.append(identified(table, row, prediction.warnings))
-    pair: dict[str, Any] = identity | series | {"csa_error_mm2": float("nan"), "flags": ""}
+    pair = _compare(prediction, masks, csa)
+    pair["flags"] = _with_warnings(pair["flags"], prediction.warnings)
+    return tables, identity | series | pair
+
+
+def _compare(prediction: Prediction, masks: Mapping[str, Volume], csa: Mapping[str, float]) -> dict[str, Any]:
+    """Return agreement, error of CSA (mm2) and flags of a case; what cannot be computed is left out or NaN.
+
+    Parameters
+    ----------
+    masks, csa : ``prediction`` and ``reference``, where they exist: the binary mask, and its CSA at the range (mm2)
+    """
     if prediction.binary is None and prediction.reason == EMPTY and "reference" in masks:
-        # One of two masks is empty: no overlap at all, and not "unknown".
+        # The model found nothing where there is cord: the overlap is 0, and not unknown.
         nothing = Volume(masks["reference"].data * 0, masks["reference"].affine)
-        pair |= asdict(agreement(nothing, masks["reference"])) | {"flags": "failed;prediction_empty"}
+        overlap, flags = asdict(agreement(nothing, masks["reference"])), "failed;prediction_empty"
     elif prediction.lost:
-        pair["flags"] = "lost"
+        overlap, flags = {}, "lost"
     elif prediction.binary is None:
-        pair["flags"] = "failed;stopped_by_check" if prediction.stopped else "failed"
+        overlap, flags = {}, "failed;stopped_by_check" if prediction.stopped else "failed"
     elif "reference" not in masks:
-        pair["flags"] = "no_reference"
+        overlap, flags = {}, "no_reference"
     else:
         overlap = asdict(agreement(masks["prediction"], masks["reference"]))
-        pair |= overlap | {"flags": ";".join(overlap["flags"])}
-        pair["csa_error_mm2"] = abs(csa["prediction"] - csa["reference"])
-    pair["flags"] = _warned(pair["flags"], prediction.warnings)
-    return tables, pair
+        error = abs(csa["prediction"] - csa["reference"])
+        return overlap | {"csa_error_mm2": error, "flags": ";".join(overlap["flags"])}
+    return overlap | {"csa_error_mm2": float("nan"), "flags": flags}
 
 
 def absent_row(levels: list[int], *, lost: bool) -> pd.DataFrame:
-    """Return the range row of a case without a mask: a failure, or ``lost`` with its shard, which is none."""
+    """Return the range row of a case without a mask: flagged ``failed``, or ``lost`` where its shard is missing."""
     row = failed_row(levels)
     return row.assign(flags="lost") if lost else row
 
 
 def identified(table: pd.DataFrame, row: Mapping[str, str], warnings: Iterable[str]) -> pd.DataFrame:
-    """Return the table of a mask with the identity columns of ``row``, flagged with the checks that warn of its case.
+    """Return the table of a mask with its identity columns and with a flag for each check that warns of its case.
 
-    One function for masks of the pipeline and for kept ones that are measured again.
+    Masks of the pipeline and kept masks that are measured again both use this function.
+
+    Parameters
+    ----------
+    table : rows of one mask
+    row : identity columns and their values
+    warnings : names of the checks
     """
-    return table.assign(**row, flags=[_warned(str(flags), warnings) for flags in table["flags"]])
+    return table.assign(**row, flags=[_with_warnings(str(flags), warnings) for flags in table["flags"]])
 
 
-def _warned(flags: str, warnings: Iterable[str]) -> str:
+def _with_warnings(flags: str, warnings: Iterable[str]) -> str:
     return join_flags((set(flags.split(";")) | {f"check:{name}" for name in warnings}) - {""})
 
 
 def _measure(mask: Volume, discs: Volume | None, params: Measure, path: Path) -> pd.DataFrame:
+    """Measure a mask; an error names its file."""
     try:
         return measure_volume(mask, discs, params)
-    except CordriftError as error:
-        raise CordriftError(f"{path}: {error}") from error
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error

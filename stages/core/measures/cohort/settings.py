@@ -1,4 +1,4 @@
-"""Settings of `floor`."""
+"""Settings of the stage `floor`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ...base.params import Count, Settings
 
 
 class Floor(Settings):
-    """How the runner floor is taken: on how many participants, and with what instead of the settings of ``segment``.
+    """How the runner floor is measured: on how many participants, and with which other settings than ``segment`` has.
 
-    What is null, or the same as there, is not tried; ``participants`` 0 tries nothing.
+    A setting that is null, or the same as there, is not tried. With 0 ``participants`` nothing is tried.
     """
 
     block: ClassVar = "floor"

@@ -1,7 +1,7 @@
-"""The runner floor: the same bundle on the same images, run in another way.
+"""The runner floor: how much the CSA changes when the same bundle segments the same images in another way.
 
-A few participants are segmented again with another thread count, tile step or device. A drift that is not larger than
-this floor says nothing about the model.
+A few participants are segmented again with another number of threads, tile step or device. A drift that is not larger
+than this floor says nothing about the model.
 """
 
 from __future__ import annotations
@@ -13,41 +13,40 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ...data.datasets.manifest import CLONES, Case, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
+from ...model.segmentation.predictor import Predict
 from ...model.segmentation.settings import Segment
 from ...tables.monitored import CASE, csa_of_mask
 from ..morphometry.settings import Measure
 from ..morphometry.table import measure_volume
 from .settings import Floor
 
-Predict = Callable[[Volume], NDArray[np.float32]]
 COLUMNS = ["variant", *CASE, "csa_mm2", "base_mm2", "difference_mm2"]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Another way of running: its name in words, and the settings."""
+    """Another way to run the bundle: its name in words, and its settings."""
 
     name: str
     settings: Segment
 
 
 def variants(settings: Segment, floor: Floor) -> list[Variant]:
-    """What the runner floor tries, each with one thing changed; first the very same again."""
-    found = [Variant("the same again", settings)]
+    """Return the ways to run that are tried: first the same settings again, then each with one setting changed."""
+    tried = [Variant("the same again", settings)]
     for key, value in (("threads", floor.threads), ("step", floor.step), ("device", floor.device)):
         was = getattr(settings, key)
         if value is not None and value != was:
-            found.append(Variant(f"{key} {value} instead of {was}", settings.model_copy(update={key: value})))
-    return found
+            tried.append(Variant(f"{key} {value} instead of {was}", settings.model_copy(update={key: value})))
+    return tried
 
 
 def some_cases(manifests: Sequence[Manifest], contrasts: Sequence[str], people: int) -> list[tuple[Manifest, Case]]:
-    """All cases of the first ``people`` participants by dataset and id, that can be measured at a level."""
+    """Return all cases with disc labels of the first ``people`` participants, in the order of dataset and id."""
     cases = [(m, c) for m in manifests for c in m.case_list() if c.contrast in contrasts and c.discs]
     names = sorted({(case.dataset, case.participant) for _, case in cases})[:people]
     return [(m, case) for m, case in cases if (case.dataset, case.participant) in names]
@@ -61,12 +60,16 @@ def run_variants(
     make: Callable[[Segment], Predict],
     clones: Path = CLONES,
 ) -> pd.DataFrame:
-    """Segment and measure the cases in each way; columns COLUMNS, areas in mm2 at the range.
+    """Segment and measure the cases with each variant; columns COLUMNS, areas in mm2 at the range.
 
     Parameters
     ----------
-    base : CSA of the candidate, columns CASE, csa_mm2; what it did not measure is left out
-    make : makes a predictor for settings
+    chosen : the variants to run
+    cases : the images to segment, each with the manifest of its dataset
+    base : CSA of the candidate, columns CASE and csa_mm2 (mm2); cases that it did not measure are left out
+    measure : parameters of the ruler
+    make : returns a predictor for given settings
+    clones : folder of the clones
     """
     known = base.dropna(subset=["csa_mm2"]).set_index(CASE)["csa_mm2"]
     wanted = [(m, c) for m, c in cases if (c.dataset, c.participant, c.session, c.contrast) in known.index]
@@ -76,7 +79,7 @@ def run_variants(
         for manifest, case in tqdm(wanted, desc=f"floor: {variant.name}", unit="image"):
             key = case.dataset, case.participant, case.session, case.contrast
             csa, was = _csa(predict, manifest, case, variant.settings.threshold, measure, clones), float(known[key])
-            # A table keeps ten digits: what is left of them is no change.
+            # A table keeps ten digits, so a smaller difference is rounding and not a change.
             rows.append([variant.name, *key, csa, was, round(csa - was, 6)])
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -90,16 +93,19 @@ def _csa(predict: Predict, manifest: Manifest, case: Case, threshold: float, mea
 
 
 def runner_floor(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """One record a way of running: n cases that were measured, mean, mean absolute and largest change of CSA (mm2)."""
+    """Return one record for each variant: number of measured and lost cases, and the change of CSA in mm2.
+
+    The change is given as mean, mean of the absolute values, and largest absolute value.
+    """
     rows = []
-    for name, mine in table.groupby("variant", sort=False):
-        change = mine["difference_mm2"].dropna().abs()
+    for name, cases in table.groupby("variant", sort=False):
+        change = cases["difference_mm2"].dropna().abs()
         rows.append(
             {
                 "variant": str(name),
                 "n": len(change),
-                "lost": int(mine["difference_mm2"].isna().sum()),
-                "mean_mm2": float(mine["difference_mm2"].mean()),
+                "lost": int(cases["difference_mm2"].isna().sum()),
+                "mean_mm2": float(cases["difference_mm2"].mean()),
                 "mean_abs_mm2": float(change.mean()),
                 "worst_mm2": float(change.max()),
             }

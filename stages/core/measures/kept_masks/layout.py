@@ -1,7 +1,8 @@
-"""The kept form of a predicted mask: cropped to its non-zero box, small, viewable, and given back bit for bit.
+"""The kept form of a predicted mask: cropped to its non-zero box, so that it is small, and restored bit for bit.
 
-A kept mask is a NIfTI in canonical axes whose affine is shifted, so that a viewer lays it over its image. What it
-takes to rebuild the whole volume stands in ``kept.json``; the affine above all: a NIfTI rounds it to float32.
+A kept mask is a NIfTI in canonical axes. Its affine is shifted, so that a viewer shows it in its place over the image.
+Everything else that restores the whole volume stands in ``kept.json``. This includes the affine, because a NIfTI rounds
+it to float32.
 """
 
 from __future__ import annotations
@@ -21,28 +22,33 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 from pydantic import Field, FiniteFloat
 
-from ...base.errors import CordriftError
+from ...base.errors import ImageError
 from ...base.params import Block
 from ...images.volumes import Volume, is_grid, write
 
-#: Beside the masks, what they are.
+#: Name of the file beside the masks that describes them.
 INDEX = "kept.json"
-#: No mask of a scan has more voxels (2 GiB as float32).
+#: Most voxels of a mask (2 GiB as float32); no scan has more.
 MOST_VOXELS = 1 << 29
-#: A NIfTI of one volume is its voxels and a header, with room for extensions.
+#: Most bytes of a NIfTI besides its voxels: the header, with room for extensions.
 HEADER_BYTES = 4096
 
-Kind = Literal["binary", "soft"]
+MaskKind = Literal["binary", "soft"]
 Length = Annotated[int, Field(ge=1, le=32767)]
 Index = Annotated[int, Field(ge=0, le=32766)]
 Row = tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
 
 
 class KeptMask(Block):
-    """One mask: ``file`` in the zip, and how the volume that was cropped to it looked.
+    """One kept mask, and the volume that it was cropped from.
 
-    ``shape`` and ``affine`` are the whole volume's, in canonical axes; ``offset`` is the index of the first voxel of
-    the crop, ``box`` its shape; ``sha256`` is of the file that segment wrote.
+    Attributes
+    ----------
+    file : name in the zip
+    shape, affine : of the whole volume, in canonical axes
+    offset : index of the first voxel of the crop in the whole volume
+    box : shape of the crop
+    sha256 : of the file that `segment` wrote
     """
 
     file: str
@@ -54,9 +60,14 @@ class KeptMask(Block):
 
 
 class KeptEntry(Block):
-    """One case: its masks (none: it failed, ``reason`` says why), the checks that warn of it, its disc labels.
+    """The entry of one case.
 
-    ``discs`` are (value, i, j, k) in voxels of the whole volume; None where the case has no labels.
+    Attributes
+    ----------
+    reason : why the case has no masks; empty when it has
+    warnings : names of the checks that warn of the case
+    masks : kind -> mask; empty when the case failed
+    discs : disc labels as (value, i, j, k) in voxels of the whole volume; None where the case has no labels
     """
 
     dataset: str
@@ -65,12 +76,12 @@ class KeptEntry(Block):
     contrast: str
     reason: str
     warnings: list[str]
-    masks: dict[Kind, KeptMask]
+    masks: dict[MaskKind, KeptMask]
     discs: list[tuple[FiniteFloat, Index, Index, Index]] | None
 
 
-class Kept(Block):
-    """What ``kept.json`` holds: all predictions of one bundle on the frozen set."""
+class KeptIndex(Block):
+    """Content of ``kept.json``: all predictions of one bundle on the frozen set."""
 
     bundle: str
     inference: str
@@ -78,11 +89,18 @@ class Kept(Block):
 
 
 def keep(volume: Volume, file: Path, name: str, sha256: str) -> KeptMask:
-    """Write the kept form of a mask to ``file`` and return its entry; the same mask gives the same bytes.
+    """Write the kept form of a mask and return its entry; the same mask gives the same bytes.
 
-    An empty mask keeps one voxel: a NIfTI without any cannot be viewed.
+    An empty mask keeps one voxel, because a NIfTI without voxels cannot be viewed.
+
+    Parameters
+    ----------
+    volume : the whole mask
+    file : file to write
+    name : name of the file in the zip
+    sha256 : hash of the mask's original file
     """
-    # Bits and not values: -0.0 equals 0.0, but is another float.
+    # Compare bits and not values: -0.0 equals 0.0, but must be restored as another float.
     bits = np.ascontiguousarray(volume.data, dtype=np.float32).view(np.uint32)
     box = []
     for axis in range(3):
@@ -93,8 +111,8 @@ def keep(volume: Volume, file: Path, name: str, sha256: str) -> KeptMask:
     offset = (box[0].start, box[1].start, box[2].start)
     affine = volume.affine.copy()
     affine[:3, 3] = (volume.affine @ [*offset, 1.0])[:3]
-    whole = bool(np.isin(bits[tuple(box)], np.array([0.0, 1.0], dtype=np.float32).view(np.uint32)).all())
-    write(file, crop.astype(np.uint8) if whole else crop, affine)
+    zeros_and_ones = bool(np.isin(bits[tuple(box)], np.array([0.0, 1.0], dtype=np.float32).view(np.uint32)).all())
+    write(file, crop.astype(np.uint8) if zeros_and_ones else crop, affine)
     return KeptMask.model_validate(
         {
             "file": name,
@@ -108,22 +126,23 @@ def keep(volume: Volume, file: Path, name: str, sha256: str) -> KeptMask:
 
 
 def restore(mask: KeptMask, content: bytes) -> Volume:
-    """Rebuild the volume that :func:`keep` cropped, from its entry and the bytes of its file.
+    """Restore the volume that :func:`keep` cropped, from its entry and the bytes of its file.
 
     Raises
     ------
-    CordriftError
-        An entry that fits no volume, or a file that does not fit its entry. Nothing is allocated before that is clear.
+    ImageError
+        The entry describes no possible volume, or the file does not fit its entry. Both are checked before memory for
+        the volume is allocated.
     """
     if math.prod(mask.shape) > MOST_VOXELS:
-        raise CordriftError(f"{mask.file} claims the shape {mask.shape}; no mask has over {MOST_VOXELS} voxels.")
+        raise ImageError(f"{mask.file} claims the shape {mask.shape}; no mask has over {MOST_VOXELS} voxels.")
     if any(start + length > n for start, length, n in zip(mask.offset, mask.box, mask.shape, strict=True)):
-        raise CordriftError(
+        raise ImageError(
             f"{mask.file} claims a box of {mask.box} at {mask.offset}, which leaves its volume of {mask.shape}."
         )
     affine = np.array(mask.affine, dtype=np.float64)
     if not is_grid(affine) or mask.affine[3] != (0.0, 0.0, 0.0, 1.0):
-        raise CordriftError(f"{mask.file} claims an affine that is no grid.")
+        raise ImageError(f"{mask.file} claims an affine that does not describe a grid.")
     crop = _voxels(mask, content)
     data = np.zeros(mask.shape, dtype=np.float32)
     data[tuple(slice(start, start + length) for start, length in zip(mask.offset, mask.box, strict=True))] = crop
@@ -131,36 +150,37 @@ def restore(mask: KeptMask, content: bytes) -> Volume:
 
 
 def discs_of(case: KeptEntry, like: Volume) -> Volume | None:
-    """Rebuild the volume of disc labels on the grid of a restored mask; None where the case has no labels.
+    """Restore the volume of disc labels on the grid of a restored mask; None where the case has no labels.
 
     Raises
     ------
-    CordriftError
-        A label outside the grid.
+    ImageError
+        A label lies outside the grid.
     """
     if case.discs is None:
         return None
     data = np.zeros(like.data.shape, dtype=np.float32)
     for value, *where in case.discs:
         if (np.array(where) >= data.shape).any():
-            raise CordriftError(f"{INDEX} has a disc label at {tuple(where)}, outside its volume of {data.shape}.")
+            raise ImageError(f"{INDEX} has a disc label at {tuple(where)}, outside its volume of {data.shape}.")
         data[tuple(where)] = value
     return Volume(data, like.affine)
 
 
 def _voxels(mask: KeptMask, content: bytes) -> NDArray[np.float32]:
+    """Return the voxels of the crop."""
     most = 4 * math.prod(mask.box) + HEADER_BYTES
     try:
         with gzip.GzipFile(fileobj=BytesIO(content)) as stream:
-            raw = stream.read(most + 1)  # not all of it: a small file may unpack to anything
+            raw = stream.read(most + 1)  # not all of it: a small file may unpack to a huge one
         if len(raw) > most:
-            raise CordriftError(f"{mask.file} unpacks to more than {most} bytes, too many for its box of {mask.box}.")
+            raise ImageError(f"{mask.file} unpacks to more than {most} bytes, too many for its box of {mask.box}.")
         image = nib.Nifti1Image.from_bytes(raw)
         if image.shape != mask.box or image.get_data_dtype() not in (np.uint8, np.float32):
-            raise CordriftError(
+            raise ImageError(
                 f"{mask.file} holds {image.get_data_dtype()} of the shape {image.shape}; expected uint8 or float32 of "
                 f"{mask.box}, as {INDEX} says."
             )
         return np.asarray(image.dataobj, dtype=np.float32)
     except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise CordriftError(f"{mask.file} cannot be read as a kept mask: {error or type(error).__name__}.") from error
+        raise ImageError(f"{mask.file} cannot be read as a kept mask: {error or type(error).__name__}.") from error

@@ -1,4 +1,4 @@
-"""Measure kept masks again, so that a version that was measured with another ruler can be compared."""
+"""Measure kept masks again, so that a version that another ruler measured can be compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ...base.errors import CordriftError
+from ...base.errors import BundleError, ImageError
 from ...base.files import read_csv, read_json
 from ...model.segmentation.predictions import LOST
 from ...tables.columns import MEASURES_COLUMNS, MEASURES_TEXT
@@ -21,20 +21,20 @@ from ..morphometry.levels import range_name
 from ..morphometry.ruler import ruler_id
 from ..morphometry.settings import Measure
 from ..morphometry.table import measure_volume
-from .layout import KeptEntry, Kind, discs_of, restore
+from .layout import KeptEntry, MaskKind, discs_of, restore
 from .reader import KeptZip
 
 
 @dataclass(frozen=True)
 class Ruler:
-    """Today's ruler.
+    """The ruler that measures today, with the references that it measured.
 
     Attributes
     ----------
-    params : its parameters
-    id : its identity
-    frozen : digest of the frozen set whose references it measured, ``""`` when they are not at hand
-    references : CSA (mm2) of the reference of each case (dataset, participant, session, contrast) at the range
+    params : parameters of the ruler
+    id : identity of the ruler
+    frozen : digest of the frozen set whose references were measured, ``""`` when there are none
+    references : CSA (mm2) at the range of the reference of each case (dataset, participant, session, contrast)
     """
 
     params: Measure
@@ -44,12 +44,15 @@ class Ruler:
 
     @property
     def range(self) -> str:
-        """Name of the range that is monitored."""
+        """Name of the monitored range."""
         return range_name(self.params.levels)
 
 
 def current_ruler(params: Measure, measured: Path) -> Ruler:
-    """Return the ruler of ``params``, with the references that ``measured`` (output of the stage measure) holds."""
+    """Return the ruler of ``params``, with the references that ``measured`` (output of the stage `measure`) holds.
+
+    It has no references where there is no such output, or where another ruler measured it.
+    """
     ruler = ruler_id(params)
     if not (measured / "summary.json").is_file():
         return Ruler(params, ruler, "", {})
@@ -61,27 +64,29 @@ def current_ruler(params: Measure, measured: Path) -> Ruler:
 
 
 def remeasure(kept: KeptZip, ruler: Ruler) -> pd.DataFrame:
-    """Measure all kept masks: the rows of measures.csv whose source is ``prediction``; failed cases stay failed.
+    """Measure all kept masks and return the rows of measures.csv with the source ``prediction``.
+
+    Cases that failed when they were segmented stay failed.
 
     Raises
     ------
-    CordriftError
-        A kept mask that cannot be restored or measured; names the case.
+    BundleError
+        There is no case, or a kept mask cannot be restored or measured; the error names its case.
     """
     tables = []
     for case in tqdm(kept.index.cases, desc=f"measure {kept.index.bundle[:12]} again", unit="case", disable=None):
-        for kind in get_args(Kind):
+        for kind in get_args(MaskKind):
             try:
                 tables.append(_measure_kept(kept, case, kind, ruler.params))
-            except CordriftError as error:
+            except ImageError as error:
                 name = " ".join(filter(None, (case.dataset, case.participant, case.session, case.contrast)))
-                raise CordriftError(f"the kept {kind} mask of {name}: {error}") from error
+                raise BundleError(f"the kept {kind} mask of {name}: {error}") from error
     if not tables:
-        raise CordriftError("masks.zip holds no case.")
+        raise BundleError("masks.zip holds no case.")
     return pd.concat(tables, ignore_index=True).assign(ruler=ruler.id)[list(MEASURES_COLUMNS)]
 
 
-def _measure_kept(kept: KeptZip, case: KeptEntry, kind: Kind, params: Measure) -> pd.DataFrame:
+def _measure_kept(kept: KeptZip, case: KeptEntry, kind: MaskKind, params: Measure) -> pd.DataFrame:
     mask = case.masks.get(kind)
     if mask is None:
         table = absent_row(params.levels, lost=case.reason.startswith(LOST))
@@ -95,10 +100,17 @@ def _measure_kept(kept: KeptZip, case: KeptEntry, kind: Kind, params: Measure) -
 
 
 def with_new_errors(agreement: pd.DataFrame, measures: pd.DataFrame, frozen: str, ruler: Ruler) -> pd.DataFrame:
-    """Return an agreement table whose ``csa_error_mm2`` is of ``measures`` and the current references.
+    """Return an agreement table whose ``csa_error_mm2`` comes from ``measures`` and the references of ``ruler``.
 
-    Overlap and volumes do not depend on the ruler and stay. The error is NaN where the references of the version's
-    frozen set are not at hand: two rulers in one difference would be no error of the model.
+    Overlap and volumes do not depend on the ruler and stay. The error is NaN where ``ruler`` did not measure the
+    references of the version's frozen set: the difference between two rulers would not be an error of the model.
+
+    Parameters
+    ----------
+    agreement : rows of agreement.csv of the version
+    measures : rows of measures.csv of the version, measured with ``ruler``
+    frozen : digest of the version's frozen set
+    ruler : the ruler that measures today
     """
     predicted = _csa(measures, "prediction", ruler.range)
     references = ruler.references if frozen == ruler.frozen else {}

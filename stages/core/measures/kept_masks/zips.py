@@ -1,4 +1,4 @@
-"""Zip files: written the same for the same content, and read as if anybody could have made them."""
+"""Zip files: the same content gives the same bytes, and a zip is read with the care that a stranger's file needs."""
 
 from __future__ import annotations
 
@@ -9,62 +9,64 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from ...base.errors import CordriftError
+from ...base.errors import BundleError
 from ...base.files import whole_file
 
-#: What zipfile raises on a file that is no zip, or is a damaged or encrypted one.
+#: Exceptions of zipfile for a file that is not a zip, or is a damaged or encrypted one.
 UNREADABLE = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error)
-#: Nothing that is released has more members.
+#: Most members of a zip; nothing that is released has more.
 MOST_MEMBERS = 100_000
 
 
 def pack(path: Path, files: Mapping[str, Path]) -> None:
-    """Write a zip of ``files`` (name in the zip -> file): stored, sorted, without times."""
+    """Write a zip of ``files`` (name in the zip -> file), without compression, sorted and without dates."""
     with whole_file(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         for name, source in sorted(files.items()):
             with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as target, source.open("rb") as stream:
-                shutil.copyfileobj(stream, target)  # dated 1980
+                shutil.copyfileobj(stream, target)
 
 
 def check_members(members: Sequence[zipfile.ZipInfo], what: str, *, most_bytes: int, stored: bool) -> None:
-    """Refuse a zip by its table of contents, before a byte of a member is read.
+    """Check the table of contents of a zip, before any member is read.
 
     Parameters
     ----------
-    what : the file's name in sentences
-    most_bytes : of all members, unpacked; reading stops at the size that a member claims
-    stored : whether a packed member is refused too: what is packed could unpack to anything
+    members : entries of the table of contents
+    what : name of the file, for messages
+    most_bytes : limit for the sum of all members, unpacked; zipfile stops reading at the size that a member claims
+    stored : whether compressed members are refused too, because a small one could unpack to a huge file
 
     Raises
     ------
-    CordriftError
-        A name twice or one that leads out of the zip, a link or folder, an encrypted member, or a limit.
+    BundleError
+        A name is there twice or leads out of the zip, a member is a link, a folder or encrypted, or a limit is
+        exceeded.
     """
     if len(members) > MOST_MEMBERS or len({member.filename for member in members}) != len(members):
-        raise CordriftError(f"{what} has {len(members)} members; expected at most {MOST_MEMBERS}, each name once.")
+        raise BundleError(f"{what} has {len(members)} members; expected at most {MOST_MEMBERS}, each name once.")
     for member in members:
         name = member.filename
         parts = PurePosixPath(name).parts
         if not parts or ".." in parts or name.startswith("/") or "\\" in name or ":" in name or "\0" in name:
-            raise CordriftError(f"{what} has a member {name!r}, whose name leads out of the zip.")
+            raise BundleError(f"{what} has a member {name!r}, whose name leads out of the zip.")
         if member.is_dir() or stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
-            raise CordriftError(f"{what} has a member {name!r} that is a link or folder, not a file.")
+            raise BundleError(f"{what} has a member {name!r} that is a link or folder, not a file.")
         allowed = {zipfile.ZIP_STORED} if stored else {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
         if member.flag_bits & 0x1 or member.compress_type not in allowed:
-            raise CordriftError(f"{what} has a packed or encrypted member {name!r}; expected stored ones.")
+            raise BundleError(f"{what} has a packed or encrypted member {name!r}; expected stored ones.")
     total = sum(member.file_size for member in members)
     if total > most_bytes:
-        raise CordriftError(f"{what} holds {total} bytes; at most {most_bytes} are read.")
+        raise BundleError(f"{what} holds {total} bytes; at most {most_bytes} are read.")
 
 
 def unpack(path: Path, folder: Path, *, most_bytes: int) -> list[str]:
-    """Write the members of a zip below ``folder``, which is empty, and return their names.
+    """Write the members of a zip into an empty ``folder`` and return their names.
 
     Raises
     ------
-    CordriftError
-        No readable zip, or as :func:`check_members`. What was written before a member turned out damaged stays: the
-        caller gives a folder that nothing else reads (``whole_folder``).
+    BundleError
+        The file is not a readable zip, or as :func:`check_members`. Members that were written before a damaged one stay
+        in ``folder``: the caller must give one that nothing else reads (``whole_folder``).
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -76,4 +78,4 @@ def unpack(path: Path, folder: Path, *, most_bytes: int) -> list[str]:
                     shutil.copyfileobj(stream, out)
             return sorted(archive.namelist())
     except UNREADABLE as error:
-        raise CordriftError(f"{path.name} cannot be read as a zip: {error or type(error).__name__}.") from error
+        raise BundleError(f"{path.name} cannot be read as a zip: {error or type(error).__name__}.") from error

@@ -1,7 +1,7 @@
-"""Volumes that say where the vertebrae are: single-voxel disc labels, or a map of levels.
+"""Volumes that show the vertebrae: single-voxel disc labels, or a map of levels.
 
 Both become heights of discs in slices of the mask. They must lie on the mask's grid, unless they are brought to it in
-world space: a disc label as a point, a map by its nearest voxel.
+world space: a disc label as a point, a map by its nearest voxels.
 """
 
 from __future__ import annotations
@@ -10,25 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...base.errors import CordriftError
+from ...base.errors import ImageError
 from ...images.volumes import Volume, grid_difference
 from .levels import LAST_DISC, UNKNOWN, Discs, order
 
-#: Labels that are whole numbers may be off by this much (rounding of stored floats).
+#: Largest difference of a label from a whole number, for the rounding of stored floats.
 WHOLE = 1e-3
 
 
 def read_discs(labels: Volume, mask: Volume | None = None) -> Discs:
     """Find the discs in a volume of single-voxel labels.
 
+    >>> labels = np.zeros((3, 3, 10), np.float32)
+    >>> labels[1, 1, 8], labels[1, 1, 5] = 2, 3
+    >>> read_discs(Volume(labels, np.eye(4))).slices
+    {2: 8.0, 3: 5.0}
+
     Parameters
     ----------
-    mask : when given, the labels' heights are those of their voxels' centres in this grid
+    labels : 0, or the number of a disc
+    mask : when given, heights are positions of the labels' voxel centres in the grid of this mask
 
     Raises
     ------
-    CordriftError
-        A label that is no whole number or occurs twice; discs out of order (a higher number above a lower one).
+    ImageError
+        A label is not a whole number or occurs twice, or a disc lies above one with a lower number.
     """
     where = np.argwhere(labels.data != 0)
     values = _whole(labels.data[tuple(where.T)], "disc labels")
@@ -41,26 +47,32 @@ def read_discs(labels: Volume, mask: Volume | None = None) -> Discs:
         if not 1 <= value <= LAST_DISC:
             continue
         if value in slices:
-            raise CordriftError(f"disc {value} is labelled twice (slices {slices[value]:g} and {height:g}).")
+            raise ImageError(f"disc {value} is labelled twice (slices {slices[value]:g} and {height:g}).")
         slices[value] = height
     return order(slices)
 
 
 def read_map(levels: Volume, mask: Volume | None = None) -> Discs:
-    """Find the discs between the levels of a map, in which each voxel of the cord holds its vertebra's number.
+    """Find the discs between the levels of a map, in which each voxel of the cord holds the number of its vertebra.
 
-    A slice has the level of most of its labelled voxels (the lower vertebra where two are equal). A disc lies half a
-    slice above the top slice of its vertebra, and below the lowest level. A level that reaches the first or last
-    slice may be cut off by the field of view: its end is unknown.
+    A slice has the level of most of its labelled voxels; of two equal levels it has the lower vertebra. A disc lies
+    half a slice above the top slice of its vertebra, and one lies below the lowest level. A level that reaches the
+    first or last slice of the volume may be cut off there, so that end of it is unknown.
+
+    >>> levels = np.zeros((1, 1, 7), np.float32)
+    >>> levels[0, 0] = [0, 3, 3, 2, 2, 2, 0]
+    >>> read_map(Volume(levels, np.eye(4))).slices
+    {2: 5.5, 3: 2.5, 4: 0.5}
 
     Parameters
     ----------
-    mask : when given, the map is brought to this grid by its nearest voxel
+    levels : 0, or the number of a vertebra
+    mask : when given, the map is brought to the grid of this mask by its nearest voxels
 
     Raises
     ------
-    CordriftError
-        A label that is no whole number; a map whose levels do not descend.
+    ImageError
+        A label is not a whole number, or the levels do not descend.
     """
     data = levels.data if mask is None else _nearest(levels, mask)
     n_slices = data.shape[2]
@@ -69,14 +81,14 @@ def read_map(levels: Volume, mask: Volume | None = None) -> Discs:
     known = (values >= 1) & (values <= LAST_DISC)
     counts = np.zeros((n_slices, LAST_DISC + 1), dtype=np.int64)
     np.add.at(counts, (where[known, 2], values[known]), 1)
-    # Of equal counts argmax takes the first: turned round, the lower vertebra.
+    # argmax takes the first of equal counts; in the reversed array this is the lower vertebra.
     level = np.where(counts.any(axis=1), LAST_DISC - counts[:, ::-1].argmax(axis=1), UNKNOWN)
     slices: dict[int, float] = {}
     for vertebra in sorted(set(level.tolist()) - {UNKNOWN}):
-        held = np.flatnonzero(level == vertebra)
+        held = np.flatnonzero(level == vertebra).tolist()
         below = level[: held[-1]]
         if (below[below != UNKNOWN] < vertebra).any():
-            raise CordriftError(
+            raise ImageError(
                 f"level {vertebra} of the map reaches slice {held[-1]}, above a slice of a level with a lower number; "
                 f"levels must descend."
             )
@@ -92,12 +104,12 @@ def on_grid(labels: Volume, mask: Volume, what: str) -> None:
 
     Raises
     ------
-    CordriftError
-        Two grids; says what to do.
+    ImageError
+        The grids differ; the message says what to do.
     """
     difference = grid_difference(mask, labels)
     if difference:
-        raise CordriftError(
+        raise ImageError(
             f"mask and {what} must lie on one grid, but {difference}; if both are of one session, without "
             f"movement between them, `cordrift measure --match-world` brings the {what} to the grid of the mask."
         )
@@ -106,12 +118,12 @@ def on_grid(labels: Volume, mask: Volume, what: str) -> None:
 def _whole(values: NDArray[np.float32], what: str) -> NDArray[np.int64]:
     rounded = np.round(values.astype(np.float64))
     if len(values) and float(np.abs(values - rounded).max()) > WHOLE:
-        raise CordriftError(f"{what} must be whole numbers; this volume was interpolated.")
+        raise ImageError(f"{what} must be whole numbers; this volume was interpolated.")
     return rounded.astype(np.int64)
 
 
 def _nearest(levels: Volume, mask: Volume) -> NDArray[np.float32]:
-    """The map's values on the mask's grid; 0 outside the map."""
+    """Return the values of the map on the grid of the mask; 0 outside the map."""
     into = np.linalg.inv(levels.affine) @ mask.affine
     return np.asarray(
         ndimage.affine_transform(

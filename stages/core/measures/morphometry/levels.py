@@ -1,8 +1,8 @@
-"""Vertebral levels: which slice belongs to which vertebra, and how much of a range is covered.
+"""Vertebral levels: the vertebra of each slice, and the part of a range that a mask covers.
 
-Disc N lies on top of vertebra N (3 = C2/C3). A disc's place along the centreline is the height of its label, in slices;
-a slice belongs to vertebra N when its centre lies at or below disc N and above disc N + 1. Above the first and below
-the last disc the level is unknown (0). Where several discs share a slice the lowest owns it.
+Disc N lies on top of vertebra N (disc 3 is C2/C3). The place of a disc is the height of its label, in slices. A slice
+belongs to vertebra N when its centre lies at or below disc N and above disc N + 1. Above the first and below the last
+disc the level is unknown (0). Where several discs lie in one slice, the slice belongs to the lowest of them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base.errors import CordriftError
+from ...base.errors import ImageError, SettingsError
 
 Floats = NDArray[np.float64]
-#: Discs 1 to 25 lie on top of C1 to S1. Larger labels mark other landmarks (such as 49, 50: brain stem) and are left.
+#: Discs 1 to 25 lie on top of C1 to S1. Larger labels mark other landmarks (49 and 50: brain stem) and are ignored.
 LAST_DISC = 25
 UNKNOWN = 0
 #: First vertebra of each region, from below.
@@ -28,10 +28,10 @@ _NAME = re.compile(r"([CTLS])(\d{1,2})", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Discs:
-    """Height of each disc, ``slices[number]``, in slices of the mask; numbers ascend, heights never rise.
+    """Height of each disc, ``slices[number]``, in slices of the mask; numbers ascend and heights never rise.
 
-    A label on the mask's grid has a whole number; one from another grid, or the border between two levels of a map,
-    lies between slices, and may lie outside the volume.
+    The height of a label on the mask's grid is a whole number. A label from another grid, or the border between two
+    levels of a map, lies between slices; it may also lie outside the volume.
     """
 
     slices: dict[int, float]
@@ -44,38 +44,53 @@ class Discs:
 
 
 def level_name(vertebra: int) -> str:
-    """Name of a vertebra: 2 is C2, 8 is T1, 20 is L1, 25 is S1."""
-    for first, letter in _REGIONS:
-        if vertebra >= first:
-            return f"{letter}{vertebra - first + 1}"
-    raise CordriftError(f"a vertebra's number must be 1 or more, not {vertebra}.")
+    """Return the name of a vertebra.
 
-
-def range_name(levels: list[int]) -> str:
-    """Name of the range from the first to the last of ascending ``levels``: [2, 3] is C2-C3, [2] is C2.
+    >>> level_name(2), level_name(8), level_name(20), level_name(25)
+    ('C2', 'T1', 'L1', 'S1')
 
     Raises
     ------
-    CordriftError
-        No level, or levels that do not follow each other.
+    SettingsError
+        The number is below 1.
+    """
+    for first, letter in _REGIONS:
+        if vertebra >= first:
+            return f"{letter}{vertebra - first + 1}"
+    raise SettingsError(f"a vertebra's number must be 1 or more, not {vertebra}.")
+
+
+def range_name(levels: list[int]) -> str:
+    """Return the name of the range from the first to the last of ascending ``levels``.
+
+    >>> range_name([2, 3]), range_name([2])
+    ('C2-C3', 'C2')
+
+    Raises
+    ------
+    SettingsError
+        There is no level, or the levels do not follow each other.
     """
     if not levels or levels != list(range(levels[0], levels[0] + len(levels))):
-        raise CordriftError(f"measure.levels must be ascending vertebrae without a gap such as [2, 3], not {levels}.")
+        raise SettingsError(f"measure.levels must be ascending vertebrae without a gap such as [2, 3], not {levels}.")
     first, last = level_name(levels[0]), level_name(levels[-1])
     return first if len(levels) == 1 else f"{first}-{last}"
 
 
 def parse_range(text: str) -> list[int]:
-    """Vertebrae of a range as people write it: C2-C3 is [2, 3], C7-T1 is [7, 8], C4 is [4].
+    """Return the vertebrae of a range as people write it.
+
+    >>> parse_range("C2-C3"), parse_range("C7-T1"), parse_range("C4")
+    ([2, 3], [7, 8], [4])
 
     Raises
     ------
-    CordriftError
-        No such vertebra, or a range that goes up.
+    SettingsError
+        There is no such vertebra, or the range goes upwards.
     """
     ends = [_vertebra(part.strip(), text) for part in text.split("-")]
     if len(ends) > 2 or ends[0] > ends[-1]:
-        raise CordriftError(f"levels must be one vertebra or two from above to below such as C2-C3, not {text!r}.")
+        raise SettingsError(f"levels must be one vertebra or two from above to below such as C2-C3, not {text!r}.")
     return list(range(ends[0], ends[-1] + 1))
 
 
@@ -87,30 +102,33 @@ def _vertebra(name: str, text: str) -> int:
         above = min((first for first in starts.values() if first > starts[letter]), default=LAST_DISC + 1)
         if number >= 1 and starts[letter] + number - 1 < above:
             return starts[letter] + number - 1
-    raise CordriftError(f"levels must be vertebrae C1 to C7, T1 to T12, L1 to L5 or S1, such as C2-C3, not {text!r}.")
+    raise SettingsError(f"levels must be vertebrae C1 to C7, T1 to T12, L1 to L5 or S1, such as C2-C3, not {text!r}.")
 
 
 def order(slices: dict[int, float]) -> Discs:
-    """Discs by ascending number.
+    """Return the discs in ascending order of their numbers.
 
     Raises
     ------
-    CordriftError
-        A higher number lies above a lower one.
+    ImageError
+        A disc lies above one with a lower number.
     """
     ascending = dict(sorted(slices.items()))
     for (above, upper), (below, lower) in zip(list(ascending.items())[:-1], list(ascending.items())[1:], strict=True):
         if lower > upper:
-            raise CordriftError(
+            raise ImageError(
                 f"disc {below} (slice {lower:g}) lies above disc {above} (slice {upper:g}); discs must descend."
             )
     return Discs(ascending)
 
 
 def assign(discs: Discs, n_slices: int) -> NDArray[np.int64]:
-    """Vertebra of each of ``n_slices`` slices, (n_slices,); 0 where unknown.
+    """Return the vertebra of each of ``n_slices`` slices, (n_slices,); 0 where it is unknown.
 
-    A vertebra is known where both its discs are: the numbers must follow each other.
+    A vertebra is known where both of its discs are known. C2 lies between disc 2 and disc 3:
+
+    >>> assign(Discs({2: 5.0, 3: 3.0, 4: 0.0}), 7).tolist()
+    [0, 3, 3, 3, 2, 2, 0]
     """
     level = np.full(n_slices, UNKNOWN, dtype=np.int64)
     centre = np.arange(n_slices)
@@ -122,21 +140,30 @@ def assign(discs: Discs, n_slices: int) -> NDArray[np.int64]:
 
 
 def coverage(discs: Discs, first: int, last: int, *, index: NDArray[np.int64], cosine: Floats) -> float:
-    """Part of the cord between the top of ``first`` and the bottom of ``last`` in which the mask shows cord, [0, 1].
+    """Return the part of the cord from the top of ``first`` to the bottom of ``last`` that the mask shows, [0, 1].
 
-    A ratio of lengths along the centreline; a slice stands for its full thickness (half of it above a disc at its
-    centre), and what lies outside the volume counts as not covered. NaN where either disc is not known or both lie
-    at one height: the length is unknown.
+    It is a ratio of lengths along the centreline. A slice counts with its full thickness, or with the half of it that
+    lies between the discs. Cord outside the volume counts as not covered. The result is NaN where one of the two discs
+    is unknown or both lie at one height, because then the length is unknown.
+
+    The vertebra lies between slices 6 and 2, and the mask reaches from slice 4 upwards, so that it lacks the part from
+    2 to 3.5:
+
+    >>> float(coverage(Discs({2: 6.0, 3: 2.0}), 2, 2, index=np.array([4, 5, 6]), cosine=np.ones(3)))
+    0.625
 
     Parameters
     ----------
-    index, cosine : (n,) slices with cord, ascending, and the cosine of the centreline's angle there
+    discs : heights of the discs
+    first, last : numbers of the first and the last vertebra of the range
+    index : (n,) numbers of the slices with cord, ascending
+    cosine : (n,) cosine of the angle of the centreline there, in (0, 1]
     """
     top, bottom = discs.slices.get(first), discs.slices.get(last + 1)
     if top is None or bottom is None or top <= bottom or not len(index):
         return float("nan")
     every = np.arange(math.floor(bottom), math.ceil(top) + 1)
     inside = np.clip(np.minimum(every + 0.5, top) - np.maximum(every - 0.5, bottom), 0.0, None)
-    # Where there is no cord to ask, the nearest slice's angle stands in.
+    # Slices without cord have no angle of their own and get the angle of the nearest slice with cord.
     length = inside / cosine[np.abs(every[:, None] - index[None, :]).argmin(axis=1)]
     return float(length[np.isin(every, index)].sum() / length.sum())

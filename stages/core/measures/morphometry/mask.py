@@ -1,4 +1,4 @@
-"""A mask as the ruler takes it: cleaned, cropped to the cord, with the grid that it lies on."""
+"""The mask in the form that the ruler measures: cleaned, cropped to the cord, and with its grid."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base.errors import CordriftError
+from ...base.errors import ImageError
 from ...images.volumes import Volume
 
 Floats = NDArray[np.float64]
-#: Values below this are left over from resampling, not cord.
+#: Values below this are left over from resampling and are not cord.
 DUST = 1e-3
-#: Values may leave [0, 1] by this much (rounding of stored floats).
+#: Largest distance of a value from [0, 1], for the rounding of stored floats.
 RANGE_TOLERANCE = 1e-3
-#: Largest cosine between two voxel axes of an image that still counts as free of shear.
+#: Largest cosine between two voxel axes that still count as perpendicular.
 SHEAR_TOLERANCE = 1e-3
 
 
@@ -25,12 +25,12 @@ class Cord:
 
     Attributes
     ----------
-    data : (nx, ny, nz) values in [0, 1], no dust; all three are 0 for an empty mask
+    data : (nx, ny, nz) values in [0, 1], without dust; of shape (0, 0, 0) for an empty mask
     start : index of the first voxel in the whole volume
-    shape : of the whole volume
+    shape : shape of the whole volume
     spacing_mm : voxel size along x, y, z
     frame : (3, 3) unit vectors of the voxel axes in world space, as columns
-    binary : every value is 0 or 1
+    binary : whether every value is 0 or 1
     """
 
     data: Floats
@@ -42,25 +42,31 @@ class Cord:
 
 
 def find_cord(mask: Volume) -> Cord:
-    """Clean and crop a mask.
+    """Clean a mask and crop it to the cord.
+
+    >>> mask = np.zeros((8, 8, 8), np.float32)
+    >>> mask[2:5, 3:7, 6] = 1
+    >>> cord = find_cord(Volume(mask, np.eye(4)))
+    >>> cord.start, cord.data.shape, cord.binary
+    ((2, 3, 6), (3, 4, 1), True)
 
     Raises
     ------
-    CordriftError
-        Values that are not finite or outside [0, 1], or voxel axes that are not perpendicular.
+    ImageError
+        The mask is not 3-D, has values that are not finite or not in [0, 1], or voxel axes that are not perpendicular.
     """
     if mask.data.ndim != 3:
-        raise CordriftError(f"a mask must be 3-D, not {mask.data.ndim}-D (shape {mask.data.shape}).")
+        raise ImageError(f"a mask must be 3-D, not {mask.data.ndim}-D (shape {mask.data.shape}).")
     low, high = float(mask.data.min(initial=0.0)), float(mask.data.max(initial=0.0))
-    # A NaN anywhere makes both of them NaN.
+    # One NaN anywhere makes both of them NaN.
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(mask.data.size - np.isfinite(mask.data).sum())
-        raise CordriftError(f"a mask's values must be finite; {bad} of {mask.data.size} are NaN or infinite.")
+        raise ImageError(f"a mask's values must be finite; {bad} of {mask.data.size} are NaN or infinite.")
     if low < -RANGE_TOLERANCE or high > 1.0 + RANGE_TOLERANCE:
-        raise CordriftError(f"a mask's values must lie in [0, 1], not in [{low:g}, {high:g}].")
+        raise ImageError(f"a mask's values must lie in [0, 1], not in [{low:g}, {high:g}].")
     frame = np.asarray(mask.affine[:3, :3] / np.asarray(mask.spacing_mm))
     if not float(np.abs(frame.T @ frame - np.eye(3)).max()) <= SHEAR_TOLERANCE:
-        raise CordriftError("the mask's voxel axes are not perpendicular (sheared affine); resample it first.")
+        raise ImageError("the mask's voxel axes are not perpendicular (sheared affine); resample it first.")
     start, part = _crop(mask.data)
     data = np.clip(part.astype(np.float64), 0.0, 1.0)
     data[data < DUST] = 0.0
@@ -70,7 +76,7 @@ def find_cord(mask: Volume) -> Cord:
 
 
 def _crop(data: NDArray[np.float32]) -> tuple[tuple[int, int, int], NDArray[np.float32]]:
-    """Cut to the box that holds every value that is no dust."""
+    """Return the start and the content of the smallest box that holds all values but dust."""
     inside = data >= DUST
     in_plane: NDArray[np.bool_] = np.any(inside, axis=2)
     along = np.any(np.any(inside, axis=0), axis=0)

@@ -1,4 +1,4 @@
-"""What is unusual about a slice of a mask: several components, holes, contact with the image's border, gaps."""
+"""Oddities of the slices of a mask: several components, holes, contact with the border of the image, gaps."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Floats = NDArray[np.float64]
 
 
 def oddities(cord: Cord, data: Floats, index: NDArray[np.int64]) -> list[set[str]]:
-    """Name per slice what is unusual about it.
+    """Return the names of the oddities of each slice.
 
-    ``components`` and ``holes`` look at the body, v >= half of the slice's maximum (pieces that touch at a corner are
-    one). ``border``: any cord at the side of the image. ``gap``: beside slices without cord that lie between others.
-    ``single_slice``: no other slice, so no direction is known.
+    ``components`` and ``holes`` are those of the body: voxels with at least half of the slice's maximum. Pieces that
+    touch at a corner are one component. ``border``: cord at the side of the image. ``gap``: a neighbouring slice has no
+    cord, though there is cord beyond it. ``single_slice``: there is no other slice, so no direction is known.
 
     Parameters
     ----------
     cord : the whole mask
     data : (nx, ny, n) its slices with cord
-    index : (n,) ascending slice indices in the volume
+    index : (n,) ascending numbers of these slices in the volume
     """
     flags: list[set[str]] = [set() for _ in index]
     body = data >= 0.5 * data.max(axis=(0, 1))
@@ -46,7 +46,7 @@ def oddities(cord: Cord, data: Floats, index: NDArray[np.int64]) -> list[set[str
 
 
 def _pieces(body: NDArray[np.bool_], *, diagonal: bool) -> NDArray[np.int64]:
-    """Number of connected pieces per slice of a boolean (nx, ny, n) array; slices are not connected."""
+    """Return the number of connected pieces in each slice of a boolean (nx, ny, n) array; slices do not connect."""
     structure = np.zeros((3, 3, 3), dtype=bool)
     structure[:, :, 1] = True if diagonal else ndimage.generate_binary_structure(2, 1)
     labels, total = ndimage.label(body, structure)
@@ -57,5 +57,6 @@ def _pieces(body: NDArray[np.bool_], *, diagonal: bool) -> NDArray[np.int64]:
 
 
 def _holes(body: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the number of holes in each slice: pieces of background besides the one outside."""
     outside = np.pad(~body, ((1, 1), (1, 1), (0, 0)), constant_values=True)
     return _pieces(outside, diagonal=False) - 1

@@ -1,4 +1,4 @@
-"""The identity of the ruler: two numbers are compared only when the same ruler measured both."""
+"""The identity of the ruler. Two numbers are compared only when the same ruler measured both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...base.files import digest_of
 from ...base.syntax import syntax_of
 from .settings import Measure
 
-#: The modules whose code decides a number.
+#: Modules whose code decides a measured number.
 MODULES = (
     "images/volumes.py",
     "measures/morphometry/centreline.py",
@@ -27,7 +27,7 @@ LIBRARIES = ("numpy", "scipy", "nibabel", "scikit-image")
 def ruler_id(params: Measure) -> str:
     """Return 64 hexadecimal digits that change with the measuring code, its parameters or its libraries.
 
-    Comments, docstrings and layout of the code do not count, nor where its modules lie.
+    They do not change with comments, docstrings and layout of the code, or when a module moves.
     """
     code = syntax_of(Path(__file__).parents[2], MODULES)
     libraries = {name: version(name) for name in LIBRARIES}

@@ -1,4 +1,4 @@
-"""Settings of `measure`: the ruler."""
+"""Settings of the stage `measure`: the parameters of the ruler."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from ...base.params import Positive, Settings
 
 
 class Measure(Settings):
-    """The ruler: vertebral levels of the range, least coverage of a range, stiffness of the centreline."""
+    """Parameters of the ruler.
+
+    ``levels``: vertebrae of the monitored range (2 is C2). ``coverage``: least part of a level or range that the mask
+    must cover. ``stiffness_mm``: stiffness of the centreline of a soft mask.
+    """
 
     block: ClassVar = "measure"
 

@@ -1,4 +1,4 @@
-"""Solidity of each slice: how much of its convex hull the cord fills."""
+"""Solidity of each slice: the part of its convex hull that the cord fills."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ Floats = NDArray[np.float64]
 
 
 def solidity(data: Floats) -> Floats:
-    """Area inside the contour at half of the slice's maximum over the area of that contour's convex hull.
+    """Return the area inside the contour at half of the slice's maximum, over the area of the contour's convex hull.
 
-    The contour runs between voxel centres by linear interpolation (marching squares), so that a convex cord has a
-    solidity near 1 at any voxel size, and a binary mask is outlined through the middles of its voxel edges. Area of
-    holes is taken off. The ratio is the same in the slice and in the tilt-corrected section: the projection between
-    them is linear.
+    The contour is interpolated linearly between voxel centres (marching squares), so that a convex cord has a solidity
+    near 1 at any voxel size. The contour of a binary mask runs through the middles of the edges between voxels. The
+    area of holes is subtracted. The ratio is the same in the slice and in the tilt-corrected section, because the
+    projection between them is linear.
+
+    A rectangle is convex and fills its hull:
+
+    >>> solidity(np.ones((4, 6, 1))).tolist()
+    [1.0]
 
     Parameters
     ----------
@@ -34,17 +39,22 @@ def solidity(data: Floats) -> Floats:
 
 def _of_slice(values: Floats, half: float) -> float:
     contours: list[Floats] = find_contours(values, half)  # type: ignore[no-untyped-call]
-    # Contours around holes run the other way: their area has the other sign.
-    area = abs(sum(_shoelace(contour) for contour in contours))
+    # Contours around holes run the other way: their area has the other sign. The areas are added in a loop because
+    # sum() rounds differently from Python 3.12 on: the last digit would depend on the Python.
+    signed = 0.0
+    for contour in contours:
+        signed += _shoelace(contour)
+    area = abs(signed)
     if area == 0.0:
         return float("nan")
     try:
         hull = ConvexHull(np.concatenate(contours))
     except QhullError:
         return float("nan")
-    return min(1.0, area / float(hull.volume))  # of a hull in the plane, `volume` is the area
+    return min(1.0, area / float(hull.volume))  # `volume` of a hull in the plane is its area
 
 
 def _shoelace(contour: Floats) -> float:
+    """Return the signed area inside a closed contour (n, 2)."""
     x, y = contour[:, 0], contour[:, 1]
     return float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2.0

@@ -1,8 +1,8 @@
-"""The table of one mask: a row per slice, per level and for the monitored range.
+"""The table of one mask: a row for each slice, for each level and for the monitored range.
 
-Measured in the frame of the image: its own axes, scaled to mm. Slices are planes of constant third index of the
-canonical (RAS+) volume, so an oblique image is measured along its own slice normal, and only the axes AP and RL of
-the diameters are the patient's world axes.
+Everything is measured in the frame of the image, which are its own axes in mm. Slices are planes of constant third
+index of the canonical (RAS+) volume, so an oblique image is measured along its own slice normal. Only the axes AP and
+RL of the diameters are the patient's world axes.
 
 Quantities, with formula and unit (definitions: docs/measuring.md)
 ------------------------------------------------------------------
@@ -18,8 +18,8 @@ angle_ap_deg        atan(dy/dz) of the centreline; positive = leaning to the fro
 angle_rl_deg        atan(dx/dz); positive = leaning to the patient's right going up
 length_mm           length of cord that a slice stands for, pz / cos(theta); a sum for levels and ranges
 
-S are the value-weighted second moments of the section (Sheppard 1897, doi:10.1112/plms/s1-29.1.353, for the
-correction of binned moments). Undefined is NaN.
+S are the second moments of the section, weighted by value; those of a soft mask are corrected for the averaging over
+voxels (Sheppard 1897, doi:10.1112/plms/s1-29.1.353). What is undefined is NaN.
 """
 
 from __future__ import annotations
@@ -37,27 +37,40 @@ from .labels import on_grid, read_discs
 from .levels import UNKNOWN, Discs, assign, coverage, range_name
 from .settings import Measure
 
-#: Columns of whole numbers that may be empty.
+#: Columns of whole numbers, whose cells may be empty.
 WHOLE = ("slice", "level", "n_slices")
 
 
 def measure_volume(mask: Volume, discs: Volume | Discs | None, params: Measure) -> pd.DataFrame:
-    """Measure one mask: rows of scope ``slice``, then ``level``, then one ``range``; columns of METRICS.
+    """Measure one mask and return rows of scope ``slice``, then ``level``, then one of scope ``range``.
 
-    Of the identity columns only ``scope`` and ``kind`` (binary or soft, as the values are) are filled. Without cord
-    there is only the range row, NaN and flagged ``empty_mask``; without discs it is NaN and flagged ``no_levels``. A
-    level or range is measured when its coverage reaches ``params.coverage``, otherwise NaN and flagged
+    Of the identity columns only ``scope`` and ``kind`` (binary or soft) are filled. A mask without cord has only the
+    range row, with NaN and the flag ``empty_mask``. Without discs the range is NaN and flagged ``no_levels``. A level
+    or range is measured when its coverage is at least ``params.coverage``; otherwise it is NaN and flagged
     ``level_not_covered``.
+
+    C2 has two slices of 100 mm2, and C3 below it has two slices of 80 mm2, so the mean of C2 and C3 is 90 mm2:
+
+    >>> mask = np.zeros((12, 12, 6), np.float32)
+    >>> mask[1:11, 1:11, 3:5] = 1
+    >>> mask[2:10, 1:11, 1:3] = 1
+    >>> discs = Discs({2: 4.0, 3: 2.0, 4: 0.0})
+    >>> table = measure_volume(Volume(mask, np.eye(4)), discs, Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0))
+    >>> table[table["scope"] == "level"]["csa_mm2"].tolist()
+    [100.0, 80.0]
+    >>> table[table["scope"] == "range"]["csa_mm2"].tolist()
+    [90.0]
 
     Parameters
     ----------
     mask : values in [0, 1]
     discs : heights of the discs, or a volume of single-voxel labels on the mask's grid, or None
+    params : parameters of the ruler
 
     Raises
     ------
-    CordriftError
-        A mask that is none, labels that are contradictory, or two grids.
+    ImageError
+        The mask cannot be measured, the labels contradict each other, or the two grids differ.
     """
     sections = measure_sections(mask, stiffness_mm=params.stiffness_mm)
     if isinstance(discs, Volume):
@@ -67,7 +80,15 @@ def measure_volume(mask: Volume, discs: Volume | Discs | None, params: Measure) 
 
 
 def tabulate(sections: Sections, discs: Discs | None, params: Measure, n_slices: int) -> pd.DataFrame:
-    """Rows of the measured sections of a mask of ``n_slices``, as :func:`measure_volume` describes them."""
+    """Return the rows of the measured sections of a mask, as :func:`measure_volume` describes them.
+
+    Parameters
+    ----------
+    sections : measures of the slices with cord
+    discs : heights of the discs, or None
+    params : parameters of the ruler
+    n_slices : number of slices of the whole mask
+    """
     name = range_name(params.levels)
     found = Discs({}) if discs is None else discs
     level = assign(found, n_slices)
@@ -87,12 +108,12 @@ def tabulate(sections: Sections, discs: Discs | None, params: Measure, n_slices:
 
 
 def failed_row(levels: list[int]) -> pd.DataFrame:
-    """Return the range row of a mask that could not be made: NaN and flagged ``failed``, never CSA 0."""
+    """Return the range row of a mask that could not be made: NaN and flagged ``failed``, never a CSA of 0."""
     return as_table([{"scope": "range", "levels": range_name(levels), "flags": "failed"}])
 
 
 def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Bring rows to the columns of METRICS with one type a column, whatever is missing."""
+    """Return rows as a table with all columns of measures.csv. The type of a column never depends on missing values."""
     columns: dict[str, Any] = {}
     for name in MEASURES_COLUMNS:
         cells = [row.get(name) for row in rows]
@@ -106,7 +127,7 @@ def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def join_flags(flags: set[str]) -> str:
-    """Write flags as one sorted text, separated by semicolons."""
+    """Return flags as one text, sorted and separated by semicolons."""
     return ";".join(sorted(flags))
 
 
@@ -124,7 +145,7 @@ def _slice_rows(sections: Sections, level: NDArray[np.int64], discs: Discs) -> l
 def _aggregate(
     sections: Sections, levels: list[int], level: NDArray[np.int64], discs: Discs, least: float
 ) -> dict[str, Any]:
-    """Mean over the slices of the levels, weighted by length; SD of CSA unweighted with ddof 1."""
+    """Return the mean over the slices of the levels, weighted by length, and the unweighted SD of CSA (ddof 1)."""
     first, last = levels[0], levels[-1]
     member = (level[sections.index] >= first) & (level[sections.index] <= last)
     covered = coverage(discs, first, last, index=sections.index, cosine=sections.line.cosine)
@@ -147,7 +168,7 @@ def _aggregate(
 
 
 def _mean(values: NDArray[np.float64], weights: NDArray[np.float64], *, axial: bool) -> float:
-    """Weighted mean of the values that are defined; ``axial``: of directions in degrees that repeat after 180."""
+    """Return the weighted mean of the defined values; ``axial`` values are directions in degrees modulo 180."""
     defined = np.isfinite(values)
     if not defined.any():
         return float("nan")

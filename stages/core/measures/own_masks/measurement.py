@@ -1,4 +1,4 @@
-"""Measure masks that lie somewhere on the disk, without a pipeline: the same ruler, one file after the other."""
+"""Measure mask files of the user, without a pipeline, with the same ruler as the pipeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ...base.errors import CordriftError
+from ...base.errors import ImageError, SettingsError
 from ...base.files import whole_file
 from ...images.volumes import Volume, read, read_on_grid
 from ...tables.columns import MEASURES_COLUMNS
@@ -23,9 +23,12 @@ from .template import onto_template
 
 @dataclass(frozen=True)
 class Labels:
-    """Where the vertebrae are: a file of disc labels, or (``is_map``) of levels.
+    """A file that shows the vertebrae.
 
-    ``match_world``: it lies on another grid than the mask and is brought to it by world coordinates.
+    Attributes
+    ----------
+    is_map : whether it is a map of levels; otherwise it holds disc labels
+    match_world : whether it may lie on another grid than the mask and is brought to it by world coordinates
     """
 
     path: Path
@@ -33,12 +36,12 @@ class Labels:
     match_world: bool
 
     def read(self, mask: Volume, mask_path: Path) -> Discs:
-        """Heights of the discs in slices of the mask.
+        """Return the heights of the discs in slices of the mask.
 
         Raises
         ------
-        CordriftError
-            Unreadable, on another grid, contradictory, or without a single label.
+        ImageError
+            The file is unreadable, lies on another grid, contradicts itself, or holds no label.
         """
         labels = read(self.path)
         what = "levels map" if self.is_map else "disc labels"
@@ -47,16 +50,23 @@ class Labels:
                 on_grid(labels, mask, what)
             into = mask if self.match_world else None
             discs = read_map(labels, into) if self.is_map else read_discs(labels, into)
-        except CordriftError as error:
-            raise CordriftError(f"{self.path} (for {mask_path}): {error}") from error
+        except ImageError as error:
+            raise ImageError(f"{self.path} (for {mask_path}): {error}") from error
         if not discs.slices:
-            raise CordriftError(f"{self.path} holds no {what} of vertebrae C1 to S1; expected at least two discs.")
+            raise ImageError(f"{self.path} holds no {what} of vertebrae C1 to S1; expected at least two discs.")
         return discs
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Everything that was measured of one file; ``problem`` says why it could not be, else it is empty."""
+class MeasuredFile:
+    """Everything that was measured in one file.
+
+    Attributes
+    ----------
+    table : rows of all scopes, or one row that is flagged ``failed``
+    mask, sections : None where the file could not be measured
+    problem : why it could not be measured; otherwise empty
+    """
 
     path: Path
     table: pd.DataFrame
@@ -65,59 +75,72 @@ class Measured:
     problem: str = ""
 
 
-def measure_file(path: Path, labels: Labels | None, params: Measure, *, template: bool = False) -> Measured:
-    """Measure one mask: all scopes, the column ``mask`` is its path.
+def measure_file(path: Path, labels: Labels | None, params: Measure, *, template: bool = False) -> MeasuredFile:
+    """Measure one mask: rows of all scopes, with its path in the column ``mask``.
+
+    Parameters
+    ----------
+    path : file of the mask
+    labels : its vertebrae, or None
+    params : parameters of the ruler
+    template : whether to add rows of scope ``pam50``
 
     Raises
     ------
-    CordriftError
-        A mask or labels that cannot be read or measured; names the file.
+    ImageError
+        The mask or the labels cannot be read or measured; the message names the file.
     """
     mask = read(path)
     try:
         sections = measure_sections(mask, stiffness_mm=params.stiffness_mm)
-    except CordriftError as error:
-        raise CordriftError(f"{path}: {error}") from error
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
     discs = None if labels is None else labels.read(mask, path)
     table = tabulate(sections, discs, params, mask.data.shape[2])
     if template and discs is not None:
         table = pd.concat([table, onto_template(table, discs)], ignore_index=True)
-    return Measured(path, _named(table, path, params), mask, sections)
+    return MeasuredFile(path, _named(table, path, params), mask, sections)
 
 
 def measure_files(
     paths: Sequence[Path], labels: Sequence[Labels | None], params: Measure, *, template: bool = False
-) -> Iterator[Measured]:
-    """Measure masks one after the other; of one that fails comes a row without numbers, flagged ``failed``.
+) -> Iterator[MeasuredFile]:
+    """Measure masks one after the other. A mask that fails gives a row without numbers, flagged ``failed``.
 
     Parameters
     ----------
-    labels : one for each mask
+    paths : files of the masks
+    labels : the vertebrae of each mask, or None
+    params : parameters of the ruler
+    template : whether to add rows of scope ``pam50``
     """
     for path, label in zip(paths, labels, strict=True):
         try:
             yield measure_file(path, label, params, template=template)
-        except CordriftError as error:
-            yield Measured(path, _named(failed_row(params.levels), path, params), problem=str(error))
+        except ImageError as error:
+            yield MeasuredFile(path, _named(failed_row(params.levels), path, params), problem=str(error))
 
 
 def one_each(files: Sequence[Path] | None, masks: Sequence[Path], option: str) -> list[Path | None]:
-    """One file for each mask: none, the same one for all, or as many as masks.
+    """Return one file for each mask: None where ``files`` is None, the same file for all masks, or one for each.
+
+    >>> one_each([Path("discs.nii")], [Path("a.nii"), Path("b.nii")], "--discs")[1].name
+    'discs.nii'
 
     Raises
     ------
-    CordriftError
-        Another number of files.
+    SettingsError
+        There is another number of files.
     """
     if files is None:
         return [None] * len(masks)
     if len(files) not in {1, len(masks)}:
-        raise CordriftError(f"{option} must name one file, or one for each of {len(masks)} masks, not {len(files)}.")
+        raise SettingsError(f"{option} must name one file, or one for each of {len(masks)} masks, not {len(files)}.")
     return [files[0]] * len(masks) if len(files) == 1 else list(files)
 
 
-def chosen(measured: Measured, scope: str, levels: Sequence[int] | None) -> pd.DataFrame:
-    """Rows of one scope; with ``levels``, only those of these vertebrae. A mask that failed keeps its row."""
+def rows_of_scope(measured: MeasuredFile, scope: str, levels: Sequence[int] | None) -> pd.DataFrame:
+    """Return the rows of one scope, with ``levels`` only of these vertebrae. A mask that failed keeps its row."""
     table = measured.table
     if measured.problem:
         return table
@@ -128,25 +151,29 @@ def chosen(measured: Measured, scope: str, levels: Sequence[int] | None) -> pd.D
 
 
 def picture_name(masks: Sequence[Path], number: int) -> str:
-    """File name of the picture of one of the masks, as the mask's; numbered where two masks have one name."""
+    """Return the file name of the picture of one of the masks; it begins with a number where two masks share a name.
+
+    >>> picture_name([Path("a/seg.nii.gz"), Path("b/seg.nii.gz"), Path("other.nii")], 1)
+    '002_seg.png'
+    """
     names = [path.name.removesuffix(".gz").removesuffix(".nii") for path in masks]
     prefix = f"{number + 1:03d}_" if names.count(names[number]) > 1 else ""
     return f"{prefix}{names[number]}.png"
 
 
-def draw(measured: Measured, path: Path, image: Path | None) -> None:
-    """Draw the picture of a measured mask.
+def write_picture(measured: MeasuredFile, path: Path, image: Path | None) -> None:
+    """Write the picture of a measured mask.
 
     Raises
     ------
-    CordriftError
-        An image that is unreadable or on another grid.
+    ImageError
+        The image is unreadable or lies on another grid, or the mask was not measured.
     """
-    # Matplotlib takes a second to load, which nobody needs who draws nothing.
+    # Matplotlib takes a second to load, so it is loaded only where something is drawn.
     from .picture import picture
 
     if measured.mask is None or measured.sections is None:
-        raise CordriftError(f"{measured.path} was not measured: {measured.problem}")
+        raise ImageError(f"{measured.path} was not measured: {measured.problem}")
     shown = None if image is None else read_on_grid(image, measured.mask, measured.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as part:

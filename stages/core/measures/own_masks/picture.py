@@ -1,7 +1,7 @@
 """A picture of one measured mask: the cord from the side, six cross-sections with their axes, CSA along the cord.
 
-Heights are mm above the first slice of the volume, the same in both outer panels. Cross-sections are seen from below,
-the patient's right on the left; the side view has the front on the left.
+Heights are in mm above the first slice of the volume, and both outer panels use the same heights. Cross-sections are
+seen from below, with the patient's right on the left. The view from the side has the front on the left.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ..morphometry.levels import level_name
 
 Floats = NDArray[np.float64]
 OUTLINE, AXES, LINE = "#ffb000", "#3fd0ff", "#e8505b"
-#: Vertebrae take turns, so that neighbours differ.
+#: Colours of the vertebrae, which alternate so that neighbours differ.
 BANDS = ("#dbe8f4", "#f4e6d3")
-#: How much is shown around the cord: beside it in a cross-section, before and behind it, above and below it, mm.
+#: Margins around the cord, mm: beside it in a cross-section, in front of and behind it, above and below it.
 BESIDE_MM, BEFORE_MM, ABOVE_MM = 13.0, 22.0, 12.0
 SECTIONS = 6
 
@@ -36,14 +36,16 @@ def picture(mask: Volume, sections: Sections, table: pd.DataFrame, *, title: str
 
     Parameters
     ----------
-    sections, table : what was measured of ``mask``
-    image : drawn under the mask's outline, on the same grid; without it the mask itself is
+    mask : the mask that was measured
+    sections, table : its measures
+    title : title of the picture
+    image : drawn under the outline of the mask, on the same grid; without an image the mask is drawn there
     """
     return png_bytes(draw(mask, sections, table, title=title, image=image))
 
 
 def draw(mask: Volume, sections: Sections, table: pd.DataFrame, *, title: str, image: Volume | None = None) -> Figure:
-    """As :func:`picture`, before it is rendered."""
+    """Return the figure of :func:`picture` before it is rendered."""
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = new_figure(14.0, 7.4)
         figure.suptitle(title, fontsize=12, fontweight="bold", x=0.01, ha="left")
@@ -81,7 +83,7 @@ def _summary(table: pd.DataFrame) -> str:
 
 
 def _values(volume: Volume, sections: Sections) -> NDArray[np.float32]:
-    """Voxels stretched to [0, 1] by the percentiles of the slices that hold cord."""
+    """Return voxel values scaled to [0, 1] by the percentiles of the slices that hold cord."""
     part = volume.data[:, :, sections.index]
     low, high = np.percentile(part, [1.0, 99.5])
     return np.asarray(np.clip((volume.data - low) / max(float(high - low), 1e-6), 0.0, 1.0), dtype=np.float32)
@@ -90,7 +92,7 @@ def _values(volume: Volume, sections: Sections) -> NDArray[np.float32]:
 def _from_the_side(
     axes: Axes, mask: Volume, shown: NDArray[np.float32], sections: Sections, slices: pd.DataFrame
 ) -> None:
-    """Cut along the centreline, so that a cord that leans to the side stays in view."""
+    """Draw a cut along the centreline, so that a cord that leans to the side stays in view."""
     px, py, pz = mask.spacing_mm
     line, height = sections.line, sections.index * pz
     every = np.arange(mask.data.shape[2])
@@ -124,7 +126,7 @@ def _cross_section(
     extent = (-0.5 * px, x[-1] + 0.5 * px, -0.5 * py, y[-1] + 0.5 * py)
     axes.imshow(shown[:, :, index].T, cmap="gray", vmin=0, vmax=1, origin="lower", extent=extent)
     _outline(axes, x, y, body)
-    # The ellipse of the slice as it is drawn; the numbers beside it are of the tilt-corrected section.
+    # The ellipse is that of the slice as it is drawn; the numbers below it are of the tilt-corrected section.
     values, vectors = np.linalg.eigh(_moments(body, x - centre[0], y - centre[1]))
     minor, major = 4.0 * np.sqrt(np.maximum(values, 0.0))
     turn = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
@@ -176,7 +178,7 @@ def _along_the_cord(axes: Axes, slice_mm: float, slices: pd.DataFrame, table: pd
 
 
 def _levels_of(row: pd.Series[Any], slices: pd.DataFrame) -> list[int]:
-    """Vertebrae of the range that slices have, from its name."""
+    """Return the vertebrae of the range, from its name, that slices belong to."""
     first, _, last = str(row["levels"]).partition("-")
     known = sorted({int(level) for level in slices["level"].dropna()})
     names = {level_name(level): level for level in range(1, 26)}
@@ -184,7 +186,7 @@ def _levels_of(row: pd.Series[Any], slices: pd.DataFrame) -> list[int]:
 
 
 def _bands(slices: pd.DataFrame, slice_mm: float) -> list[tuple[str, float, float]]:
-    """Name, lower and upper end (mm) of each known level, from above."""
+    """Return name, lower and upper end (mm) of each known level, from above."""
     bands = []
     for level in sorted(set(slices["level"].dropna().astype(int))):
         held = slices["slice"][slices["level"] == level].astype(int)
@@ -193,7 +195,10 @@ def _bands(slices: pd.DataFrame, slice_mm: float) -> list[tuple[str, float, floa
 
 
 def _chosen(slices: pd.DataFrame) -> list[int]:
-    """Rows of the cross-sections to show, from above: of slices with a known level if there are enough, evenly."""
+    """Return the rows of the cross-sections to show, evenly spaced and from above.
+
+    They are chosen among the slices with a known level, if there are enough of these.
+    """
     known = np.flatnonzero(slices["level"].notna().to_numpy())
     pool = known if len(known) >= SECTIONS else np.arange(len(slices))
     places = np.unique(np.round(np.linspace(0, len(pool) - 1, min(SECTIONS, len(pool)))).astype(int))
@@ -207,7 +212,7 @@ def _moments(body: Floats, x: Floats, y: Floats) -> Floats:
 
 
 def _outline(axes: Axes, x: NDArray[Any], y: NDArray[Any], body: NDArray[Any]) -> None:
-    """Contour at half of the maximum, where there is one to draw."""
+    """Draw the contour at half of the maximum, unless the plane is empty or a single line of voxels."""
     half = 0.5 * float(body.max())
     if half > 0.0 and min(body.shape) > 1:
         axes.contour(x, y, body.T, levels=[half], colors=[OUTLINE], linewidths=1.1)

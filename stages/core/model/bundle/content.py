@@ -1,20 +1,21 @@
-"""The bundle: a trained model as safetensors and JSON, named by the SHA-256 of what decides its output.
+"""The bundle: a trained model as safetensors and JSON. Its name is the SHA-256 of everything that decides its output.
 
 ::
 
     bundle/
       fold_0/weights.safetensors   one folder per fold
-      fold_0/progress.csv          its training curves
+      fold_0/progress.csv          the training curves of the fold
       plans.json                   configuration, mirroring, plan (reduced to inference)
       dataset.json                 channel and labels
       model.json                   digest, folds
-      training_data.json           the manifest of ``prepare``: every image by participant and content key
+      training_data.json           the manifest of ``prepare``: participant and content key of every image
       provenance.json              code, settings, library versions
 
-The digest is over weights, plans, labels; curves, training data and provenance lie beside it and never in it.
+The digest covers weights, plan, channel and labels. Curves, training data and provenance lie beside them and do not
+enter the digest.
 
-Reading runs no code of the bundle: no pickle, and the network's class and arguments are on the whitelist of
-``model/training/plans.py``.
+Reading a bundle never runs code from it: it holds no pickle, and the network's class and arguments must be on the
+whitelist of ``model/training/plans.py``.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from ...base.errors import CordriftError
+from ...base.errors import BundleError
 from ...base.files import read_json, write_json
 from ..training.plans import inference_plans
 
-#: A weights file beyond this is not one of nnU-Net's networks.
+#: Largest weights file that is read, bytes. No network of nnU-Net comes near it.
 MOST_BYTES = 4 << 30
 #: The only labels that a bundle may declare.
 LABELS = {"background": 0, "cord": 1}
@@ -46,15 +47,15 @@ Weights = Mapping[str, NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle read and verified.
+    """A bundle after it was read and its digest was verified.
 
     Attributes
     ----------
-    digest : SHA-256 over weights, plans, dataset JSON
+    digest : SHA-256 over weights, plan and dataset JSON, 64 hexadecimal digits
     configuration : name of the plan's configuration
-    mirroring : axes along which inference may mirror, or None
+    mirroring : axes (0 to 2) along which inference may mirror, or None
     plans, dataset : as nnU-Net reads them
-    folds : weights per fold, in order of the fold number
+    folds : fold number -> weights by name
     """
 
     digest: str
@@ -66,10 +67,17 @@ class Bundle:
 
 
 def content_digest(folds: Mapping[int, Weights], model: dict[str, Any], dataset: dict[str, Any]) -> str:
-    """Return the SHA-256 over weights in canonical order, plan and dataset JSON."""
+    """Return the SHA-256 over the plan, the dataset JSON and the weights in the order of fold and name.
+
+    Parameters
+    ----------
+    folds : fold number -> weights by name
+    model : content of ``plans.json``: configuration, mirroring and plans
+    dataset : content of ``dataset.json``: channel and labels
+    """
     total = hashlib.sha256()
     for part in (model, dataset):
-        part = {key: value for key, value in part.items() if key != "schema"}  # the format's number, not the model's
+        part = {key: value for key, value in part.items() if key != "schema"}  # it numbers the file format, no model
         total.update(json.dumps(part, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
     for fold in sorted(folds):
         for name in sorted(folds[fold]):
@@ -79,23 +87,28 @@ def content_digest(folds: Mapping[int, Weights], model: dict[str, Any], dataset:
     return total.hexdigest()
 
 
-def build(trained: dict[int, Path], data: Path, out: Path, code_revision: str) -> str:
-    """Make a bundle in ``out`` from the folders that ``train`` wrote and the manifest ``data``; returns its digest.
+def build_bundle(trained: dict[int, Path], data: Path, out: Path, code_revision: str) -> str:
+    """Make a bundle from trained folds and return its digest.
+
+    Parameters
+    ----------
+    trained : fold number -> folder that ``train`` wrote
+    data : manifest that ``prepare`` wrote
+    out : folder of the bundle; the folders of the folds must not exist in it
+    code_revision : revision of the code that trained, for ``provenance.json``
 
     Raises
     ------
-    CordriftError
-        No fold, or folds of different plans or data.
+    BundleError
+        There is no fold, or the folds were trained with different plans or data.
     """
     if not trained:
-        raise CordriftError("train.folds is empty: a bundle needs at least one trained fold.")
+        raise BundleError("train.folds is empty: a bundle needs at least one trained fold.")
     first = trained[min(trained)]
     for fold, folder in trained.items():
         for name in ("plans.json", "dataset.json"):
             if (folder / name).read_bytes() != (first / name).read_bytes():
-                raise CordriftError(
-                    f"{folder / name} differs from {first / name}: fold {fold} needs `dvc repro` again."
-                )
+                raise BundleError(f"{folder / name} differs from {first / name}: fold {fold} needs `dvc repro` again.")
     for fold, folder in sorted(trained.items()):
         (out / f"fold_{fold}").mkdir(parents=True)
         for name in ("weights.safetensors", "progress.csv"):
@@ -103,72 +116,80 @@ def build(trained: dict[int, Path], data: Path, out: Path, code_revision: str) -
     shutil.copyfile(first / "plans.json", out / "plans.json")
     shutil.copyfile(data, out / "training_data.json")
     dataset = json.loads((first / "dataset.json").read_text(encoding="utf-8"))
-    # numTraining and the like describe the data, not the model
+    # numTraining and similar keys describe the data, not the model
     write_json(out / "dataset.json", {key: dataset[key] for key in ("channel_names", "labels", "file_ending")})
-    model, kept = _model_and_dataset(out)
-    folds = {fold: _weights(out / f"fold_{fold}" / "weights.safetensors") for fold in sorted(trained)}
-    digest = content_digest(folds, model, kept)
+    model, dataset = read_model_and_dataset(out)
+    folds = {fold: _read_weights(out / f"fold_{fold}" / "weights.safetensors") for fold in sorted(trained)}
+    digest = content_digest(folds, model, dataset)
     write_json(out / "model.json", {"digest": digest, "folds": sorted(trained)})
     provenance = {str(fold): read_json(folder / "training.json") for fold, folder in sorted(trained.items())}
     write_json(out / "provenance.json", {"code": code_revision, "training": provenance})
     return digest
 
 
-def read(folder: Path) -> Bundle:
+def read_bundle(folder: Path) -> Bundle:
     """Read a bundle and verify its digest.
 
     Raises
     ------
-    CordriftError
-        Not a bundle, a pickle in it, a class or size out of the whitelist, or a digest that does not match.
+    BundleError
+        The folder is not a bundle, holds a pickle, code or a link, names a class or size that is not on the whitelist,
+        or its content does not have the digest that it states.
     """
     if not (folder / "model.json").is_file():
-        raise CordriftError(f"{folder} is not a bundle: it has no model.json. A bundle is what `package` writes.")
+        raise BundleError(f"{folder} is not a bundle: it has no model.json. A bundle is what `package` writes.")
     foreign = sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.is_symlink() or path.suffix in {".pth", ".pt", ".pkl", ".pickle", ".py"}
     )
     if foreign:
-        raise CordriftError(f"{folder} holds {', '.join(foreign)}: a bundle has no pickle, no code and no link in it.")
-    named = read_json(folder / "model.json")
-    listed = named.get("folds")
-    if not isinstance(listed, list) or not listed or not all(isinstance(fold, int) for fold in listed):
-        raise CordriftError(f"{folder / 'model.json'}: 'folds' must be a list of fold numbers, not {listed!r}.")
-    model, dataset = _model_and_dataset(folder)
-    folds = {fold: _weights(folder / f"fold_{fold}" / "weights.safetensors") for fold in named["folds"]}
+        raise BundleError(f"{folder} holds {', '.join(foreign)}: a bundle has no pickle, no code and no link in it.")
+    stated = read_json(folder / "model.json")
+    numbers = stated.get("folds")
+    if not isinstance(numbers, list) or not numbers or not all(isinstance(fold, int) for fold in numbers):
+        raise BundleError(f"{folder / 'model.json'}: 'folds' must be a list of fold numbers, not {numbers!r}.")
+    model, dataset = read_model_and_dataset(folder)
+    folds = {fold: _read_weights(folder / f"fold_{fold}" / "weights.safetensors") for fold in numbers}
     digest = content_digest(folds, model, dataset)
-    if digest != named.get("digest"):
-        raise CordriftError(
+    if digest != stated.get("digest"):
+        raise BundleError(
             f"{folder} was changed after it was packaged: its content has the digest {digest}, "
-            f"model.json says {named.get('digest')}. Fetch it again."
+            f"model.json says {stated.get('digest')}. Fetch it again."
         )
     mirroring = None if model["mirroring"] is None else tuple(int(axis) for axis in model["mirroring"])
     return Bundle(digest, model["configuration"], mirroring, model["plans"], dataset, folds)
 
 
-def _model_and_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_model_and_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read ``plans.json`` and ``dataset.json`` of a bundle, checked and reduced to what inference needs.
+
+    Raises
+    ------
+    BundleError
+        As :func:`read_bundle`.
+    """
     source = str(folder / "plans.json")
     model = read_json(folder / "plans.json")
     if set(model) != {"schema", "configuration", "mirroring", "plans"}:
-        raise CordriftError(f"{source} must hold schema, configuration, mirroring and plans, not {sorted(model)}.")
+        raise BundleError(f"{source} must hold schema, configuration, mirroring and plans, not {sorted(model)}.")
     mirroring = model["mirroring"]
     if mirroring is not None and not set(mirroring) <= {0, 1, 2}:
-        raise CordriftError(f"{source}: mirroring must be axes 0 to 2 or null, not {mirroring!r}.")
+        raise BundleError(f"{source}: mirroring must be axes 0 to 2 or null, not {mirroring!r}.")
     model["plans"] = inference_plans(model["plans"], model["configuration"], source)
     dataset = read_json(folder / "dataset.json")
     if dataset.get("labels") != LABELS or list(dataset.get("channel_names", {})) != ["0"]:
-        raise CordriftError(f"{folder / 'dataset.json'} must have one channel and the labels {LABELS}.")
+        raise BundleError(f"{folder / 'dataset.json'} must have one channel and the labels {LABELS}.")
     return model, dataset
 
 
-def _weights(path: Path) -> Weights:
+def _read_weights(path: Path) -> Weights:
     if not path.is_file():
-        raise CordriftError(f"{path} is missing from the bundle.")
+        raise BundleError(f"{path} is missing from the bundle.")
     if path.stat().st_size > MOST_BYTES:
-        raise CordriftError(f"{path} has {path.stat().st_size} bytes; no network of nnU-Net has over {MOST_BYTES}.")
+        raise BundleError(f"{path} has {path.stat().st_size} bytes; no network of nnU-Net has over {MOST_BYTES}.")
     try:
         weights: Weights = load_file(path)
     except (SafetensorError, ValueError) as error:
-        raise CordriftError(f"{path} is not a safetensors file ({error}); nothing of it was loaded.") from error
+        raise BundleError(f"{path} is not a safetensors file ({error}); nothing of it was loaded.") from error
     return weights

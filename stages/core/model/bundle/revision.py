@@ -1,4 +1,4 @@
-"""Which code ran: for provenance files, never part of a digest."""
+"""The revision of the code that runs. It is written into provenance files and is never part of a digest."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-#: Set by a scratch workspace, which is a copy without history, to the revision that it was copied from.
+#: Environment variable with the revision from which a scratch workspace was copied; such a copy has no git history.
 REVISION = "CORDRIFT_REVISION"
 
 
 def code_revision(root: Path = Path()) -> str:
-    """Return ``<version>+<git commit>``, with ``-dirty`` where tracked files were edited, or the version alone."""
-    known = os.environ.get(REVISION)
-    if known:
-        return known
+    """Return ``<version>+<git commit>``, with ``-dirty`` where tracked files were edited.
+
+    It is the version alone where ``root`` is not a git clone, and the value of ``REVISION`` where that is set.
+    """
+    copied_from = os.environ.get(REVISION)
+    if copied_from:
+        return copied_from
     base = f"cordrift-{version('cordrift')}"
     try:
         commit = _git(root, "rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-"""The zip in nnU-Net's own folder layout, for the field's toolbox. Written from a bundle, never read here."""
+"""The zip in nnU-Net's own folder layout, for toolboxes that load such models. It is written here and never read."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from ...base.files import whole_file
 from .content import Bundle
 
-#: Fixed, so that the same bundle gives the same bytes.
+#: Date of every member of the zip: a fixed one, so that the same bundle gives the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def write_zip(bundle: Bundle, path: Path) -> None:
+def write_toolbox_zip(bundle: Bundle, path: Path) -> None:
     """Write ``nnUNetTrainer__nnUNetPlans__<configuration>/`` with one ``checkpoint_final.pth`` per fold.
 
-    nnU-Net's checkpoints are pickles by its own format. They hold tensors and plain values only, and name the stock
-    trainer, so that ``nnUNetv2_predict`` needs nothing of cordrift.
+    nnU-Net's checkpoints are pickles: its format demands it. These hold tensors and plain values only, and they name
+    nnU-Net's own trainer, so that ``nnUNetv2_predict`` works where cordrift is not installed.
     """
     import torch
 

@@ -1,7 +1,8 @@
-"""What changed between the training data of two models: pure, on two training manifests.
+"""The changes between the training data of two models, found from their two training manifests.
 
-A case is known by its name first; what is then left over on both sides is paired by the content of its image. Content
-is compared by hash and size, so a dataset whose keys were migrated to another hash shows all its images as re-imaged.
+Cases of the same name are compared first. The cases that remain on both sides are then paired where their images have
+the same content. Content is compared by hash and size, so a dataset whose keys were migrated to another hash shows all
+its images as re-imaged.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import pandas as pd
 from ...data.datasets.keys import ContentKey
 from .manifest import TrainedImage, TrainingData, content
 
-Kind = Literal["added", "removed", "relabelled", "re-imaged", "renamed", "unchanged"]
-#: Every kind with what it means, in the order in which they are told.
-KINDS: Mapping[Kind, str] = {
+ChangeKind = Literal["added", "removed", "relabelled", "re-imaged", "renamed", "unchanged"]
+#: The meaning of every kind of change, in the order in which they are listed.
+KINDS: Mapping[ChangeKind, str] = {
     "added": "a new case",
     "removed": "a case that is gone",
     "relabelled": "the same image with another mask",
@@ -35,17 +36,17 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Change:
-    """What became of one case; ``before`` is None when it was added, ``after`` when it was removed."""
+    """The change of one case; ``before`` is None when it was added, ``after`` when it was removed."""
 
-    kind: Kind
+    kind: ChangeKind
     before: TrainedImage | None
     after: TrainedImage | None
 
     @property
     def case(self) -> TrainedImage:
-        """The case as it is now, or as it was when it is gone."""
+        """The case as it is now, or as it was before it was removed."""
         case = self.after or self.before
-        assert case is not None  # noqa: S101 - one side is always there
+        assert case is not None  # noqa: S101 - a change has at least one side
         return case
 
     @property
@@ -58,7 +59,7 @@ class Change:
 
 
 def difference(before: TrainingData, after: TrainingData) -> list[Change]:
-    """Return what became of every case of both, each exactly once, by kind and name."""
+    """Return the change of every case of both manifests, each case exactly once, sorted by kind and name."""
     names = set(before.cases) & set(after.cases)
     changes = [_same_name(before.cases[name], after.cases[name]) for name in names]
     old = [case for name, case in before.cases.items() if name not in names]
@@ -76,23 +77,23 @@ def _same_name(before: TrainedImage, after: TrainedImage) -> Change:
 
 
 def _by_content(old: Iterable[TrainedImage], new: Iterable[TrainedImage]) -> list[Change]:
-    """Pair cases of one image content in order of their names; what finds no partner was removed or added."""
+    """Pair cases whose images have the same content, in the order of their names; the others were removed or added."""
     sides: tuple[dict[ContentKey | str, list[TrainedImage]], ...] = (defaultdict(list), defaultdict(list))
     for side, cases in zip(sides, (old, new), strict=True):
         for case in sorted(cases, key=lambda case: case.name):
             side[content(case.image_key)].append(case)
     changes: list[Change] = []
     for image in sides[0].keys() | sides[1].keys():
-        gone, come = (side.get(image, []) for side in sides)
-        pairs = min(len(gone), len(come))
-        changes += [Change("renamed", *pair) for pair in zip(gone[:pairs], come[:pairs], strict=True)]
-        changes += [Change("removed", case, None) for case in gone[pairs:]]
-        changes += [Change("added", None, case) for case in come[pairs:]]
+        left, came = (side.get(image, []) for side in sides)
+        pairs = min(len(left), len(came))
+        changes += [Change("renamed", *pair) for pair in zip(left[:pairs], came[:pairs], strict=True)]
+        changes += [Change("removed", case, None) for case in left[pairs:]]
+        changes += [Change("added", None, case) for case in came[pairs:]]
     return changes
 
 
 def table(changes: Iterable[Change]) -> pd.DataFrame:
-    """Return one row per case that changed; an empty cell where there is no such side."""
+    """Return a table with one row per case that changed. Cells of a side that does not exist are empty."""
     rows = []
     for change in changes:
         if change.kind != "unchanged":
@@ -108,9 +109,13 @@ def table(changes: Iterable[Change]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Composition:
-    """What one dataset contributes to one model; a count by value, or None where the manifest does not say.
+    """The part of one dataset in the training data of one model.
 
-    ``images`` are numbers of images by contrast, site and pathology.
+    Attributes
+    ----------
+    revision : tag and commit of the dataset, as text
+    participants, images : their numbers
+    contrasts, sites, pathologies : number of images for each value; None where the manifest does not record it
     """
 
     revision: str
@@ -122,7 +127,7 @@ class Composition:
 
 
 def composition(data: TrainingData, dataset: str) -> Composition | None:
-    """Count what ``data`` holds of a dataset, from its cases; None when it is not among them."""
+    """Count the cases of a dataset in ``data``; None when the model was not trained on that dataset."""
     if dataset not in data.revisions:
         return None
     cases = [case for case in data.cases.values() if case.dataset == dataset]
@@ -132,11 +137,11 @@ def composition(data: TrainingData, dataset: str) -> Composition | None:
         len({case.participant for case in cases}),
         len(cases),
         Counter(case.contrast for case in cases),
-        _counted(cases, lambda case: case.site),
-        _counted(cases, lambda case: case.pathology),
+        _count(cases, lambda case: case.site),
+        _count(cases, lambda case: case.pathology),
     )
 
 
-def _counted(cases: Iterable[TrainedImage], value: Callable[[TrainedImage], str | None]) -> Counter[str] | None:
+def _count(cases: Iterable[TrainedImage], value: Callable[[TrainedImage], str | None]) -> Counter[str] | None:
     values = [value(case) for case in cases]
     return None if None in values else Counter(text or "unknown" for text in values if text is not None)

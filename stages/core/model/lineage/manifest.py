@@ -1,4 +1,4 @@
-"""The training manifest: what a model was trained on, as ``prepare`` writes it and every bundle carries it."""
+"""The training manifest: the images a model was trained on. ``prepare`` writes it and every bundle carries it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import CordriftError
+from ...base.errors import BundleError, DatasetError
 from ...base.files import read_json
 from ...data.datasets.keys import ContentKey, parse_key
 
 #: Name of the manifest in a bundle.
 IN_BUNDLE = "training_data.json"
-#: What a case must say; the rest came with later versions.
+#: Keys that every case must have; later versions of the manifest added others.
 _NEEDED = ("case", "dataset", "participant", "contrast", "image_key", "mask_key")
 
 
 @dataclass(frozen=True)
 class TrainedImage:
-    """One image that was trained on. ``site`` and ``pathology`` are None where the manifest is too old to say."""
+    """One image of the training data. ``site`` and ``pathology`` are None where an old manifest lacks them."""
 
     name: str
     dataset: str
@@ -34,7 +34,7 @@ class TrainedImage:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A manifest: (tag, commit) of each dataset, and the cases by name."""
+    """Content of a manifest: dataset -> (tag, commit), and the cases by name."""
 
     revisions: dict[str, tuple[str, str]]
     cases: dict[str, TrainedImage]
@@ -45,29 +45,31 @@ def read_training_data(path: Path) -> TrainingData:
 
     Raises
     ------
+    BundleError
+        The file is not a training manifest, or lists a case more than once.
     CordriftError
-        Missing, not JSON, of a newer schema, no training manifest, or a case twice.
+        The file is missing, is not JSON, or has a newer schema.
     """
     value = read_json(path)
     datasets, rows = value.get("datasets"), value.get("cases")
     if not isinstance(datasets, dict) or not isinstance(rows, list):
-        raise CordriftError(f"{path} is no training manifest: it must hold 'datasets' and 'cases', as prepare writes.")
+        raise BundleError(f"{path} is not a training manifest: it must hold 'datasets' and 'cases', as prepare writes.")
     cases: dict[str, TrainedImage] = {}
     for row in rows:
         case = _case(row, path)
         if case.name in cases:
-            raise CordriftError(f"{path} lists the case {case.name!r} more than once; prepare writes each once.")
+            raise BundleError(f"{path} lists the case {case.name!r} more than once; prepare writes each once.")
         cases[case.name] = case
     revisions = {name: _revision(entry, name, path) for name, entry in datasets.items()}
     for name in {case.dataset for case in cases.values()} - set(revisions):
-        raise CordriftError(f"{path} has cases of the dataset {name!r}, which is not among its datasets.")
+        raise BundleError(f"{path} has cases of the dataset {name!r}, which is not among its datasets.")
     return TrainingData(revisions, cases)
 
 
 def _case(row: Any, path: Path) -> TrainedImage:
     missing = [name for name in _NEEDED if not isinstance(row, dict) or not isinstance(row.get(name), str)]
     if missing:
-        raise CordriftError(f"{path} is no training manifest: a case has no {missing[0]!r}.")
+        raise BundleError(f"{path} is not a training manifest: a case has no {missing[0]!r}.")
     return TrainedImage(
         name=row["case"],
         **{name: row[name] for name in _NEEDED[1:]},
@@ -79,25 +81,28 @@ def _case(row: Any, path: Path) -> TrainedImage:
 
 def _revision(entry: Any, name: str, path: Path) -> tuple[str, str]:
     if not isinstance(entry, dict):
-        raise CordriftError(f"{path} must say tag and commit of the dataset {name!r}, not {entry!r}.")
+        raise BundleError(f"{path} must say tag and commit of the dataset {name!r}, not {entry!r}.")
     return str(entry.get("tag") or ""), str(entry.get("commit") or "")
 
 
 def content(key: str) -> ContentKey | str:
-    """Return what a key says of the content, the same for every backend with one hash; a key without one as it is."""
+    """Return hash and size from an annex key, equal for all backends that use the same hash.
+
+    A key that states no hash (such as one of the backend URL) is returned as it is.
+    """
     try:
         return parse_key(key)
-    except CordriftError:
+    except DatasetError:
         return key
 
 
 def contents(keys: Iterable[str]) -> set[ContentKey | str]:
-    """Return :func:`content` of each key."""
+    """Return the :func:`content` of each key."""
     return {content(key) for key in keys}
 
 
 def training_params(training: Mapping[str, Any]) -> dict[str, str]:
-    """Flatten the settings and the data of a ``training.json`` to params (``optimiser.name``: ``AdamW``)."""
+    """Flatten settings and data of a ``training.json`` to one level (``train.optimiser.name``: ``AdamW``)."""
     kept = {"train": training.get("settings", {}), "data": training.get("data", {})}
     return {key: str(value) for key, value in _flat("", kept) if key != "train.folds"}
 

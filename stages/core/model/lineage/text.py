@@ -1,4 +1,4 @@
-"""A difference of training data as text for a terminal: the summary first, then some of the cases."""
+"""The difference between two sets of training data as text for a terminal: a summary, then some of the cases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from .difference import KINDS, Change, Composition, composition
 from .manifest import TrainingData
 
-#: Cases of a kind, and values of a count, that are shown; the rest is in the CSV.
+#: Most cases of a kind, and most values of a count, that are shown. The CSV holds all of them.
 SHOWN_CASES = 20
 SHOWN_VALUES = 8
 
@@ -16,7 +16,14 @@ SHOWN_VALUES = 8
 def lines(
     before: TrainingData, after: TrainingData, changes: Sequence[Change], names: tuple[str, str]
 ) -> Iterator[str]:
-    """Yield the text; ``names``: what the two are called."""
+    """Yield the lines of the text.
+
+    Parameters
+    ----------
+    before, after : training data of the two models
+    changes : their difference
+    names : how the text calls the two models
+    """
     yield f"Training data before: {names[0]}"
     yield f"               after: {names[1]}"
     for dataset in sorted(before.revisions.keys() | after.revisions.keys()):
@@ -41,30 +48,24 @@ def lines(
 
 
 def summary(old: Composition | None, new: Composition | None, to: str = " -> ") -> Iterator[tuple[str, str]]:
-    """Yield name and text of what a dataset contributes, with ``to`` between before and after.
+    """Yield name and text of each field of a dataset's composition, with ``to`` between old and new values.
 
-    None: the dataset is not in it.
+    ``old`` or ``new`` is None where that model was not trained on the dataset.
     """
 
-    def arrow(field: str) -> str:
+    def values(field: str) -> str:
         was, now = (str(getattr(side, field)) if side else "none" for side in (old, new))
         return was if was == now else f"{was}{to}{now}"
 
     for field in ("revision", "participants", "images"):
-        yield field, arrow(field)
+        yield field, values(field)
     for field in ("contrasts", "sites", "pathologies"):
-        yield (
-            field,
-            _counts(
-                getattr(old, field) if old else Counter(),
-                getattr(new, field) if new else Counter(),
-                to,
-            ),
-        )
+        was, now = (getattr(side, field) if side else Counter() for side in (old, new))
+        yield field, _counts(was, now, to)
 
 
 def _counts(old: Counter[str] | None, new: Counter[str] | None, to: str) -> str:
-    """Number of values before and after, then images per value: first those that changed."""
+    """Return the number of values before and after, then the images per value: those that changed come first."""
     sizes = ["not recorded" if side is None else str(len(side)) for side in (old, new)]
     head = sizes[0] if sizes[0] == sizes[1] else to.join(sizes)
     if old is None or new is None:

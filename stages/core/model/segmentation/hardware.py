@@ -1,4 +1,4 @@
-"""The GPUs that torch, as it is installed, can use."""
+"""The GPUs that the installed build of torch can use."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Gpu(NamedTuple):
 
 
 def gpus() -> list[Gpu]:
-    """List the GPUs (about 2 s: torch is loaded for it); empty without a driver or with a build for the CPU."""
+    """List the GPUs; empty without a driver or with a build of torch for the CPU. Loading torch takes about 2 s."""
     import torch
 
     if not torch.cuda.is_available():
         return []
-    found = (torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count()))
-    return [Gpu(one.name, int(one.total_memory)) for one in found]
+    devices = (torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count()))
+    return [Gpu(device.name, int(device.total_memory)) for device in devices]

@@ -1,4 +1,4 @@
-"""What segment left behind: the cases of the shards that params name, and nothing else in the folder."""
+"""The output of the stage `segment`: predictions of the shards that params name. Other folders are ignored."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import CordriftError
+from ...base.errors import BundleError
 from ...base.files import read_json, write_json
 from ...data.datasets.manifest import Case, Manifest
 
 CaseId = tuple[str, str, str, str]
-#: Why a case failed whose image was good: nothing of it was taken for cord.
+#: Reason of a case whose image could be read, but in which the model found no cord.
 EMPTY = "the predicted mask is empty"
-#: How the reason begins of a case that ``check`` stopped: neither its image nor its reference is used.
+#: Start of the reason of a case that ``check`` stopped: neither its image nor its reference is used.
 STOPPED = "check: "
-#: How the reason begins of a case whose shard was not delivered: nothing is known of it, and it is no failure.
+#: Start of the reason of a case whose shard was not delivered: its result is unknown, which is not a failure.
 LOST = "lost: "
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What became of one case: its masks, or None and a reason when it failed.
+    """The result of one case: its masks, or None and a reason when it has none.
 
     Attributes
     ----------
-    binary, soft : files
-    names : path of each kind inside its shard's folder, which stays when a participant moves to another shard
+    binary, soft : files of the masks
+    names : path of each kind of mask inside its shard's folder; the same when a participant moves to another shard
+    reason : why there is no mask; empty when there is one
     warnings : names of the checks that warn of the case
     """
 
@@ -54,8 +55,8 @@ class Segmentation:
     Attributes
     ----------
     predictions : by (dataset, participant, session, contrast)
-    ignored : folders in the root, as ``dataset/shard``, that params do not name (left from an earlier run)
-    lost : shards that were not delivered, as ``dataset/shard`` -> why
+    ignored : folders, as ``dataset/shard``, that an earlier run left and params do not name
+    lost : shards that were not delivered, ``dataset/shard`` -> reason
     """
 
     bundle: str
@@ -66,17 +67,17 @@ class Segmentation:
 
 
 def id_of_case(case: Case) -> CaseId:
-    """Return what names a case: dataset, participant, session, contrast."""
+    """Return the names that identify a case: dataset, participant, session, contrast."""
     return case.dataset, case.participant, case.session, case.contrast
 
 
 def read_shards(root: Path, datasets: list[str], shards: list[int]) -> Segmentation:
-    """Read the manifests of every shard of every dataset under ``root``; whatever else lies there is ignored and named.
+    """Read the manifests of every shard of every dataset under ``root``. Other folders there are ignored and named.
 
     Raises
     ------
-    CordriftError
-        A shard is missing, shards come from different bundles or settings, or a case is in two of them.
+    BundleError
+        A shard or a mask is missing, shards come from different bundles or settings, or a case is in two of them.
     """
     wanted = [f"{dataset}/{shard}" for dataset in datasets for shard in shards]
     predictions: dict[CaseId, Prediction] = {}
@@ -85,7 +86,7 @@ def read_shards(root: Path, datasets: list[str], shards: list[int]) -> Segmentat
     for name in wanted:
         folder = root / name
         if not (folder / "manifest.json").is_file():
-            raise CordriftError(f"{folder} is missing, but params name it; run `dvc repro segment`.")
+            raise BundleError(f"{folder} is missing, but params name it; run `dvc repro segment`.")
         manifest = read_json(folder / "manifest.json")
         series.add((str(manifest["bundle"]), str(manifest["inference"])))
         if "lost" in manifest:
@@ -93,10 +94,10 @@ def read_shards(root: Path, datasets: list[str], shards: list[int]) -> Segmentat
         for entry in manifest["cases"]:
             key = (entry["dataset"], entry["participant"], entry["session"] or "", entry["contrast"])
             if key in predictions:
-                raise CordriftError(f"case {' '.join(filter(None, key))} is in two shards under {root}.")
+                raise BundleError(f"case {' '.join(filter(None, key))} is in two shards under {root}.")
             predictions[key] = _prediction(folder, entry)
     if len(series) != 1:
-        raise CordriftError(
+        raise BundleError(
             f"the shards under {root} come from {len(series)} combinations of bundle and inference settings, "
             "expected one; run `dvc repro segment`."
         )
@@ -106,12 +107,14 @@ def read_shards(root: Path, datasets: list[str], shards: list[int]) -> Segmentat
 
 
 def write_lost(folder: Path, cases: list[Case], series: dict[str, str], why: str) -> None:
-    """Stand in for a shard that was not delivered: its cases are named, and none of them has a mask.
+    """Write the manifest of a shard that was not delivered: it names the cases, and none of them has a mask.
 
     Parameters
     ----------
-    folder : ``<dataset>/<shard>``
-    series : ``bundle`` and ``inference`` of the other shards
+    folder : folder of the shard, ``<dataset>/<shard>``
+    cases : the cases that the shard should have held
+    series : digests ``bundle`` and ``inference`` of the other shards
+    why : reason, for the reader of the report
     """
     nothing: dict[str, object] = {"binary": None, "soft": None, "warnings": [], "status": "lost", "reason": LOST + why}
     rows = [{**case.model_dump(include={"dataset", "participant", "session", "contrast"}), **nothing} for case in cases]
@@ -127,28 +130,28 @@ def _prediction(folder: Path, entry: dict[str, Any]) -> Prediction:
     paths = {kind: folder / name for kind, name in names.items()}
     for path in paths.values():
         if not path.is_file():
-            raise CordriftError(f"{path} is missing, but the shard's manifest names it; run `dvc repro segment`.")
+            raise BundleError(f"{path} is missing, but the shard's manifest names it; run `dvc repro segment`.")
     return Prediction(paths.get("binary"), paths.get("soft"), names, "", warnings)
 
 
 def monitored_cases(
     manifests: list[Manifest], contrasts: list[str], segmentation: Segmentation
 ) -> list[tuple[Manifest, Case]]:
-    """Cases of the frozen set, sorted; every one must have been through segment, and nothing else may have been.
+    """Return the cases of the frozen set, sorted. `segment` must have processed exactly these cases.
 
     Raises
     ------
-    CordriftError
+    BundleError
         The segmentation belongs to another set of cases.
     """
     cases = [(m, c) for m in manifests for c in m.case_list() if c.contrast in contrasts]
     cases.sort(key=lambda pair: id_of_case(pair[1]))
     expected, found = {id_of_case(case) for _, case in cases}, set(segmentation.predictions)
-    for what, keys in (
+    for fault, ids in (
         ("were not segmented", expected - found),
         ("are segmented but not in the set", found - expected),
     ):
-        if keys:
-            first = " ".join(filter(None, min(keys)))
-            raise CordriftError(f"{len(keys)} case(s) {what}, first: {first}; run `dvc repro segment`.")
+        if ids:
+            first = " ".join(filter(None, min(ids)))
+            raise BundleError(f"{len(ids)} case(s) {fault}, first: {first}; run `dvc repro segment`.")
     return cases

@@ -1,4 +1,4 @@
-"""A bundle's prediction for one volume: nnU-Net's predictor, fed without files."""
+"""The prediction of a bundle for one volume, by nnU-Net's predictor and without files in between."""
 
 from __future__ import annotations
 
@@ -6,28 +6,32 @@ import contextlib
 import io
 import os
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...base.errors import CordriftError
+from ...base.errors import BundleError
 from ...base.files import digest_of
 from ...images.volumes import Volume
 from ..bundle.content import Bundle
 from .settings import Segment
 
-#: Soft values below this are resampling dust; they are written as 0, or they would move a centroid.
+#: Soft values below this are left over from resampling. They are written as 0, because they would move a centroid.
 DUST = 0.002
-#: How far (voxels of the plan's grid) soft borders of the kept component reach beyond its 0.5 surface.
+#: Width of the soft border that is kept outside the 0.5 surface of the largest component, voxels of the plan's grid.
 BORDER = 2
+
+#: A function that gives the probability of cord, in [0, 1], on the grid of a volume.
+Predict = Callable[[Volume], NDArray[np.float32]]
 
 
 def inference_digest(settings: Segment) -> str:
-    """Name the inference settings that decide the output; part of a series."""
+    """Return the digest of the inference settings that decide the output. It is one of the two names of a series."""
     return digest_of(
         {
-            # nnU-Net computes in half precision on a GPU: another series
+            # nnU-Net computes in half precision on a GPU, which gives another series
             "backend": f"torch-{settings.device}-channels-last",
             "dust": DUST,
             "border": BORDER,
@@ -37,10 +41,16 @@ def inference_digest(settings: Segment) -> str:
 
 
 class Predictor:
-    """Segments volumes with one bundle; made once, since nnU-Net takes seconds to import."""
+    """Segment volumes with one bundle. Make it once: importing nnU-Net takes seconds.
+
+    Raises
+    ------
+    BundleError
+        The weights of the bundle do not fit its network.
+    """
 
     def __init__(self, bundle: Bundle, settings: Segment) -> None:
-        # Waiting threads that spin would take the core from the one that works.
+        # Threads that wait actively would take the core from the thread that works.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         os.environ.setdefault("nnUNet_compile", "false")
         os.environ.setdefault("nnUNet_def_n_proc", "2")
@@ -55,7 +65,7 @@ class Predictor:
         self.configuration = self.plans.get_configuration(bundle.configuration)
         self.dataset = bundle.dataset
         labels = self.plans.get_label_manager(bundle.dataset)
-        # The class is on the whitelist: the bundle was read by stages.core.model.bundle.content.
+        # The class is on the whitelist, because read_bundle checked the plan.
         network = get_network_from_plans(
             self.configuration.network_arch_class_name,
             self.configuration.network_arch_init_kwargs,
@@ -72,11 +82,11 @@ class Predictor:
         try:
             network.load_state_dict(folds[0])
         except RuntimeError as error:
-            raise CordriftError(f"The weights of the bundle do not fit its network: {error}") from error
+            raise BundleError(f"The weights of the bundle do not fit its network: {error}") from error
         if len(self.configuration.patch_size) == 3:
             network.to(memory_format=torch.channels_last_3d)
         device = torch.device(settings.device)
-        with contextlib.redirect_stdout(io.StringIO()):  # it remarks on every device that is no GPU
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints a remark for every device but a GPU
             self.predictor = nnUNetPredictor(
                 tile_step_size=settings.step,
                 use_gaussian=True,
@@ -91,10 +101,10 @@ class Predictor:
         )
 
     def __call__(self, volume: Volume) -> NDArray[np.float32]:
-        """Return the probability of cord, in [0, 1], on the volume's own grid (x, y, z).
+        """Return the probability of cord, in [0, 1], on the volume's own grid (x, y, z); all 0 when no cord was found.
 
-        All zero when nothing was found. Only the largest component is kept where the settings say so; components
-        are found on the plan's grid, where thick slices are joined.
+        Where the settings say so, only the largest component is kept. Components are searched on the plan's grid, on
+        which thick slices are connected.
         """
         import torch
         from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
@@ -133,7 +143,7 @@ class Predictor:
 
 
 def _keep_largest(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Set all but the largest component (with its soft border) to certain background; (2, z, y, x) logits."""
+    """Return logits (2, z, y, x) in which all but the largest component and its soft border is certain background."""
     inside = logits[1] > logits[0]
     components, count = ndimage.label(inside, structure=np.ones((3, 3, 3)))
     if count < 2:
@@ -142,7 +152,8 @@ def _keep_largest(logits: NDArray[np.float32]) -> NDArray[np.float32]:
         sizes = np.bincount(components.ravel())
         sizes[0] = 0
         keep = components == int(sizes.argmax())
-    keep = ndimage.binary_dilation(keep, iterations=BORDER) & (keep | ~inside)  # no piece of another component
+    # the border must not reach into another component
+    keep = ndimage.binary_dilation(keep, iterations=BORDER) & (keep | ~inside)
     out = logits.copy()
     out[0][~keep] = 20.0
     out[1][~keep] = -20.0

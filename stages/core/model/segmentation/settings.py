@@ -1,4 +1,4 @@
-"""Settings of `segment`."""
+"""Settings of the stage `segment`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from ...base.params import Count, Name, Settings
 
 
 class Segment(Settings):
-    """How the monitored images are segmented. Participants go to shards by a hash of their id."""
+    """How the monitored images are segmented.
+
+    ``step``: distance of neighbouring tiles in parts of a tile. ``mirror``: average over mirrored images, where the
+    bundle allows it. ``threshold``: probability from which a voxel belongs to the binary mask. ``largest_component``:
+    drop all other components.
+    """
 
     block: ClassVar = "segment"
 

@@ -1,4 +1,4 @@
-"""One shard of a monitored dataset: every image through the bundle, and the manifest of what became of each."""
+"""One shard of a monitored dataset: segment every image of it and write the manifest with the result of each."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ...base.errors import CordriftError
+from ...base.errors import ImageError
 from ...base.files import write_json
 from ...data.datasets.findings import Checked
 from ...data.datasets.manifest import Case, Manifest, locate
-from ...images import volumes
+from ...images.volumes import read
 from .masks import write_description, write_masks
 from .predictions import EMPTY, STOPPED
+from .predictor import Predict
 from .settings import Segment
-
-Predict = Callable[[volumes.Volume], NDArray[np.float32]]
 
 
 def segment_shard(
@@ -30,52 +27,53 @@ def segment_shard(
     checked: Checked,
     series: dict[str, str],
     settings: Segment,
-    predictor: Callable[[], Predict],
+    make_predictor: Callable[[], Predict],
 ) -> None:
     """Segment the monitored cases of some participants; write their masks and ``manifest.json`` into ``folder``.
 
-    A case that fails is a row with its reason, and the others go on.
+    A case that fails gets a row with its reason, and the other cases are segmented.
 
     Parameters
     ----------
-    folder : of the shard, empty
-    shard : its number
-    participants : ids of those whom the shard holds
-    manifest, checked : of the dataset, as the stages fetch and check wrote them
+    folder : empty folder of the shard
+    shard : number of the shard, from 0
+    participants : ids of the participants of this shard
+    manifest, checked : output of the stages `fetch` and `check` for the dataset
     series : digests ``bundle`` and ``inference``
-    settings : contrasts and threshold are used here
-    predictor : makes what segments a volume; called at the first image, since nnU-Net takes seconds to start
+    settings : its contrasts and its threshold are used here
+    make_predictor : returns the function that segments a volume; called once, at the first image, because nnU-Net
+        takes seconds to start
 
     Raises
     ------
-    CordriftError
+    DatasetError
         A file of the clone is not as it was fetched.
     """
     cases = [case for case in manifest.case_list() if case.contrast in settings.contrasts]
     work = [case for case in cases if case.participant in participants]
     predict: Predict | None = None
     write_description(folder, series["bundle"])
-    done = []
+    results = []
     for case in tqdm(work, desc=f"segment {manifest.dataset}, shard {shard}", unit="image"):
         entry: dict[str, Any] = {"dataset": case.dataset, "participant": case.participant}
         entry |= {"session": case.session, "contrast": case.contrast, "binary": None, "soft": None}
         entry |= {"warnings": checked.warnings(case), "status": "failed"}
         if errors := checked.errors(case):
-            done.append({**entry, "reason": STOPPED + errors[0]})
+            results.append({**entry, "reason": STOPPED + errors[0]})
             continue
-        image = locate(manifest, case.image)  # a clone that is not as fetched stops the shard
-        predict = predict or predictor()
-        done.append({**entry, **_segment(folder, case, image, series, settings, predict)})
-    write_json(folder / "manifest.json", {"dataset": manifest.dataset, "shard": shard, **series, "cases": done})
+        image = locate(manifest, case.image)  # raises where the clone is not as it was fetched, and stops the shard
+        predict = predict or make_predictor()
+        results.append({**entry, **_segment(folder, case, image, series, settings, predict)})
+    write_json(folder / "manifest.json", {"dataset": manifest.dataset, "shard": shard, **series, "cases": results})
 
 
 def _segment(
     folder: Path, case: Case, image: Path, series: dict[str, str], settings: Segment, predict: Predict
 ) -> dict[str, str]:
-    """Segment one image and say what became of it; an image that cannot be read is one failure, not a lost shard."""
+    """Segment one image and return its result. An image that cannot be read fails alone, not with its whole shard."""
     try:
-        soft = predict(volumes.read(image))
-    except CordriftError as error:
+        soft = predict(read(image))
+    except ImageError as error:
         return {"reason": str(error)}
     if not (soft >= settings.threshold).any():
         return {"reason": EMPTY}

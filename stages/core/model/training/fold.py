@@ -1,4 +1,4 @@
-"""One fold of an nnU-Net training: from the raw layout to weights, resumable and the same on every run."""
+"""Training of one nnU-Net fold, from the raw layout to weights. It can be resumed and always gives the same weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ...base.environment import environment
-from ...base.errors import CordriftError
+from ...base.errors import SettingsError
 from ...base.files import digest_of, read_json, whole_file, whole_folder, write_json
 from ...base.syntax import syntax_of
 from .plans import fixed_plans
@@ -28,39 +28,44 @@ PLANS = "nnUNetPlans"
 
 
 def check_versions(expected: dict[str, str]) -> None:
-    """Refuse to train with other library versions than params name: they decide the weights.
+    """Refuse to train with other library versions than params name, because the versions decide the weights.
 
     A local part (``2.13.0+cpu``) is not compared: it names the build, not the version.
+
+    Raises
+    ------
+    SettingsError
+        Another version is installed.
     """
     for name, wanted in sorted(expected.items()):
         found = version(name)
         if found.split("+")[0] != wanted:
-            raise CordriftError(
+            raise SettingsError(
                 f"params.yaml pins {name} {wanted} (train.versions), but {found} is installed. "
-                f"Run `make setup`, or change the pin: the model is retrained then."
+                f"Run `make setup`, or change the pin: then the model is trained again."
             )
 
 
 def state_digest(data_digest: str, settings: Train, fold: int) -> str:
-    """Name a training by all that decides it; another digest starts from nothing."""
+    """Return the digest of everything that decides a training. A training with another digest starts from nothing."""
     train = settings.model_dump(exclude={"folds", "save_every"})
     return digest_of({"data": data_digest, "fold": fold, "train": train, "code": _code()})
 
 
 def preprocessed_digest(data_digest: str, settings: Train) -> str:
-    """Name the preprocessed data, which all folds share."""
+    """Return the digest of everything that decides the preprocessed data, which all folds share."""
     plan = None if settings.plan is None else settings.plan.model_dump()
-    which = {"plan": plan, "configuration": settings.configuration, "versions": settings.versions}
-    return digest_of({"data": data_digest, **which, "code": _code()})
+    chosen = {"plan": plan, "configuration": settings.configuration, "versions": settings.versions}
+    return digest_of({"data": data_digest, **chosen, "code": _code()})
 
 
 def _code() -> list[str]:
-    """Syntax of the training code: state that other code left is never gone on with."""
+    """Return the syntax of the training code, so that no training continues from the state that other code left."""
     return syntax_of(Path(__file__).parent, ("fold.py", "plans.py", "trainer.py"))
 
 
 def nnunet_environment(scratch: Path, settings: Train) -> AbstractContextManager[None]:
-    """Set what nnU-Net reads from the environment, for the length of a block."""
+    """Return a context in which the environment variables are set that nnU-Net reads."""
     values = {
         "nnUNet_raw": str(scratch / "raw"),
         "nnUNet_preprocessed": str(scratch / "preprocessed"),
@@ -73,22 +78,23 @@ def nnunet_environment(scratch: Path, settings: Train) -> AbstractContextManager
 
 
 def preprocess(prepared: Path, settings: Train, folder: Path) -> dict[str, Any]:
-    """Bring the raw layout to the plan's grid; returns the plans. Done once, then found by its digest.
+    """Resample the raw data to the plan's grid and return the plans. Data that ``folder`` already holds are used again.
 
     Parameters
     ----------
     prepared : folder with ``raw/`` (nnU-Net raw layout) and ``manifest.json``
-    folder : where the preprocessed data lie, named by :func:`preprocessed_digest`
+    settings : plan and configuration are used here
+    folder : folder for the preprocessed data, named by :func:`preprocessed_digest`
     """
-    done = folder / "plans.json"
-    if done.is_file():
-        plans: dict[str, Any] = read_json(done)["plans"]
+    finished = folder / "plans.json"
+    if finished.is_file():
+        plans: dict[str, Any] = read_json(finished)["plans"]
         return plans
     from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     for stale in folder.parent.glob("preprocessed-*"):
-        shutil.rmtree(stale)  # of other data or another plan: tens of gigabytes at full size
+        shutil.rmtree(stale)  # made from other data or another plan; tens of gigabytes at full size
     raw = prepared / "raw"
     dataset_json = json.loads((raw / "dataset.json").read_text(encoding="utf-8"))
     plans = (
@@ -103,7 +109,7 @@ def preprocess(prepared: Path, settings: Train, folder: Path) -> dict[str, Any]:
         target.mkdir(parents=True)
         cases = [entry["case"] for entry in read_json(prepared / "manifest.json")["cases"]]
 
-        def one(case: str) -> None:
+        def preprocess_case(case: str) -> None:
             DefaultPreprocessor(verbose=False).run_case_save(
                 str(target / case),
                 [str(raw / "imagesTr" / f"{case}_0000.nii.gz")],
@@ -114,15 +120,15 @@ def preprocess(prepared: Path, settings: Train, folder: Path) -> dict[str, Any]:
             )
 
         with ThreadPoolExecutor(2) as pool, contextlib.redirect_stdout(io.StringIO()):
-            list(tqdm(pool.map(one, cases), total=len(cases), desc="preprocess", unit="image"))
-        # nnU-Net's trainer copies a fingerprint; ours is empty, since a fixed plan needs none
+            list(tqdm(pool.map(preprocess_case, cases), total=len(cases), desc="preprocess", unit="image"))
+        # nnU-Net's trainer copies a fingerprint. Ours is empty, because the plan is already made.
         (part / DATASET / "dataset_fingerprint.json").write_text("{}\n", encoding="utf-8")
         write_json(part / "plans.json", {"plans": plans})
     return plans
 
 
 def _own_plans(raw: Path, settings: Train, folder: Path) -> dict[str, Any]:
-    """Let nnU-Net fingerprint the data and plan for itself (the full-size profile)."""
+    """Let nnU-Net measure the data and make its own plan, as the full-size profile does."""
     from nnunetv2.experiment_planning.plan_and_preprocess_api import (
         extract_fingerprint_dataset,
         plan_experiment_dataset,
@@ -134,7 +140,7 @@ def _own_plans(raw: Path, settings: Train, folder: Path) -> dict[str, Any]:
     shutil.rmtree(scratch, ignore_errors=True)
     (scratch / "raw").mkdir(parents=True)
     (scratch / "raw" / DATASET).symlink_to(raw.resolve(), target_is_directory=True)
-    # The planner takes the number of augmentation workers for a number of threads, and stops at 0.
+    # The planner uses the number of augmentation workers as its number of threads, which must not be 0.
     planning = settings.model_copy(update={"workers": max(1, settings.workers)})
     try:
         with nnunet_environment(scratch, planning):
@@ -152,24 +158,34 @@ def train_fold(
 ) -> None:
     """Train one fold and write ``weights.safetensors``, ``plans.json``, ``dataset.json`` and ``progress.csv``.
 
-    The state of an interrupted training lies in ``scratch`` under a digest of data and params; it is resumed from
-    the last saved epoch, and the resumed training gives the weights of an uninterrupted one. Success deletes it.
+    The state of an interrupted training lies in ``scratch`` under a digest of data, params and code. A later call
+    resumes from the last saved epoch and gives the weights of a training that was never interrupted. The state is
+    deleted when the training has finished.
 
     Parameters
     ----------
     prepared : output of ``prepare``
     out : folder to write, whole or not at all
-    scratch : ignored folder for state
-    stop : called with each finished epoch; a test raises here to play the kill
+    scratch : folder for state, which git ignores
+    settings : the block ``train`` of params
+    fold : number of the fold, from 0
+    stop : called with the number of each finished epoch; a test raises an exception here, as a kill would end it
+
+    Raises
+    ------
+    SettingsError
+        Another library version than params name, or a fold that ``prepare`` did not make.
+    BundleError
+        The training diverged, or the saved state cannot be read.
     """
     check_versions(settings.versions)
     manifest = read_json(prepared / "manifest.json")
     if fold >= len(manifest["folds"]):
-        raise CordriftError(
+        raise SettingsError(
             f"train.folds asks for fold {fold}, but prepare.folds made {len(manifest['folds'])} (0 to "
             f"{len(manifest['folds']) - 1})."
         )
-    # Waiting threads that spin would take the core from the one that works (10 times slower on shared cores).
+    # Threads that wait actively would take the core from the thread that works: 10 times slower on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
     from safetensors.torch import save_file
@@ -214,7 +230,7 @@ def train_fold(
             bar.update(trainer.current_epoch)
         trainer.run_training()
         network: Any = getattr(trainer.network, "_orig_mod", trainer.network)
-        # decoder.encoder.* are the encoder's own tensors once more: safetensors refuses shared memory, so clone
+        # decoder.encoder.* share memory with the encoder's tensors, which safetensors refuses: clone them
         weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in network.state_dict().items()}
         mirroring = trainer.inference_allowed_mirroring_axes
 
@@ -230,7 +246,7 @@ def train_fold(
 
 
 def _provenance(manifest: dict[str, Any], settings: Train, fold: int) -> dict[str, Any]:
-    """Say what made the weights; lies beside them and is never part of the bundle's digest."""
+    """Return what made the weights. It is written beside them and is never part of the bundle's digest."""
     import platform
 
     return {

@@ -1,7 +1,7 @@
-"""Plans that are safe to read and a fixed plan for small hardware.
+"""Checked plans of nnU-Net, and a fixed plan for small hardware.
 
-nnU-Net imports whatever class a plans file names. A plan that came from outside could so run any code, therefore
-every name is checked against a whitelist and every size against a bound before nnU-Net sees it.
+nnU-Net imports every class that a plans file names, so a plan from outside could run any code. Therefore every name is
+checked against a whitelist and every size against a bound before nnU-Net reads the plan.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ...base.errors import CordriftError
+from ...base.errors import BundleError, SettingsError
 from ...base.params import Block, validate
 from .settings import FixedPlan
 
@@ -20,12 +20,12 @@ Size = Annotated[int, Field(ge=1, le=1024)]
 Spacing = Annotated[float, Field(gt=0, le=100)]
 Resampler = Literal["resample_torch_fornnunet", "resample_data_or_seg_to_shape", "resample_torch_simple"]
 
-#: No network of a bundle may hold more values than this, counted roughly (nnU-Net's presets have 0.03e9 to 0.2e9).
+#: Most weights of a bundle's network, counted roughly. nnU-Net's presets have 0.03e9 to 0.2e9.
 MOST_WEIGHTS = 3_000_000_000
 
 
 class ArchKwargs(Block):
-    """Arguments of the two network classes that nnU-Net plans use, bounded."""
+    """Arguments of the two network classes that nnU-Net's plans use, with bounds."""
 
     n_stages: Annotated[int, Field(ge=2, le=10)]
     features_per_stage: Annotated[list[Size], Field(min_length=2, max_length=10)]
@@ -51,15 +51,15 @@ class ArchKwargs(Block):
         if (self.n_conv_per_stage is None) == (self.n_blocks_per_stage is None):
             raise ValueError("exactly one of n_conv_per_stage and n_blocks_per_stage must be given")
         blocks = self.n_conv_per_stage or self.n_blocks_per_stage or []
-        # encoder and decoder, two convolutions a block at most
+        # encoder and decoder, each with at most two convolutions in a block
         kernels = [math.prod(kernel) for kernel in self.kernel_sizes]
         weights = sum(4 * n * k * f * f for n, k, f in zip(blocks, kernels, self.features_per_stage, strict=False))
         if weights > MOST_WEIGHTS:
-            raise ValueError(f"the network has about {weights} weights, more than any that nnU-Net plans")
+            raise ValueError(f"the network has about {weights} weights, more than any network that nnU-Net plans")
         return self
 
     def given(self) -> dict[str, Any]:
-        """Return the arguments as nnU-Net's plans hold them (only those given)."""
+        """Return the arguments as nnU-Net's plans hold them, without those that are None."""
         absent = {name for name in ("n_conv_per_stage", "n_blocks_per_stage") if getattr(self, name) is None}
         return self.model_dump(exclude=absent)
 
@@ -109,26 +109,35 @@ class Configuration(Block):
 
 
 def check_configuration(name: str, configuration: dict[str, Any], source: str) -> Configuration:
-    """Check one configuration of a foreign plan.
+    """Check one configuration of a plan that may come from outside.
 
     Raises
     ------
-    CordriftError
-        A class that is not whitelisted, a size out of bounds, or a key that is not known.
+    BundleError
+        A class is not on the whitelist, a size is out of bounds, or a key is unknown.
     """
-    checked: Configuration = validate(Configuration, configuration, f"{source}, configuration {name!r}")
+    checked: Configuration = validate(
+        Configuration, configuration, f"{source}, configuration {name!r}", error=BundleError
+    )
     return checked
 
 
 def inference_plans(plans: dict[str, Any], configuration: str, source: str) -> dict[str, Any]:
-    """Reduce a plan to what decides the output of inference, checked: no names, no dataset statistics, no paths."""
+    """Check a plan and reduce it to what decides the output of inference: no names, dataset statistics or paths.
+
+    Raises
+    ------
+    BundleError
+        The plan lacks the configuration, its transposition is not an order of the three axes, or as
+        :func:`check_configuration`.
+    """
     try:
         chosen = plans["configurations"][configuration]
         forward, backward = plans["transpose_forward"], plans["transpose_backward"]
     except (KeyError, TypeError) as error:
-        raise CordriftError(f"{source} has no configuration {configuration!r} with transposition: {error}.") from error
+        raise BundleError(f"{source} has no configuration {configuration!r} with transposition: {error}.") from error
     if sorted(forward) != [0, 1, 2] or sorted(backward) != [0, 1, 2]:
-        raise CordriftError(f"{source}: transpose_forward and _backward must be orders of 0, 1, 2.")
+        raise BundleError(f"{source}: transpose_forward and _backward must be orders of 0, 1, 2.")
     checked = check_configuration(configuration, chosen, source)
     out = checked.model_dump(by_alias=True)
     out["architecture"]["arch_kwargs"] = checked.architecture.arch_kwargs.given()
@@ -146,21 +155,26 @@ def inference_plans(plans: dict[str, Any], configuration: str, source: str) -> d
         "configurations": {configuration: out},
         "experiment_planner_used": "cordrift",
         "label_manager": "LabelManager",
-        # z-score normalisation takes its statistics from each image: none of the dataset are needed
+        # z-score normalisation uses the statistics of each image, not those of the dataset
         "foreground_intensity_properties_per_channel": {"0": {}},
     }
 
 
 def fixed_plans(plan: FixedPlan, configuration: str) -> dict[str, Any]:
-    """Write out a plan given by hand in nnU-Net's format.
+    """Return the plan of params in nnU-Net's format.
 
-    Resampling is trilinear along every axis: nnU-Net's default takes order 0 through thick slices, which turns a
-    cord in 5 mm slices into steps.
+    Resampling is trilinear along every axis: nnU-Net's default interpolates with order 0 through thick slices, which
+    turns a cord in 5 mm slices into steps.
+
+    Raises
+    ------
+    SettingsError
+        The network cannot halve the patch as often as its plan says.
     """
     stages = len(plan.network.features)
     shortest = min(plan.patch_size)
     if shortest >> (stages - 1) < 1 or any(size % (1 << (stages - 1)) for size in plan.patch_size):
-        raise CordriftError(
+        raise SettingsError(
             f"train.plan.patch_size {plan.patch_size} must be divisible by {1 << (stages - 1)}, "
             f"since train.plan.network has {stages} stages."
         )

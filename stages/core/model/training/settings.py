@@ -1,4 +1,4 @@
-"""Settings of `train`."""
+"""Settings of the stage `train`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ...base.params import Block, Count, Positive, Settings
 
 
 class Network(Block):
-    """The network of a fixed plan: one entry of ``features`` per resolution stage.
+    """The network of a fixed plan: one entry of ``features`` for each resolution.
 
-    At least three stages: nnU-Net's deep supervision gives the coarsest output no weight, and with two stages
-    divides zero by zero (nnunetv2 2.8.1).
+    There are at least three: nnU-Net's deep supervision gives the coarsest output no weight, and with two resolutions
+    it divides zero by zero (nnunetv2 2.8.1).
     """
 
     features: Annotated[list[Count], Field(min_length=3)]
@@ -21,7 +21,10 @@ class Network(Block):
 
 
 class FixedPlan(Block):
-    """A plan given by hand, for hardware on which nnU-Net's own plan is out of reach."""
+    """A plan that a person wrote, for hardware that is too small for nnU-Net's own plan.
+
+    ``spacing_mm`` and ``patch_size`` (voxels) are in the order z, y, x.
+    """
 
     spacing_mm: Annotated[list[Positive], Field(min_length=3, max_length=3)]
     patch_size: Annotated[list[Count], Field(min_length=3, max_length=3)]
@@ -30,7 +33,7 @@ class FixedPlan(Block):
 
 
 class Optimiser(Block):
-    """Optimiser with its initial learning rate (decayed by nnU-Net's polynomial schedule)."""
+    """Optimiser with its initial learning rate, which nnU-Net's polynomial schedule decreases."""
 
     name: Literal["SGD", "AdamW"]
     learning_rate: Positive
@@ -38,10 +41,10 @@ class Optimiser(Block):
 
 
 class Augmentation(Block):
-    """What the trainer changes in nnU-Net's own augmentation.
+    """The trainer's changes to nnU-Net's own augmentation.
 
-    ``mirror_axes``: along which of z, y, x (0, 1, 2) images are mirrored, and may be at inference; a cord is
-    symmetric from left to right. ``contrast_remap``: probability of a random intensity curve.
+    ``mirror_axes``: the axes of z, y, x (0, 1, 2) along which images are mirrored in training, and may be mirrored at
+    inference; a cord is symmetric from left to right. ``contrast_remap``: probability of a random intensity curve.
     """
 
     mirror_axes: list[Annotated[int, Field(ge=0, le=2)]]
@@ -49,9 +52,9 @@ class Augmentation(Block):
 
 
 class Train(Settings):
-    """One training of nnU-Net v2. ``plan`` null: nnU-Net plans for itself (default network).
+    """One training of nnU-Net v2. When ``plan`` is null, nnU-Net makes its own plan with its default network.
 
-    One GPU a training; folds are stages of their own, and DVC runs them in turn.
+    A training uses one GPU. Each fold is a stage of its own, and DVC runs them one after the other.
     """
 
     block: ClassVar = "train"

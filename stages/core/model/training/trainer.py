@@ -1,4 +1,4 @@
-"""Our nnU-Net trainer: settings from params, seeded per epoch, checkpoints that are read without unpickling."""
+"""The nnU-Net trainer: settings from params, a seed for each epoch, checkpoints that are read without unpickling."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from ...base.errors import CordriftError
+from ...base.errors import BundleError
 from ...base.files import whole_file
 from .settings import Train
 
-#: What an epoch reports: epoch, train_loss, val_loss, dice, learning_rate, seconds.
+#: Report of one epoch: epoch, train_loss, val_loss, dice, learning_rate, seconds.
 Progress = dict[str, float]
 
 
 class ContrastRemapTransform(ImageOnlyTransform):  # type: ignore[misc]
-    """Send the intensities of a z-scored patch through a random piecewise-linear curve.
+    """Map the intensities of a z-scored patch through a random piecewise-linear curve.
 
-    The curve need not be monotonous: it can make fluid dark and cord bright or the reverse, so that one image
-    teaches many contrasts (after SynthSeg, doi:10.1016/j.media.2023.102789, without needing label maps).
+    The curve need not be monotonic: it can make fluid dark and cord bright, or the reverse, so that one image teaches
+    many contrasts. The idea is that of SynthSeg (doi:10.1016/j.media.2023.102789), but no label maps are needed.
     """
 
     def get_parameters(self, **data_dict: Any) -> dict[str, Any]:  # noqa: ARG002 - the base class's signature
-        # nnU-Net's loader seeds and draws from torch's and numpy's global generators; so does every transform
+        # nnU-Net's loader seeds the global generators of torch and numpy, and every transform draws from them
         draw = np.random.mtrand._rand
         knots = int(draw.randint(4, 9))
         return {
@@ -48,7 +48,7 @@ class ContrastRemapTransform(ImageOnlyTransform):  # type: ignore[misc]
         curve = np.interp(values, params["x"], params["y"]).astype(np.float32)
         mixed = params["keep"] * values + (1 - params["keep"]) * curve
         spread = float(mixed.std())
-        if spread < 1e-3:  # a flat curve would leave nothing to see
+        if spread < 1e-3:  # a flat curve would leave no contrast
             return img
         return torch.from_numpy((mixed - float(mixed.mean())) / spread)
 
@@ -56,8 +56,8 @@ class ContrastRemapTransform(ImageOnlyTransform):  # type: ignore[misc]
 class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
     """nnU-Net's trainer with the settings of ``params.yaml``.
 
-    Not made directly: :func:`trainer_class` binds the settings, because nnU-Net's constructor records its own
-    arguments by name and takes no others.
+    Use :func:`trainer_class` to make one: it binds the settings, because nnU-Net's constructor records its own
+    arguments by name and accepts no others.
     """
 
     settings: Train
@@ -75,13 +75,13 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
         self.weight_decay = self.settings.optimiser.weight_decay
 
     def initialize(self) -> None:
-        """Lay out 3-D weights channels-last: on a CPU a step then takes about 0.6 of the time, on a GPU no more."""
+        """Lay out 3-D weights channels-last: a step then takes about 0.6 of the time on a CPU, the same on a GPU."""
         super().initialize()
         if len(self.configuration_manager.patch_size) == 3:
             self.network.to(memory_format=torch.channels_last_3d)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """One step, the batch laid out like the weights."""
+        """Train one step, with the batch laid out like the weights."""
         if len(self.configuration_manager.patch_size) == 3:
             batch["data"] = batch["data"].to(memory_format=torch.channels_last_3d)
         step: dict[str, Any] = super().train_step(batch)
@@ -96,19 +96,19 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
         return optimiser, PolyLRScheduler(optimiser, self.initial_lr, self.num_epochs)
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, Any, Any, Any]:  # noqa: N802
-        """Mirror along the axes of the settings only, in training and in what inference may use."""
+        """Mirror along the axes of the settings only, in training and at inference."""
         rotation, dummy_2d, initial_patch, _ = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         mirror = tuple(self.settings.augmentation.mirror_axes) or None
         self.inference_allowed_mirroring_axes = mirror
         return rotation, dummy_2d, initial_patch, mirror
 
     def get_training_transforms(self, *args: Any, **kwargs: Any) -> Any:
-        """nnU-Net's augmentation with the contrast remap after the spatial transform."""
+        """Return nnU-Net's augmentation with the contrast remap after the spatial transform."""
         composed = nnUNetTrainer.get_training_transforms(*args, **kwargs)
         for transform in composed.transforms:
             inner = getattr(transform, "transform", None)
             if isinstance(inner, GaussianBlurTransform):
-                # It would choose its algorithm by timing: another result on a busy machine.
+                # It would choose its algorithm by timing, which gives another result on a busy machine.
                 inner.benchmark = False
         if self.settings.augmentation.contrast_remap > 0:
             remap = RandomTransform(
@@ -118,7 +118,7 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
         return composed
 
     def on_epoch_start(self) -> None:
-        """Seed by epoch: an epoch then draws the same numbers whether the run was interrupted before it or not."""
+        """Seed each epoch, so that it draws the same numbers whether or not the run was interrupted before it."""
         seed = (self.settings.seed * 100_003 + self.fold * 1_009 + self.current_epoch) % 2**32
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 - nnU-Net's loader and transforms draw from the global generator
@@ -126,14 +126,14 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
         super().on_epoch_start()
 
     def on_epoch_end(self) -> None:
-        """Report the epoch; save every ``save_every`` epochs. No best checkpoint, no plot: neither is used."""
+        """Report the epoch and save every ``save_every`` epochs. No best checkpoint and no plot: nothing uses them."""
         self.logger.log("epoch_end_timestamps", time(), self.current_epoch)
         latest = {
             key: self.logger.get_value(key, step=-1)
             for key in ("train_losses", "val_losses", "mean_fg_dice", "lrs", "epoch_start_timestamps")
         }
         if not np.isfinite(latest["train_losses"]):
-            raise CordriftError(
+            raise BundleError(
                 f"Training diverged: the loss of epoch {self.current_epoch} is {latest['train_losses']}. "
                 f"Lower train.optimiser.learning_rate ({self.initial_lr}); the last good state is kept."
             )
@@ -152,17 +152,17 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
         self.current_epoch += 1
 
     def print_to_log_file(self, *args: Any, add_timestamp: bool = True, **_: bool) -> None:
-        """Write nnU-Net's talk to its log file only; the terminal shows the progress bar."""
+        """Write nnU-Net's messages to its log file only; the terminal shows the progress bar."""
         super().print_to_log_file(*args, also_print_to_console=False, add_timestamp=add_timestamp)
 
     def plot_network_architecture(self) -> None:
-        """Not drawn: it needs a package that is no longer kept."""
+        """Draw nothing: the drawing needs a package that is no longer maintained."""
 
     def _save_debug_information(self) -> None:
-        """Not written: it records the host's name."""
+        """Write nothing: the file would record the host's name."""
 
     def save_checkpoint(self, filename: str) -> None:
-        """Write tensors and plain numbers only, whole or not at all."""
+        """Write a checkpoint of tensors and plain numbers only, whole or not at all."""
         if self.local_rank != 0:
             return
         network = self.network.module if self.is_ddp else self.network
@@ -178,7 +178,13 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
             torch.save(state, part)
 
     def load_checkpoint(self, filename_or_checkpoint: str) -> None:
-        """Read a checkpoint of :meth:`save_checkpoint`; anything but tensors and plain values is refused."""
+        """Read a checkpoint of :meth:`save_checkpoint`. Anything but tensors and plain values is refused.
+
+        Raises
+        ------
+        BundleError
+            The file is damaged, holds other objects, or does not fit the network.
+        """
         path = Path(filename_or_checkpoint)
         network = self.network.module if self.is_ddp else self.network
         try:
@@ -190,13 +196,13 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
             self.logger.load_checkpoint(json.loads(state["logging"]))
             self.current_epoch = int(state["current_epoch"])
         except (UnpicklingError, RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
-            raise CordriftError(
+            raise BundleError(
                 f"{path} cannot be resumed from ({str(error).splitlines()[0]}); delete {path.parent} to start again."
             ) from error
 
 
 def trainer_class(settings: Train, on_progress: Callable[[Progress], None]) -> type[CordTrainer]:
-    """Return a trainer class with ``settings`` bound; ``on_progress`` is called once an epoch."""
+    """Return a trainer class with ``settings`` bound to it; ``on_progress`` is called after each epoch."""
     return type("CordTrainer", (CordTrainer,), {"settings": settings, "on_progress": staticmethod(on_progress)})
 
 

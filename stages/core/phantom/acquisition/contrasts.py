@@ -1,4 +1,4 @@
-"""The phantom's contrasts as rows of one table: spine-generic's six, and three of multiple sclerosis protocols."""
+"""The contrasts of the phantom, one row each: six of spine-generic, three of protocols for multiple sclerosis."""
 
 from __future__ import annotations
 
@@ -23,27 +23,30 @@ Equation = Callable[[Properties, Protocol], float]
 
 
 class Stored(Enum):
-    """What the stored integers mean; :mod:`stages.core.phantom.rendering.images` writes them."""
+    """The meaning of the integers in an image file; ``rendering/images.py`` writes them."""
 
-    MAGNITUDE = "magnitude"  # Rician noise, air is dark
-    SIGNED = "signed"  # real part plus an offset, air is grey
-    RATIO = "ratio"  # UNI of MP2RAGE, air is noise over the full range
+    MAGNITUDE = "magnitude"  # Rician noise; air is dark
+    SIGNED = "signed"  # real part plus an offset; air is grey
+    RATIO = "ratio"  # UNI of MP2RAGE; in air, noise fills the whole range
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """One contrast: one row.
+    """One contrast.
 
     Attributes
     ----------
-    suffix : BIDS name after the participant
+    name : key in ``CONTRASTS``
+    suffix : end of the BIDS file name, after the participant
     folder : BIDS folder
     spacing_mm : voxel size along x, y, z
     axcodes : storage orientation
-    equations : signal equation of every image that is acquired: one, or two for a ratio
+    equations : signal equations of the images that the scanner acquires: one, or two for a ratio
+    protocol : timing and flip angles
     noise : SD of the noise relative to the cord's signal in the last acquired image
-    rater_bias : relative area bias of a human rater, from what raters of spine-generic show
-    warped_discs : whether the disc labels were carried over from another contrast by registration
+    rater_bias : relative error of the area that a human rater draws, as raters of spine-generic show it
+    warped_discs : whether the disc labels came from another contrast by registration, which BIDS names tell
+    stored : meaning of the stored integers
     """
 
     name: str
@@ -59,14 +62,18 @@ class Contrast:
     stored: Stored = Stored.MAGNITUDE
 
     def acquired(self, protocol: Protocol | None = None) -> tuple[dict[Tissue, float], ...]:
-        """Return the signal of every tissue in every acquired image; white matter in the last one is 1 or -1."""
+        """Return the signal of every tissue in every acquired image.
+
+        Signals are relative to the magnitude of white matter in the last image. ``protocol`` replaces that of the
+        contrast.
+        """
         p = protocol or self.protocol
         raw = [{tissue: equation(t, p) for tissue, t in TISSUES.items()} for equation in self.equations]
         white = abs(raw[-1][Tissue.WHITE])
         return tuple({tissue: value / white for tissue, value in image.items()} for image in raw)
 
     def signals(self, protocol: Protocol | None = None) -> dict[Tissue, float]:
-        """Return the signal of every tissue in the first acquired image."""
+        """Return the signal of every tissue in the first acquired image, in the unit of :meth:`acquired`."""
         return self.acquired(protocol)[0]
 
 
@@ -102,6 +109,6 @@ CONTRASTS: dict[str, Contrast] = {
                  0.05, -0.030, stored=Stored.RATIO),
     )
 }  # fmt: skip
-#: The default set: the order is part of every seed that is drawn from it.
+#: The default set. Its order must not change: random choices from it depend on the order.
 SIX = ("T1w", "T2w", "T2star", "MTon", "MToff", "DWI")
 NINE = (*SIX, "STIR", "PSIR", "MP2RAGE")

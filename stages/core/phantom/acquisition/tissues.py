@@ -1,4 +1,4 @@
-"""What the tissues are made of at 3 T, and where each number comes from."""
+"""Properties of the tissues at 3 T, and the source of each number."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Properties:
     pd : proton density, water = 1
     mtr : magnetisation transfer ratio with the spine-generic pulse, in [0, 1]
     adc : apparent diffusion coefficient in um2/ms, mean over directions
-    fat : share of the signal that fat suppression takes away, in [0, 1]
+    fat : share of the signal that comes from fat, in [0, 1]; fat suppression removes it
     texture : relative amplitude of fine texture
     """
 

@@ -1,4 +1,4 @@
-"""Drawing a participant's neck from a seed."""
+"""Draw the neck of a participant from a random generator."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .parts import Bulk, Ends
 
 
 def draw_anatomy(rng: np.random.Generator, *, wide: bool = False, sex: str = "F") -> Anatomy:
-    """Draw an anatomy.
+    """Draw a random anatomy.
 
     Parameters
     ----------
     rng : source of every random number
-    wide : the far wider ranges of training volumes: other canals, cords, necks than any cohort would show
+    wide : use the far wider ranges of training volumes, with canals, cords and necks that no cohort would have
     sex : "M" or "F"; men's cords are larger (doi:10.1038/s41597-021-00941-8)
     """
 
@@ -42,7 +42,7 @@ def draw_anatomy(rng: np.random.Generator, *, wide: bool = False, sex: str = "F"
     gap_v = normal(3.0, 1.0, 0.6, 6.5) if wide else normal(2.6, 0.7, 0.7, 5.5)  # CSF in front plus behind, halved
     gap_u = max(normal(1.6, 0.8, -0.4, 4.5) + gap_v * 0.5, 0.6)
     room = gap_v - 0.5
-    # Lying down, the cord may rest anywhere between the front and the back of the sac.
+    # In a person who lies, the cord can be anywhere between the front and the back of the sac.
     shift = uniform(-0.7, 1.0) * 0.95 if wide else float(np.clip(rng.normal(0.3, 0.5), -1, 1)) * 0.6
     bulk = Bulk(
         body_rl_mm=normal(9.5, 0.9, 6.5, 13),
@@ -89,9 +89,10 @@ def draw_anatomy(rng: np.random.Generator, *, wide: bool = False, sex: str = "F"
 
 
 def extend_anatomy(an: Anatomy) -> Anatomy:
-    """Return a neck that goes on into head and chest: thoracic discs below, the cord's end above.
+    """Return the neck with thoracic discs below and the end of the cord above, for large views.
 
-    Thoracic levels grow from 19 mm downwards; the cord ends at the foramen magnum, 20 mm above the disc C1/C2.
+    The height of the thoracic levels grows from 19 mm downwards. The cord ends at the foramen magnum, 20 mm above the
+    disc C1/C2.
     """
     discs = dict(an.discs_s_mm)
     for label in range(9, 17):

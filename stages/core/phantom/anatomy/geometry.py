@@ -1,4 +1,4 @@
-"""The cervical spine in mm as a few smooth curves: everything else is rendered from here.
+"""The cervical spine in mm as a few smooth curves, from which everything else is rendered.
 
 World axes are RAS+ (x right, y front, z up). The cord centreline is a polynomial c(s) = (x(s), y(s), s); a point p is
 described by its foot point s on the centreline, (p - c(s)) . c'(s) = 0, and by (u, v), its offsets to the right and to
@@ -34,17 +34,18 @@ class Anatomy:
     ratio : AP / RL diameter at C2-C3
     exponent : of the superellipse |u/a|^n + |v/b|^n = 1 (2 = ellipse)
     enlargement : relative gain of area at the cervical enlargement (C5)
-    flattening : relative loss of ``ratio`` there
+    flattening : relative loss of ``ratio`` at the same place
     sac_rl_mm, sac_ap_mm : half axes of the dural sac at C3
-    sac_top_mm : additional half axis at C1
-    sac_shift_mm : (u, v) of the sac's centre at C3 with respect to the cord's
-    sac_wander_mm, sac_phase : amplitude and phase (radians) of the cord's antero-posterior wandering inside the sac
-    sac_taper : how much narrower the canal is behind than in front, relative: 0 = ellipse, 0.4 = rounded triangle
+    sac_top_mm : increase of both half axes up to C1
+    sac_shift_mm : (u, v) of the centre of the sac at C3, relative to the centre of the cord
+    sac_wander_mm, sac_phase : amplitude (mm) and phase (radians) of the wave of the sac's centre, front to back
+    sac_taper : relative difference of the sac's width in front and behind: 0 = ellipse, 0.4 = rounded triangle
     gm_size : size of the grey matter relative to the average
     texture_seed : seed of the fat and texture fields, in [0, 2**63)
     atrophy : fraction of cord area lost everywhere, in [0, 0.5]
-    compressions, lesions, thinnings : what the cord suffers from, each anywhere along it
-    ends : how cord and spine go on beyond the neck; None: the neck alone, of endless cord
+    bulk : sizes of the surroundings
+    compressions, lesions, thinnings : diseases of the cord
+    ends : how the cord continues beyond the neck; None: only the neck, and the cord has no end
     """
 
     x_poly: tuple[float, ...]
@@ -73,27 +74,30 @@ class Anatomy:
 
     @property
     def reach_mm(self) -> float:
-        """The tables run over s in [-reach, reach]."""
+        """The tables cover s in [-reach, reach], mm."""
         return self.ends.reach_mm if self.ends else S_MAX_MM
 
     @cached_property
     def tables(self) -> Tables:
-        """Every curve of this anatomy on the common grid of s."""
+        """All curves of this anatomy at the same values of s."""
         return _tabulate(self)
 
     def centre(self, s_mm: Float) -> Float:
-        """World positions (n, 3) of the centreline at ``s_mm`` (n,)."""
+        """Return the points (n, 3) in mm of the centreline at ``s_mm`` (n,)."""
         return np.stack([*self.curve(s_mm, 0), s_mm], axis=-1)
 
     def tangent(self, s_mm: Float) -> Float:
-        """Unit tangents (n, 3) of the centreline at ``s_mm`` (n,), pointing up."""
+        """Return the unit tangents (n, 3) of the centreline at ``s_mm`` (n,); they point up."""
         dx, dy = self.curve(s_mm, 1)
         t = np.stack([dx, dy, np.ones_like(dx)], axis=-1)
         unit: Float = t / np.linalg.norm(t, axis=-1, keepdims=True)
         return unit
 
     def curve(self, s: Real, order: int) -> tuple[Real, Real]:
-        """Return x and y of the centreline, or their derivatives of an ``order`` up to 2, at ``s`` in its dtype."""
+        """Return x and y (mm) of the centreline at ``s`` (mm), or their derivatives of ``order`` 1 or 2.
+
+        The result has the data type of ``s``.
+        """
         inside = s if self.ends is None else np.clip(s, -self.ends.start_mm, self.ends.start_mm)
         x, y = (_derivative(poly, inside, order) for poly in (self.x_poly, self.y_poly))
         if self.ends is None:
@@ -103,7 +107,7 @@ class Anatomy:
         return self.ends.extend(x, slope_x, beyond, order), self.ends.extend(y, slope_y, beyond, order)
 
     def csa(self, s_mm: Float) -> Float:
-        """Cross-section area in mm2 perpendicular to the centreline at ``s_mm`` (n,); NaN above the cord's end."""
+        """Return the area (mm2) perpendicular to the centreline at ``s_mm`` (n,); NaN above the end of the cord."""
         t = self.tables
         area = superellipse_area(np.interp(s_mm, t.s, t.cord_a), np.interp(s_mm, t.s, t.cord_b), self.exponent)
         return area if self.ends is None else np.where(s_mm <= self.ends.top_s_mm, area, np.nan)
@@ -111,7 +115,10 @@ class Anatomy:
 
 @dataclass(frozen=True)
 class Tables:
-    """Curves along the centreline, each (n,) float32 except ``s`` and the half axes of the cord (float64)."""
+    """Curves along the centreline, each (n,) in mm unless said otherwise.
+
+    ``a`` is the half axis from right to left, ``b`` that from front to back; ``u`` and ``v`` are the centre of the sac.
+    """
 
     s: Float
     cord_a: Float
@@ -122,10 +129,11 @@ class Tables:
     sac_v: Float32
     to_disc: Float32  # distance to the nearest intervertebral disc (labels >= 3), mm
     to_arch: Float32  # distance to the neural arch's slab: negative inside, mm
-    body_scale: Float32  # of the vertebral body's half axes: narrower at the dens
+    body_scale: Float32  # factor for the half axes of the vertebral body, which is narrower at the dens
 
 
 def _derivative(poly: tuple[float, ...], s: Real, order: int) -> Real:
+    """Return a polynomial, or its derivative of an ``order``, at ``s``."""
     coefficients = np.polyder(np.asarray(poly, s.dtype), order) if order else np.asarray(poly, s.dtype)
     if not coefficients.size:  # a derivative of a straight line
         return np.zeros_like(s)
@@ -137,11 +145,18 @@ def _derivative(poly: tuple[float, ...], s: Real, order: int) -> Real:
 
 
 def superellipse_area(a: Float, b: Float, exponent: float) -> Float:
-    """Area of |u/a|^n + |v/b|^n <= 1: 4 a b G(1 + 1/n)^2 / G(1 + 2/n); pi a b for n = 2."""
+    """Return the area (mm2) of |u/a|^n + |v/b|^n <= 1: 4 a b Gamma(1 + 1/n)^2 / Gamma(1 + 2/n), half axes in mm.
+
+    With n = 2 this is an ellipse, pi a b.
+
+    >>> superellipse_area(np.array([2.0]), np.array([3.0]), 2.0).round(3).tolist()
+    [18.85]
+    """
     return 4.0 * a * b * (gamma(1 + 1 / exponent) ** 2 / gamma(1 + 2 / exponent))
 
 
 def _tabulate(an: Anatomy) -> Tables:
+    """Compute all curves of an anatomy."""
     s = np.arange(-an.reach_mm, an.reach_mm + S_STEP_MM / 2, S_STEP_MM)
     discs = an.discs_s_mm
     c5 = discs[5] - 8.0
@@ -151,7 +166,7 @@ def _tabulate(an: Anatomy) -> Tables:
     squeeze = np.ones_like(s)
     for c in an.compressions:
         squeeze -= c.depth * np.exp(-0.5 * ((s - c.s_mm) / c.length_mm) ** 2)
-    squeeze = np.maximum(squeeze, 0.3)  # several at one place add up
+    squeeze = np.maximum(squeeze, 0.3)  # several compressions at one place add up
     inside = (s <= discs[2]) & (s >= discs[4])
     area *= an.csa_mm2 * (1.0 - an.atrophy) / area[inside].mean()
     if an.ends:  # the thoracic cord is thinner than the cervical one
@@ -160,7 +175,7 @@ def _tabulate(an: Anatomy) -> Tables:
         area *= 1 - thin.loss * np.exp(-0.5 * ((s - thin.s_mm) / thin.length_mm) ** 2)
     one = superellipse_area(np.ones(1), np.ones(1), an.exponent)[0]
     a = np.sqrt(area / (one * ratio))
-    # A compressed cord gives way sideways, but less than it is flattened: its area falls.
+    # A compressed cord becomes wider, but by less than it becomes flatter, so that its area falls.
     cord_b, cord_a = a * ratio * squeeze, a * (1.0 + 0.3 * (1.0 - squeeze))
 
     top = 1.0 / (1.0 + np.exp(-(s - discs[2] - 2.0) / 5.0))
@@ -175,7 +190,7 @@ def _tabulate(an: Anatomy) -> Tables:
     to_arch = np.minimum(to_arch, np.abs(s - discs[2] - 11.0) - 4.0)  # the arch of C1
     sac_b, sac_v = np.maximum(an.sac_ap_mm + an.sac_top_mm * top, cord_b + 0.3), an.sac_shift_mm[1] + wander
     for c in an.compressions:
-        if c.canal:  # a disc bulges from the front; the back stays
+        if c.canal:  # the disc bulges into the front of the canal; its back does not move
             lost = 2 * sac_b * c.canal * np.exp(-0.5 * ((s - c.s_mm) / c.length_mm) ** 2)
             front = np.maximum(sac_v + sac_b - lost, np.minimum(cord_b + 0.3, sac_v + sac_b))
             sac_v, sac_b = (front + sac_v - sac_b) / 2, (front - sac_v + sac_b) / 2

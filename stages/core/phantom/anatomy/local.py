@@ -1,4 +1,4 @@
-"""From world points to the coordinates of the centreline, and distances to the surfaces that are defined there."""
+"""Coordinates along the centreline for points of the world, and distances to surfaces in these coordinates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Local:
     u: Real
     v: Real
     s: Real
-    index: NDArray[np.intp]  # nearest entry of the tables
+    index: NDArray[np.intp]  # nearest entry of the tables of the anatomy
 
 
 def localise(an: Anatomy, x: Real, y: Real, z: Real, *, steps: int = 3) -> Local:
@@ -26,10 +26,9 @@ def localise(an: Anatomy, x: Real, y: Real, z: Real, *, steps: int = 3) -> Local
 
     Parameters
     ----------
-    x, y, z : (n,) arrays, mm
-    steps : Newton steps for the foot point; 3 reach 1e-4 mm within 40 mm of a curve of radius 80 mm
-
-    The arithmetic runs in the dtype of the input: float64 where areas are measured, float32 for the surroundings.
+    an : anatomy
+    x, y, z : (n,) in mm; the data type decides the precision of the result
+    steps : Newton steps to find the foot point; 3 are exact to 1e-4 mm within 40 mm of a curve of radius 80 mm
     """
     s = z.copy()
     for _ in range(steps):
@@ -40,7 +39,7 @@ def localise(an: Anatomy, x: Real, y: Real, z: Real, *, steps: int = 3) -> Local
     np.clip(s, -an.reach_mm + 1, an.reach_mm - 1, out=s)
     (cx, cy), (dx, dy) = an.curve(s, 0), an.curve(s, 1)
     wx, wy, wz = x - cx, y - cy, z - s
-    # The axes of the section: world RL projected into it, and what is perpendicular to both.
+    # The axes of the section: the right-left axis of the world, projected into it, and the axis perpendicular to that.
     across = np.sqrt(1 + dy * dy)
     u = wx * np.sqrt(1 + dx * dx + dy * dy) / across
     v = (wy - wz * dy) / across
@@ -49,9 +48,15 @@ def localise(an: Anatomy, x: Real, y: Real, z: Real, *, steps: int = 3) -> Local
 
 
 def superellipse_distance(u: Real, v: Real, a: Real | float, b: Real | float, exponent: float) -> Real:
-    """Signed distance (mm, negative inside) to a superellipse, to first order: exact on the boundary.
+    """Return the signed distance (mm, negative inside) to a superellipse, exact on the boundary, first order elsewhere.
 
-    (F - 1) / |grad F| with F = (|u/a|^n + |v/b|^n)^(1/n), which is homogeneous, so that the gradient never vanishes.
+    It is (F - 1) / abs(grad F) with F = (|u/a|^n + |v/b|^n)^(1/n). F is homogeneous, so that its gradient is never 0.
+
+    Parameters
+    ----------
+    u, v : (n,) offsets from the centre, mm
+    a, b : half axes, mm
+    exponent : n; 2 is an ellipse
     """
     pu, pv = np.abs(u / a), np.abs(v / b)
     if exponent == 2.0:
@@ -65,16 +70,23 @@ def superellipse_distance(u: Real, v: Real, a: Real | float, b: Real | float, ex
 
 
 def sac_distance(an: Anatomy, u: Real, v: Real, a: Real | float, b: Real | float) -> Real:
-    """Signed distance (mm, to first order) to the dural sac: an ellipse that tapers towards the back.
+    """Return the signed distance (mm, first order) to the dural sac, an ellipse that is narrower at the back.
 
-    ``u, v`` are relative to the sac's centre, ``a, b`` its half axes.
+    Parameters
+    ----------
+    an : anatomy
+    u, v : (n,) offsets from the centre of the sac, mm
+    a, b : half axes of the sac, mm
     """
     width = np.clip(1 + an.sac_taper * v / b, 0.35, 1.6).astype(u.dtype)
     return superellipse_distance(u, v, a * width, b, 2.2)
 
 
 def cord_distance(an: Anatomy, at: Local, *, area_factor: float = 1.0) -> Real:
-    """Signed distance (mm, negative inside) to the cord's surface, the cord's area scaled by ``area_factor``."""
+    """Return the signed distance (mm, negative inside) to the surface of the cord.
+
+    ``area_factor`` multiplies the area of the cord.
+    """
     t = an.tables
     scale = np.sqrt(area_factor)
     side = superellipse_distance(at.u, at.v, t.cord_a[at.index] * scale, t.cord_b[at.index] * scale, an.exponent)

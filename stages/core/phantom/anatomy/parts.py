@@ -1,4 +1,7 @@
-"""What a neck is made of beside its cord: sizes, what the cord suffers from, how it goes on beyond the neck."""
+"""Parts of a neck: diseases of the cord, sizes of the surroundings, and how the cord continues beyond the neck.
+
+Positions along the cord are ``s`` in mm, see ``geometry.py``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
-#: Either: areas are measured in double precision, surroundings are painted in single.
+#: Either precision: areas are computed in double precision, the surroundings are painted in single precision.
 Real = NDArray[np.floating[Any]]
 
 
@@ -20,8 +23,8 @@ class Compression:
 
     Attributes
     ----------
-    s_mm : where, on the centreline
-    depth : fraction of the antero-posterior diameter that is lost at the worst place, in [0, 0.6]
+    s_mm : position of the middle
+    depth : fraction of the antero-posterior diameter that is lost in the middle, in [0, 0.6]
     length_mm : standard deviation of the narrowing along the cord
     canal : fraction of the sac's antero-posterior diameter that a disc takes from the front there, in [0, 0.5]
     """
@@ -34,7 +37,14 @@ class Compression:
 
 @dataclass(frozen=True)
 class Thinning:
-    """A local loss of cord area, the same all round: centre, fraction lost there in [0, 0.5], SD along the cord."""
+    """A local loss of the area of the cord.
+
+    Attributes
+    ----------
+    s_mm : position of the middle
+    loss : fraction of the area that is lost in the middle, in [0, 0.5]
+    length_mm : standard deviation of the loss along the cord
+    """
 
     s_mm: float
     loss: float
@@ -43,7 +53,14 @@ class Thinning:
 
 @dataclass(frozen=True)
 class Lesion:
-    """A hyperintense ellipsoid inside the cord: centre (s in mm; u, v as fractions of the half axes), radii in mm."""
+    """A hyperintense ellipsoid inside the cord.
+
+    Attributes
+    ----------
+    s_mm : position of its centre along the cord
+    u, v : position of its centre in the section, as fractions of the half axes of the cord
+    radius_mm, length_mm : radius in the section, and half length along the cord
+    """
 
     s_mm: float
     u: float
@@ -54,15 +71,17 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Ends:
-    """Cord and spine beyond the neck, for large views: the centreline's slope fades away, the cord ends at the top.
+    """Cord and spine beyond the neck, for large views.
+
+    There the slope of the centreline fades away, and the cord ends at the top.
 
     Attributes
     ----------
-    top_s_mm : where the cord ends and the brainstem begins, at the foramen magnum
-    start_mm : the centreline follows its polynomials for |s| up to here; a cubic would leave the body further out
-    decay_mm : length over which its slope falls to 1/e beyond, below and above
-    reach_mm : the tables run over s in [-reach, reach]
-    taper : fraction of its area that the cord loses from the neck to the chest
+    top_s_mm : upper end of the cord, at the foramen magnum
+    start_mm : the centreline follows its polynomials for abs(s) up to here; further out a cubic would leave the body
+    decay_mm : lengths over which the slope falls to 1/e, below and above the neck
+    reach_mm : the tables cover s in [-reach, reach]
+    taper : fraction of its area that the cord loses between neck and chest
     """
 
     top_s_mm: float
@@ -72,7 +91,14 @@ class Ends:
     taper: float = 0.3
 
     def extend(self, value: Real, slope: Real, beyond: Real, order: int) -> Real:
-        """Continue a curve (or its derivative) from its ``value`` and ``slope`` at the end, ``beyond`` mm further."""
+        """Continue a curve, or its derivative, beyond the end of its polynomial.
+
+        Parameters
+        ----------
+        value, slope : value (mm) of what is continued, and slope (mm per mm) of the curve, at the end
+        beyond : distance from the end in mm; negative below the neck
+        order : 0 for the curve, 1 and 2 for its derivatives
+        """
         decay = np.where(beyond < 0, *self.decay_mm).astype(value.dtype)
         fade = np.exp(-np.abs(beyond) / decay)
         if order == 0:
@@ -87,7 +113,7 @@ class Ends:
 
 @dataclass(frozen=True)
 class Bulk:
-    """What surrounds the canal: sizes in mm, measured in the section perpendicular to the centreline."""
+    """Sizes of the surroundings of the canal, in mm in the section perpendicular to the centreline."""
 
     body_rl_mm: float = 9.0  # half width of the vertebral bodies
     body_ap_mm: float = 8.0  # half depth

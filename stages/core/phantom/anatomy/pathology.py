@@ -1,4 +1,4 @@
-"""What a participant's cord may suffer from: one row an option, named as in participants.tsv."""
+"""Diseases of the cord, one row per option of the command line, named as in participants.tsv."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...base.errors import CordriftError, did_you_mean
+from ...base.errors import SettingsError, did_you_mean
 from .geometry import Anatomy
 from .parts import Compression, Lesion, Thinning
 
-#: Options that are joined: `SevereCompression+Lesions`.
+#: Sign between options, as in `SevereCompression+Lesions`.
 JOIN = "+"
 
 
 @dataclass(frozen=True)
 class Pathology:
-    """One option: what it does in a sentence, and how; every number is drawn from the generator."""
+    """One option: a description, and the function that changes an anatomy with numbers from a random generator."""
 
     what: str
     apply: Callable[[Anatomy, np.random.Generator], Anatomy]
@@ -67,19 +67,20 @@ def _lesions(rng: np.random.Generator, count: int) -> tuple[Lesion, ...]:
 
 def _ms(an: Anatomy, rng: np.random.Generator) -> Anatomy:
     lesions = _lesions(rng, 2)
-    return replace(an, atrophy=_more(an.atrophy, float(rng.uniform(0.02, 0.08))), lesions=an.lesions + lesions)
+    return replace(an, atrophy=_combined_loss(an.atrophy, float(rng.uniform(0.02, 0.08))), lesions=an.lesions + lesions)
 
 
 def _many_lesions(an: Anatomy, rng: np.random.Generator) -> Anatomy:
     return replace(an, lesions=an.lesions + _lesions(rng, int(rng.integers(4, 8))))
 
 
-def _more(before: float, loss: float) -> float:
+def _combined_loss(before: float, loss: float) -> float:
+    """Return the fraction of area that is lost after two losses, one after the other."""
     return 1 - (1 - before) * (1 - loss)
 
 
 def _atrophy(an: Anatomy, rng: np.random.Generator) -> Anatomy:
-    return replace(an, atrophy=_more(an.atrophy, float(rng.uniform(0.10, 0.30))))
+    return replace(an, atrophy=_combined_loss(an.atrophy, float(rng.uniform(0.10, 0.30))))
 
 
 def _local_atrophy(an: Anatomy, rng: np.random.Generator) -> Anatomy:
@@ -106,17 +107,17 @@ PATHOLOGIES: dict[str, Pathology] = {
 
 
 def split_pathology(name: str) -> list[str]:
-    """Return the options that a name joins.
+    """Return the options in a name such as ``MS+Atrophy``.
 
     Raises
     ------
-    CordriftError
+    SettingsError
         There is no such option.
     """
     names = name.split(JOIN)
     for one in names:
         if one not in PATHOLOGIES:
-            raise CordriftError(
+            raise SettingsError(
                 f"There is no pathology {one!r}{did_you_mean(one, PATHOLOGIES)}; "
                 f"there are {', '.join(PATHOLOGIES)}, joined by {JOIN!r}."
             )
@@ -124,11 +125,11 @@ def split_pathology(name: str) -> list[str]:
 
 
 def with_pathology(an: Anatomy, name: str, rng: np.random.Generator) -> Anatomy:
-    """Return an anatomy with what ``name`` says, one option after the other.
+    """Return an anatomy with the diseases in ``name``, applied one after the other.
 
     Raises
     ------
-    CordriftError
+    SettingsError
         There is no such option.
     """
     for one in split_pathology(name):

@@ -12,7 +12,15 @@ Point = tuple[float, float, float]
 
 
 def ellipsoid(p: Float32, centre: Point, radii: Point, *, exponent: float = 2.0, tilt_deg: float = 0.0) -> Float32:
-    """Distance of points (3, n) to |x/a|^n + |y/b|^n + |z/c|^n = 1, its front lifted by ``tilt_deg`` about x."""
+    """Return the distance (mm) of points (3, n) to an ellipsoid |x/a|^n + |y/b|^n + |z/c|^n = 1.
+
+    Parameters
+    ----------
+    p : (3, n) points, mm
+    centre, radii : x, y, z of the centre, and the half axes a, b, c, mm
+    exponent : n; 2 is an ellipsoid, more is closer to a box
+    tilt_deg : rotation about x that lifts the front
+    """
     x, y, z = (p[k] - np.float32(centre[k]) for k in range(3))
     if tilt_deg:
         c, s = np.float32(np.cos(np.radians(tilt_deg))), np.float32(np.sin(np.radians(tilt_deg)))
@@ -31,7 +39,7 @@ def ellipsoid(p: Float32, centre: Point, radii: Point, *, exponent: float = 2.0,
 
 
 def tube(p: Float32, line: tuple[Point, ...], radius_mm: float) -> Float32:
-    """Distance of points (3, n) to a tube round a broken line."""
+    """Return the distance (mm) of points (3, n) to a tube around a line through several points, all in mm."""
     distance = np.full(p.shape[1], np.inf, np.float32)
     for start, end in pairwise(line):
         a, way = np.array(start, np.float32)[:, None], np.array(end, np.float32) - np.array(start, np.float32)
@@ -43,7 +51,7 @@ def tube(p: Float32, line: tuple[Point, ...], radius_mm: float) -> Float32:
 
 
 def blend(a: Real, b: Real, length_mm: float) -> Real:
-    """Union of two bodies with a fillet of about ``length_mm``."""
+    """Return the distance to the union of two bodies, whose edge is rounded over about ``length_mm``."""
     k = np.float32(length_mm)
     h = np.clip(np.float32(0.5) + np.float32(0.5) * (b - a) / k, 0, 1)
     union: Real = b + h * (a - b) - k * h * (1 - h)

@@ -1,4 +1,4 @@
-"""Who is in the generated cohort: a small table, the only place with its numbers."""
+"""The generated cohorts: a table of participants, contrasts and revisions, the only place with these numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...base.errors import CordriftError, did_you_mean
+from ...base.errors import SettingsError, did_you_mean
 from ..acquisition.contrasts import NINE, SIX
 from ..acquisition.grid import LARGE, NECK, View
 from ..acquisition.scanner import Scanner
@@ -20,7 +20,7 @@ THREE = ("T1w", "T2w", "T2star")
 
 @dataclass(frozen=True)
 class Revision:
-    """Everything that a revision holds: numbers of participants and their contrasts."""
+    """Content of a revision: numbers of frozen, training and synthetic participants, and their contrasts."""
 
     frozen: int
     frozen_contrasts: tuple[str, ...]
@@ -31,10 +31,15 @@ class Revision:
 
 @dataclass(frozen=True)
 class Cohort:
-    """A named cohort: revisions in the order in which they were published, field of view, seed.
+    """A named cohort.
 
-    ``frozen_pathologies`` and ``training_pathologies`` are handed out in turn; empty, one participant in seven has a
-    mild compression and one in seven multiple sclerosis.
+    Attributes
+    ----------
+    revisions : by name, in the order in which they are published
+    view : field of view of all images
+    seed : part of every random seed
+    frozen_pathologies, training_pathologies : given to the participants in turn; where empty, one participant in seven
+        has a mild compression and one in seven has multiple sclerosis
     """
 
     name: str
@@ -62,9 +67,9 @@ COHORTS: dict[str, Cohort] = {cohort.name: cohort for cohort in (
         training_pathologies=("HC", "SevereCompression", "Lesions", "MildCompression", "LocalAtrophy",
                               "MultilevelCompression", "MS", "SevereCompression+Lesions")),
     Cohort("large", {"r1": Revision(1, ("T1w", "T2w"), 1, ("T1w", "T2w"))}, LARGE),
-    # 300 images that are quick to make: what fetching costs is counted in files and megabytes, not in anatomy.
+    # 300 images that are rendered quickly: they measure the cost of a fetch, which depends on files and bytes only.
     Cohort("three-hundred", {"r1": Revision(10, THREE, 90, THREE)}, View((24.0, 26.0, 30.0))),
-    # One participant as the command line orders it.
+    # One participant; the options of the command line say which.
     Cohort("one", {"r1": Revision(0, (), 1, SIX)}, training_pathologies=("HC",)),
 )}  # fmt: skip
 
@@ -73,13 +78,13 @@ SITES: dict[str, Scanner] = {
     "B": Scanner("GE", bias=0.12, coil=0.08, noise=1.25, blur=0.45, te=0.92, ti=0.93),
     "C": Scanner("Philips", bias=0.06, coil=0.04, noise=0.9, blur=0.30, tr=1.1, te=1.06),
 }
-#: Participants of a site are numbered from these on: frozen, training.
+#: First numbers of the frozen and of the training participants of a site.
 _FIRST_FROZEN, _FIRST_TRAINING = 1, 101
 
 
 @dataclass(frozen=True)
 class Participant:
-    """A row of participants.tsv, and what is rendered for it."""
+    """A row of participants.tsv, and the contrasts that are rendered for the participant."""
 
     participant: str
     site: str
@@ -92,22 +97,34 @@ class Participant:
 
 
 def find_cohort(name: str | Cohort) -> Cohort:
-    """Return a named cohort; a cohort is returned as it is."""
+    """Return the cohort of a name; an argument that is a cohort is returned unchanged.
+
+    Raises
+    ------
+    SettingsError
+        There is no such cohort.
+    """
     if isinstance(name, Cohort):
         return name
     if name not in COHORTS:
-        raise CordriftError(
+        raise SettingsError(
             f"There is no cohort {name!r}{did_you_mean(name, COHORTS)}; there are {', '.join(COHORTS)}."
         )
     return COHORTS[name]
 
 
 def find_revision(cohort: str | Cohort, name: str) -> Revision:
-    """Return a named revision of a cohort."""
+    """Return the revision of a name.
+
+    Raises
+    ------
+    SettingsError
+        The cohort has no such revision.
+    """
     spec = find_cohort(cohort)
     known = spec.revisions
     if name not in known:
-        raise CordriftError(f"Cohort {spec.name!r} has no revision {name!r}; it has {', '.join(known)}.")
+        raise SettingsError(f"Cohort {spec.name!r} has no revision {name!r}; it has {', '.join(known)}.")
     return known[name]
 
 
@@ -116,20 +133,24 @@ def last_revision(cohort: str) -> str:
     return list(find_cohort(cohort).revisions)[-1]
 
 
-def seed_of(cohort: Cohort, participant: str, what: str = "") -> np.random.Generator:
-    """Return the generator of one participant (and contrast): it depends on nothing but names and the cohort's seed."""
+def generator_of(cohort: Cohort, participant: str, what: str = "") -> np.random.Generator:
+    """Return the random generator for one participant and purpose (``what``, e.g. a contrast).
+
+    It depends only on these names and on the seed of the cohort.
+    """
     words = np.frombuffer(hashlib.sha256(f"{participant}/{what}".encode()).digest(), dtype="<u4")
     return np.random.default_rng(np.random.SeedSequence([cohort.seed, *(int(w) for w in words)]))
 
 
 def _participant(cohort: Cohort, k: int, *, frozen: bool, contrasts: tuple[str, ...]) -> Participant:
+    """Return frozen or training participant number ``k`` of a cohort."""
     site = sorted(SITES)[k % len(SITES)]
     name = f"sub-site{site}{(_FIRST_FROZEN if frozen else _FIRST_TRAINING) + k // len(SITES):03d}"
-    rng = seed_of(cohort, name, "person")
+    rng = generator_of(cohort, name, "person")
     sex = "M" if rng.uniform() < 0.5 else "F"
     age = int(rng.integers(20, 61))
-    # One in seven each; 7 and the number of sites share no factor, so that no site collects one pathology. One of the
-    # demo's six frozen participants has a mild compression (of the literature's frozen set: 10 of 49).
+    # One in seven each. 7 and the number of sites have no common divisor, so that a pathology occurs at several sites.
+    # One of the six frozen participants of the demo has a mild compression, as 10 of 49 in the literature's frozen set.
     chosen = cohort.frozen_pathologies if frozen else cohort.training_pathologies
     pathology = "MildCompression" if k % 7 == 4 else "MS" if k % 7 == 6 else "HC"
     if chosen:
@@ -138,9 +159,17 @@ def _participant(cohort: Cohort, k: int, *, frozen: bool, contrasts: tuple[str, 
 
 
 def participants(cohort: Cohort, revision: Revision) -> list[Participant]:
-    """Return all participants of a revision, frozen first, in a fixed order; growth only appends to each group."""
+    """Return all participants of a revision in a fixed order: frozen, training, synthetic.
+
+    A larger revision has the same participants and more at the end of each group.
+
+    Raises
+    ------
+    SettingsError
+        The revision has more frozen participants than there are numbers for them.
+    """
     if revision.frozen > (_FIRST_TRAINING - _FIRST_FROZEN) * len(SITES):
-        raise CordriftError(
+        raise SettingsError(
             f"A cohort holds at most {(_FIRST_TRAINING - _FIRST_FROZEN) * len(SITES)} frozen participants."
         )
     out = [_participant(cohort, k, frozen=True, contrasts=revision.frozen_contrasts) for k in range(revision.frozen)]
@@ -160,8 +189,8 @@ def frozen_participants(cohort: str, revision: str) -> list[str]:
 
 
 def anatomy_of(cohort: Cohort, person: Participant) -> Anatomy:
-    """Return the neck of a participant."""
-    rng = seed_of(cohort, person.participant, "anatomy")
+    """Return the neck of a participant, with pathology; for a large view also with the cord beyond the neck."""
+    rng = generator_of(cohort, person.participant, "anatomy")
     an = draw_anatomy(rng, sex=person.sex)
     an = with_pathology(an, person.pathology, rng)
     return extend_anatomy(an) if cohort.view.large else an

@@ -1,43 +1,44 @@
-"""One participant, ordered on the command line."""
+"""A cohort of one participant, as the options of the command line order it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
 
-from ...base.errors import CordriftError, did_you_mean
+from ...base.errors import SettingsError, did_you_mean
 from ..acquisition.contrasts import CONTRASTS, SIX
 from ..acquisition.grid import LARGE, NECK
 from ..anatomy.pathology import split_pathology
 from .cohort import Cohort, Revision, find_cohort
 
-#: The only cohort that takes orders.
+#: The only cohort that takes these options.
 ORDERED = "one"
 VIEWS = {"neck": NECK, "large": LARGE}
 
 
 def order(cohort: str, pathology: str | None = None, contrasts: str | None = None, view: str | None = None,
           turn: str | None = None) -> Cohort:  # fmt: skip
-    """Return a named cohort; cohort ``one`` with what is ordered, the others as they are.
+    """Return the cohort of a name; cohort ``one`` has the participant that is ordered.
 
     Parameters
     ----------
+    cohort : name in ``COHORTS``
     pathology : options of ``PATHOLOGIES`` joined by +
     contrasts : names in ``CONTRASTS`` joined by commas
     view : name in ``VIEWS``
-    turn : three angles in degrees joined by commas, about x, y, z
+    turn : three angles in degrees about x, y, z, joined by commas
 
     Raises
     ------
-    CordriftError
-        An unknown name, angles that are no three numbers or turn the grid too far, or an order for another cohort.
+    SettingsError
+        A name is unknown, the angles are not three numbers or turn the grid too far, or another cohort gets an option.
     """
     spec = find_cohort(cohort)
     ordered = {"--pathology": pathology, "--contrasts": contrasts, "--view": view, "--turn": turn}
     given = [name for name, value in ordered.items() if value is not None]
     if cohort != ORDERED:
         if given:
-            raise CordriftError(
+            raise SettingsError(
                 f"{', '.join(given)} cannot be ordered for cohort {cohort!r}, whose participants are fixed; "
                 f"add --cohort {ORDERED}."
             )
@@ -47,24 +48,25 @@ def order(cohort: str, pathology: str | None = None, contrasts: str | None = Non
     wanted = tuple(contrasts.split(",")) if contrasts else SIX
     for name in wanted:
         if name not in CONTRASTS:
-            raise CordriftError(
+            raise SettingsError(
                 f"There is no contrast {name!r}{did_you_mean(name, CONTRASTS)}; there are {', '.join(CONTRASTS)}."
             )
     if len(set(wanted)) < len(wanted):
-        raise CordriftError(f"--contrasts names one twice: {contrasts}; expected each once.")
+        raise SettingsError(f"--contrasts names one twice: {contrasts}; expected each once.")
     view = view or "neck"
     if view not in VIEWS:
-        raise CordriftError(f"There is no view {view!r}{did_you_mean(view, VIEWS)}; there are {', '.join(VIEWS)}.")
+        raise SettingsError(f"There is no view {view!r}{did_you_mean(view, VIEWS)}; there are {', '.join(VIEWS)}.")
     field = replace(VIEWS[view], turn_deg=_angles(turn or "0,0,0"))
-    _ = field.turn  # refuses what is turned too far before anything is written
+    _ = field.turn  # raises an error for a grid that is turned too far, before anything is written
     return replace(spec, revisions={"r1": Revision(0, (), 1, wanted)}, view=field, training_pathologies=(pathology,))
 
 
 def _angles(text: str) -> tuple[float, float, float]:
+    """Return the three angles in a text such as ``12,0,-5``."""
     try:
         x, y, z = (float(word) for word in text.split(","))
     except ValueError:
         x = y = z = math.nan
     if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
-        raise CordriftError(f"--turn must be three angles in degrees joined by commas, e.g. 12,0,-5, not {text!r}.")
+        raise SettingsError(f"--turn must be three angles in degrees joined by commas, e.g. 12,0,-5, not {text!r}.")
     return x, y, z

@@ -1,9 +1,8 @@
-"""Writing the cohort as an annex dataset in the layout of spine-generic, one commit and tag a revision."""
+"""Publish a cohort as an annex dataset in the layout of spine-generic; each revision is a commit with a tag."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -17,24 +16,25 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ...base.errors import CordriftError
+from ...base.errors import DatasetError
 from ...base.files import digest_of, whole_file
 from ...data.clones import annex
+from ...data.clones.programs import call
 from ...images.volumes import write
 from ..acquisition.contrasts import CONTRASTS
 from ..acquisition.grid import View
 from ..rendering.randomise import render_synth
 from ..rendering.render import Rendering, render_case
 from ..rendering.scene import texture_fields
-from .cohort import SITES, Cohort, Participant, anatomy_of, find_cohort, find_revision, participants, seed_of
+from .cohort import SITES, Cohort, Participant, anatomy_of, find_cohort, find_revision, generator_of, participants
 
-#: Raised when the same participant would come out with other bytes: a dataset never mixes two generators.
+#: Number to raise when the same participant would get other bytes. All files of a dataset come from one generator.
 GENERATOR = "1"
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where the files of one case lie, relative to the dataset; a synth case has only image and binary."""
+    """Paths of the files of one case, relative to the dataset; a synthetic case has only ``image`` and ``binary``."""
 
     image: str
     binary: str
@@ -44,7 +44,7 @@ class Paths:
     truth: str = ""
 
     def all(self) -> list[str]:
-        """Every file of the case with its sidecar."""
+        """Return all files of the case, with their JSON sidecars."""
         named = [p for p in (self.image, self.binary, self.soft, self.rater, self.discs) if p]
         return named + [_sidecar(p) for p in named] + ([self.truth] if self.truth else [])
 
@@ -54,7 +54,7 @@ def _sidecar(path: str) -> str:
 
 
 def paths_of(participant: str, contrast: str) -> Paths:
-    """Return where the files of one case lie."""
+    """Return the paths of the files of one case."""
     if contrast == "synth":
         stem = f"{participant}/anat/{participant}_acq-synth_T1w"
         return Paths(f"{stem}.nii.gz", f"derivatives/labels_softseg_bin/{stem}_desc-softseg_label-SC_seg.nii.gz")
@@ -72,9 +72,9 @@ def paths_of(participant: str, contrast: str) -> Paths:
 
 
 def write_participant(out: Path, cohort: str | Cohort, person: Participant) -> int:
-    """Render what a participant still lacks and write it; return the number of volumes rendered.
+    """Render and write the images that a participant lacks, and return their number.
 
-    Every file is written whole or not at all, and a case is left alone only when all its files are there.
+    A case of which all files exist is not rendered again. An interrupted call leaves no half-written file.
     """
     spec = find_cohort(cohort)
     missing = [
@@ -83,7 +83,7 @@ def write_participant(out: Path, cohort: str | Cohort, person: Participant) -> i
     if not missing:
         return 0
     if person.synth:
-        volume = render_synth(seed_of(spec, person.participant, "synth"))
+        volume = render_synth(generator_of(spec, person.participant, "synth"))
         paths = paths_of(person.participant, "synth")
         _write(
             out,
@@ -103,7 +103,7 @@ def write_participant(out: Path, cohort: str | Cohort, person: Participant) -> i
     an = anatomy_of(spec, person)
     fields = texture_fields(an.texture_seed)
     for name in missing:
-        rng = seed_of(spec, person.participant, name)
+        rng = generator_of(spec, person.participant, name)
         scanner = SITES[person.site]
         case = render_case(an, CONTRASTS[name], scanner, rng, view=spec.view, fields=fields)
         _write_case(out, person, name, case)
@@ -111,6 +111,7 @@ def write_participant(out: Path, cohort: str | Cohort, person: Participant) -> i
 
 
 def _write_case(out: Path, person: Participant, name: str, case: Rendering) -> None:
+    """Write all files of one contrast, ``name``, of a participant."""
     contrast, scanner, paths = CONTRASTS[name], SITES[person.site], paths_of(person.participant, name)
     p = scanner.protocol(contrast.protocol)
     sidecar: dict[str, Any] = {
@@ -143,7 +144,7 @@ def _mask_sidecar(what: str, source: str) -> dict[str, Any]:
 
 def _write(out: Path, path: str, data: NDArray[np.generic], affine: NDArray[np.float64], sidecar: dict[str, Any],
            axcodes: str = "RAS") -> None:  # fmt: skip
-    """Write a canonical array in the storage order ``axcodes``, its sidecar first."""
+    """Write a sidecar, and then a canonical array in the storage order ``axcodes``."""
     text = json.dumps(sidecar, indent=1, sort_keys=True) + "\n"
     with whole_file(out / _sidecar(path)) as part:
         part.write_text(text, encoding="utf-8")
@@ -154,33 +155,36 @@ def _write(out: Path, path: str, data: NDArray[np.generic], affine: NDArray[np.f
 
 
 def publish(out: Path, cohort: str | Cohort, revision: str, jobs: int) -> str:
-    """Generate a revision of a cohort, with the revisions before it, and return its commit.
+    """Publish the revisions of a cohort up to ``revision`` and return the commit of that revision.
+
+    Revisions that have their tag already are not generated again. An interrupted call can be repeated and continues.
 
     Parameters
     ----------
-    out : folder of the dataset; made when it does not exist
-    cohort, revision : names in ``COHORTS``, or a cohort that was ordered
-    jobs : processes
-
-    A revision that is tagged already is left as it is. An interrupted call goes on where it stopped.
+    out : folder of the dataset; created where it does not exist
+    cohort, revision : names in ``COHORTS``; the cohort can also be an object, as ``order`` returns it
+    jobs : number of processes
 
     Raises
     ------
-    CordriftError
-        Unknown names, a folder that holds something else, or a dataset of another cohort or generator.
+    SettingsError
+        There is no such cohort or revision.
+    DatasetError
+        The folder holds other files, or a dataset of another cohort or generator.
     """
     spec = find_cohort(cohort)
     find_revision(spec, revision)
     _check_folder(out, spec)
     commit = ""
     for name in spec.revisions:
-        commit = _tagged(out, name) or _publish_one(out, spec, name, jobs)
+        commit = _tagged_commit(out, name) or _publish_one(out, spec, name, jobs)
         if name == revision:
             break
     return commit
 
 
 def _publish_one(out: Path, cohort: Cohort, name: str, jobs: int) -> str:
+    """Generate revision ``name``, save it in the dataset, and return its commit."""
     if not (out / ".git").exists():
         annex.create(out)
     people = participants(cohort, cohort.revisions[name])
@@ -193,6 +197,7 @@ def _publish_one(out: Path, cohort: Cohort, name: str, jobs: int) -> str:
 
 
 def _generate(out: Path, cohort: Cohort, people: list[Participant], jobs: int) -> Iterator[Participant]:
+    """Render all participants and yield each of them when it is written."""
     if jobs <= 1:
         for person in people:
             write_participant(out, cohort, person)
@@ -207,6 +212,7 @@ def _generate(out: Path, cohort: Cohort, people: list[Participant], jobs: int) -
 
 
 def _describe(cohort: Cohort) -> dict[str, Any]:
+    """Return the content of dataset_description.json; its digest of the cohort tells two cohorts apart."""
     described: dict[str, Any] = {"cohort": cohort.name, "seed": cohort.seed, "extent_mm": cohort.view.extent_mm}
     chosen = cohort.frozen_pathologies + cohort.training_pathologies
     if chosen or cohort.view != View(cohort.view.extent_mm):
@@ -220,17 +226,19 @@ def _describe(cohort: Cohort) -> dict[str, Any]:
 
 
 def _check_folder(out: Path, cohort: Cohort) -> None:
+    """Refuse a folder that holds something else than this cohort."""
     if not out.exists() or not any(out.iterdir()):
         return
     description = out / "dataset_description.json"
     if not (out / ".git").exists() and not description.is_file():
-        raise CordriftError(f"{out} is not empty and holds no generated cohort; name another folder.")
+        raise DatasetError(f"{out} is not empty and holds no generated cohort; name another folder.")
     if description.is_file() and json.loads(description.read_text(encoding="utf-8")) != _describe(cohort):
-        raise CordriftError(f"{out} was generated by another version or for another cohort than {cohort.name!r}; "
+        raise DatasetError(f"{out} was generated by another version or for another cohort than {cohort.name!r}; "
                             "delete it or name another folder.")  # fmt: skip
 
 
 def _write_tables(out: Path, cohort: Cohort, people: list[Participant]) -> None:
+    """Write dataset_description.json and participants.tsv."""
     with whole_file(out / "dataset_description.json") as part:
         part.write_text(json.dumps(_describe(cohort), indent=1) + "\n", encoding="utf-8")
     rows = [
@@ -246,9 +254,9 @@ def _write_tables(out: Path, cohort: Cohort, people: list[Participant]) -> None:
         pd.DataFrame(rows).to_csv(part, sep="\t", index=False, lineterminator="\n")
 
 
-def _tagged(out: Path, name: str) -> str:
-    """Return the commit that a tag names, or an empty string."""
+def _tagged_commit(out: Path, name: str) -> str:
+    """Return the commit of a tag, ``""`` where there is no such tag or no dataset."""
     if not (out / ".git").exists():
         return ""
-    command = ["git", "-C", str(out), "rev-parse", "--verify", "--quiet", f"refs/tags/{name}^{{commit}}"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    answer = call(["git", "-C", str(out), "rev-parse", "--verify", "--quiet", f"refs/tags/{name}^{{commit}}"])
+    return answer.stdout.decode().strip()

@@ -1,4 +1,4 @@
-"""Head and jaw of a large view: simple bodies, placed from the foramen magnum; shaped to look right, not measured."""
+"""Head and jaw of a large view: simple bodies around the foramen magnum that look realistic but were not measured."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ..anatomy.parts import Float32
 from ..anatomy.shapes import Point, ellipsoid, tube
 from .scene import Painter, Ramp
 
-#: Covers what lies inside a distance with a tissue.
+#: Function that paints a tissue where a signed distance (mm) is negative.
 Lay = Callable[[Float32, Tissue], None]
-#: Centre and radii of the skull, with respect to the foramen magnum (x right, y front, z up).
+#: Centre and radii of the skull in mm, relative to the foramen magnum (x right, y front, z up).
 SKULL: tuple[Point, Point] = ((0.0, 20.0, 64.0), (74.0, 93.0, 71.0))
 TILT_DEG = 14.0
 
 
 def skull(p: Float32) -> Float32:
-    """Distance to the outer surface of the skull; ``p`` (3, n) is relative to the foramen magnum."""
+    """Return the distance (mm) to the outer surface of the skull; ``p`` (3, n) in mm from the foramen magnum."""
     return ellipsoid(p, *SKULL, tilt_deg=TILT_DEG)
 
 
 def outline(p: Float32) -> Float32:
-    """Distance to the skin of head and face."""
+    """Return the distance (mm) to the skin of head and face; ``p`` (3, n) in mm from the foramen magnum."""
     scalp = skull(p) - np.float32(6)
     # The face is narrower at the chin.
     narrow = np.clip(1 - (p[2] + 5) * np.float32(0.0045), 0.75, 1.45)
@@ -35,7 +35,15 @@ def outline(p: Float32) -> Float32:
 
 
 def paint_head(p: Painter, q: Float32, ramp: Ramp, sheets: Float32) -> None:
-    """Paint skull, brain, face and jaw at points ``q`` (3, n), relative to the foramen magnum."""
+    """Paint skull, brain, face and jaw.
+
+    Parameters
+    ----------
+    p : painter of the points
+    q : (3, n) the points in mm from the foramen magnum
+    ramp : width of boundaries
+    sheets : (n,) texture of which the sulci are made
+    """
     sel = np.flatnonzero((q[2] > -75) & (q[2] < 170))
     if not sel.size:
         return
@@ -51,7 +59,7 @@ def paint_head(p: Painter, q: Float32, ramp: Ramp, sheets: Float32) -> None:
     lay(vault + 2, Tissue.MARROW)
     lay(vault + 5, Tissue.CORTEX)
     lay(vault + np.float32(6.5), Tissue.CSF)
-    # Sulci: sheets of fluid up to some 13 mm deep, with grey matter on both sides and on top.
+    # Sulci: sheets of fluid, up to about 13 mm deep, with grey matter on both sides and on top.
     sheet = np.abs(folds)
     lay(vault + np.float32(8.5), Tissue.GREY)
     lay(np.maximum(vault + 12, np.minimum((np.float32(0.8) - sheet) * 6, vault + 24)), Tissue.WHITE)
@@ -63,7 +71,7 @@ def paint_head(p: Painter, q: Float32, ramp: Ramp, sheets: Float32) -> None:
 
 
 def _posterior_fossa(lay: Lay, points: Float32, folds: Float32) -> None:
-    """Cerebellum below its tent, pons and midbrain, the fluid around them."""
+    """Paint cerebellum, pons and midbrain, and the fluid around them."""
     fossa = ellipsoid(points, (0, -14, 26), (54, 44, 30))
     inside = np.maximum(fossa, skull(points) + 7)
     lay(inside, Tissue.CSF)
@@ -76,11 +84,11 @@ def _posterior_fossa(lay: Lay, points: Float32, folds: Float32) -> None:
 
 
 def _face(lay: Lay, points: Float32) -> None:
-    """Jaw, teeth, tongue, palate, nose, sinuses, eyes."""
+    """Paint jaw, teeth, tongue, palate, nose, sinuses and eyes."""
     for side in (-1, 1):
         lay(ellipsoid(points, (side * 40, 74, -8), (13, 22, 22)), Tissue.FAT)  # cheeks
         lay(tube(points, ((side * 52, 36, -26), (side * 53, 32, 2)), 6), Tissue.MUSCLE)  # masseter
-    # Palate and upper jaw carry the nose; below them the mouth.
+    # The nose is above palate and upper jaw, the mouth below.
     upper = ellipsoid(points, (0, 70, 4), (34, 36, 16), exponent=3.0)
     lay(upper, Tissue.CORTEX)
     lay(upper + 2, Tissue.MARROW)

@@ -1,4 +1,4 @@
-"""From tissues to stored images: slices, receive field, noise, what the integers mean."""
+"""Render images: tissues in slices, receive field, noise, and integers for the file."""
 
 from __future__ import annotations
 
@@ -16,19 +16,26 @@ from ..anatomy.parts import Float32
 from .scene import Canvas, Ramp, paint, sample_texture, texture_fields
 from .surroundings import paint_surroundings
 
-#: Signal of white matter in the stored integers; what a signed image stores for 0; the range of a ratio image.
+#: Stored integers: magnitude of white matter; zero of a signed image; largest value of a ratio image.
 WHITE_LEVEL, SIGNED_ZERO, RATIO_RANGE = 400.0, 2048.0, 4095.0
-#: A large view is painted in slabs of about this many voxels: some 0.2 GB.
+#: A large view is painted in slabs of about this many voxels, which need about 0.2 GB.
 SLAB_VOXELS = 800_000
 
 
 def paint_grid(an: Anatomy, grid: Grid, pose: Pose, signals: dict[Tissue, float], fields: Float32) -> Canvas:
-    """Paint an anatomy on a grid; thick slices are sampled at several depths and weighted by the slice profile."""
+    """Paint an anatomy on a grid. Thick slices are the weighted mean of several depths.
+
+    Parameters
+    ----------
+    an, grid, pose : anatomy, grid of the voxels, position of the participant
+    signals : signal of each tissue, relative to white matter
+    fields : see ``texture_fields``
+    """
     pose = pose.seen_from(grid)
     depths = 1 if grid.thick is None else 5
     axis = 2 if grid.thick is None else grid.thick
     thickness = grid.spacing_mm[axis]
-    # Two-dimensional slices excite a bell rather than a box: a little beyond the nominal thickness, less at its edge.
+    # The profile of a two-dimensional slice is not a box: it is weaker at the edges and a little thicker than its name.
     offsets = np.linspace(-0.55, 0.55, depths) * thickness if depths > 1 else np.zeros(1)
     weights = np.array([0.5, 1.0, 1.0, 1.0, 0.5]) if depths > 1 else np.ones(1)
     weights /= weights.sum()
@@ -37,7 +44,7 @@ def paint_grid(an: Anatomy, grid: Grid, pose: Pose, signals: dict[Tissue, float]
     ramp = Ramp(float(np.mean(steps[:2])), steps[2])
     x, y, z = grid.points()
     total = Canvas.empty(x.size)
-    # Texture is drawn once for all depths: it would not resolve them, and sampling it is what costs most.
+    # All depths use one sample of the texture: sampling costs most of the time, and a thick slice would not show more.
     middle = localise(an, *(p.astype(np.float32) for p in pose.to_anatomy(x, y, z)), steps=2)
     texture = sample_texture(fields, middle)
     for offset, weight in zip(offsets, weights, strict=True):
@@ -55,13 +62,15 @@ def paint_grid(an: Anatomy, grid: Grid, pose: Pose, signals: dict[Tissue, float]
     return total
 
 
-def _painted(an: Anatomy, grid: Grid, pose: Pose, signals: dict[Tissue, float], fields: Float32) -> Float32:
+def _paint_slabs(an: Anatomy, grid: Grid, pose: Pose, signals: dict[Tissue, float], fields: Float32) -> Float32:
+    """Return the signal (nx, ny, nz) on a grid, relative to white matter."""
     slabs = grid.slabs(SLAB_VOXELS) if an.ends else [grid]
     parts = [paint_grid(an, slab, pose, signals, fields).signal.reshape(slab.shape) for slab in slabs]
     return np.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
 
 
 def _receive_field(grid: Grid, scanner: Scanner, rng: np.random.Generator) -> Float32:
+    """Return the factor (nx, ny, nz) of bias field and coil at every voxel."""
     if grid.turn is None:
         y = grid.axis(1).astype(np.float32)[None, :, None]
     else:
@@ -74,15 +83,21 @@ def _receive_field(grid: Grid, scanner: Scanner, rng: np.random.Generator) -> Fl
 
 def render_image(an: Anatomy, contrast: Contrast, grid: Grid, pose: Pose, scanner: Scanner,
                  rng: np.random.Generator, fields: Float32 | None = None) -> NDArray[np.int16]:  # fmt: skip
-    """Return one contrast of one participant, (nx, ny, nz) int16.
+    """Return the image of one contrast, (nx, ny, nz) int16.
 
-    Magnitudes: white matter near 400. Signed images: 0 is stored as 2048, white matter 400 above or below it. Ratio
-    images: -0.5 to 0.5 is stored as 0 to 4095; they are free of the receive field, and air is noise over the range.
+    In magnitude images white matter is near 400. In signed images 0 is stored as 2048, and white matter is 400 above or
+    below it. In ratio images -0.5 to 0.5 is stored as 0 to 4095; the receive field cancels, and noise fills the air.
+
+    Parameters
+    ----------
+    an, contrast, grid, pose, scanner : what is imaged and how
+    rng : source of bias field and noise
+    fields : result of ``texture_fields`` for this anatomy, where it was computed before
     """
     fields = texture_fields(an.texture_seed) if fields is None else fields
     blur = tuple(scanner.blur if size < 2 else 0 for size in grid.spacing_mm)
     images = [
-        ndimage.gaussian_filter(_painted(an, grid, pose, signals, fields), blur)
+        ndimage.gaussian_filter(_paint_slabs(an, grid, pose, signals, fields), blur)
         for signals in contrast.acquired(scanner.protocol(contrast.protocol))
     ]
     received = _receive_field(grid, scanner, rng)

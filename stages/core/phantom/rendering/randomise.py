@@ -1,7 +1,7 @@
-"""Domain-randomised training volumes: the phantom's anatomy with contrasts, surroundings and scanners of no real kind.
+"""Domain-randomised training volumes: the anatomy of the phantom with random contrasts, surroundings and scanners.
 
-A network that has only seen these must find the cord by what all contrasts share. The recipe follows
-doi:10.1016/j.media.2023.102789 (SynthSeg), applied to painted rather than labelled anatomy.
+A network that is trained on such volumes learns what the cord has in common in all contrasts. The method follows
+doi:10.1016/j.media.2023.102789 (SynthSeg), with painted anatomy in the place of label maps.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .scene import Canvas, Ramp, paint, sample_texture, texture_fields
 
 @dataclass(frozen=True)
 class SynthVolume:
-    """A training volume on a 1 mm grid: image int16, mask uint8 (both nx, ny, nz), affine (4, 4)."""
+    """A training volume on a 1 mm grid: image int16 and mask uint8, both (nx, ny, nz), affine (4, 4)."""
 
     image: NDArray[np.int16]
     mask: NDArray[np.uint8]
@@ -35,7 +35,7 @@ class SynthVolume:
 
 
 def render_synth(rng: np.random.Generator) -> SynthVolume:
-    """Render one training volume; every choice is drawn from ``rng``. About 1 s."""
+    """Render one training volume (about 1 s); ``rng`` is the source of every choice."""
     an = draw_anatomy(rng, wide=True)
     grid = _draw_grid(rng)
     x, y, z, scale = _warp(an, grid, rng)
@@ -58,11 +58,14 @@ def render_synth(rng: np.random.Generator) -> SynthVolume:
 
 
 def draw_signals(rng: np.random.Generator) -> dict[Tissue, float]:
-    """Draw the signal of every tissue: half the time a physical contrast +-15 %, else uniform."""
+    """Draw the signal of every tissue, relative to white matter.
+
+    With probability one half it is that of a real contrast, changed by up to 15 %; otherwise any number.
+    """
     if rng.uniform() < 0.5:
         contrast = CONTRASTS[str(rng.choice(sorted(SIX)))]
         signals = {t: s * float(rng.uniform(0.85, 1.15)) for t, s in contrast.signals().items()}
-        if rng.uniform() < 0.5:  # inflow and flow voids: CSF rarely obeys the equations
+        if rng.uniform() < 0.5:  # CSF flows, so that real images differ from the equations
             signals[Tissue.CSF] *= float(np.exp(rng.uniform(-0.7, 1.5)))
     else:
         signals = {t: float(rng.uniform(0, 1)) for t in Tissue}
@@ -70,7 +73,7 @@ def draw_signals(rng: np.random.Generator) -> dict[Tissue, float]:
         signals[Tissue.AIR] = float(rng.uniform(0, 0.1))
         signals[Tissue.LESION] = signals[Tissue.WHITE] * float(rng.uniform(0.7, 1.5))
     gap = signals[Tissue.CSF] / signals[Tissue.WHITE] - 1
-    if abs(gap) < 0.2:  # an edge that nobody could see teaches nothing
+    if abs(gap) < 0.2:  # a network cannot learn from an edge that is invisible
         signals[Tissue.CSF] = signals[Tissue.WHITE] * (1 + (0.2 if gap > 0 else -0.2) * float(rng.uniform(1, 2)))
     signals[Tissue.GREY] = signals[Tissue.WHITE] * float(rng.uniform(0.8, 1.25))
     white = signals[Tissue.WHITE]
@@ -78,7 +81,7 @@ def draw_signals(rng: np.random.Generator) -> dict[Tissue, float]:
 
 
 def _draw_grid(rng: np.random.Generator) -> Grid:
-    """A field of view about the origin: sometimes the whole neck, sometimes a narrow crop."""
+    """Return a random field of view near the origin: the whole neck or a narrow part of it."""
     narrow = rng.uniform() < 0.4
     low, high = ((34, 50), (50, 80))[0 if narrow else 1]
     extent = (float(rng.uniform(low, high)), float(rng.uniform(low, high * 1.1)), float(rng.uniform(40, 84)))
@@ -88,7 +91,10 @@ def _draw_grid(rng: np.random.Generator) -> Grid:
 
 
 def _warp(an: Anatomy, grid: Grid, rng: np.random.Generator) -> tuple[Float32, Float32, Float32, float]:
-    """Where in the anatomy the voxels lie: rotation +-17 degrees, scale 0.8-1.25, elastic. Also the mean scale."""
+    """Return x, y, z (mm) in the anatomy for every voxel, and the mean scale.
+
+    The transformation is a rotation of up to 17 degrees per axis, a scale of 0.8 to 1.25, and an elastic deformation.
+    """
     turn = Rotation.from_euler("xyz", rng.uniform(-17, 17, 3) * rng.uniform(0, 1), degrees=True).as_matrix()
     scale = float(np.exp(rng.uniform(np.log(0.8), np.log(1.25))))
     stretch = scale * np.exp(rng.uniform(-0.06, 0.06, 3))
@@ -105,7 +111,7 @@ def _warp(an: Anatomy, grid: Grid, rng: np.random.Generator) -> tuple[Float32, F
 
 
 def _disturb(canvas: Canvas, shape: tuple[int, int, int], rng: np.random.Generator) -> Float32:
-    """Texture at several scales and blobs outside the canal, specks in the CSF."""
+    """Return the signal (nx, ny, nz) with random texture and blobs outside the canal, and specks in the CSF."""
     image, outside = canvas.signal.reshape(shape), canvas.outside.reshape(shape)
     typical = float(np.average(canvas.signal, weights=canvas.outside + 1e-3))
     field = np.zeros(shape, np.float32)
@@ -132,9 +138,9 @@ def _disturb(canvas: Canvas, shape: tuple[int, int, int], rng: np.random.Generat
 
 
 def acquire(image: Float32, rng: np.random.Generator) -> Float32:
-    """Lose resolution, add Rician noise where the image was acquired, and come back to the 1 mm grid.
+    """Return an image (nx, ny, nz) as if it had been acquired with coarser voxels and interpolated to 1 mm.
 
-    The signal of white matter is taken as 1: the noise has SD 0.01 to 0.2 of it.
+    Rician noise with an SD of 0.01 to 0.2 times the signal of white matter is added to the coarse voxels.
     """
     plane = float(rng.uniform(1, 2)) if rng.uniform() < 0.5 else 1.0
     thickness, spacing = 1.0, 1.0
@@ -144,7 +150,7 @@ def acquire(image: Float32, rng: np.random.Generator) -> Float32:
         if rng.uniform() < 0.25:
             spacing = float(rng.uniform(8, 17))
     axis = int(rng.choice(3, p=[0.12, 0.03, 0.85]))
-    if axis != 2:  # sagittal and coronal slices are never thicker than the cord leaves legible
+    if axis != 2:  # in thicker sagittal and coronal slices the cord could not be seen
         thickness, spacing = min(thickness, 3.5), min(spacing, 3.8)
     linear = bool(rng.uniform() < 0.5)
     phase = float(rng.uniform(0, 1))
@@ -161,13 +167,14 @@ def acquire(image: Float32, rng: np.random.Generator) -> Float32:
 
 
 def resampling(n: int, thickness: float, spacing: float, *, phase: float, linear: bool) -> tuple[Float32, Float32]:
-    """Return the matrices that average ``n`` samples into slices and bring them back.
+    """Return two matrices: one averages ``n`` samples into ``m`` slices, the other interpolates slices to samples.
 
     Parameters
     ----------
+    n : number of samples
     thickness, spacing : of the slices, in samples (>= 1)
-    phase : position of the first slice within its share, in [0, 1)
-    linear : interpolate between slices, else repeat the nearest
+    phase : position of the first slice between its first (0) and its last possible place (1)
+    linear : interpolate between slices; otherwise repeat the nearest slice
 
     Returns
     -------
@@ -180,7 +187,7 @@ def resampling(n: int, thickness: float, spacing: float, *, phase: float, linear
     slack = max(n - 1 - (m - 1) * spacing, 0.0)
     centres = phase * slack + spacing * np.arange(m)
     grid = np.arange(n)
-    # A sample counts by the share of it that lies inside the slice.
+    # The weight of a sample is the share of it that is inside the slice.
     overlap = np.minimum(grid[None] + 0.5, centres[:, None] + thickness / 2) - np.maximum(
         grid[None] - 0.5, centres[:, None] - thickness / 2
     )

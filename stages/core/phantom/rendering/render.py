@@ -1,4 +1,4 @@
-"""From geometry to a case: cord occupancy, image, rater's mask, disc labels, the analytic area of every slice."""
+"""Render a case: share of the cord in every voxel, image, rater's mask, disc labels, and true area of every slice."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ from ..anatomy.local import cord_distance, localise
 from ..anatomy.parts import Float, Float32
 from .images import SLAB_VOXELS, render_image
 
-#: Largest step (mm) between sub-samples, across the cord and along it (its surface runs nearly along z). The number of
-#: steps in a voxel is always odd: with an even one the middle of a voxel falls between samples, and ties at 0.5 shift
-#: the area of the binarised mask by 3-4 mm2.
+#: Largest step (mm) between the samples in a voxel, across the cord and along it (where its surface changes little).
+#: The number of steps in a voxel is odd. With an even number the middle of a voxel lies between two samples; many
+#: voxels then have a share of exactly 0.5, which changes the area of the binary mask by 3 to 4 mm2.
 STEP_MM, STEP_ALONG_MM = 0.17, 0.34
-#: Random error of a rater's area, relative.
+#: Relative random error (SD) of the area that a rater draws.
 RATER_SD = 0.006
 
 
 def odd_parts(size_mm: float, step_mm: float) -> int:
-    """Return the smallest odd number of parts of ``size_mm`` that are no longer than ``step_mm``."""
+    """Return the smallest odd number of equal parts of ``size_mm`` of which none is longer than ``step_mm``.
+
+    >>> odd_parts(1.0, 0.4)
+    3
+    """
     return 2 * math.ceil((size_mm / step_mm - 1) / 2 - 1e-9) + 1 if size_mm > step_mm else 1
 
 
@@ -35,8 +39,16 @@ def cord_occupancy(
 ) -> Float32:
     """Return the share of every voxel that the cord fills, (nx, ny, nz) float32 in [0, 1].
 
-    Voxels that the surface may cross are cut into parts of at most ``step_mm``, each with the share that a flat
-    surface at the distance of its centre leaves inside. ``area_factor`` scales the cross-section.
+    Voxels near the surface are cut into parts; the share of a part is that of a flat surface at the distance of its
+    centre.
+
+    Parameters
+    ----------
+    an : anatomy
+    grid : grid of the voxels
+    pose : position of the participant
+    area_factor : factor for the area of the cord
+    step_mm : largest size of the parts across the cord
     """
     slabs = grid.slabs(SLAB_VOXELS) if an.ends else [grid]
     parts = [_occupancy(an, slab, pose.seen_from(grid), area_factor, step_mm) for slab in slabs]
@@ -44,11 +56,11 @@ def cord_occupancy(
 
 
 def _occupancy(an: Anatomy, grid: Grid, pose: Pose, area_factor: float, step_mm: float) -> Float32:
-    """As :func:`cord_occupancy`, the pose being that in the grid's frame."""
+    """Do the same as :func:`cord_occupancy` for one slab; ``pose`` is relative to the frame of the grid."""
     x, y, z = grid.points()
     out = np.zeros(x.shape, np.float64)
     spacing = np.array(grid.spacing_mm)
-    # Only a box around the cord is worth a look; a turned grid may cut the cord at up to 60 degrees.
+    # Only voxels in a box around the cord are computed. A turned grid can cut the cord at up to 60 degrees.
     reach = float(an.tables.cord_a.max()) + 0.5 * float(np.linalg.norm(spacing)) + 2.0
     reach *= 1.0 if grid.turn is None else 1.6
     centre = pose.to_world(an.centre(_along(an, 10.0, 0.5)))
@@ -56,7 +68,8 @@ def _occupancy(an: Anatomy, grid: Grid, pose: Pose, area_factor: float, step_mm:
     box = np.flatnonzero((np.abs(x - cx) < reach + spacing[2] * 0.4) & (np.abs(y - cy) < reach + spacing[2] * 0.4))
     at = localise(an, *pose.to_anatomy(x[box], y[box], z[box]))
     distance = cord_distance(an, at, area_factor=area_factor)
-    # A voxel's corner lies at most half a diagonal away; the cord runs within 40 degrees of z, unless it is turned.
+    # A corner is at most half a diagonal away from the centre of its voxel. The angle between cord and z is below 40
+    # degrees unless the grid is turned.
     tilt = 0.7 if grid.turn is None else 1.0
     across = 0.5 * float(np.hypot(np.hypot(spacing[0], spacing[1]), spacing[2] * tilt)) * 1.25
     out[box[distance < -across]] = 1.0
@@ -78,17 +91,21 @@ def _occupancy(an: Anatomy, grid: Grid, pose: Pose, area_factor: float, step_mm:
 
 
 def _along(an: Anatomy, margin_mm: float, step_mm: float) -> Float:
-    """Points along the centreline that stay ``margin_mm`` inside the tables."""
+    """Return values of s (mm) along the centreline that are at least ``margin_mm`` inside the range of the tables."""
     last = an.reach_mm - margin_mm
     return np.linspace(-last, last, round(2 * last / step_mm) + 1)
 
 
 def slice_truth(an: Anatomy, grid: Grid, pose: Pose) -> pd.DataFrame:
-    """Return the true cord of every slice: one row a slice, bottom to top.
+    """Return the truth about the cord in every slice, one row per slice from bottom to top.
 
-    Columns: slice, z_mm (world height of the centreline in the slice's middle), csa_mm2 (perpendicular to the
-    centreline where it crosses the slice's middle; NaN where the cord's upper end is in the slice or below it),
-    angle_deg (between centreline and the slice's normal), level (vertebra, 0 above the first and below the last disc).
+    Columns
+    -------
+    slice : index
+    z_mm : height in the world of the point where the centreline crosses the middle of the slice
+    csa_mm2 : area perpendicular to the centreline there; NaN where the cord ends in the slice or below it
+    angle_deg : angle between the centreline and the normal of the slice
+    level : vertebra; 0 above the first and below the last disc
     """
     s = _along(an, 5.0, 0.01)
     in_frame = pose.seen_from(grid)
@@ -98,7 +115,7 @@ def slice_truth(an: Anatomy, grid: Grid, pose: Pose) -> pd.DataFrame:
     tangent = an.tangent(at) @ in_frame.turn.T
     angle = np.arccos(np.clip(tangent[:, 2], -1, 1))
     area = an.csa(at)
-    if an.ends:  # the flat end of an oblique cord reaches down on one side
+    if an.ends:  # the flat end of a cord that is not vertical is lower on one side
         half = 0.5 * grid.spacing_mm[2] / np.cos(angle) + float(an.tables.cord_a.max()) * np.tan(angle)
         area = np.where(at + half < an.ends.top_s_mm, area, np.nan)
     level = np.zeros(len(z), int)
@@ -112,7 +129,7 @@ def slice_truth(an: Anatomy, grid: Grid, pose: Pose) -> pd.DataFrame:
 
 
 def disc_labels(an: Anatomy, grid: Grid, pose: Pose) -> NDArray[np.uint8]:
-    """Return single voxels on the centreline, value v = disc above vertebra v, where the grid holds them."""
+    """Return a volume (nx, ny, nz) with one voxel per disc on the centreline: value v is the disc above vertebra v."""
     out = np.zeros(grid.shape, np.uint8)
     in_frame = pose.seen_from(grid)
     for label, s in sorted(an.discs_s_mm.items()):
@@ -131,10 +148,10 @@ class Rendering:
     ----------
     image : int16
     soft : share of the voxel that the cord fills, float32 in [0, 1]
-    binary : soft >= 0.5, uint8
-    rater : as a human rater would draw it for this contrast, uint8
-    discs : single voxels, value = label, uint8
-    truth : :func:`slice_truth`
+    binary : 1 where soft >= 0.5, uint8
+    rater : mask that a human rater would draw in this contrast, uint8
+    discs : see :func:`disc_labels`
+    truth : see :func:`slice_truth`
     """
 
     grid: Grid
@@ -148,13 +165,14 @@ class Rendering:
 
 def render_case(an: Anatomy, contrast: Contrast, scanner: Scanner, rng: np.random.Generator, *,
                 view: View = NECK, fields: Float32 | None = None) -> Rendering:  # fmt: skip
-    """Render one contrast of one participant with its truths.
+    """Render one contrast of one participant, with the truth about it.
 
     Parameters
     ----------
-    rng : seeds the motion, the placing of the grid, the rater, the bias field and the noise
-    view : field of view; the anatomy of a large one has ``ends``
-    fields : :func:`stages.core.phantom.rendering.scene.texture_fields` of this anatomy, to save their making
+    an, contrast, scanner : anatomy of the participant, contrast, scanner of the site
+    rng : source of motion, position of the grid, error of the rater, bias field and noise
+    view : field of view; the anatomy of a large view has ``ends``
+    fields : result of ``texture_fields`` for this anatomy, where it was computed before
     """
     pose = Pose.draw(rng)
     spacing = view.spacing_mm or contrast.spacing_mm

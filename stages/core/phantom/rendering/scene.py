@@ -1,4 +1,4 @@
-"""Painting the neck: tissues laid over each other from the outside in, each with its share of the voxel."""
+"""Paint the neck: one tissue over the other, from the outside to the inside, each with its share of the voxel."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from ..anatomy.parts import Float32, Lesion, Real
 
 Index = NDArray[np.intp]
 
-#: The texture field repeats after this length; it is larger than any field of view.
+#: The texture repeats after this length.
 TEXTURE_MM = 120.0
 _TEXTURE_STEP_MM = 1.5
 
 
 @dataclass
 class Canvas:
-    """What is painted, each (n,) float32, one value a point.
+    """The painted values of n points, each (n,) float32.
 
     Attributes
     ----------
     signal : relative to white matter
     texture : amplitude of the tissue's own texture
-    outside : share of the point that lies outside the spinal canal, in [0, 1]
-    csf : share that is cerebrospinal fluid, in [0, 1]
+    outside : share of the point outside the spinal canal, in [0, 1]
+    csf : share of cerebrospinal fluid, in [0, 1]
     """
 
     signal: Float32
@@ -39,34 +39,44 @@ class Canvas:
 
     @classmethod
     def empty(cls, n: int) -> Canvas:
+        """Return a canvas of ``n`` points that are all 0."""
         return cls(*(np.zeros(n, np.float32) for _ in range(4)))
 
 
 @dataclass(frozen=True)
 class Ramp:
-    """Length (mm) over which a boundary passes a sample: in the section and along the cord."""
+    """Width (mm) over which a boundary passes a sample: in the section, and along the cord."""
 
     plane_mm: float
     along_mm: float
 
     def share(self, distance: Real) -> Float32:
-        """Share of a sample inside a boundary at signed ``distance`` mm, the boundary being flat over the sample."""
+        """Return the share of a sample inside a flat boundary at a signed ``distance`` (mm) in the section."""
         share: Float32 = np.clip(0.5 - distance * np.float32(1 / self.plane_mm), 0, 1)
         return share
 
     def share_along(self, distance: Real) -> Float32:
+        """Return the share of a sample inside a flat boundary at a signed ``distance`` (mm) along the cord."""
         share: Float32 = np.clip(0.5 - distance * np.float32(1 / self.along_mm), 0, 1)
         return share
 
 
 class Painter:
-    """Lays tissues over a canvas."""
+    """Paints tissues on a canvas; ``signals`` is the signal of each tissue, relative to white matter."""
 
     def __init__(self, canvas: Canvas, signals: dict[Tissue, float]) -> None:
         self.canvas, self.signals = canvas, signals
 
     def lay(self, where: Index | slice, share: Real, tissue: Tissue, *, outside: float = 1.0) -> None:
-        """Cover ``share`` of the points ``where`` with a tissue."""
+        """Cover a share (in [0, 1]) of some points with a tissue.
+
+        Parameters
+        ----------
+        where : indices of the points
+        share : share of each of them
+        tissue : tissue to paint
+        outside : 1 where the tissue is outside the spinal canal, 0 inside
+        """
         keep = 1 - share
         c = self.canvas
         for channel, value in (
@@ -79,9 +89,9 @@ class Painter:
 
 
 def texture_fields(seed: int) -> Float32:
-    """Return two periodic noise fields (2, n, n, n), zero mean, unit SD: sheets and fine texture.
+    """Return two periodic noise fields (2, n, n, n), mean 0 and SD 1: sheets of fat, and fine texture.
 
-    Muscle is long along the neck, so the sheets are.
+    The sheets are long along the neck, as muscles are.
     """
     n = int(TEXTURE_MM / _TEXTURE_STEP_MM)
     white = np.random.default_rng(seed).standard_normal((2, n, n, n), dtype=np.float32)
@@ -91,13 +101,14 @@ def texture_fields(seed: int) -> Float32:
 
 
 def sample_texture(fields: Float32, at: Local) -> tuple[Float32, Float32]:
-    """Sample the two fields at points in the neck's own coordinates."""
+    """Return the values of both fields, each (n,), at points in the coordinates of the centreline."""
     where = np.stack([at.u, at.v, at.s]) / np.float32(_TEXTURE_STEP_MM)
     a, b = (ndimage.map_coordinates(f, where, order=1, mode="grid-wrap", output=np.float32) for f in fields)
     return a, b
 
 
 def take(at: Local, sel: Index) -> Local:
+    """Return some of the points."""
     return Local(at.u[sel], at.v[sel], at.s[sel], at.index[sel])
 
 
@@ -109,7 +120,17 @@ def paint(
     ramp: Ramp,
     texture: tuple[Float32, Float32],
 ) -> None:
-    """Paint surroundings, spine, canal and cord on ``canvas``; ``texture`` comes from :func:`sample_texture`."""
+    """Paint surroundings, spine, canal and cord.
+
+    Parameters
+    ----------
+    canvas : n points to paint
+    an : anatomy
+    at : the points in the coordinates of the centreline
+    signals : signal of each tissue, relative to white matter
+    ramp : width of boundaries
+    texture : see :func:`sample_texture`
+    """
     painter = Painter(canvas, signals)
     sheets, fine = texture
     paint_soft_tissue(painter, an, at, ramp, sheets, fine)
@@ -120,6 +141,7 @@ def paint(
 
 
 def paint_soft_tissue(p: Painter, an: Anatomy, at: Local, ramp: Ramp, sheets: Float32, fine: Float32) -> None:
+    """Paint muscle, fat, airway and vessels at all points; arguments as for :func:`paint`."""
     b = an.bulk
     everywhere = slice(None)
     p.lay(everywhere, np.ones_like(at.u), Tissue.MUSCLE)
@@ -146,6 +168,7 @@ def paint_soft_tissue(p: Painter, an: Anatomy, at: Local, ramp: Ramp, sheets: Fl
 
 
 def paint_spine(p: Painter, an: Anatomy, at: Local, ramp: Ramp, sheets: Float32) -> None:
+    """Paint vertebrae, discs, ligaments, nerve roots and vertebral arteries; arguments as for :func:`paint`."""
     b, t = an.bulk, an.tables
     sac_a, sac_b = t.sac_a[at.index], t.sac_b[at.index]
     sac_u, sac_v = t.sac_u[at.index], t.sac_v[at.index]
@@ -179,7 +202,7 @@ def paint_spine(p: Painter, an: Anatomy, at: Local, ramp: Ramp, sheets: Float32)
         pillar = np.maximum(superellipse_distance(u, v + 3, b.pillar_mm, b.pillar_mm * 1.1, 2.5), gap)
         p.lay(sel, ramp.share(pillar), Tissue.CORTEX)
         p.lay(sel, ramp.share(pillar + np.float32(b.cortex_mm)), Tissue.MARROW)
-        # Between the arches the foramen, with fat, veins and the root.
+        # The foramen between the arches, with fat, veins and the nerve root.
         foramen = np.maximum(np.hypot(u + 2, v - 3) - np.float32(4.5), -gap)
         p.lay(sel, ramp.share(foramen) * np.float32(0.8), Tissue.FAT)
         root = np.maximum(np.hypot(u + 1 + sheets[sel], v - 2) - np.float32(1.7), -gap)
@@ -189,7 +212,7 @@ def paint_spine(p: Painter, an: Anatomy, at: Local, ramp: Ramp, sheets: Float32)
         p.lay(sel, ramp.share(artery - np.float32(0.8)), Tissue.FAT)
         p.lay(sel, ramp.share(artery), Tissue.BLOOD)
 
-    # Laminae round the back of the canal; ligamentum flavum and fat between them.
+    # Laminae around the back of the canal, with ligamentum flavum and fat between them.
     sel = np.flatnonzero(
         (np.abs(at.u) < an.sac_rl_mm + an.sac_top_mm + 9) & (np.abs(at.v) < an.sac_ap_mm + an.sac_top_mm + 14)
     )
@@ -214,6 +237,7 @@ def paint_spine(p: Painter, an: Anatomy, at: Local, ramp: Ramp, sheets: Float32)
 
 
 def paint_canal(p: Painter, an: Anatomy, at: Local, ramp: Ramp, fine: Float32) -> None:
+    """Paint epidural space, dura, cerebrospinal fluid and rootlets; arguments as for :func:`paint`."""
     b, t = an.bulk, an.tables
     reach_u, reach_v = an.sac_rl_mm + an.sac_top_mm + 4, an.sac_ap_mm + an.sac_top_mm + 8
     sel = np.flatnonzero((np.abs(at.u) < reach_u) & (np.abs(at.v) < reach_v))
@@ -228,7 +252,7 @@ def paint_canal(p: Painter, an: Anatomy, at: Local, ramp: Ramp, fine: Float32) -
     sac = sac_distance(an, u, v, sac_a, sac_b)
     p.lay(sel, ramp.share(sac - np.float32(b.dura_mm)), Tissue.LIGAMENT, outside=0)
     p.lay(sel, ramp.share(sac), Tissue.CSF, outside=0)
-    # Rootlets: strands from the cord's corners towards the sides, denser near the level of the disc's foramen.
+    # Rootlets: strands from the corners of the cord towards the sides.
     a, c = t.cord_a[sub.index].astype(np.float32), t.cord_b[sub.index].astype(np.float32)
     for side in (-1, 1):
         for angle, wave in ((0.75, 0.0), (-0.75, 1.3)):
@@ -242,6 +266,7 @@ def paint_canal(p: Painter, an: Anatomy, at: Local, ramp: Ramp, fine: Float32) -
 
 
 def paint_cord(p: Painter, an: Anatomy, at: Local, ramp: Ramp) -> None:
+    """Paint white and grey matter, fissure and lesions; arguments as for :func:`paint`."""
     t = an.tables
     sel = np.flatnonzero((np.abs(at.u) < t.cord_a.max() + 2) & (np.abs(at.v) < t.cord_b.max() + 2))
     sub = take(at, sel)
@@ -258,9 +283,14 @@ def paint_cord(p: Painter, an: Anatomy, at: Local, ramp: Ramp) -> None:
 
 
 def grey_distance(un: Real, vn: Real, size: float) -> Real:
-    """Signed distance to the grey-matter butterfly in units of the cord's half axes (negative inside).
+    """Return the signed distance to the grey matter, in half axes of the cord, negative inside.
 
-    Two thick ventral horns, two slender dorsal horns that reach for the surface, and the commissure.
+    It has two thick ventral horns, two thin dorsal horns that nearly reach the surface, and the commissure.
+
+    Parameters
+    ----------
+    un, vn : (n,) offsets from the centre of the cord, in half axes of the cord
+    size : relative to the average
     """
     side = np.abs(un)
     ventral = np.hypot((side - np.float32(0.27)) / np.float32(0.9), vn - np.float32(0.27)) - np.float32(0.19 * size)
@@ -274,7 +304,7 @@ def grey_distance(un: Real, vn: Real, size: float) -> Real:
 
 
 def lesion_distance(at: Local, a: Real, b: Real, lesion: Lesion) -> Real:
-    """Approximate signed distance (mm) to a lesion's surface."""
+    """Return the approximate signed distance (mm) to the surface of a lesion; ``a, b`` are half axes of the cord."""
     across = np.hypot(at.u - np.float32(lesion.u) * a, at.v - np.float32(lesion.v) * b) / np.float32(lesion.radius_mm)
     along = (at.s - np.float32(lesion.s_mm)) / np.float32(lesion.length_mm)
     distance: Real = (np.hypot(across, along) - 1) * np.float32(lesion.radius_mm)

@@ -1,4 +1,4 @@
-"""The large view: the neck's own spine and cord, and round them head, shoulders, chest, skin and air."""
+"""Paint a large view: spine and cord as in the neck, and around them head, shoulders, chest, skin and air."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..anatomy.shapes import blend, ellipsoid, tube
 from .head import outline, paint_head
 from .scene import Canvas, Painter, Ramp, paint_canal, paint_cord, paint_soft_tissue, paint_spine, take
 
-#: Thickness of skin and of the fat below it, mm.
+#: Thickness of the skin and of the fat below it, mm.
 SKIN_MM, FAT_MM = 2.0, 5.0
-#: The atlas ends this far (mm of s) below the cord's end; canal and cord go on into the skull by as much.
+#: Distance (mm of s) between the upper ends of spine and cord. Canal and cord reach as far into the skull.
 _GAP_MM = 5.0
 
 
@@ -30,18 +30,21 @@ def paint_surroundings(
     ramp: Ramp,
     texture: tuple[Float32, Float32],
 ) -> None:
-    """Paint everything of a large view on ``canvas``.
+    """Paint a large view.
 
     Parameters
     ----------
-    ends : those of the anatomy
-    p : (3, n) points in the anatomy's own axes, mm
+    canvas : n points to paint
+    an, ends : anatomy, and its ends
+    p : (3, n) the points in the axes of the anatomy, mm
     at : the same points in the coordinates of the centreline
-    texture : :func:`stages.core.phantom.rendering.scene.sample_texture`
+    signals : signal of each tissue, relative to white matter
+    ramp : width of boundaries
+    texture : see ``sample_texture``
     """
     sheets, fine = texture
     painter = Painter(canvas, signals)
-    bulk = replace(an.bulk, skin_mm=1e3)  # here the skin is the body's outline
+    bulk = replace(an.bulk, skin_mm=1e3)  # in this view the outline of the body is the skin
     paint_soft_tissue(painter, replace(an, bulk=bulk), at, ramp, sheets, fine)
     foramen = an.centre(np.array([ends.top_s_mm]))[0]
     chest = an.centre(np.array([an.discs_s_mm[9]]))[0]  # below the first thoracic vertebra
@@ -58,7 +61,13 @@ def paint_surroundings(
 
 
 def body_outline(an: Anatomy, p: Float32, q: Float32, c: Float32) -> Float32:
-    """Distance (mm) of points to the skin; ``q`` is relative to the foramen magnum, ``c`` to the upper chest."""
+    """Return the distance (n,) in mm of points to the skin.
+
+    Parameters
+    ----------
+    an : anatomy
+    p, q, c : (3, n) the points in mm in the axes of the anatomy, from the foramen magnum, and from the upper chest
+    """
     middle = an.centre(np.array([0.5 * (an.discs_s_mm[4] + an.discs_s_mm[6])]))[0]
     x, y, _ = (p[k] - np.float32(middle[k]) for k in range(3))
     neck = ellipsoid(np.stack([x, y, np.zeros_like(x)]), (0, 8, 0), (58, 60, 1))
@@ -68,6 +77,7 @@ def body_outline(an: Anatomy, p: Float32, q: Float32, c: Float32) -> Float32:
 
 
 def _paint_chest(p: Painter, c: Float32, ramp: Ramp) -> None:
+    """Paint lungs and bones of the chest at points ``c`` (3, n) in mm from the upper chest."""
     sel = np.flatnonzero(c[2] < 40)
     if not sel.size:
         return
@@ -95,7 +105,7 @@ def _paint_chest(p: Painter, c: Float32, ramp: Ramp) -> None:
 
 def _paint_neck(canvas: Canvas, an: Anatomy, top: float, at: Local, signals: dict[Tissue, float], ramp: Ramp,
                 texture: tuple[Float32, Float32]) -> None:  # fmt: skip
-    """Paint spine, canal and cord on the points near the centreline: what the small view shows, up to the skull."""
+    """Paint spine, canal and cord at the points near the centreline, up to the skull."""
     for highest, what in ((top - _GAP_MM, "spine"), (top + _GAP_MM, "cord")):
         near = np.flatnonzero((np.abs(at.u) < 40) & (np.abs(at.v) < 46) & (at.s < highest))
         part = Canvas(*(channel[near] for channel in (canvas.signal, canvas.texture, canvas.outside, canvas.csf)))

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 
 from ...base.errors import CordriftError
-from ...model.bundle import content as bundle
+from ...model.bundle.content import read_bundle
 from ...store.client import open_store
-from ...workspace.runs.monitor import bring, data_stages, monitor_workspace, run_stages, shard_stages
+from ...workspace.runs.monitor import bring_bundle, data_stages, monitor_workspace, run_stages, shard_stages
 from ...workspace.runs.params import load_params
 from ...workspace.runs.workspace import profile_file
 from ..github.repository import Repository
@@ -41,12 +41,12 @@ def data(root: Path, profile: str) -> None:
 
 def segment(root: Path, profile: str, device: str | None, shard: int) -> None:
     """Segment one shard and leave its masks in ``release/shards``."""
-    verified = bundle.read(root / BUNDLE)
+    verified = read_bundle(root / BUNDLE)
     folder = root / ".monitor" / profile
     params = monitor_workspace(root, folder, profile, "shard", device)
     if shard not in params.segment.shards:
         raise CordriftError(f"there is no shard {shard} in the profile {profile}; there are {params.segment.shards}.")
-    bring(verified, root / BUNDLE, folder)
+    bring_bundle(verified, root / BUNDLE, folder)
     run_stages(folder, [*data_stages(params), *shard_stages(params, [shard])])
     print(f"shard {shard}: {hand_over(folder, root / SHARDS, shard, params)}")
 

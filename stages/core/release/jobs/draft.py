@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ...base.errors import CordriftError
 from ...base.files import read_csv, read_json, whole_folder, write_csv, write_json
 from ...measures.kept_masks.zips import pack
-from ...model.bundle import content as bundle
+from ...model.bundle.content import read_bundle
 from ...model.lineage.difference import difference, table
 from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
 from ...model.lineage.text import lines
@@ -48,7 +48,7 @@ def write_draft(root: Path, repository: Repository, tag: str | None) -> dict[str
         No bundle, a tag that is no name or is published already, or an earlier release whose bundle cannot be read.
     """
     package = root / "data/package"
-    verified = bundle.read(package)
+    verified = read_bundle(package)
     releases = repository.releases()
     wanted = label_of(tag) if tag else next_tag(releases)
     if any(release.tag == wanted and not release.draft for release in releases):

@@ -117,7 +117,7 @@ def _replay(
         folder = scratch / str(release.id)
         folder.mkdir()
         record = read_record(path, folder)
-        register_version(store, record)
+        register_version(store, record, print)
         return [] if release.tag == current else [f"{release.tag}: bundle {record.digest[:12]}, from {RECORD_ZIP}"]
     table = f"csa_c2c3__model_{release.tag}.csv"
     if release.asset(table) and version_of(release.tag):

@@ -13,7 +13,7 @@ from ...base.files import read_json, whole_folder, write_json
 from ...data.datasets.manifest import read_manifest
 from ...drift.record.record import read_drift
 from ...measures.kept_masks.zips import pack
-from ...model.bundle import content as bundle
+from ...model.bundle.content import read_bundle
 from ...model.bundle.revision import code_revision
 from ...model.segmentation.predictor import inference_digest
 from ...reports.change_report.facts import Facts, collect_facts, compared_with, imported_digests, read_side, read_tables
@@ -21,8 +21,8 @@ from ...reports.change_report.provenance import release_provenance
 from ...reports.change_report.report import write_change_report
 from ...store.bundle_files import version_identity
 from ...store.client import Store, open_store
-from ...store.record import Record, collect
-from ...workspace.runs.monitor import JUDGING, bring, data_stages, monitor_workspace, run_stages
+from ...store.record import Record, collect_record
+from ...workspace.runs.monitor import STAGES_AFTER_SEGMENT, bring_bundle, data_stages, monitor_workspace, run_stages
 from ...workspace.runs.params import Params
 from ..github.repository import Repository
 from .archive import copy_masks, write_record
@@ -61,11 +61,11 @@ def judge(root: Path, repository: Repository, tag: str, profile: str, device: st
         that fails, or a history that cannot be had.
     """
     label = label_of(tag)
-    verified = bundle.read(root / BUNDLE)
+    verified = read_bundle(root / BUNDLE)
     folder = root / ".monitor" / profile
     params = monitor_workspace(root, folder, profile, label, device)
     check_inference(repository, tag, inference_digest(params.segment))
-    bring(verified, root / BUNDLE, folder)
+    bring_bundle(verified, root / BUNDLE, folder)
     run_stages(folder, data_stages(params))
     lost = bring_shards(root / SHARDS, folder, params, verified.digest)
     for name, why in sorted(lost.items()):
@@ -75,7 +75,7 @@ def judge(root: Path, repository: Repository, tag: str, profile: str, device: st
         history = ["from MLflow"]
         if not os.environ.get("MLFLOW_TRACKING_URI", "").strip():
             history = _from_releases(folder, repository, tag, params, scratch)
-        run_stages(folder, JUDGING)
+        run_stages(folder, STAGES_AFTER_SEGMENT)
         store = open_store(params.registration.model, folder)  # anew: it knows what the stages made
         protocol = f"{page_of(repository)}/blob/{tag}/docs/drift.md"
         return Judged(_assets(root, folder, store, params, scratch, protocol), history)
@@ -94,7 +94,7 @@ def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Pat
     """Write ``release/assets`` from a workspace in which everything ran."""
     masks = scratch / "masks"
     masks.mkdir()
-    record = collect(params.registration.label, params.segment, masks, folder)
+    record = collect_record(params.registration.label, params.segment, masks, folder)
     run = store.find_run(version_identity(record.digest))
     if run is None:
         raise CordriftError(f"MLflow at {store.location.name} holds no run of the bundle {record.digest[:12]}.")

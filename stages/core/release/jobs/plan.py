@@ -11,7 +11,7 @@ from ...base.errors import CordriftError
 from ...base.files import digest_of, read_json, whole_folder
 from ...data.datasets.registry import FROZEN, REGISTRY, entry, load_registry, read_frozen
 from ...measures.kept_masks.zips import unpack
-from ...model.bundle import content as bundle
+from ...model.bundle.content import Bundle, read_bundle
 from ...model.segmentation.shards import check_shards
 from ...reports.change_report.facts import as_mapping
 from ...workspace.runs.params import Params
@@ -23,7 +23,7 @@ MOST_BUNDLE_BYTES = 4 << 30
 MOST_PROVENANCE_BYTES = 16 << 20
 
 
-def fetch_bundle(repository: Repository, tag: str, root: Path) -> bundle.Bundle:
+def fetch_bundle(repository: Repository, tag: str, root: Path) -> Bundle:
     """Bring the bundle of a release to ``release/bundle``, verified.
 
     Raises
@@ -74,12 +74,12 @@ def _judged(repository: Repository, tag: str) -> dict[str, Any]:
         return read_json(Path(scratch) / PROVENANCE)
 
 
-def open_bundle(packed: Path, folder: Path) -> bundle.Bundle:
+def open_bundle(packed: Path, folder: Path) -> Bundle:
     """Unpack a zip of a bundle into ``folder`` and verify it; nothing is left where it is none."""
     with whole_folder(folder) as part:
         unpack(packed, part, most_bytes=MOST_BUNDLE_BYTES)
         try:
-            return bundle.read(part)
+            return read_bundle(part)
         except CordriftError as error:
             raise CordriftError(f"{packed.name} holds no bundle: {error}".replace(f"{part}/", "")) from error
 

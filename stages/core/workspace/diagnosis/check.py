@@ -1,4 +1,4 @@
-"""One line of a diagnosis, and the guard that turns whatever goes wrong inside a check into such a line."""
+"""One line of the diagnosis, and the guard that turns an error inside a check into such a line."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ State = Literal["ok", "warning", "problem"]
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, how it stands, what was found, and what to do about it (``""``: nothing).
+    """The result of one check.
 
-    A ``problem`` stops `dvc repro` with the params as they are; a ``warning`` does not.
+    Attributes
+    ----------
+    name : what was checked
+    state : a ``problem`` stops `dvc repro` with the present params; a ``warning`` does not
+    found : what was found
+    advice : what the user can do about it; ``""`` for nothing
     """
 
     name: str
@@ -25,19 +30,26 @@ class Check:
 
 
 def guarded(name: str, look: Callable[[], Iterable[Check]], otherwise: State = "warning") -> list[Check]:
-    """Run one check; an error in it becomes a line with the state ``otherwise``, and addresses lose their passwords."""
+    """Run one check and remove the passwords from addresses in its lines.
+
+    Parameters
+    ----------
+    name : of the line that replaces the check where it fails
+    look : runs the check
+    otherwise : the state of that line
+    """
     try:
         checks = list(look())
     except CordriftError as error:
         checks = [Check(name, otherwise, str(error))]
-    except Exception as error:  # noqa: BLE001 - on a half-broken machine anything can fail, and the other checks still help
+    except Exception as error:  # noqa: BLE001 - on a broken machine any error can occur, and the other checks must still run
         why = " ".join(str(error).split()) or "no reason given"
-        checks = [Check(name, otherwise, f"could not be looked at: {type(error).__name__}, {why}")]
+        checks = [Check(name, otherwise, f"this check failed: {type(error).__name__}, {why}")]
     return [replace(check, found=redact(check.found), advice=redact(check.advice)) for check in checks]
 
 
 def lines(checks: Iterable[Check]) -> list[str]:
-    """Return the checks as a table for a terminal, advice under its check, and a last line that counts."""
+    """Return the checks as a table for the terminal, each advice below its check, with the counts in the last line."""
     shown = list(checks)
     width = max((len(check.name) for check in shown), default=0)
     out = []

@@ -1,4 +1,4 @@
-"""All checks of a workspace in their order."""
+"""All checks of a machine and a workspace, in their order."""
 
 from __future__ import annotations
 
@@ -11,50 +11,52 @@ from .check import Check, guarded
 
 
 def examine(workspace: Path) -> list[Check]:
-    """Look at machine and workspace: about 10 s, most of it for loading torch and MLflow and for DVC's hashing."""
-    checks = guarded("Python", software.python)
-    checks += guarded("packages", lambda: software.packages(workspace / "constraints.txt"), "problem")
-    checks += guarded("git", software.git, "problem")
-    checks += guarded("git-annex", software.annex, "problem")
-    params, reading = _params(workspace)
+    """Run all checks. This takes about 10 s, mostly to import torch and MLflow and for the hashes of DVC."""
+    checks = guarded("Python", software.check_python)
+    checks += guarded("packages", lambda: software.check_packages(workspace / "constraints.txt"), "problem")
+    checks += guarded("git", software.check_git, "problem")
+    checks += guarded("git-annex", software.check_annex, "problem")
+    params, reading = _read_params(workspace)
     checks += reading
     if params is not None:
-        checks += _of_params(workspace, params)
-    checks += guarded("cores", lambda: machine.cores(params))
-    checks += guarded("GPU", lambda: machine.gpu(gpus(), params))
-    return checks + _of_dvc(workspace, params)
+        checks += _check_params(workspace, params)
+    checks += guarded("cores", lambda: machine.check_cores(params))
+    checks += guarded("GPU", lambda: machine.check_gpu(gpus(), params))
+    return checks + _check_dvc(workspace, params)
 
 
-def _params(workspace: Path) -> tuple[Params | None, list[Check]]:
-    """The params, and their line; without them the checks that need them are left out."""
-    read: list[Params] = []
+def _read_params(workspace: Path) -> tuple[Params | None, list[Check]]:
+    """Return the params, None where they cannot be read, and the check about them."""
+    params: list[Params] = []
 
     def look() -> list[Check]:
-        read.append(load_params(workspace / "params.yaml"))
-        return list(settings.profile(workspace, read[0]))
+        params.append(load_params(workspace / "params.yaml"))
+        return list(settings.check_profile(workspace, params[0]))
 
     checks = guarded("params", look, "problem")
-    return (read[0] if read else None), checks
+    return (params[0] if params else None), checks
 
 
-def _of_params(workspace: Path, params: Params) -> list[Check]:
-    checks = guarded("train.versions", lambda: software.pinned_libraries(params.train.versions), "problem")
-    checks += guarded("registry", lambda: settings.registry(workspace, params), "problem")
-    # `history` asks the store in every run.
-    return checks + guarded("MLflow", lambda: settings.mlflow_store(workspace, params), "problem")
+def _check_params(workspace: Path, params: Params) -> list[Check]:
+    checks = guarded("train.versions", lambda: software.check_libraries(params.train.versions), "problem")
+    checks += guarded("registry", lambda: settings.check_registry(workspace, params), "problem")
+    # A store that does not answer is a problem, because `history` asks it in every run.
+    return checks + guarded("MLflow", lambda: settings.check_store(workspace, params), "problem")
 
 
-def _of_dvc(workspace: Path, params: Params | None) -> list[Check]:
-    """Remotes, disks and what would run; where DVC does not say where its cache is, the usual place is looked at."""
+def _check_dvc(workspace: Path, params: Params | None) -> list[Check]:
+    """Check remotes, disks and what would run. Without DVC's settings the cache is expected in ``.dvc``."""
     config: dict[str, str] = {}
 
     def remotes() -> list[Check]:
-        config.update(pipeline.settings(workspace))
-        return list(pipeline.remotes(workspace, config))
+        config.update(pipeline.dvc_settings(workspace))
+        return list(pipeline.check_remotes(workspace, config))
 
     checks = guarded("DVC", remotes, "problem")
     names = [] if params is None else params.fetch.datasets
-    manifests = [settings.fetched(workspace, name) for name in names]
-    checks += guarded("disk", lambda: machine.disk(manifests, workspace, pipeline.cache_of(workspace, config)))
-    checks += guarded("python of stages", pipeline.interpreter)
-    return checks + guarded("to run", lambda: pipeline.pipeline(workspace), "problem")
+    manifests = [settings.fetched_manifest(workspace, name) for name in names]
+    checks += guarded(
+        "disk", lambda: machine.check_disks(manifests, workspace, pipeline.cache_folder(workspace, config))
+    )
+    checks += guarded("python of stages", pipeline.check_interpreter)
+    return checks + guarded("to run", lambda: pipeline.check_stages(workspace), "problem")

@@ -1,4 +1,4 @@
-"""The machine: room on the disk, cores, memory, GPU, each against what the params ask of it."""
+"""Checks of the machine: free disk space, cores, memory and GPU, compared with what the params need."""
 
 from __future__ import annotations
 
@@ -13,88 +13,92 @@ from ...model.segmentation.hardware import Gpu
 from ..runs.params import Params
 from .check import Check
 
-#: Bytes of outputs and DVC cache per byte of fetched image: prepared copies, nnU-Net's arrays, masks. A rough factor.
+#: Estimated bytes of outputs and DVC cache for each byte of images: prepared copies, nnU-Net's arrays, masks.
 OUTPUTS = 4
-#: Where nothing is known of the need, less than this is worth a warning.
-LITTLE = 10 * 10**9
-#: Memory below which training on volumes of true size is known to fail.
+#: Free bytes below which a warning is given where the need is unknown.
+LITTLE_SPACE = 10 * 10**9
+#: Bytes of memory below which training on volumes of real size is known to fail.
 LITTLE_MEMORY = 8 * 10**9
 
 
-def to_come(manifest: Manifest, clones: Path = CLONES) -> int:
-    """Bytes that the clone of a fetched dataset lacks; all of them where only the manifest was pulled."""
+def missing_bytes(manifest: Manifest, clones: Path = CLONES) -> int:
+    """Return how many bytes the clone of a dataset lacks; those of all files where only the manifest is here."""
     sizes = {file.path: file.size for file in manifest.files}
     clone = clones / manifest.dataset
-    return sum(size for name, size in sizes.items() if not _holds(clone / name, size))
+    return sum(size for name, size in sizes.items() if not _is_complete(clone / name, size))
 
 
-def _holds(path: Path, size: int) -> bool:
+def _is_complete(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
 def fetch_need(manifests: Iterable[Manifest | None], clones: Path = CLONES) -> float:
-    """Bytes that a fetch of these datasets takes; NaN when one of them (None) was never fetched.
+    """Return how many bytes a fetch of these datasets needs; NaN where one of them (None) was never fetched.
 
-    An unlocked image lies on the disk twice, as git-annex's object and as the file.
+    git-annex keeps an unlocked image twice, as its object and as the file.
     """
-    return sum((math.nan if manifest is None else 2.0 * to_come(manifest, clones)) for manifest in manifests)
+    return sum((math.nan if manifest is None else 2.0 * missing_bytes(manifest, clones)) for manifest in manifests)
 
 
-def disk(manifests: Sequence[Manifest | None], workspace: Path, cache: Path) -> Iterator[Check]:
-    """Free space where the clones and where DVC's cache lie, against what fetch and what follows need."""
+def check_disks(manifests: Sequence[Manifest | None], workspace: Path, cache: Path) -> Iterator[Check]:
+    """Compare the free space on the disks of the clones and of DVC's cache with what `fetch` and later stages need."""
     fetching = fetch_need(manifests, workspace / CLONES)
     held = sum(math.nan if manifest is None else sum(file.size for file in manifest.files) for manifest in manifests)
     prepared = (workspace / "data/prepare").is_dir()
     need = fetching + (0.0 if prepared else OUTPUTS * held)
     for name, folder in (("disk", workspace), ("disk of the cache", cache)):
-        near = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
-        if name != "disk" and near.stat().st_dev == workspace.resolve().stat().st_dev:
+        existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+        if name != "disk" and existing.stat().st_dev == workspace.resolve().stat().st_dev:
             yield Check(name, "ok", f"{folder} is on the same disk")
             continue
-        yield _room(name, shutil.disk_usage(near).free, need, fetching if name == "disk" else 0.0)
+        yield _space(name, shutil.disk_usage(existing).free, need, fetching if name == "disk" else 0.0)
 
 
-def _room(name: str, free: int, need: float, fetching: float) -> Check:
-    """State of one disk: too small for the fetch is a problem, too small for what follows a warning."""
-    room = f"{gigabytes(free)} free"
+def _space(name: str, free: int, need: float, fetching: float) -> Check:
+    """Return the check of one disk: too little space for `fetch` is a problem, for later stages a warning."""
+    space = f"{gigabytes(free)} free"
     if math.isnan(need):
-        found = f"{room}; the need is unknown until all datasets are fetched"
-        return Check(name, "warning" if free < LITTLE else "ok", found, "`cordrift fetch --dry-run` tells it")
-    found = f"{room}, about {gigabytes(need)} needed (of it {gigabytes(fetching)} by fetch)"
+        found = f"{space}; the need is unknown until all datasets are fetched"
+        return Check(name, "warning" if free < LITTLE_SPACE else "ok", found, "`cordrift fetch --dry-run` computes it")
+    found = f"{space}, about {gigabytes(need)} needed (of it {gigabytes(fetching)} by fetch)"
     if free < fetching:
-        return Check(name, "problem", found, "make room, or move data/clones to a larger disk and link to it")
-    return Check(name, "warning" if free < need else "ok", found, "make room" if free < need else "")
+        return Check(name, "problem", found, "free some space, or move data/clones to a larger disk and link to it")
+    return Check(name, "warning" if free < need else "ok", found, "free some space" if free < need else "")
 
 
-def cores(params: Params | None) -> Iterator[Check]:
-    """Cores that this process may use, against the threads that params ask for; memory."""
+def check_cores(params: Params | None) -> Iterator[Check]:
+    """Compare the cores that this process may use with the threads in the params; check the memory."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = {} if params is None else {"train": params.train.threads, "segment": params.segment.threads}
     over = {stage: threads for stage, threads in wanted.items() if threads > count}
     asked = ", ".join(f"{stage}.threads {threads}" for stage, threads in wanted.items())
-    advice = f"lower {' and '.join(f'{stage}.threads' for stage in over)} to {count}; more only slows down"
+    advice = (
+        f"lower {' and '.join(f'{stage}.threads' for stage in over)} to {count}; more threads than cores are slower"
+    )
     yield Check("cores", "warning" if over else "ok", f"{count} ({asked or 'params unknown'})", advice if over else "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     little = memory < LITTLE_MEMORY
-    advice = "training on volumes of true size needs more" if little else ""
+    advice = "training on volumes of real size needs more" if little else ""
     yield Check("memory", "warning" if little else "ok", gigabytes(memory), advice)
 
 
-def gpu(found: Sequence[Gpu], params: Params | None) -> Iterator[Check]:
-    """GPUs that torch can use, against ``train.device`` and ``segment.device``."""
+def check_gpu(found: Sequence[Gpu], params: Params | None) -> Iterator[Check]:
+    """Compare the GPUs that torch can use with ``train.device`` and ``segment.device``."""
     names = ", ".join(f"{one.name} ({gigabytes(one.memory)})" for one in found) or "none that torch can use"
     wanted = {} if params is None else {"train.device": params.train.device, "segment.device": params.segment.device}
     asking = [name for name, device in wanted.items() if device == "cuda"]
     if asking and not found:
-        advice = "set it to cpu, or mend the driver (`nvidia-smi` must list the GPU) and install a torch built for CUDA"
+        advice = (
+            "set it to cpu, or repair the driver (`nvidia-smi` must list the GPU) and install a torch built for CUDA"
+        )
         yield Check("GPU", "problem", f"{names}, but {' and '.join(asking)} is cuda", advice)
     elif found and wanted and not asking:
-        advice = "set train.device and segment.device to cuda: another device retrains"
+        advice = "set train.device and segment.device to cuda; a change of train.device retrains"
         yield Check("GPU", "ok", f"{names}; not used: params say cpu", advice)
     else:
         yield Check("GPU", "ok", names)
 
 
 def gigabytes(size: float) -> str:
-    """Bytes as gigabytes, for people."""
+    """Return bytes as text in gigabytes."""
     return f"{size / 1e9:.1f} GB"

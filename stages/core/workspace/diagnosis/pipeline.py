@@ -1,4 +1,4 @@
-"""DVC: its remotes, its cache, and which stages have something to do. Nothing is run and nothing written."""
+"""Checks of DVC: its remotes, its cache, and the stages that it would run. Nothing is run or written."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ..runs.workspace import dvc_environment
 from .check import Check
 from .software import installed
 
-#: Package that a remote's address needs beside DVC.
+#: Scheme of a remote's address -> the package that DVC needs for it.
 _PLUGINS = {"s3": "dvc-s3", "gs": "dvc-gs", "azure": "dvc-azure", "ssh": "dvc-ssh"}
 _EDGE = re.compile(r'^"(?P<first>[^"]+)" -> "(?P<then>[^"]+)";$')
 
 
 def ask(workspace: Path, *words: str) -> str:
-    """Run a DVC command that only looks, and return its output.
+    """Run a DVC command that changes nothing and return its output.
 
     Raises
     ------
     CordriftError
-        It failed; with its own last words.
+        The command failed; the sentence holds its error message.
     """
     command = [sys.executable, "-m", "dvc", *words]
     env = dvc_environment(DVC_NO_ANALYTICS="1")
@@ -40,19 +40,19 @@ def ask(workspace: Path, *words: str) -> str:
     return done.stdout
 
 
-def settings(workspace: Path) -> dict[str, str]:
-    """DVC's own settings, of all its files together, by key (``remote.lab.url``)."""
+def dvc_settings(workspace: Path) -> dict[str, str]:
+    """Return the settings from all configuration files of DVC by key, such as ``remote.lab.url``."""
     rows = (line.partition("=") for line in ask(workspace, "config", "--list").splitlines())
     return {key: value for key, _, value in rows}
 
 
-def cache_of(workspace: Path, config: Mapping[str, str]) -> Path:
-    """Where DVC keeps the outputs; a relative setting counts from ``.dvc``."""
+def cache_folder(workspace: Path, config: Mapping[str, str]) -> Path:
+    """Return the folder in which DVC caches outputs. A relative path in the settings starts in ``.dvc``."""
     return workspace / ".dvc" / config.get("cache.dir", "cache")
 
 
-def remotes(workspace: Path, config: Mapping[str, str]) -> Iterator[Check]:
-    """Version of DVC and where `dvc push` takes the outputs."""
+def check_remotes(workspace: Path, config: Mapping[str, str]) -> Iterator[Check]:
+    """Tell the version of DVC and the remotes to which `dvc push` copies outputs."""
     yield Check("DVC", "ok", installed("dvc") or "of unknown version")
     urls = {key.split(".")[1]: value for key, value in config.items() if re.fullmatch(r"remote\.[^.]+\.url", key)}
     if not urls:
@@ -60,23 +60,26 @@ def remotes(workspace: Path, config: Mapping[str, str]) -> Iterator[Check]:
         yield Check("DVC remote", "ok", "none: outputs stay on this machine", advice)
     for name, url in urls.items():
         mark = " (default)" if config.get("core.remote") == name else ""
-        yield _remote(workspace, f"DVC remote {name}", url, mark)
+        yield _check_remote(workspace, f"DVC remote {name}", url, mark)
 
 
-def _remote(workspace: Path, name: str, url: str, mark: str) -> Check:
+def _check_remote(workspace: Path, name: str, url: str, mark: str) -> Check:
     scheme = url.partition("://")[0] if "://" in url else ""
     plugin = _PLUGINS.get(scheme)
     if plugin and installed(plugin) is None:
         way = "cordrift[s3]" if scheme == "s3" else plugin
         return Check(name, "warning", f"{url}{mark}, but {plugin} is not installed", f"`pip install '{way}'`")
     if not scheme and not (workspace / ".dvc" / url).is_dir():
-        advice = "the first `dvc push` makes it; if it was there, mount its disk"
+        advice = "the first `dvc push` creates it; if it existed before, mount its disk"
         return Check(name, "warning", f"{url}{mark}: there is no such folder", advice)
     return Check(name, "ok", f"{url}{mark}" + (", not contacted" if scheme else ""))
 
 
 def downstream(changed: Iterable[str], graph: str) -> list[str]:
-    """Stages that take in what changed ones make, at any distance, without these; ``graph`` as `dvc dag --dot`."""
+    """Return the stages that depend on changed stages, directly or not, without the changed ones.
+
+    ``graph`` is the output of `dvc dag --dot`.
+    """
     edges = [match.group("first", "then") for line in graph.splitlines() if (match := _EDGE.match(line.strip()))]
     start = set(changed)
     reached = set(start)
@@ -86,37 +89,42 @@ def downstream(changed: Iterable[str], graph: str) -> list[str]:
 
 
 def counted(stages: Iterable[str]) -> str:
-    """Names of stages by their first word, in the order of the pipeline: ``fetch 2, prepare 1``."""
+    """Return how many stages there are of each kind, in the order given: ``fetch 2, prepare 1``."""
     return ", ".join(f"{word} {count}" for word, count in Counter(name.split("@")[0] for name in stages).items())
 
 
 def would_run(status: Mapping[str, Sequence[object]], graph: str) -> Check:
-    """Say what `dvc repro` would run: `status` as ``dvc status --json`` gives it, stages by name.
+    """Return the check that tells what `dvc repro` would run.
 
-    What changed runs at once; what depends on it runs when the new output differs from the old.
+    A changed stage runs; a stage that depends on it runs if the new output differs from the old one.
+
+    Parameters
+    ----------
+    status : stage -> why it changed, as `dvc status --json` prints it
+    graph : the output of `dvc dag --dot`
     """
-    pipeline = [
+    stages = [
         line.strip().strip('";') for line in graph.splitlines() if line.strip().endswith('";') and "->" not in line
     ]
     always = [name for name, why in status.items() if list(why) == ["always changed"]]
-    changed = [name for name in pipeline if name in status and name not in always]
+    changed = [name for name in stages if name in status and name not in always]
     after = set(downstream([*changed, *always], graph)) | set(always)
     if not changed:
-        return Check("to run", "ok", f"nothing, of {len(pipeline)} stages; every time: {counted(always) or 'none'}")
-    then = counted(name for name in pipeline if name in after)
-    return Check("to run", "ok", f"{counted(changed)}" + (f"; then, if results differ: {then}" if then else ""))
+        return Check("to run", "ok", f"nothing, of {len(stages)} stages; every time: {counted(always) or 'none'}")
+    then = counted(name for name in stages if name in after)
+    return Check("to run", "ok", counted(changed) + (f"; then, if results differ: {then}" if then else ""))
 
 
-def pipeline(workspace: Path) -> Iterator[Check]:
-    """What `dvc repro` would run now (about 3 s: DVC hashes what changed)."""
+def check_stages(workspace: Path) -> Iterator[Check]:
+    """Tell what `dvc repro` would run now. This takes about 3 s, because DVC hashes what changed."""
     if not os.access(workspace, os.W_OK):
         yield Check("workspace", "problem", f"{workspace.resolve()} is not writable for this user", "change its rights")
         return
     yield would_run(json.loads(ask(workspace, "status", "--json") or "{}"), ask(workspace, "dag", "--dot"))
 
 
-def interpreter(program: str = "python") -> Iterator[Check]:
-    """Stages are started as ``python -m ...``: the shell must find one that has cordrift."""
+def check_interpreter(program: str = "python") -> Iterator[Check]:
+    """Check that the shell finds the Python that has cordrift: DVC starts stages as ``python -m ...``."""
     found = shutil.which(program)
     own = Path(sys.executable).parent
     fits = found is not None and Path(found).parent.resolve() == own.resolve()

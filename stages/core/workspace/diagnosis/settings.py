@@ -1,4 +1,4 @@
-"""Params, registry, pins and the MLflow store of a workspace, as the stages will find them."""
+"""Checks of the params, the registry, the pins and the MLflow store of a workspace."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from ...data.datasets.registry import (
     read_frozen,
     read_persons,
 )
-from ...store import location as places
 from ...store.client import open_store
+from ...store.location import check_location, find_location
 from ..runs.params import Params
 from .check import Check
 
 
-def profile(workspace: Path, params: Params) -> Iterator[Check]:
-    """Of which file of ``params/`` the params are a copy, or that they hold edits."""
+def check_profile(workspace: Path, params: Params) -> Iterator[Check]:
+    """Tell whether the params are a copy of a file of ``params/`` or contain edits."""
     current = (workspace / "params.yaml").read_bytes()
     same = [path.stem for path in sorted((workspace / "params").glob("*.yaml")) if path.read_bytes() == current]
     found = f"profile {params.profile!r}, " + (f"as params/{same[0]}.yaml" if same else "with edits of its own")
     yield Check("params", "ok", found)
 
 
-def registry(workspace: Path, params: Params) -> Iterator[Check]:
-    """The registry, the tables beside it, and whether each dataset that is used is pinned and can be asked."""
+def check_registry(workspace: Path, params: Params) -> Iterator[Check]:
+    """Check the registry and the tables beside it, and whether each dataset in use is pinned and can be fetched."""
     known = load_registry(workspace / REGISTRY)
     frozen = read_frozen(workspace / FROZEN)
     persons = read_persons(workspace / PERSONS)
@@ -41,10 +41,10 @@ def registry(workspace: Path, params: Params) -> Iterator[Check]:
     yield Check("registry", "ok", f"{found} under several ids")
     used = dict.fromkeys([*params.fetch.datasets, *params.prepare.datasets, *params.segment.datasets])
     for name in used:
-        yield _dataset(workspace, name, params)
+        yield _check_dataset(workspace, name, params)
 
 
-def _dataset(workspace: Path, name: str, params: Params) -> Check:
+def _check_dataset(workspace: Path, name: str, params: Params) -> Check:
     label = f"dataset {name}"
     try:
         dataset = entry(load_registry(workspace / REGISTRY), name)
@@ -53,19 +53,19 @@ def _dataset(workspace: Path, name: str, params: Params) -> Check:
         return Check(label, "problem", str(error))
     if name not in params.fetch.datasets:
         return Check(label, "problem", "used, but not fetched", f"add {name} to fetch.datasets in params.yaml")
-    manifest = fetched(workspace, name)
-    here = manifest is not None and manifest.commit == commit
-    at = f"{dataset.tag} ({commit[:12]}), " + ("fetched" if here else "not fetched yet")
+    manifest = fetched_manifest(workspace, name)
+    is_fetched = manifest is not None and manifest.commit == commit
+    at = f"{dataset.tag} ({commit[:12]}), " + ("fetched" if is_fetched else "not fetched yet")
     try:
         # A path in the registry is relative to the workspace.
         source_of(dataset.url if ":" in dataset.url else str(workspace / dataset.url))
     except CordriftError as error:
-        return Check(label, "warning" if here else "problem", f"{at}; {error}")
+        return Check(label, "warning" if is_fetched else "problem", f"{at}; {error}")
     return Check(label, "ok", at)
 
 
-def fetched(workspace: Path, name: str) -> Manifest | None:
-    """The manifest of a dataset, None when it was not fetched or cannot be read (fetch writes it anew)."""
+def fetched_manifest(workspace: Path, name: str) -> Manifest | None:
+    """Return the manifest of a dataset; None where it is missing or cannot be read (`fetch` then writes it again)."""
     path = workspace / "data/fetch" / f"{name}.json"
     try:
         return read_manifest(path) if path.is_file() else None
@@ -73,15 +73,15 @@ def fetched(workspace: Path, name: str) -> Manifest | None:
         return None
 
 
-def mlflow_store(workspace: Path, params: Params) -> Iterator[Check]:
-    """The MLflow store: reachable, not moved, how many versions of this profile's model; none is made by looking."""
-    location = places.find(workspace)
+def check_store(workspace: Path, params: Params) -> Iterator[Check]:
+    """Check that the MLflow store can be used and count the versions of the model; do not create a store."""
+    location = find_location(workspace)
     if location.database is None and params.history.offline:
         yield Check("MLflow", "ok", f"{location.name}, not asked: history.offline is true")
         return
-    places.check(location)
+    check_location(location)
     if location.database is not None and not location.database.exists():
-        yield Check("MLflow", "ok", f"no store at {location.name} yet; the first `dvc repro` makes it")
+        yield Check("MLflow", "ok", f"no store at {location.name} yet; the first `dvc repro` creates it")
         return
     versions = open_store(params.registration.model, workspace).versions()
     yield Check("MLflow", "ok", f"{location.name}, {params.registration.model} has {len(versions)} versions")

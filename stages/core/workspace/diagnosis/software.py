@@ -1,4 +1,4 @@
-"""Programs and packages: which versions are here, against those that were tested and those that params name."""
+"""Checks of programs and packages: the installed versions, compared with those of constraints.txt and the params."""
 
 from __future__ import annotations
 
@@ -14,33 +14,38 @@ from ...data.clones.programs import call
 from .check import Check
 
 SETUP = "run `make setup`, which installs what constraints.txt lists"
-#: Packages that a sentence names before it counts the others.
+#: How many packages a line names before it only counts the others.
 _NAMED = 3
+#: Versions of Python with which CI installs, measures and trains.
+PYTHONS = ((3, 11), (3, 12), (3, 13))
 
 
 def installed(name: str) -> str | None:
-    """Version of an installed package, None where there is none."""
+    """Return the version of an installed package; None where it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def python() -> Iterator[Check]:
-    """The interpreter, against the one version that everything is tested with."""
+def check_python() -> Iterator[Check]:
+    """Compare the version of Python with those that cordrift is tested with."""
     found = ".".join(map(str, sys.version_info[:3]))
-    fits = sys.version_info[:2] == (3, 11)
-    yield Check("Python", "ok" if fits else "warning", found, "" if fits else "use Python 3.11; see `make setup`")
+    if sys.version_info[:2] in PYTHONS:
+        yield Check("Python", "ok", found)
+    else:
+        *others, last = (f"{major}.{minor}" for major, minor in PYTHONS)
+        yield Check("Python", "warning", found, f"use Python {', '.join(others)} or {last}; see `make setup`")
 
 
 def required() -> set[str]:
-    """Names of the packages without which cordrift does not run."""
+    """Return the names of the packages that cordrift needs."""
     needed = importlib.metadata.requires("cordrift") or []
     return {re.split(r"[^A-Za-z0-9._-]", name)[0].lower() for name in needed if "extra ==" not in name}
 
 
-def packages(constraints: Path) -> Iterator[Check]:
-    """Installed versions against ``constraints.txt``; a pinned package that is absent matters if cordrift needs it."""
+def check_packages(constraints: Path) -> Iterator[Check]:
+    """Compare the installed versions with ``constraints.txt``; only a package that cordrift needs must be installed."""
     absent = sorted(name for name in required() if installed(name) is None)
     if absent:
         yield Check("packages", "problem", f"not installed: {', '.join(absent)}", SETUP)
@@ -59,8 +64,8 @@ def packages(constraints: Path) -> Iterator[Check]:
         yield Check("versions", "ok", f"{len(here)} packages as {constraints.name} pins them")
 
 
-def pinned_libraries(expected: Mapping[str, str]) -> Iterator[Check]:
-    """Versions that decide the weights (``train.versions``), as `train` itself will demand them."""
+def check_libraries(expected: Mapping[str, str]) -> Iterator[Check]:
+    """Check the libraries that decide the weights: `train` requires the versions in ``train.versions``."""
     for name, wanted in sorted(expected.items()):
         found = installed(name)
         if found is not None and found.split("+")[0] == wanted:
@@ -70,28 +75,28 @@ def pinned_libraries(expected: Mapping[str, str]) -> Iterator[Check]:
             yield Check(name, "problem", f"{found or 'not installed'}, but train.versions names {wanted}", advice)
 
 
-def git() -> Iterator[Check]:
-    """Git itself, and who it says is committing; cordrift lends an identity where there is none."""
+def check_git() -> Iterator[Check]:
+    """Check git, and the name and address for commits; without them cordrift uses its own in its clones."""
     path = shutil.which("git")
     if path is None:
         yield Check("git", "problem", "not found on the search path", "install git from your system's packages")
         return
     yield Check("git", "ok", call(["git", "version"]).stdout.decode(errors="replace").strip())
-    # Asked without cordrift's own environment, which always has an answer.
-    asked = [_plain([path, "config", "--get", key]) for key in ("user.name", "user.email")]
-    if all(asked):
-        yield Check("git identity", "ok", f"{asked[0]} <{asked[1]}>")
+    # Run git without cordrift's own variables, because these always name somebody.
+    identity = [_output([path, "config", "--get", key]) for key in ("user.name", "user.email")]
+    if all(identity):
+        yield Check("git identity", "ok", f"{identity[0]} <{identity[1]}>")
     else:
         advice = "for commits of your own: `git config --global user.name NAME`, and the same with user.email"
-        yield Check("git identity", "ok", "none set; cordrift lends one to its clones", advice)
+        yield Check("git identity", "ok", "none set; cordrift uses its own for commits in its clones", advice)
 
 
-def _plain(command: list[str]) -> str:
+def _output(command: list[str]) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def annex() -> Iterator[Check]:
-    """git-annex and DataLad, both of which fetch needs."""
+def check_annex() -> Iterator[Check]:
+    """Check git-annex and DataLad, which `fetch` needs."""
     answer = call(["git-annex", "version", "--raw"])
     version = answer.stdout.decode(errors="replace").strip()
     if answer.returncode:

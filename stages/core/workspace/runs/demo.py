@@ -1,16 +1,15 @@
-"""The whole loop on a generated cohort that grows, in a scratch workspace.
+"""The demo: the whole loop on a generated cohort that grows, in a scratch workspace.
 
-v1 is trained on the first revision (few participants, three contrasts), v2 on the second (more participants, six
-contrasts, domain-randomised volumes). Both are monitored on the same frozen participants; v2 on real MRI too where
-there is any. Run again, it goes on where it stopped. The end is a check of the figures that the README names.
-In its smallest size it shows that everything runs, not that a model is good.
+v1 is trained on the first revision of the cohort (few participants, three contrasts), v2 on the second (more
+participants, six contrasts, domain-randomised volumes). Both are monitored on the same frozen participants, and v2 on
+real MRI too if there is any. A second run continues where the first one stopped. At the end the demo checks the figures
+that the README names. In its smallest size it shows that everything runs, but not that a model is good.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,29 +20,30 @@ from ...base.files import read_csv, read_json, write_json
 from ...data.datasets.registry import REGISTRY
 from ...phantom.dataset.publish import publish
 from ...store.client import open_store
-from .demo_check import dice_figures, loop_figures, real_figures, show
+from ...store.location import forget_server
+from .demo_check import dice_figures, figure_lines, loop_figures, real_figures
 from .monitor import monitor
 from .other_seed import train_again
 from .params import load_params
-from .pin import pin
-from .workspace import command, dvc, make
+from .pin import pin_dataset
+from .workspace import make_workspace, run_command, run_dvc
 from .yaml_edit import edit_yaml
 
-#: Why the demo accepts v2, whatever the verdict.
+#: Why the demo promotes v2 even if its verdict does not pass.
 REASON = "trained on every contrast; v1 fails on those it never saw, so studies convert with the published factors"
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large the demo is.
+    """The size of the demo.
 
     Attributes
     ----------
-    folder : its scratch workspace, below the checkout
-    profile : of ``params/``; the generated cohort has the same name
-    dataset : the registry's entry to train on; ``<dataset>-frozen`` is monitored, and both lie in ``data/<dataset>``
-    epochs_v1 : epochs of v1; v2 has those of the profile
-    good : whether the model is large enough to be held to figures of Dice
+    folder : the scratch workspace, below the checkout
+    profile : a file of ``params/`` without its ending; the generated cohort has the same name
+    dataset : entry of the registry for training. ``<dataset>-frozen`` is monitored; both lie in ``data/<dataset>``.
+    epochs_v1 : epochs of v1; v2 has as many as the profile says
+    good : whether the model is large enough for the demo to require a minimal Dice
     """
 
     folder: str
@@ -57,14 +57,24 @@ FULL = Size(".demo", "demo", "phantom", 4, good=True)
 MICRO = Size(".demo-micro", "micro", "micro", 3, good=False)
 
 
-def demo(root: Path, size: Size, real: Path | None, seeds: int = 1) -> bool:
-    """Run the loop below ``root/<folder>``; returns whether every figure of the check was reached.
+def demo(root: Path, size: Size, real: Path | None, seeds: int, say: Callable[[str], None]) -> bool:
+    """Run the loop in ``root/<folder>`` and return whether every figure of the final check was reached.
 
-    ``real``: folder with real MRI for v2, None for none.
+    Parameters
+    ----------
+    root : the checkout
+    real : folder with real MRI on which v2 is monitored; None for none
+    seeds : number of seeds with which v2 is trained, at least 1
+    say : receives each line about the progress and the result
+
+    Raises
+    ------
+    CordriftError
+        A stage or the promotion fails.
     """
-    work, clock = root / size.folder, Clock()
+    work, clock = root / size.folder, Clock(say)
     done = work / "v1.json"
-    os.environ.pop("MLFLOW_TRACKING_URI", None)  # the demo never writes to a team's server
+    forget_server()  # the demo must never write to the server of a team
     phantom = work / "data" / size.dataset
     with clock.step("phantom: first revision, published as a DataLad dataset"):
         first = publish(phantom, size.profile, "r1", 2)
@@ -72,8 +82,8 @@ def demo(root: Path, size: Size, real: Path | None, seeds: int = 1) -> bool:
         _workspace(root, work, size, first, ("r1", first))
         edit_yaml(work / "params.yaml", lambda params: _first_version(params, size.epochs_v1))
         with clock.step("v1: fetch, prepare, train, segment, measure, compare, report, register"):
-            dvc(work, "repro")
-        # Kept apart: v2's run replaces these tables.
+            run_dvc(work, "repro")
+        # Store the Dice of v1 in a file of its own, because the run of v2 replaces these tables.
         agreement = read_csv(work / "reports/measure/agreement.csv", text=("contrast",))
         write_json(done, {"dice": agreement.groupby("contrast")["dice"].mean().to_dict()})
     with clock.step("phantom: second revision, the dataset has grown"):
@@ -81,55 +91,56 @@ def demo(root: Path, size: Size, real: Path | None, seeds: int = 1) -> bool:
     _workspace(root, work, size, first, ("r2", grown))
     edit_yaml(work / "params.yaml", lambda params: params["register"].update(label="v2"))
     with clock.step("v2: fetch, prepare, train, package"):
-        dvc(work, "repro", "package")
+        run_dvc(work, "repro", "package")
     if real is not None:
         with clock.step("real MRI: v2 on one real participant, six contrasts"):
-            monitor(work, work / "data/package", "real-cord", "v2", real)
+            monitor(work, work / "data/package", "real-cord", "v2", real, say=say)
     for seed in range(2, seeds + 1):
-        with clock.step(f"v2 once more with seed {seed}: what a retraining moves when nothing has changed"):
+        with clock.step(f"v2 once more with seed {seed}: how far numbers move by retraining alone"):
             train_again(work, seed)
     with clock.step("v2: segment, measure, floors, compare with v1, report, register"):
-        dvc(work, "repro")
+        run_dvc(work, "repro")
     with clock.step("v2: the gate, and a person's decision"):
-        # So few participants are too few for "equivalent", and an improvement is a drift too: users must convert.
-        if command(work, "gate") and command(work, "promote", "v2", "--reason", REASON, "--by", "the demo"):
+        # So few participants cannot give the verdict "equivalent". An improvement is a drift too: users must convert.
+        if run_command(work, "gate") and run_command(work, "promote", "v2", "--reason", REASON, "--by", "the demo"):
             raise CordriftError(f"v2 could not be promoted in {work}; the lines above say why.")
-    print(f"\n{clock.table()}\n")
+    say(f"\n{clock.table()}\n")
     figures = loop_figures(work, _aliases(work))
     if size.good:
         figures += dice_figures(work, read_json(done)["dice"])
         figures += real_figures(work) if real is not None else []
-    passed = show(figures)
-    print(f"\nDrift report: {work / 'reports/report/index.html'}")
-    print(f"Dashboard:    {'make dashboard' if size is FULL else f'cordrift dashboard --workspace {work}'}")
-    return passed
+    for line in figure_lines(figures):
+        say(line)
+    say(f"\nDrift report: {work / 'reports/report/index.html'}")
+    say(f"Dashboard:    {'make dashboard' if size is FULL else f'cordrift dashboard --workspace {work}'}")
+    return all(figure.good for figure in figures)
 
 
 def _aliases(work: Path) -> tuple[str, ...]:
-    """Aliases of the newest version in the demo's store."""
+    """Return the aliases of the newest version in the store of the demo."""
     return open_store(load_params(work / "params.yaml").registration.model, work).versions()[-1].aliases
 
 
 def _workspace(root: Path, work: Path, size: Size, frozen: str, training: tuple[str, str]) -> None:
-    """Bring the workspace to the checkout's code and profile.
+    """Make or refresh the workspace with the code and the profile of the checkout.
 
-    Its generated dataset lies in the workspace itself; the frozen set is pinned to commit ``frozen`` of the first
+    The generated dataset lies in the workspace itself. The frozen set is pinned to the commit ``frozen`` of the first
     revision, the training data to ``training`` (tag, commit).
     """
-    make(root, work, size.profile)
+    make_workspace(root, work, size.profile)
     names = (size.dataset, f"{size.dataset}-frozen")
-    edit_yaml(work / REGISTRY, lambda registry: _own(registry, names))
+    edit_yaml(work / REGISTRY, lambda registry: _use_generated(registry, names))
     for name, (tag, commit) in zip(names, (training, ("r1", frozen)), strict=True):
-        pin(work / REGISTRY, name, tag, commit)
+        pin_dataset(work / REGISTRY, name, tag, commit)
 
 
-def _own(registry: Any, names: tuple[str, str]) -> None:
+def _use_generated(registry: Any, names: tuple[str, str]) -> None:
     for name in names:
         registry["datasets"][name]["url"] = f"data/{names[0]}"
 
 
 def _first_version(params: Any, epochs: int) -> None:
-    """A first version: trained briefly, and without the contrast remap."""
+    """Change params to those of v1, which is trained briefly and without the remapping of contrasts."""
     params["register"].update(label="v1")
     params["train"].update(epochs=epochs)
     params["train"]["augmentation"].update(contrast_remap=0.0)
@@ -137,20 +148,21 @@ def _first_version(params: Any, epochs: int) -> None:
 
 @dataclass
 class Clock:
-    """Seconds per step, printed as a table at the end."""
+    """The duration of each step, in seconds. ``say`` receives the name of a step when it begins."""
 
+    say: Callable[[str], None]
     steps: list[tuple[str, float]] = field(default_factory=list)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time a step and announce it."""
-        print(f"\n== {name}", flush=True)
+        """Announce a step and measure how long it takes."""
+        self.say(f"\n== {name}")
         start = time.monotonic()
         yield
         self.steps.append((name, time.monotonic() - start))
 
     def table(self) -> str:
-        """Return the steps with their seconds."""
+        """Return one line for each step with its duration, and one for the sum."""
         total = sum(seconds for _, seconds in self.steps)
         rows = [f"{seconds:7.0f} s  {name}" for name, seconds in [*self.steps, ("in all", total)]]
         return "\n".join(rows)

@@ -1,8 +1,8 @@
-"""The figures that a demo must reach, printed with what was expected. Undefined is not reached."""
+"""The figures that the demo must reach. An undefined figure counts as not reached."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,31 +10,34 @@ from ...base.files import read_csv, read_json
 from ...drift.record.record import read_drift
 from ...drift.versions.version import JUDGES
 
-#: What v2 must reach: mean Dice over all frozen images, each contrast, each real contrast that has a reference.
+#: Dice that v2 must reach: mean over all frozen images, in each contrast, and in each real contrast with a reference;
+#: and the Dice on real contrasts that is the goal.
 LEAST_MEAN, LEAST_CONTRAST, LEAST_REAL, GOAL_REAL = 0.93, 0.88, 0.80, 0.90
-#: How much lower v1's Dice must be on contrasts it has not seen: than on those seen, and than v2's.
+#: By how much the Dice of v1 on contrasts that it has not seen must be lower: than on those it has seen, and than the
+#: Dice of v2.
 UNSEEN_GAP = 0.05
 SEEN_BY_V1 = {"T1w", "T2w", "T2star"}
 
 
 class Figure(NamedTuple):
-    """What was found, whether that is good, and what was expected."""
+    """One line of the check: what was found, whether it is good, and what was expected."""
 
     found: str
     good: bool
     expected: str
 
 
-def show(figures: Iterable[Figure]) -> bool:
-    """Print every figure with what was expected; returns whether all are good."""
-    rows = list(figures)
-    for found, good, expected in rows:
-        print(f"{'ok    ' if good else 'FAILED'}  {found}  (expected {expected})")
-    return all(good for _, good, _ in rows)
+def figure_lines(figures: Iterable[Figure]) -> Iterator[str]:
+    """Yield every figure as a line for the terminal."""
+    for found, good, expected in figures:
+        yield f"{'ok    ' if good else 'FAILED'}  {found}  (expected {expected})"
 
 
 def loop_figures(work: Path, aliases: Sequence[str]) -> list[Figure]:
-    """Whether the loop closed, however well the model segments; ``aliases`` are those of v2 in MLflow."""
+    """Return the figures that show whether the loop ran to its end. They do not depend on how well the model segments.
+
+    ``aliases`` are the aliases of v2 in MLflow.
+    """
     dice = read_csv(work / "reports/measure/agreement.csv", text=("contrast", "participant"))["dice"]
     version = read_json(work / "reports/register/receipt.json")["version"]
     drift = read_drift(work / "reports/compare/drift.json")
@@ -54,7 +57,10 @@ def loop_figures(work: Path, aliases: Sequence[str]) -> list[Figure]:
 
 
 def dice_figures(work: Path, dice_v1: dict[str, float]) -> list[Figure]:
-    """How well v2 segments the frozen images of six contrasts, and how much better than v1 what v1 never saw."""
+    """Return how well v2 segments the frozen images, and how much better than v1 in contrasts that v1 has not seen.
+
+    ``dice_v1``: contrast -> mean Dice of v1.
+    """
     table = read_csv(work / "reports/measure/agreement.csv", text=("contrast", "participant"))
     people = int(table["participant"].nunique())
     complete = people >= 6 and bool((table.groupby("contrast")["participant"].nunique() == people).all())
@@ -84,7 +90,7 @@ def dice_figures(work: Path, dice_v1: dict[str, float]) -> list[Figure]:
 
 
 def real_figures(work: Path) -> list[Figure]:
-    """How well v2 segments the real participant, in each contrast that has a reference."""
+    """Return how well v2 segments the real participant in each contrast that has a reference."""
     real = read_csv(work / "data/monitored/real-cord/agreement.csv", text=("contrast", "flags"))
     figures = []
     for name, value in real.loc[real["flags"] != "no_reference", ["contrast", "dice"]].itertuples(index=False):
@@ -95,6 +101,6 @@ def real_figures(work: Path) -> list[Figure]:
 
 
 def mean_of(dice: dict[str, float], names: set[str]) -> float:
-    """Mean over contrasts, undefined when one of them is."""
+    """Return the mean over contrasts; NaN where the Dice of one of them is missing or undefined."""
     values = [dice.get(name, float("nan")) for name in sorted(names)]
     return sum(values) / len(values) if values else float("nan")

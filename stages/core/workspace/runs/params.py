@@ -1,4 +1,4 @@
-"""All of ``params.yaml`` at once, for the commands that see to a whole workspace."""
+"""All blocks of ``params.yaml`` together, for commands that act on a whole workspace."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from ...base.errors import SettingsError
 from ...base.params import Block, Name, load_yaml, validate
 from ...data.datasets.settings import Fetch
 from ...data.inspection.settings import Check
@@ -20,7 +21,7 @@ from ...reports.drift_report.settings import Report
 
 
 class Params(Block):
-    """All of ``params.yaml``: one block per stage that has any number to tune."""
+    """The content of ``params.yaml``: the name of the profile, and one block for each stage that has settings."""
 
     profile: Name
     fetch: Fetch
@@ -33,11 +34,17 @@ class Params(Block):
     history: History
     compare: Compare
     report: Report
-    # pydantic's own classes have a method `register`; the block keeps the stage's name
+    # The block is called `register`, but classes of pydantic already have a method of this name.
     registration: Register = Field(alias="register")
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
-    """Read and check ``params.yaml``."""
-    params: Params = validate(Params, load_yaml(path), str(path))
+    """Read and check ``params.yaml``.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing, a key is unknown or missing, or a value is out of its range.
+    """
+    params: Params = validate(Params, load_yaml(path), str(path), error=SettingsError)
     return params

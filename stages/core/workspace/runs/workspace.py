@@ -1,4 +1,8 @@
-"""Workspaces: a folder in which DVC runs the pipeline. Scratch ones keep a lab's outputs and store untouched."""
+"""Making scratch workspaces, and running DVC and commands in a workspace.
+
+A workspace is a folder in which DVC runs the pipeline. A scratch workspace has outputs and a store of its own, so that
+those of the lab stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +13,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import CordriftError
+from ...base.errors import CordriftError, SettingsError
 from ...base.files import whole_file
 from ...model.bundle.revision import REVISION, code_revision
 from .yaml_edit import edit_yaml
 
-#: What a workspace needs of the checkout that it is made from. Outputs, caches and stores are not among it.
+#: Files and folders that are copied from the checkout into a workspace. Outputs, caches and stores are not copied.
 COPIED = ("dvc.yaml", ".dvcignore", "params", "stages", "data/datasets.yaml", "data/frozen.csv", "data/persons.csv")
-#: DVC in a scratch workspace: no git there, and no call home.
+#: Configuration of DVC in a scratch workspace, which is no git repository; DVC must not contact its makers.
 DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
 
 
-def make(source: Path, folder: Path, profile: str) -> None:
+def make_workspace(source: Path, folder: Path, profile: str) -> None:
     """Make or refresh a scratch workspace of ``source`` in ``folder`` with ``profile`` as its params.
 
-    Addresses in the registry that are paths relative to ``source`` are rewritten to lead to the same place.
-    Outputs of an earlier run in ``folder`` stay, so that DVC resumes.
+    Paths in the registry that are relative to ``source`` are rewritten, so that they lead to the same place. Outputs of
+    an earlier run in ``folder`` stay, so that DVC continues from there.
 
     Raises
     ------
-    CordriftError
+    SettingsError
         ``source`` is not a checkout or workspace of cordrift, or has no such profile.
     """
     if not (source / "dvc.yaml").is_file():
-        raise CordriftError(f"{source.resolve()} has no dvc.yaml: run this in a checkout of cordrift.")
+        raise SettingsError(f"{source.resolve()} has no dvc.yaml: run this in a checkout of cordrift.")
     chosen = profile_file(source, profile)
     for name in COPIED:
         origin, target = source / name, folder / name
@@ -52,46 +56,55 @@ def make(source: Path, folder: Path, profile: str) -> None:
 
 
 def profile_file(root: Path, profile: str) -> Path:
-    """Return the file of a profile, or say which there are."""
+    """Return the file of a profile.
+
+    Raises
+    ------
+    SettingsError
+        There is no such profile. The sentence lists those that exist.
+    """
     known = {path.stem: path for path in sorted((root / "params").glob("*.yaml"))}
     if profile not in known:
-        raise CordriftError(f"There is no profile {profile!r} in {root / 'params'}; there are {', '.join(known)}.")
+        raise SettingsError(f"There is no profile {profile!r} in {root / 'params'}; there are {', '.join(known)}.")
     return known[profile]
 
 
 def _relocate(registry: Any, source: Path, folder: Path) -> None:
     for entry in registry["datasets"].values():
-        # every address that is not a path holds a colon (https://, ssh://, user@host:folder)
+        # Every address that is not a path contains a colon (https://, ssh://, user@host:folder).
         if ":" not in entry["url"] and not Path(entry["url"]).is_absolute():
             entry["url"] = os.path.relpath(source / entry["url"], folder)
 
 
 def dvc_environment(**more: str) -> dict[str, str]:
-    """Return the environment for DVC and the stages it starts: this Python first, the code's revision, quiet."""
+    """Return the environment for DVC and the stages that it starts, with ``more`` variables.
+
+    This Python comes first on the search path, and the revision of the code is passed on.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    # PYTHONSAFEPATH would take the workspace's own copy of stages off the path: it is what DVC has hashed.
+    # With PYTHONSAFEPATH Python would not import the workspace's own copy of stages, which is the code that DVC hashes.
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}
     return {**kept, "PATH": path, REVISION: code_revision(), "OMP_WAIT_POLICY": "PASSIVE", **more}
 
 
-def command(folder: Path, module: str, *words: str) -> int:
-    """Run a command of cordrift in a workspace, with the workspace's own code; returns its exit status."""
+def run_command(folder: Path, module: str, *words: str) -> int:
+    """Run a command of cordrift with the code of the workspace ``folder``; return its exit status."""
     line = [sys.executable, "-m", f"stages.{module}", *words]
     return subprocess.run(line, cwd=folder, env=dvc_environment(), check=False).returncode
 
 
-def dvc(folder: Path, *words: str, **environment: str) -> None:
-    """Run a DVC command in a workspace, its output shown as it comes.
+def run_dvc(folder: Path, *words: str, **environment: str) -> None:
+    """Run a DVC command in a workspace. Its output appears on the terminal at once.
 
     Raises
     ------
     CordriftError
-        It failed; its own output said why.
+        The command failed; its output says why.
     """
     command = [sys.executable, "-m", "dvc", *words]
     done = subprocess.run(command, cwd=folder, env=dvc_environment(**environment), check=False)
     if done.returncode:
         raise CordriftError(
             f"`dvc {' '.join(words)}` failed in {folder} (exit status {done.returncode}); the lines above say why. "
-            f"Mend it and run the same command again: what is finished is kept."
+            f"Remove the cause and run the same command again: finished stages are not repeated."
         )

@@ -1,4 +1,4 @@
-"""Editing a YAML file that people write: comments, order and quotes stay."""
+"""Editing a YAML file that people wrote, without losing comments, order and quotes."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from ...base.errors import CordriftError
+from ...base.errors import SettingsError
 from ...base.files import whole_file
 
 
 def edit_yaml(path: Path, change: Callable[[Any], object], check: Callable[[Path], object] | None = None) -> None:
-    """Apply ``change`` to the content of a file; it takes the file's place only when ``check`` accepts it.
+    """Apply ``change`` to the content of a file and write the result, if ``check`` accepts it.
+
+    Parameters
+    ----------
+    change : changes the content in place
+    check : reads the new file and raises an error if it is faulty
 
     Raises
     ------
+    SettingsError
+        The file is not valid YAML.
     CordriftError
-        Not valid YAML, or what ``check`` raises. The file is then as it was.
+        ``check`` raised it. The file was not changed then.
     """
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
-    # A null would else be written as an empty value.
+    # Write a null as `null`; ruamel.yaml would write an empty value.
     yaml.representer.add_representer(
         type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
     try:
         value = yaml.load(path.read_text(encoding="utf-8"))
     except YAMLError as error:
-        raise CordriftError(f"{path} is not valid YAML: {error}.") from error
+        raise SettingsError(f"{path} is not valid YAML: {error}.") from error
     change(value)
     with whole_file(path) as part:
         with part.open("w", encoding="utf-8") as stream:

@@ -1,4 +1,4 @@
-"""Writing a withdrawal into the registry: the record of it, from which everything else follows."""
+"""Recording a withdrawal in the registry. All stages read the registry and leave the participant out."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from ...data.datasets.registry import load_registry
 from ..runs.yaml_edit import edit_yaml
 
-#: Keys of an entry behind which ``withdrawn`` may be put, by preference.
+#: Keys of an entry behind which the key ``withdrawn`` may be inserted, the preferred one first.
 _PLACES = ("role", "licence", "commit", "tag", "url")
 
 
 def exclude(path: Path, ids: Iterable[tuple[str, str]], reason: str) -> list[tuple[str, str]]:
-    """Write (dataset, participant) into ``withdrawn`` of the entries; returns those that were not there before.
+    """Write ids (dataset, participant) under ``withdrawn`` in the registry and return those that are new there.
 
-    An id that is there keeps the reason under which it was written. Comments stay, and so does everything else.
+    An id that is recorded already keeps its reason. Comments and all other content of the file stay.
 
     Raises
     ------
     CordriftError
-        The registry is faulty, or would be. It is then as it was.
+        The registry is faulty, or would become faulty. It was not changed then.
     """
     datasets = load_registry(path).datasets
     new = [(name, sub) for name, sub in sorted(ids) if name in datasets and sub not in datasets[name].withdrawn]
@@ -31,7 +31,7 @@ def exclude(path: Path, ids: Iterable[tuple[str, str]], reason: str) -> list[tup
             entry = registry["datasets"][name]
             if entry.get("withdrawn") is None:
                 entry.insert(_place(entry), "withdrawn", {})
-            # First, since a comment that follows the last one belongs to what comes after it.
+            # Insert at the front, because a comment after the last participant belongs to the next entry.
             if hasattr(entry["withdrawn"], "insert"):
                 entry["withdrawn"].insert(0, participant, reason)
             else:
@@ -43,6 +43,6 @@ def exclude(path: Path, ids: Iterable[tuple[str, str]], reason: str) -> list[tup
 
 
 def _place(entry: Any) -> int:
-    """Return the place behind a key that no comment follows: the comment would get between them."""
+    """Return an index behind a key that no comment follows, so that every comment stays above the line it is about."""
     names = list(entry)
     return 1 + next((names.index(name) for name in _PLACES if name in names and name not in entry.ca.items), 0)

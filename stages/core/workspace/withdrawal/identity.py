@@ -1,4 +1,4 @@
-"""The ids under which somebody's data lie, and where a text, a path or a table speaks of one of them."""
+"""The ids of the withdrawn person, and the test whether a text, a path or a table contains one of them."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ import pandas as pd
 
 from ...data.datasets.keys import ContentKey
 
-#: A participant's id as the registry allows it.
+#: The ids of participants that the registry allows.
 PARTICIPANT = re.compile(r"sub-[A-Za-z0-9]+")
-#: Where a JSON file says what was *not* taken.
+#: Keys under which a JSON file lists participants whose data it does *not* use.
 LEFT_OUT = ("excluded", "left_out", "withdrawn")
 
 
-def token(participants: Iterable[str]) -> re.Pattern[str]:
-    """Match any of the ids as a whole: ``sub-1`` is not in ``sub-12``."""
+def id_pattern(participants: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern that finds any of the ids as a whole word: ``sub-1`` is not found in ``sub-12``."""
     return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, sorted(participants)))})(?![A-Za-z0-9])")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Somebody's data.
+    """Everything by which the data of the withdrawn person are recognised.
 
     Attributes
     ----------
-    ids : (dataset, participant)
-    registered : names of all datasets of the registry. Of a dataset that is not among them any more, the participant's
-        id alone counts.
-    images : content of their images, for copies under other names
+    ids : (dataset, participant), all ids of the person
+    registered : names of all datasets of the registry. In a dataset that is not among them any more, the participant's
+        id alone decides.
+    images : content of the person's images, to recognise copies under other names
     """
 
     ids: frozenset[tuple[str, str]]
@@ -44,15 +44,16 @@ class Identity:
 
     @cached_property
     def participants(self) -> frozenset[str]:
-        """Their ids, whatever the dataset."""
+        """The ids without their datasets."""
         return frozenset(participant for _, participant in self.ids)
 
     @cached_property
-    def _token(self) -> re.Pattern[str]:
-        return token(self.participants)
+    def _pattern(self) -> re.Pattern[str]:
+        return id_pattern(self.participants)
 
     @cached_property
-    def _others(self) -> frozenset[str]:
+    def _other_datasets(self) -> frozenset[str]:
+        """The datasets of the registry that hold no data of the person."""
         return self.registered - {dataset for dataset, _ in self.ids}
 
     def has(self, dataset: str, participant: str) -> bool:
@@ -62,18 +63,21 @@ class Identity:
         return participant in self.participants
 
     def in_text(self, text: str) -> bool:
-        """Tell whether a text names one of the ids."""
-        return self._token.search(text) is not None
+        """Tell whether a text contains one of the ids."""
+        return self._pattern.search(text) is not None
 
     def in_path(self, path: str) -> bool:
-        """Tell whether a path or a case name names one of the ids, and no dataset in which it is somebody else."""
+        """Tell whether a path or the name of a case contains one of the ids, and the path is not in another dataset.
+
+        In another dataset the same id belongs to another person.
+        """
         if not self.in_text(path):
             return False
         parts = path.split("/")
-        return not any(part == name or part.startswith(f"{name}_") for part in parts for name in self._others)
+        return not any(part == name or part.startswith(f"{name}_") for part in parts for name in self._other_datasets)
 
     def in_file(self, path: Path) -> bool:
-        """Tell whether a table, a JSON file or a page speaks of them otherwise than as left out."""
+        """Tell whether a table, a JSON file or a page contains one of the ids, lists of excluded participants aside."""
         text = path.read_text(encoding="utf-8", errors="replace")
         if not self.in_text(text):
             return False
@@ -103,4 +107,4 @@ class Identity:
             return any(self._in_json(item, dataset) for item in value)
         if not isinstance(value, str) or not self.in_path(value):
             return False
-        return dataset is None or any(self.has(dataset, found) for found in self._token.findall(value))
+        return dataset is None or any(self.has(dataset, found) for found in self._pattern.findall(value))

@@ -1,4 +1,4 @@
-"""Who is withdrawn: the entries that hold a participant, and the other ids of the same person."""
+"""The participants that a workspace knows, and all ids of the person who is withdrawn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
-from ...base.errors import CordriftError, did_you_mean
+from ...base.errors import CordriftError, SettingsError, did_you_mean
 from ...data.clones import annex
 from ...data.datasets.keys import ContentKey
 from ...data.datasets.manifest import CLONES, read_manifest
@@ -20,19 +20,19 @@ from .clones import participants_in
 from .identity import PARTICIPANT
 
 Id = tuple[str, str]
-#: Manifests of training data that a workspace has.
-TRAINED = (Path("data/prepare/manifest.json"), Path("data/package") / IN_BUNDLE)
+#: Training manifests of a workspace.
+TRAINING_MANIFESTS = (Path("data/prepare/manifest.json"), Path("data/package") / IN_BUNDLE)
 
 
 @dataclass
-class Known:
-    """Everybody whom this workspace knows.
+class People:
+    """All participants that a workspace knows.
 
     Attributes
     ----------
-    ids : (dataset, participant), of the registry's datasets and of those that persons.csv names
-    images : content of the images of each
-    persons : the person of an id, for those who have several
+    ids : (dataset, participant), for the datasets of the registry and those that persons.csv names
+    images : id -> content of the participant's images
+    persons : id -> name of the person, for persons with several ids
     """
 
     ids: set[Id] = field(default_factory=set)
@@ -40,117 +40,117 @@ class Known:
     persons: dict[Id, str] = field(default_factory=dict)
 
 
-def known(root: Path, registry: Registry) -> Known:
-    """Gather the participants of a workspace from manifests, clones and tables.
+def read_people(root: Path, registry: Registry) -> People:
+    """Collect the participants of a workspace from its manifests, clones and tables.
 
     Raises
     ------
     CordriftError
-        One of them is faulty.
+        One of these files is faulty.
     """
-    everyone = Known(persons=read_persons(root / PERSONS) if (root / PERSONS).is_file() else {})
-    everyone.ids |= set(everyone.persons)
+    people = People(persons=read_persons(root / PERSONS) if (root / PERSONS).is_file() else {})
+    people.ids |= set(people.persons)
     frozen = read_frozen(root / FROZEN) if (root / FROZEN).is_file() else []
-    everyone.ids |= {(row.dataset, row.participant) for row in frozen if row.dataset in registry.datasets}
+    people.ids |= {(row.dataset, row.participant) for row in frozen if row.dataset in registry.datasets}
     for name, dataset in registry.datasets.items():
-        everyone.ids |= {(name, participant) for participant in dataset.withdrawn}
-        _add_fetched(everyone, root, name)
-        _add_cloned(everyone, root, name, dataset)
-    for path in (root / name for name in TRAINED):
-        for case in _trained(path):
-            everyone.images[case.dataset, case.participant].add(content(case.image_key))
+        people.ids |= {(name, participant) for participant in dataset.withdrawn}
+        _add_fetched(people, root, name)
+        _add_cloned(people, root, name, dataset)
+    for path in (root / name for name in TRAINING_MANIFESTS):
+        for case in _training_images(path):
+            people.images[case.dataset, case.participant].add(content(case.image_key))
             if case.dataset in registry.datasets:
-                everyone.ids.add((case.dataset, case.participant))
-    return everyone
+                people.ids.add((case.dataset, case.participant))
+    return people
 
 
-def _trained(path: Path) -> list[TrainedImage]:
-    """Cases of a training manifest; a faulty one names nobody, and stops no withdrawal."""
+def _training_images(path: Path) -> list[TrainedImage]:
+    """Return the images of a training manifest; none where it is missing, or faulty: this must stop no withdrawal."""
     try:
         return list(read_training_data(path).cases.values()) if path.is_file() else []
     except CordriftError:
         return []
 
 
-def _add_fetched(everyone: Known, root: Path, name: str) -> None:
+def _add_fetched(people: People, root: Path, name: str) -> None:
     path = root / "data/fetch" / f"{name}.json"
     if path.is_file():
         manifest = read_manifest(path)
-        everyone.ids |= {(name, row.participant) for row in manifest.excluded}
+        people.ids |= {(name, row.participant) for row in manifest.excluded}
         for case in manifest.cases:
-            everyone.ids.add((name, case.participant))
-            everyone.images[name, case.participant].add(content(manifest.keys[case.image]))
+            people.ids.add((name, case.participant))
+            people.images[name, case.participant].add(content(manifest.keys[case.image]))
 
 
-def _add_cloned(everyone: Known, root: Path, name: str, dataset: Dataset) -> None:
-    """Whom the clone's commit holds; content of images only of those who are not fetched any more."""
+def _add_cloned(people: People, root: Path, name: str, dataset: Dataset) -> None:
+    """Add the participants of the clone's commit, and the images of those who are withdrawn and not fetched."""
     clone = root / CLONES / name
     if not (clone / ".git").exists():
         return
-    tree = set(annex.tree(clone))
-    everyone.ids |= {(name, participant) for participant in participants_in(tree)}
+    tree = set(annex.list_paths(clone))
+    people.ids |= {(name, participant) for participant in participants_in(tree)}
     table = clone / PARTICIPANTS
     if table.is_file():
         rows = csv.DictReader(StringIO(table.read_text(encoding="utf-8", errors="replace")), delimiter="\t")
         listed = {row.get("participant_id") or "" for row in rows}
-        everyone.ids |= {(name, participant) for participant in listed if PARTICIPANT.fullmatch(participant)}
+        people.ids |= {(name, participant) for participant in listed if PARTICIPANT.fullmatch(participant)}
     for participant in dataset.withdrawn:
         paths = {one.image.format(sub=participant) for one in dataset.contrasts.values()} & tree
-        everyone.images[name, participant] |= image_contents(clone, paths)
+        people.images[name, participant] |= image_contents(clone, paths)
 
 
 def image_contents(clone: Path, paths: Iterable[str]) -> set[ContentKey | str]:
-    """Return the content of files at the clone's commit; a key without a hash says nothing and is left out."""
+    """Return the content of files at the clone's commit. A file whose key holds no hash is left out."""
     wanted = sorted(paths)
     try:
-        return {content(key) for key, _ in annex.keys(clone, wanted).values()}
-    except CordriftError:  # a key such as URL's, which fetch refuses too: the others one by one
+        return {content(key) for key, _ in annex.keys_and_sizes(clone, wanted).values()}
+    except CordriftError:  # one of the keys holds no hash (such as a URL key): ask for each file alone
         return set().union(*(image_contents(clone, [path]) for path in wanted)) if len(wanted) > 1 else set()
 
 
-def find(participant: str, only: str | None, registry: Registry, everyone: Known) -> dict[Id, str]:
-    """Return every id of the person with why it is one of them; the first is what was asked for.
+def find_ids(participant: str, only: str | None, registry: Registry, people: People) -> dict[Id, str]:
+    """Return all ids of the person -> the reason why the id belongs to the person.
 
     Parameters
     ----------
-    participant : as asked, such as ``sub-01``
-    only : a dataset; then its repository alone is looked in for the id itself
+    participant : the id that the user named, such as ``sub-01``
+    only : a dataset; the named id is then searched in the repository of this dataset only
 
     Raises
     ------
-    CordriftError
-        Nobody of that name.
+    SettingsError
+        No dataset holds the participant, or the registry has no dataset ``only``.
     """
     repository = None if only is None else entry(registry, only).url
-    places = [name for name, one in registry.datasets.items() if repository in (None, one.url)]
-    asked = [name for name in places if (name, participant) in everyone.ids]
-    if not asked:
-        names = sorted({sub for name, sub in everyone.ids if name in places})
-        where = f"of {', '.join(places)}" if only else f"of the registry ({', '.join(places)})"
-        raise CordriftError(
+    datasets = [name for name, one in registry.datasets.items() if repository in (None, one.url)]
+    holding = [name for name in datasets if (name, participant) in people.ids]
+    if not holding:
+        names = sorted({sub for name, sub in people.ids if name in datasets})
+        where = f"of {', '.join(datasets)}" if only else f"of the registry ({', '.join(datasets)})"
+        raise SettingsError(
             f"No dataset {where} holds a participant {participant!r}{did_you_mean(participant, names)}; looked in "
-            f"data/fetch, the clones in {CLONES}, {FROZEN} and {PERSONS}, which name {len(names)}. Fetch the dataset, "
-            f"or write `withdrawn: {{{participant}: reason}}` into its entry in {REGISTRY} yourself."
+            f"data/fetch, the clones in {CLONES}, {FROZEN} and {PERSONS}, which name {len(names)} participants. Fetch "
+            f"the dataset, or write `withdrawn: {{{participant}: reason}}` into its entry in {REGISTRY} yourself."
         )
-    found = dict.fromkeys(((name, participant) for name in asked), "asked for")
-    while True:  # an id that is found may lead to further ones
-        more = _further(found, registry, everyone)
+    found = dict.fromkeys(((name, participant) for name in holding), "named in the command")
+    while True:  # each further id may lead to others
+        more = _further(found, registry, people)
         if not more:
             return found
         found |= more
 
 
-def _further(found: Mapping[Id, str], registry: Registry, everyone: Known) -> dict[Id, str]:
+def _further(found: Mapping[Id, str], registry: Registry, people: People) -> dict[Id, str]:
     more: dict[Id, str] = {}
-    persons = {everyone.persons[one] for one in found if one in everyone.persons}
-    for one, person in everyone.persons.items():
+    persons = {people.persons[one] for one in found if one in people.persons}
+    for one, person in people.persons.items():
         if person in persons:
-            more[one] = f"the same person by {PERSONS}"
-    images = {image: one for one in found for image in everyone.images.get(one, ())}
-    for one, own in everyone.images.items():
+            more[one] = f"the same person according to {PERSONS}"
+    images = {image: one for one in found for image in people.images.get(one, ())}
+    for one, own in people.images.items():
         same = sorted(images[image] for image in own if image in images)
         if same and one not in found and one[0] in registry.datasets:
-            more.setdefault(one, f"an image of {same[0][1]} of {same[0][0]}, byte for byte")
+            more.setdefault(one, f"has the same image as {same[0][1]} of {same[0][0]}")
     for dataset, participant in found:
         if dataset in registry.datasets:
             url = registry.datasets[dataset].url

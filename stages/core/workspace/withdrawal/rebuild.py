@@ -1,4 +1,4 @@
-"""Rebuilding what held the data: clones, state of training, and the stages that come before training."""
+"""Removing the withdrawn data from clones and from the state of trainings, and running the stages before training."""
 
 from __future__ import annotations
 
@@ -6,48 +6,53 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...data.clones.lock import alone
+from ...data.clones.lock import clone_lock
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.registry import FROZEN, Registry, read_frozen
 from ..runs.params import Params, load_params
-from ..runs.workspace import dvc
-from .clones import Removed, take_out
+from ..runs.workspace import run_dvc
+from .clones import Removed, remove_participants
 from .identity import Identity
 
-#: State of trainings, of nnU-Net's preprocessing and of its planning.
+#: Where unfinished trainings, nnU-Net's plans and its preprocessed data are kept.
 SCRATCH = Path("data/scratch")
 
 
-def clean(root: Path, identity: Identity, registry: Registry) -> tuple[list[Removed], list[Path]]:
-    """Take the content out of the clones and remove state of training; returns what was done to which.
+def remove_data(root: Path, identity: Identity, registry: Registry) -> tuple[list[Removed], list[Path]]:
+    """Remove the data from the clones and from the state of trainings.
+
+    Returns
+    -------
+    What was removed from each clone, and the folders and files that were removed in ``data/scratch``.
 
     Raises
     ------
     CordriftError
-        A fetch is under way, or git or git-annex fails.
+        A fetch is running, or git or git-annex fails.
     """
     removed = []
     for name in sorted(registry.datasets):
         participants = {participant for dataset, participant in identity.ids if dataset == name}
         if participants and (root / CLONES / name / ".git").exists():
-            with alone(root / CLONES / name):  # a fetch that is under way would bring it back
-                removed.append(take_out(root / CLONES / name, participants))
+            with clone_lock(root / CLONES / name):  # a running fetch could bring the data back
+                removed.append(remove_participants(root / CLONES / name, participants))
     return removed, _clean_scratch(root / SCRATCH, identity)
 
 
 def _clean_scratch(scratch: Path, identity: Identity) -> list[Path]:
-    """Remove state that holds a case of theirs, trainings that work on it, and what `check` remembers of them."""
+    """Remove preprocessed data with a case of the person, trainings that use them, and stored results of `check`."""
     if not scratch.is_dir():
         return []
     states = [path for path in sorted(scratch.iterdir()) if path.is_dir() and not path.is_symlink()]
     holding = {path.name for path in states if _holds(path, identity)}
     gone = [path for path in states if path.name in holding or _works_on(path) in holding]
-    for path in sorted(gone, key=lambda path: path.name in holding):  # last what leads to the others
+    # Remove the preprocessed data last: after an interruption they still lead to the trainings that use them.
+    for path in sorted(gone, key=lambda path: path.name in holding):
         shutil.rmtree(path)
-    remembered = [path for path in sorted(scratch.glob("check-*/*.json")) if identity.in_file(path)]
-    for path in remembered:
+    checked = [path for path in sorted(scratch.glob("check-*/*.json")) if identity.in_file(path)]
+    for path in checked:
         path.unlink()
-    return gone + remembered
+    return gone + checked
 
 
 def _holds(folder: Path, identity: Identity) -> bool:
@@ -55,20 +60,20 @@ def _holds(folder: Path, identity: Identity) -> bool:
 
 
 def _works_on(training: Path) -> str:
-    """Name of the preprocessed data of a training's state, "" for anything else."""
+    """Return the name of the preprocessed data that an unfinished training uses; "" for any other folder."""
     link = training / "preprocessed"
     return link.readlink().name if link.is_symlink() else ""
 
 
-def repro(root: Path, identity: Identity) -> list[str]:
-    """Run the stages whose outputs may hold the data, up to training, and return their names.
+def rerun_stages(root: Path, identity: Identity) -> list[str]:
+    """Run the stages whose outputs may hold the data, without training, and return their names.
 
-    Only what was there before is made again. The manifest of a dataset that params name no more is removed.
+    A stage without an output is not run. The manifest of a dataset that params do not name any more is removed.
 
     Raises
     ------
     CordriftError
-        A stage fails; its own output said why.
+        A stage fails. Its output on the terminal says why.
     """
     params = load_params(root / "params.yaml")
     withdrawn = sorted({dataset for dataset, _ in identity.ids} & identity.registered)
@@ -77,12 +82,12 @@ def repro(root: Path, identity: Identity) -> list[str]:
         shutil.rmtree(root / "data/check" / name, ignore_errors=True)
     stages = [stage for stage, out in _stages(root, identity, params, withdrawn) if (root / out).exists()]
     if stages:
-        dvc(root, "repro", "--single-item", *stages)
+        run_dvc(root, "repro", "--single-item", *stages)
     return stages
 
 
 def _stages(root: Path, identity: Identity, params: Params, withdrawn: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield stages in order, each with its output."""
+    """Yield the stages in the order of the pipeline, each with its output."""
     used = [name for name in withdrawn if name in params.fetch.datasets]
     for name in used:
         yield f"fetch@{name}", f"data/fetch/{name}.json"
@@ -98,7 +103,7 @@ def _stages(root: Path, identity: Identity, params: Params, withdrawn: list[str]
 
 
 def frozen_ids(root: Path, identity: Identity) -> set[tuple[str, str]]:
-    """Return those of the ids that are frozen."""
+    """Return the ids of the person that are in the frozen set."""
     path = root / FROZEN
     frozen = {(row.dataset, row.participant) for row in read_frozen(path)} if path.is_file() else set()
     return frozen & identity.ids

@@ -1,4 +1,4 @@
-"""A withdrawal as text: what was done, what is kept, what is left to do."""
+"""The text that a withdrawal prints: what was done, what is kept and where, and what remains to be done by hand."""
 
 from __future__ import annotations
 
@@ -13,18 +13,24 @@ from .traces import Trace
 
 
 @dataclass
-class Done:
-    """What a withdrawal did and found; filled step by step, so that a failure leaves the rest to be told.
+class Outcome:
+    """What a withdrawal did and found. It is filled step by step, so that it can be told even if a later step fails.
 
     Attributes
     ----------
-    ids : (dataset, participant) with why it is one of the person's, and whether it was recorded now
-    outside : ids of datasets that the registry does not have
+    ids : (dataset, participant) -> why this id belongs to the person, and whether it was excluded just now
+    outside : ids in datasets that the registry does not have
+    frozen : ids in the frozen set
+    removed : what was removed from each clone
+    scratch : folders and files of trainings and of `check` that were removed
+    rebuilt : names of the stages that ran; None when nothing was to be rebuilt (``--no-rebuild``)
+    traces : one for each version and run in MLflow; None when MLflow was not searched
+    store : the name of the store that was searched; ``""`` where there is none
+    kept : paths of files in this workspace that still hold data of the participant
     bundles : folders of bundles in this workspace that were trained on the data
-    sources : tables of the source datasets, in the clones
-    rebuilt : stages that ran; None when nothing was to be rebuilt (``--no-rebuild``)
-    traces : of every version searched; None when the store was not searched
-    problems : sentences, one for each part that failed
+    source_tables : tables of the source datasets, in the clones, that still have a row of the participant
+    steps : what people can do to delete the remaining copies
+    problems : one sentence for each step that failed
     """
 
     participant: str
@@ -39,80 +45,101 @@ class Done:
     store: str = ""
     kept: list[str] = field(default_factory=list)
     bundles: list[str] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
+    source_tables: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-#: What only people can decide.
-_REST = (
-    "`dvc repro` retrains without the data (days at full size), and makes what is listed above under data and reports",
-    "again. Until then the model of this workspace is the one from before.",
-    "To take a withdrawal back: remove its line from the registry, and the dataset's folder below data/clones.",
+#: What people decide after every withdrawal.
+_STILL_TO_DO = (
+    "Run `dvc repro`. It trains again without the data (days at full size) and replaces the files below data and",
+    "reports that are listed above. Until then this workspace holds the old model.",
+    "To undo the withdrawal, delete its line in the registry and the folder of the dataset below data/clones.",
 )
 
 
-def lines(done: Done) -> Iterator[str]:
-    """Yield the whole text."""
-    yield f"Withdrawal of {done.participant}: {done.reason}"
+def outcome_lines(outcome: Outcome) -> Iterator[str]:
+    """Yield the whole text, line by line."""
+    yield f"Withdrawal of {outcome.participant}: {outcome.reason}"
     for title, part in (
-        (f"Left out from now on ({REGISTRY})", _registry(done)),
-        ("Rebuilt", _rebuilt(done)),
-        ("Model versions trained on the data", _trained(done)),
-        ("Masks and measures kept in the store, by run", _store(done)),
-        ("Kept in this workspace", done.kept or ["nothing"]),
-        ("Rows in the tables of the source datasets, which their owners change", done.sources),
-        ("Still to do", _REST),
-        ("To purge caches and stores (nothing of this was run; each command deletes for good)", _purge(done.steps)),
-        ("Not done", done.problems),
+        (f"Left out from now on ({REGISTRY})", _registry(outcome)),
+        ("Rebuilt", _rebuilt(outcome)),
+        ("Model versions trained on the data", _trained(outcome)),
+        ("Masks and measures kept in MLflow, by run", _kept_in_store(outcome)),
+        ("Kept in this workspace", outcome.kept or ["nothing"]),
+        ("Rows in the tables of the source datasets (the owner of a dataset removes them)", outcome.source_tables),
+        ("Still to do", _STILL_TO_DO),
+        (
+            "To delete the remaining copies (none of these commands was run; what they delete cannot be restored)",
+            _numbered(outcome.steps),
+        ),
+        ("Not done", outcome.problems),
     ):
         text = [f"  {line}" for line in part]
         if text:
             yield from ("", title, *text)
 
 
-def _registry(done: Done) -> Iterator[str]:
-    for (dataset, participant), (why, new) in sorted(done.ids.items()):
-        yield f"{dataset}: {participant} ({why}), {'written now' if new else 'was written before; its reason stays'}"
-    for dataset, participant in done.outside:
-        yield f"{dataset}: {participant} is the same person, but the registry has no dataset {dataset!r}"
-    if done.frozen:
-        names = ", ".join(f"{participant} of {dataset}" for dataset, participant in done.frozen)
+def _registry(outcome: Outcome) -> Iterator[str]:
+    for (dataset, participant), (why, new) in sorted(outcome.ids.items()):
+        when = "recorded now" if new else "recorded before; the reason of that time stays"
+        yield f"{dataset}: {participant} ({why}), {when}"
+    for dataset, participant in outcome.outside:
         yield (
-            f"{names}: frozen, and data/frozen.csv stays as it is, so that the data never become training data. The "
-            "frozen set is smaller now: earlier versions are compared on the participants that both have."
+            f"{dataset}: {participant} is the same person, but the registry has no dataset {dataset!r}: delete the "
+            "data there by hand"
+        )
+    if outcome.frozen:
+        names = ", ".join(f"{participant} of {dataset}" for dataset, participant in outcome.frozen)
+        yield (
+            f"{names}: in the frozen set. data/frozen.csv is not changed, so that the data can never be used for "
+            "training. The frozen set is smaller from now on: earlier versions are compared on the participants that "
+            "both versions have."
         )
 
 
-def _rebuilt(done: Done) -> Iterator[str]:
-    if done.rebuilt is None:
-        yield "nothing (--no-rebuild): the data are where they were; run the same command without it"
+def _rebuilt(outcome: Outcome) -> Iterator[str]:
+    if outcome.rebuilt is None:
+        yield (
+            "nothing, because of --no-rebuild: clones and outputs still hold the data. Run the same command without "
+            "this option to remove them."
+        )
         return
-    for one in done.removed:
+    for one in outcome.removed:
         yield f"{one.clone}: {one.files} files and {one.objects} annex objects removed"
         if one.shared:
-            yield f"{one.clone}: content kept that others have too: {', '.join(one.shared)}"
+            yield f"{one.clone}: content kept, because these files of others have the same: {', '.join(one.shared)}"
         if one.in_git:
-            yield f"{one.clone}: {one.in_git} versions of files of git's own stay in its history, as in the source's"
-    remembered = [path for path in done.scratch if path.suffix == ".json"]
-    yield from (f"{path}: removed" for path in done.scratch if path not in remembered)
-    if remembered:
-        yield f"{remembered[0].parents[1]}: what `check` remembered of {len(remembered)} images"
-    yield f"dvc repro --single-item {' '.join(done.rebuilt)}" if done.rebuilt else "no stage: no output was there"
+            yield (
+                f"{one.clone}: {one.in_git} versions of files stay in the git history of the clone and of its source, "
+                "because git itself stores them"
+            )
+    checked = [path for path in outcome.scratch if path.suffix == ".json"]
+    yield from (f"{path}: removed" for path in outcome.scratch if path not in checked)
+    if checked:
+        yield f"{checked[0].parents[1]}: the results of `check` for {len(checked)} images removed"
+    if outcome.rebuilt:
+        yield f"dvc repro --single-item {' '.join(outcome.rebuilt)}"
+    else:
+        yield "no stage, because none had an output"
 
 
-def _trained(done: Done) -> Iterator[str]:
-    yield from (f"{folder} of this workspace, and what it was made of" for folder in done.bundles)
-    if done.traces is None:
-        yield "unknown: the store was not searched (see below)"
+def _trained(outcome: Outcome) -> Iterator[str]:
+    for folder in outcome.bundles:
+        yield f"{folder} of this workspace, and the trained weights from which it was made"
+    if outcome.traces is None:
+        yield "unknown: the store was not searched (the reason is given under `Not done`)"
         return
-    trained = [trace for trace in done.traces if trace.trained]
+    if not outcome.store:
+        yield "none in MLflow: there is no store, so no version was registered from this workspace"
+        return
+    trained = [trace for trace in outcome.traces if trace.trained]
     for trace in trained:
-        yield f"{trace.holder.name}, run {trace.holder.run_id}: {_cases(trace)}"
-    yield f"{len(trained)} of {len(done.traces)} in {done.store}"
-    for trace in done.traces:
+        yield f"{trace.version.name}, run {trace.version.run_id}: {_cases(trace)}"
+    yield f"{len(trained)} of {len(outcome.traces)} in {outcome.store}"
+    for trace in outcome.traces:
         if trace.problem:
-            yield f"not known: {trace.problem}"
+            yield f"unknown: {trace.problem}"
 
 
 def _cases(trace: Trace) -> str:
@@ -124,21 +151,21 @@ def _cases(trace: Trace) -> str:
     return "; ".join(parts)
 
 
-def _store(done: Done) -> Iterator[str]:
-    for trace in done.traces or ():
+def _kept_in_store(outcome: Outcome) -> Iterator[str]:
+    for trace in outcome.traces or ():
         for path in trace.kept:
-            yield f"run {trace.holder.run_id}: {path}   {trace.holder.name}"
+            yield f"run {trace.version.run_id}: {path}   {trace.version.name}"
 
 
-def _purge(steps: Iterable[Step]) -> Iterator[str]:
+def _numbered(steps: Iterable[Step]) -> Iterator[str]:
     for number, step in enumerate(steps, start=1):
         yield f"{number}. {step.what}"
         yield from (f"     {command}" for command in step.commands)
 
 
 def conclusion(problems: Sequence[str]) -> str:
-    """Return the sentence that ends a withdrawal of which a part failed."""
+    """Return the sentence that ends a withdrawal of which some steps failed."""
     return (
         f"the participant is left out from now on, but {len(problems)} part(s) of the withdrawal were not done: "
-        f"{' '.join(problems)} Mend it and run the same command again."
+        f"{' '.join(problems)} Remove the cause and run the same command again."
     )

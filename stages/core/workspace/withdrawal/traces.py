@@ -1,4 +1,4 @@
-"""What is kept of somebody: files of this workspace, and models, masks and tables in MLflow."""
+"""The search for remaining data of the withdrawn person, in the workspace and in MLflow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...base.errors import CordriftError
+from ...base.errors import CordriftError, StoreError
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.selection import PARTICIPANTS
 from ...measures.kept_masks.layout import INDEX
@@ -17,25 +17,25 @@ from ...measures.kept_masks.reader import MOST_INDEX_BYTES
 from ...measures.kept_masks.zips import UNREADABLE
 from ...model.lineage.manifest import IN_BUNDLE, TrainedImage, content, read_training_data
 from ...store.bundle_files import MASKS
-from ...store.training_data import Holder, RecordedVersions
+from ...store.recorded_versions import RecordedVersion, RecordedVersions
 from .identity import Identity
 
-#: Where a workspace keeps data, results and scratch workspaces (which may have a store of their own).
+#: Folders of a workspace with data, results, and scratch workspaces.
 ROOTS = ("data", "reports", "release", ".monitor", ".demo", ".demo-micro")
-#: Folders with nothing in them that bears a name: objects of git and DVC; the code; the params.
+#: Folders that are not searched: git and DVC name their objects by hash, and code and params name no participant.
 _SKIPPED = frozenset({".git", ".dvc", "stages", "params", "__pycache__"})
-#: Tables that say who is what: they must name a withdrawn participant for ever.
-_RECORDS = ("data/datasets.yaml", "data/frozen.csv", "data/persons.csv")
-#: Files that are read; others are known by their name.
+#: Tables of the lab, in which a withdrawn participant stays so that the data are never used again.
+_LAB_TABLES = ("data/datasets.yaml", "data/frozen.csv", "data/persons.csv")
+#: Endings of files whose content is searched; of all other files only the path is searched.
 _TEXT = frozenset({".csv", ".tsv", ".json", ".html", ".txt", ".md"})
-#: Folders of a run that hold tables and pages, besides its root.
-_KEPT = ("measures", "compare", "report", "figures")
+#: Folders of a run in MLflow that hold tables and pages.
+_RUN_FOLDERS = ("measures", "compare", "report", "figures")
 
 
-def in_workspace(root: Path, identity: Identity) -> list[str]:
-    """Return the paths of files that speak of somebody or are named after them, relative to ``root``, sorted.
+def files_in_workspace(root: Path, identity: Identity) -> list[str]:
+    """Return the sorted paths, relative to ``root``, of files that contain an id of the person or are named after it.
 
-    The table of participants in a clone is not among them: it is its source's.
+    The tables of participants in the clones are left out, because they belong to the source datasets.
     """
     found = []
     for name in ROOTS:
@@ -43,31 +43,31 @@ def in_workspace(root: Path, identity: Identity) -> list[str]:
             folders[:] = [one for one in folders if one not in _SKIPPED]
             for file in (Path(folder) / one for one in files):
                 path = file.relative_to(root).as_posix()
-                if path.endswith(_RECORDS) or (path.endswith(PARTICIPANTS) and CLONES.as_posix() in path):
+                if path.endswith(_LAB_TABLES) or (path.endswith(PARTICIPANTS) and CLONES.as_posix() in path):
                     continue
-                inside = file.name == MASKS and bool(_masks(file, identity))
+                inside = file.name == MASKS and bool(_in_masks(file, identity))
                 if inside or identity.in_path(path) or (_is_text(file) and identity.in_file(file)):
                     found.append(path)
     return sorted(found)
 
 
-def in_tables_of_sources(root: Path, identity: Identity) -> list[str]:
-    """Return the tables of participants in the clones that still have a row of theirs."""
+def source_tables(root: Path, identity: Identity) -> list[str]:
+    """Return the tables of participants in the clones that still have a row of the person."""
     names = sorted({dataset for dataset, _ in identity.ids})
     tables = [CLONES / name / PARTICIPANTS for name in names]
     return [path.as_posix() for path in tables if (root / path).is_file() and identity.in_file(root / path)]
 
 
-def bundles(root: Path, identity: Identity) -> list[str]:
-    """Return the folders of bundles, here and in the scratch workspaces, that were trained on their data."""
+def trained_bundles(root: Path, identity: Identity) -> list[str]:
+    """Return the folders of bundles that were trained on the data, here and in the scratch workspaces."""
     found = []
     for pattern in ("", ".demo/", ".monitor/*/"):
         for path in sorted(root.glob(f"{pattern}data/package/{IN_BUNDLE}")):
             try:
                 cases = read_training_data(path).cases.values()
-            except CordriftError:  # named among the files when it speaks of them
+            except CordriftError:  # an unreadable manifest with the id is listed by files_in_workspace
                 continue
-            if any(_is_theirs(case, identity) or _is_copy(case, identity) for case in cases):
+            if any(_is_by_name(case, identity) or _is_copy(case, identity) for case in cases):
                 found.append(path.parent.relative_to(root).as_posix())
     return found
 
@@ -78,16 +78,18 @@ def _is_text(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a version keeps.
+    """What MLflow keeps of the person with one version.
 
     Attributes
     ----------
-    by_name, by_content : cases that it was trained on, under an id of theirs, or as a copy under another name
-    kept : artifacts that hold masks or rows of theirs, with how many masks
-    problem : why nothing is known of its training; ``""`` when it is known
+    version : the version, or a run without a version
+    by_name : names of the cases on which the version was trained, under an id of the person
+    by_content : names of the cases that are copies of the person's images under another name
+    kept : artifacts that hold masks or rows of the person; behind ``masks.zip``, how many files of the zip
+    problem : why the training data of the version are unknown; ``""`` when they are known
     """
 
-    holder: Holder
+    version: RecordedVersion
     by_name: tuple[str, ...]
     by_content: tuple[str, ...]
     kept: tuple[str, ...]
@@ -95,72 +97,75 @@ class Trace:
 
     @property
     def trained(self) -> bool:
-        """Whether it was trained on their data."""
+        """Whether the version was trained on the data."""
         return bool(self.by_name or self.by_content)
 
 
-def in_store(archive: RecordedVersions, identity: Identity) -> Iterator[Trace]:
-    """Yield a trace for every version, and every run of a version, in MLflow; empty where nothing is kept.
+def traces_in_store(recorded: RecordedVersions, identity: Identity) -> Iterator[Trace]:
+    """Yield a trace for every version in MLflow, and for every run of a version that is not registered any more.
 
     Raises
     ------
-    CordriftError
+    StoreError
         MLflow does not answer.
     """
-    for holder in archive.holders():
-        by_name: list[str] = []
-        by_content: list[str] = []
+    for version in recorded.all():
+        cases: list[TrainedImage] = []
         problem = ""
-        files = archive.artifacts(holder, (*_KEPT, "bundle")) if holder.run_id else []
-        try:
-            if f"bundle/{IN_BUNDLE}" not in files:
-                raise CordriftError(f"{holder.name}, run {holder.run_id or 'none'}, has no training manifest.")
-            cases = archive.training_data(holder).cases.values()
-        except CordriftError as error:
-            problem = str(error)
+        files = recorded.artifacts(version, (*_RUN_FOLDERS, "bundle")) if version.run_id else []
+        if f"bundle/{IN_BUNDLE}" in files:
+            try:
+                cases = list(recorded.training_data(version).cases.values())
+            except StoreError as error:
+                problem = str(error)
         else:
-            by_name = [case.name for case in cases if _is_theirs(case, identity)]
-            by_content = [case.name for case in cases if _is_copy(case, identity)]
-        kept = tuple(_kept(archive, holder, [path for path in files if not path.startswith("bundle/")], identity))
-        yield Trace(holder, tuple(by_name), tuple(by_content), kept, problem)
+            problem = f"{version.name}, run {version.run_id or 'none'}, has no training manifest."
+        by_name = tuple(case.name for case in cases if _is_by_name(case, identity))
+        by_content = tuple(case.name for case in cases if _is_copy(case, identity))
+        kept = tuple(_kept(recorded, version, [path for path in files if not path.startswith("bundle/")], identity))
+        yield Trace(version, by_name, by_content, kept, problem)
 
 
-def _is_theirs(case: TrainedImage, identity: Identity) -> bool:
+def _is_by_name(case: TrainedImage, identity: Identity) -> bool:
     return identity.has(case.dataset, case.participant)
 
 
 def _is_copy(case: TrainedImage, identity: Identity) -> bool:
-    return content(case.image_key) in identity.images and not _is_theirs(case, identity)
+    return content(case.image_key) in identity.images and not _is_by_name(case, identity)
 
 
-def _kept(archive: RecordedVersions, holder: Holder, files: Iterable[str], identity: Identity) -> Iterator[str]:
+def _kept(
+    recorded: RecordedVersions, version: RecordedVersion, files: Iterable[str], identity: Identity
+) -> Iterator[str]:
+    """Yield the artifacts of a run that hold masks or rows of the person."""
     for path in files:
         if path == MASKS:
-            with archive.artifact(holder, path) as file:
-                masks = _masks(file, identity)
-            if masks:
-                yield f"{path} ({masks})"
+            with recorded.artifact(version, path) as file:
+                found = _in_masks(file, identity)
+            if found:
+                yield f"{path} ({found})"
         elif identity.in_path(path):
             yield path
         elif Path(path).suffix in _TEXT:
-            with archive.artifact(holder, path) as file:
+            with recorded.artifact(version, path) as file:
                 if identity.in_file(file):
                     yield path
 
 
-def _masks(file: Path, identity: Identity) -> str:
+def _in_masks(file: Path, identity: Identity) -> str:
+    """Return how many files of a zip of kept masks are about the person, or why this is unknown; ``""`` for none."""
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             count = sum(identity.in_path(name) for name in names)
-            # Of a case that failed there is no mask, but a row in the index.
+            # A case that failed has no mask, but the index names it.
             if INDEX in names:
                 if archive.getinfo(INDEX).file_size > MOST_INDEX_BYTES:
-                    return f"{INDEX} in it is too large to be read: nobody can say of whom it speaks"
+                    return f"{INDEX} in it is too large to be read, so it is unknown which participants it names"
                 with tempfile.TemporaryDirectory() as folder:
                     index = Path(folder) / INDEX
                     index.write_bytes(archive.read(INDEX))
                     count += identity.in_file(index)
     except UNREADABLE:
-        return "no readable zip: nobody can say whose masks it holds"
-    return f"{count} files of theirs" if count else ""
+        return "not a readable zip, so it is unknown whose masks it holds"
+    return f"{count} files of the participant" if count else ""

@@ -1,4 +1,4 @@
-"""The withdrawal of a participant, step by step: exclude, rebuild, search, and tell what is left to do."""
+"""The steps of a withdrawal: exclude the ids, rebuild, search for remaining data, list what people must delete."""
 
 from __future__ import annotations
 
@@ -6,56 +6,64 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...base.errors import CordriftError
+from ...base.errors import CordriftError, SettingsError, StoreError
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.registry import REGISTRY, Registry, load_registry
 from ...store.location import Location
-from ...store.training_data import open_archive
+from ...store.recorded_versions import open_recorded_versions
 from . import rebuild, traces
 from .exclusion import exclude
 from .identity import PARTICIPANT, Identity
-from .people import Id, Known, find, image_contents, known
-from .purge import steps
-from .text import Done
+from .people import Id, People, find_ids, image_contents, read_people
+from .purge import purge_steps
+from .text import Outcome
 
 
-def withdraw(root: Path, participant: str, reason: str, dataset: str | None, *, rebuilding: bool) -> Done:
+def withdraw(root: Path, participant: str, reason: str, dataset: str | None, *, rebuilding: bool) -> Outcome:
     """Withdraw a participant from the workspace ``root`` and return what was done and found.
 
-    What fails after the registry was written is a sentence in ``problems``; the rest is done all the same. A second
-    run changes nothing and finds the same.
+    A step that fails after the registry was written becomes a sentence in ``problems``, and the other steps are done
+    all the same. A second run changes nothing and finds the same.
+
+    Parameters
+    ----------
+    participant : id, such as ``sub-amu01``
+    reason : one line of text, which the registry keeps
+    dataset : search for the id only in the repository of this dataset; None for all datasets
+    rebuilding : remove the data from clones and outputs; otherwise only exclude, search and list
 
     Raises
     ------
     CordriftError
-        A malformed id or reason, nobody of that name, a faulty registry or manifest. Nothing was changed then.
+        The id or the reason is malformed, no dataset holds the participant, or the registry or a manifest is faulty.
+        Nothing was changed then.
     """
     if not PARTICIPANT.fullmatch(participant):
-        raise CordriftError(f"A participant is named such as 'sub-amu01', not {participant!r}.")
+        raise SettingsError(f"{participant!r} is not the id of a participant; expected an id such as 'sub-amu01'.")
     reason = reason.strip()
     if not reason or re.search(r"[\r\n]", reason):
-        raise CordriftError(f"The reason must be one line that says something, not {reason!r}.")
+        raise SettingsError(f"The reason is {reason!r}; expected one line of text.")
     registry = load_registry(root / REGISTRY)
-    everyone = known(root, registry)
-    ids = find(participant, dataset, registry, everyone)
-    identity = _identity(root, registry, everyone, ids)
+    people = read_people(root, registry)
+    ids = find_ids(participant, dataset, registry, people)
+    identity = _identity(root, registry, people, ids)
     new = exclude(root / REGISTRY, ids, reason)
-    done = Done(participant, reason)
-    done.ids = {one: (why, one in new) for one, why in ids.items() if one[0] in registry.datasets}
-    done.outside = sorted(one for one in ids if one[0] not in registry.datasets)
-    done.frozen = sorted(rebuild.frozen_ids(root, identity))
+    outcome = Outcome(participant, reason)
+    outcome.ids = {one: (why, one in new) for one, why in ids.items() if one[0] in registry.datasets}
+    outcome.outside = sorted(one for one in ids if one[0] not in registry.datasets)
+    outcome.frozen = sorted(rebuild.frozen_ids(root, identity))
     if rebuilding:
-        _rebuild(root, identity, registry, done)
-    location = _search_store(root, identity, done)
-    done.kept = traces.in_workspace(root, identity)
-    done.bundles = traces.bundles(root, identity)
-    done.sources = traces.in_tables_of_sources(root, identity)
-    done.steps = list(steps(root, identity, registry, location, done.traces or [], done.kept))
-    return done
+        _rebuild(root, identity, registry, outcome)
+    location = _search_store(root, identity, outcome)
+    outcome.kept = traces.files_in_workspace(root, identity)
+    outcome.bundles = traces.trained_bundles(root, identity)
+    outcome.source_tables = traces.source_tables(root, identity)
+    outcome.steps = list(purge_steps(root, identity, registry, location, outcome.traces or [], outcome.kept))
+    return outcome
 
 
-def _identity(root: Path, registry: Registry, everyone: Known, ids: Mapping[Id, str]) -> Identity:
-    images = {image for one in ids for image in everyone.images.get(one, ())}
+def _identity(root: Path, registry: Registry, people: People, ids: Mapping[Id, str]) -> Identity:
+    images = {image for one in ids for image in people.images.get(one, ())}
     for name, participant in ids:
         clone = root / CLONES / name
         if name in registry.datasets and (clone / ".git").exists():
@@ -64,24 +72,26 @@ def _identity(root: Path, registry: Registry, everyone: Known, ids: Mapping[Id, 
     return Identity(frozenset(ids), frozenset(registry.datasets), frozenset(images))
 
 
-def _rebuild(root: Path, identity: Identity, registry: Registry, done: Done) -> None:
-    done.rebuilt = []
+def _rebuild(root: Path, identity: Identity, registry: Registry, outcome: Outcome) -> None:
+    outcome.rebuilt = []
     try:
-        done.removed, done.scratch = rebuild.clean(root, identity, registry)
-        done.rebuilt = rebuild.repro(root, identity)
+        outcome.removed, outcome.scratch = rebuild.remove_data(root, identity, registry)
+        outcome.rebuilt = rebuild.rerun_stages(root, identity)
     except CordriftError as error:
-        done.problems.append(f"Not everything was rebuilt: {error}")
+        outcome.problems.append(f"Not everything was rebuilt: {error}")
 
 
-def _search_store(root: Path, identity: Identity, done: Done) -> Location | None:
+def _search_store(root: Path, identity: Identity, outcome: Outcome) -> Location | None:
+    """Search MLflow; return where it is, or None where there is no store or it could not be searched."""
     try:
-        archive = open_archive(root)
-        if archive is None:
-            done.traces, done.store = [], "no store: nothing was registered from here"
+        recorded = open_recorded_versions(root)
+        if recorded is None:
+            outcome.traces = []
             return None
-        done.traces, done.store = list(traces.in_store(archive, identity)), f"MLflow at {archive.location.name}"
-    except CordriftError as error:
-        done.traces = None
-        done.problems.append(f"The store was not searched: {error}")
+        outcome.traces = list(traces.traces_in_store(recorded, identity))
+    except StoreError as error:
+        outcome.traces = None
+        outcome.problems.append(f"The store was not searched: {error}")
         return None
-    return archive.location
+    outcome.store = f"MLflow at {recorded.location.name}"
+    return recorded.location
