@@ -20,9 +20,7 @@ SUMMARY ?= /dev/stdout
 export TORCH_INDEX BASE SUMMARY
 SIDE_BY_SIDE = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The tests of measuring: masks, levels, CSA and the tables made of them.
-MEASURING := tests/test_morphometry.py tests/test_levels.py tests/test_labels.py tests/test_solidity.py \
-	tests/test_template.py tests/test_measure.py tests/test_measure_files.py tests/test_surfaces.py \
-	tests/test_agreement.py tests/test_volumes.py
+MEASURING := tests/images tests/measures tests/pipeline/test_measure.py
 METRICS := .demo-micro/reports/compare/metrics.json
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
@@ -72,7 +70,7 @@ test-measuring: setup ## the tests of measuring, which CI runs on every supporte
 	$(BIN)/python -m pytest -q $(MEASURING)
 
 docs: setup ## check that links, commands, targets and params that the documentation names exist
-	$(BIN)/python -m pytest -q tests/test_docs.py
+	$(BIN)/python -m pytest -q tests/pipeline/test_docs.py
 
 lint: setup $(ACTIONLINT) ## formatting, lint, types, workflows
 	$(BIN)/ruff format --check .

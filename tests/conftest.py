@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from github_api import GitHubServer
+    from support.github_api import GitHubServer
 
     from stages.core.release.github.repository import Repository
 
@@ -21,7 +21,7 @@ settings.load_profile("untimed")
 @pytest.fixture
 def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubServer]:
     """A server on loopback that speaks GitHub's API."""
-    from github_api import GitHubServer
+    from support.github_api import GitHubServer
 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with GitHubServer() as server:

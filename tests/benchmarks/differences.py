@@ -16,10 +16,10 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from rendering import Section, binarised, dented, ellipse, render  # noqa: E402
 from scipy.spatial import ConvexHull  # noqa: E402
 from skimage.measure import label, regionprops  # noqa: E402
 from skimage.transform import pyramid_expand  # noqa: E402
+from support.rendering import Section, binarised, dented, ellipse, render  # noqa: E402
 
 from stages.core.images.volumes import Volume  # noqa: E402
 from stages.core.measures.morphometry.csa import measure_sections  # noqa: E402

@@ -34,9 +34,9 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from rendering import Cord, Section, binarised, dented, ellipse, render, superellipse
 from ruler_native import native
 from ruler_speed import Goal, speed
+from support.rendering import Cord, Section, binarised, dented, ellipse, render, superellipse
 
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.csa import measure_sections

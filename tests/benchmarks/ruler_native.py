@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 
 import numpy as np
-from rendering import Cord, Section, render
+from support.rendering import Cord, Section, render
 
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.settings import Measure

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rendering import Section, binarised, render
 from ruler_native import SPACING_MM, discs_of
+from support.rendering import Section, binarised, render
 
 from stages.core.images.volumes import Volume, read, write
 from stages.core.measures.morphometry.settings import Measure

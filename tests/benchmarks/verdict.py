@@ -133,7 +133,7 @@ def coverage(rng: np.random.Generator) -> bool:
 
 def ten_thousand(rng: np.random.Generator) -> None:
     """Time of the whole comparison of 1,700 participants in six contrasts, with slices; the time of this machine."""
-    from drift_factory import CONTRASTS, older, run, version
+    from support.drift_factory import CONTRASTS, older, run, version
 
     values = {f"sub-{k:04d}": list(rng.normal(76, 2, 6)) for k in range(1700)}
     new, old = version(values), older(values)

@@ -15,9 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from actions import Run  # noqa: E402
-from github_api import GitHubServer  # noqa: E402
-from lab import Lab, commit_all, make_lab  # noqa: E402
+from support.actions import Run  # noqa: E402
+from support.github_api import GitHubServer  # noqa: E402
+from support.lab import Lab, commit_all, make_lab  # noqa: E402
 
 from stages.core.data.datasets.registry import REGISTRY  # noqa: E402
 from stages.core.phantom.dataset.publish import publish  # noqa: E402

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from rendering import Cord, binarised, dented, ellipse, render
+from support.rendering import Cord, binarised, dented, ellipse, render
 
 from stages.core.images.volumes import Volume, write
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from support.house import MEANING, PICTURE, ROWS, draw
-from test_rooms import WINGS
+from support.house import MEANING, PICTURE, ROWS, WINGS, draw
 
 
 def test_the_picture_is_drawn_from_the_imports_of_today() -> None:

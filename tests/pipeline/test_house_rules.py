@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from imports import ROOT
+from support.imports import ROOT
 
 SOURCES = sorted(path for path in (ROOT / "stages").rglob("*.py") if path.name != "__init__.py")
 CORE = [path for path in SOURCES if "core" in path.parts]

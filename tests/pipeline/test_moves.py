@@ -11,7 +11,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from micro import ROOT, pin_cohort
+from support.micro import ROOT, pin_cohort
 from support.same_numbers import differences
 
 from stages.core.base.files import read_json

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from cords import ROOT, Workspace, keep_as_prior
+from support.cords import ROOT, Workspace, keep_as_prior
 
 from stages import compare, measure
 from stages.core.drift.record.record import read_drift

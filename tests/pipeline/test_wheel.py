@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cords import ROOT, cord
+from support.cords import ROOT, cord
 
 from stages.core.images.volumes import write
 

@@ -11,10 +11,26 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from imports import ROOT, file_of, imported
+from support.imports import ROOT, file_of, imported
 
 CORE = ROOT / "stages/core"
 PICTURE = ROOT / "docs/images/house.svg"
+#: The wings of ``stages/core``, from the ground up: a wing imports from those before it. docs/architecture.md shows it.
+WINGS = (
+    "base",
+    "pages",
+    "tables",
+    "images",
+    "data",
+    "phantom",
+    "model",
+    "measures",
+    "drift",
+    "store",
+    "reports",
+    "workspace",
+    "release",
+)
 #: What each wing holds, in the words of a newcomer.
 MEANING = {
     "base": "under every wing: errors, files, params, syntax",

@@ -1,7 +1,0 @@
-"""The workflow files of this repository, run on this machine; README.md says what is emulated and what is not."""
-
-from actions.results import JobResult, Run, StepError, StepResult, WorkflowError
-from actions.runner import run_workflow
-from actions.stand_ins import Caches, git
-
-__all__ = ["Caches", "JobResult", "Run", "StepError", "StepResult", "WorkflowError", "git", "run_workflow"]

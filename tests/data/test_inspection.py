@@ -1,0 +1,678 @@
+"""check: each fault is found on an image that has just that fault, and nothing is found on a good one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import struct
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.spatial.transform import Rotation
+from support.data_factory import ROOT, SHARED
+
+from stages import check
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_csv, sha256_of, write_json
+from stages.core.data.datasets.findings import Checked, read_checked
+from stages.core.data.datasets.manifest import CLONES, Manifest, read_manifest
+from stages.core.data.inspection import dataset as inspection
+from stages.core.data.inspection import gallery
+from stages.core.data.inspection.catalogue import MEANING
+from stages.core.data.inspection.header import (
+    LARGEST_BYTES,
+    Header,
+    corner_shift_mm,
+    judge_grid,
+    judge_header,
+    read_header,
+)
+from stages.core.data.inspection.settings import Check
+from stages.core.data.inspection.voxels import judge_discs, judge_mask, voxel_digest
+from stages.core.images.volumes import Volume, read, write
+from stages.core.measures.morphometry.labels import read_discs
+from stages.core.workspace.runs.params import load_params
+
+SHAPE = (20, 22, 30)
+AFFINE = np.array([[1.0, 0, 0, -9], [0, 1.0, 0, -10], [0, 0, 2.0, -30], [0, 0, 0, 1]])
+PARAMS: Check = load_params(ROOT / "params.yaml").check
+PEOPLE = [f"sub-{n:02d}" for n in range(10)]
+Spoil = Callable[[dict[str, Path]], None]
+
+
+def cord(radius: float = 4.0) -> np.ndarray[Any, np.dtype[np.float32]]:
+    x, y = np.meshgrid(np.arange(SHAPE[0]) - 9, np.arange(SHAPE[1]) - 10, indexing="ij")
+    inside = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1).astype(np.float32)
+    return np.repeat(inside[:, :, None], SHAPE[2], axis=2)
+
+
+def discs() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    labels = np.zeros(SHAPE, np.uint8)
+    for number, height in ((2, 26), (3, 20), (4, 14), (5, 8)):
+        labels[9, 10, height] = number
+    return labels
+
+
+def paths(sub: str) -> dict[str, str]:
+    return {kind: f"{sub}/{sub}_T2w_{kind}.nii.gz" for kind in ("image", "mask", "softmask", "discs")}
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Checked]:
+    """Ten good participants; call it with a way to spoil the files of the first, and it checks them all."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(check.os, "cpu_count", lambda: 1)  # processes would cost more than ten small cases
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    clone = CLONES / "ds"
+    for number, sub in enumerate(PEOPLE):
+        rng = np.random.default_rng(number)
+        soft = cord(4.0 + 0.05 * number)
+        made: dict[str, np.ndarray[Any, Any]] = {
+            "image": (100 + 300 * soft + rng.normal(0, 10, SHAPE)).astype(np.float32),
+            "mask": (soft >= 0.5).astype(np.uint8),
+            "softmask": soft,
+            "discs": discs(),
+        }
+        for kind, name in paths(sub).items():
+            write(clone / name, made[kind], AFFINE)
+
+    def run(spoil: Spoil | None = None, *, drop: tuple[str, ...] = ()) -> Checked:
+        if spoil is not None:
+            spoil({kind: clone / name for kind, name in paths(PEOPLE[0]).items()})
+        manifest = describe(clone, drop)
+        check.main(["ds"])
+        return read_checked(Path("data/check/ds"), manifest)
+
+    return run
+
+
+def describe(clone: Path, drop: tuple[str, ...] = ()) -> Manifest:
+    """Write the manifest of whatever lies in the clone, as if it had been fetched so; ``drop``: kinds not there."""
+    cases = []
+    for sub in PEOPLE:
+        here = paths(sub) | (dict.fromkeys(drop) if sub == PEOPLE[0] else {})
+        cases.append({"participant": sub, "session": "", "contrast": "T2w"} | here)
+    names = sorted({name for case in cases for kind in paths("x") if (name := case[kind])})
+    files = [
+        {"path": name, "key": f"SHA256E-s{size}--{sha256_of(clone / name)}.nii.gz", "size": size}
+        for name in names
+        for size in [(clone / name).stat().st_size]
+    ]
+    value = {"dataset": "ds", "url": "u", "tag": "r1", "commit": "c" * 40, "role": "train", "licence": "CC0-1.0"}
+    write_json(
+        Path("data/fetch/ds.json"), {**value, "files": files, "cases": cases, "participants": [], "excluded": []}
+    )
+    return read_manifest(Path("data/fetch/ds.json"))
+
+
+def found(checked: Checked) -> set[tuple[str, str, str]]:
+    return {(f.participant, f.check, f.severity) for f in checked.findings}
+
+
+def test_good_images_are_clean(lab: Callable[..., Checked]) -> None:
+    checked = lab()
+    assert checked.findings == []
+    assert len(set(checked.voxels.values())) == len(PEOPLE)
+    table = read_csv(Path("data/check/ds/volumes.csv"), text=("participant", "discs", "shape"))
+    first = table.iloc[0]
+    assert (first["shape"], first["discs"], first["orientation"]) == ("20 22 30", "2 3 4 5", "RAS")
+    mask = cord() >= 0.5
+    assert first["mask_volume_mm3"] == pytest.approx(2.0 * mask.sum())
+    assert first["mask_length_mm"] == pytest.approx(60.0)
+    assert "All 10 images are clean" in Path("data/check/ds/index.html").read_text()
+
+
+def test_several_processes_find_the_same(
+    lab: Callable[..., Checked], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = lab(edit("mask", with_piece))
+    for path in Path("data/scratch").glob("check-ds-*/*"):
+        path.unlink()
+    monkeypatch.setattr(check.os, "cpu_count", lambda: 2)
+    assert lab() == alone
+    line = "check ds: 10 images, 0 excluded by errors, 1 with warnings (data/check/ds/index.html)"
+    assert capsys.readouterr().out.splitlines() == [line, line]
+
+
+def resave(path: Path, change: Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], tuple[Any, Any]]) -> None:
+    image = nib.load(path)
+    write(path, *change(np.asarray(image.dataobj).copy(), np.array(image.affine)))
+
+
+def edit(kind: str, change: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]) -> Spoil:
+    """Spoil the voxels of one file."""
+    return lambda files: resave(files[kind], lambda data, affine: (change(data), affine))
+
+
+def move(kinds: tuple[str, ...], change: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]) -> Spoil:
+    """Spoil the affine of files."""
+
+    def spoil(files: dict[str, Path]) -> None:
+        for kind in kinds:
+            resave(files[kind], lambda data, affine: (data, change(affine)))
+
+    return spoil
+
+
+VOLUME, LENGTH = ("mask-volume", "warning"), ("mask-length", "warning")
+ALL = ("image", "mask", "softmask", "discs")
+
+
+def put(data: np.ndarray[Any, Any], place: tuple[int, int, int], value: float) -> np.ndarray[Any, Any]:
+    data[place] = value
+    return data
+
+
+def turned(degrees: float) -> np.ndarray[Any, Any]:
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("x", degrees, degrees=True).as_matrix()
+    return turn
+
+
+def sheared(affine: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The sform of a sheared grid; a qform cannot hold it."""
+    return affine @ np.array([[1, 0.05, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+
+
+def forms(qcode: int, scode: int, shift_mm: float = 0.0) -> Spoil:
+    def spoil(files: dict[str, Path]) -> None:
+        image = nib.load(files["image"])
+        data, affine = np.asarray(image.dataobj).copy(), np.array(image.affine)
+        image = nib.Nifti1Image(data, affine)
+        moved = affine.copy()
+        moved[0, 3] += shift_mm
+        image.set_sform(affine, code=scode)
+        image.set_qform(moved, code=qcode)
+        nib.save(image, files["image"])
+
+    return spoil
+
+
+def shear(files: dict[str, Path]) -> None:
+    for kind in ALL:
+        image = nib.load(files[kind])
+        bent = nib.Nifti1Image(np.asarray(image.dataobj).copy(), sheared(np.array(image.affine)))
+        bent.set_qform(None, code=0)
+        nib.save(bent, files[kind])
+
+
+def cut(files: dict[str, Path]) -> None:
+    files["image"].write_bytes(files["image"].read_bytes()[:-300])
+
+
+def claim(shape: tuple[int, int, int]) -> Spoil:
+    """Let the header claim another shape than the file holds."""
+
+    def spoil(files: dict[str, Path]) -> None:
+        raw = bytearray(gzip.decompress(files["image"].read_bytes()))
+        struct.pack_into("<8h", raw, 40, 3, *shape, 1, 1, 1, 1)
+        files["image"].write_bytes(gzip.compress(bytes(raw)))
+
+    return spoil
+
+
+def header(**fields: Any) -> Spoil:
+    """Set fields of the image's header as they are, whatever they mean."""
+
+    def spoil(files: dict[str, Path]) -> None:
+        raw = gzip.decompress(files["image"].read_bytes())
+        block = np.frombuffer(raw[:348], nib.Nifti1Header.template_dtype).copy()
+        for name, value in fields.items():
+            block[name] = value
+        files["image"].write_bytes(gzip.compress(block.tobytes() + raw[348:]))
+
+    return spoil
+
+
+def four(files: dict[str, Path]) -> None:
+    data = np.asarray(nib.load(files["image"]).dataobj)
+    nib.save(nib.Nifti1Image(np.stack([data, data], axis=-1), AFFINE), files["image"])
+
+
+def second_disc(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return put(labels, (9, 10, 5), 3)
+
+
+def swapped(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return put(put(labels, (9, 10, 20), 4), (9, 10, 14), 3)
+
+
+def with_piece(mask: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    mask[2:5, 2:5, 2:8] = 1
+    return mask
+
+
+def cut_off(mask: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    mask[:10, 10, 5] = 1
+    return mask
+
+
+def short(mask: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    mask[:, :, 10:] = 0
+    return mask
+
+
+def clipped(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.minimum(data, np.quantile(data, 0.95))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (cut, {("unreadable", "error")}),
+        (claim((20, 22, 31)), {("header-claim", "error")}),
+        (claim((30000, 30000, 30000)), {("header-claim", "error")}),
+        (four, {("dimensions", "error")}),
+        (edit("image", lambda data: put(data, (0, 0, 0), np.nan)), {("values", "error")}),
+        (edit("image", lambda data: data * 0 + 7), {("image-constant", "error")}),
+        (edit("image", clipped), {("image-clipped", "warning")}),
+        (shear, {("sheared", "error")}),
+        (move(ALL, lambda affine: turned(30) @ affine), {("oblique", "warning")}),
+        (move(ALL, lambda affine: affine @ np.diag([0.1, 1, 1, 1])), {("spacing", "error"), VOLUME}),
+        (forms(1, 1, 3.0), {("forms-disagree", "warning")}),
+        (forms(0, 0), {("forms-missing", "warning"), ("grid", "error")}),
+        (move(("mask",), lambda affine: affine + np.eye(4, k=3) * 0.5), {("grid", "error")}),
+        (move(("discs",), lambda affine: affine @ np.diag([-1, 1, 1, 1.0])), {("grid", "error")}),
+        (edit("softmask", lambda data: data[:, :, 1:]), {("grid", "error")}),
+        (edit("mask", lambda data: data * 0), {("mask-empty", "error")}),
+        (edit("mask", lambda data: data * 2), {("mask-values", "error")}),
+        (edit("mask", lambda data: data * np.float32(0.7)), {("mask-values", "error")}),
+        (edit("mask", with_piece), {("mask-components", "warning")}),
+        (edit("mask", cut_off), {("mask-border", "warning")}),
+        (edit("mask", short), {VOLUME, LENGTH}),
+        (edit("discs", lambda data: data * 0), {("discs-missing", "warning")}),
+        (edit("discs", second_disc), {("discs-duplicated", "error")}),
+        (edit("discs", swapped), {("discs-order", "error")}),
+        (edit("discs", lambda data: put(data, (9, 10, 20), 0)), {("discs-gap", "warning")}),
+        (edit("discs", lambda data: data * np.float32(0.5)), {("discs-values", "error")}),
+        (edit("discs", lambda data: put(data, (9, 10, 2), 30)), {("discs-range", "warning")}),
+        (edit("discs", lambda data: put(data.astype(np.int16), (9, 10, 2), -3)), {("discs-range", "warning")}),
+        (edit("mask", lambda data: put(data.astype(np.float32), (0, 0, 0), np.nan)), {("values", "error")}),
+        (lambda files: files["mask"].write_bytes(b"no image" * 99), {("unreadable", "error")}),
+        (header(srow_x=[np.nan, 0, 0, 0]), {("affine-invalid", "error")}),
+        (header(srow_x=[0, 0, 0, 0]), {("affine-invalid", "error")}),
+        (header(srow_x=[np.inf, 0, 0, 0]), {("affine-invalid", "error")}),
+        (header(quatern_b=5), {("forms-disagree", "warning")}),
+        (header(quatern_b=5, sform_code=0), {("affine-invalid", "error")}),
+        (header(datatype=128, bitpix=24), {("unreadable", "error")}),
+        (header(scl_slope=1, scl_inter=np.inf), {("unreadable", "error")}),
+        (header(datatype=99), {("unreadable", "error")}),
+    ],
+)  # fmt: skip
+def test_one_fault_is_found_and_named(
+    lab: Callable[..., Checked], spoil: Spoil, expected: set[tuple[str, str]]
+) -> None:
+    checked = lab(spoil)
+    assert found(checked) == {(PEOPLE[0], *one) for one in expected}
+    case = read_manifest(Path("data/fetch/ds.json")).cases[0]
+    assert bool(checked.errors(case)) == ("error" in {severity for _, severity in expected})
+    assert checked.warnings(case) == sorted(name for name, severity in expected if severity == "warning")
+    page = Path("data/check/ds/index.html").read_text()
+    for finding in checked.findings:
+        assert finding.message.startswith(f"{PEOPLE[0]}/{PEOPLE[0]}_T2w_")
+        assert str(Path.cwd()) not in finding.message, "a path of this machine in a result"
+        assert f"{finding.severity}: {finding.check}" in page
+
+
+def test_discs_of_the_brain_stem_are_no_fault(lab: Callable[..., Checked]) -> None:
+    assert found(lab(edit("discs", lambda data: put(data, (9, 10, 29), 49)))) == set()
+
+
+def test_images_without_masks_have_no_findings_about_masks(lab: Callable[..., Checked]) -> None:
+    """A test entry may have an image without masks: DWI of the real participant is one."""
+    assert found(lab(edit("mask", lambda data: data * 0), drop=("mask", "softmask"))) == set()
+
+
+def test_randomised_crops_are_neither_outliers_nor_cut_off_nor_labelled(lab: Callable[..., Checked]) -> None:
+    def synthetic(text: str) -> str:
+        return text.replace('"T2w"', '"synth"')
+
+    def spoil(files: dict[str, Path]) -> None:
+        edit("mask", short)(files)
+        edit("mask", cut_off)(files)
+
+    assert found(lab(spoil, drop=("discs",))) != set()
+    path = Path("data/fetch/ds.json")
+    path.write_text(synthetic(path.read_text()))
+    check.main(["--dataset", "ds"])
+    assert found(read_checked(Path("data/check/ds"), read_manifest(path))) == set()
+
+
+def test_missing_disc_labels_warn_where_others_have_them(lab: Callable[..., Checked]) -> None:
+    assert found(lab(drop=("discs",))) == {(PEOPLE[0], "discs-missing", "warning")}
+
+
+def test_twins_are_found_whatever_their_compression(lab: Callable[..., Checked]) -> None:
+    def spoil(files: dict[str, Path]) -> None:
+        raw = gzip.decompress((CLONES / "ds" / paths(PEOPLE[1])["image"]).read_bytes())
+        files["image"].write_bytes(gzip.compress(raw, 1))
+
+    assert found(lab(spoil)) == {(sub, "twin", "error") for sub in PEOPLE[:2]}
+
+
+def test_a_file_that_is_not_as_fetched_stops_the_check(lab: Callable[..., Checked]) -> None:
+    lab()
+    (CLONES / "ds" / paths(PEOPLE[3])["mask"]).write_bytes(b"edited")
+    for path in Path("data/scratch").glob("check-ds-*/*"):
+        path.unlink()
+    before = Path("data/check/ds/findings.csv").read_bytes()
+    with pytest.raises(CordriftError, match=r"sub-03_T2w_mask.*truncated or edited.*python -m stages\.fetch"):
+        check.main(["ds"])
+    assert Path("data/check/ds/findings.csv").read_bytes() == before
+
+
+def test_only_new_or_changed_cases_are_inspected_again(
+    lab: Callable[..., Checked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = lab(edit("mask", with_piece)).findings
+    seen: list[str] = []
+    real = inspection.inspect
+    monkeypatch.setattr(inspection, "inspect", lambda work, p: (seen.append(work.case.participant), real(work, p))[1])
+    assert lab().findings == first
+    assert seen == []
+    lab(edit("mask", lambda data: put(data, (9, 10, 3), 1 - data[9, 10, 3])))
+    assert seen == [PEOPLE[0]]
+    value = yaml.safe_load(Path("params.yaml").read_text())
+    value["check"]["oblique_deg"] = 1.0
+    Path("params.yaml").write_text(yaml.safe_dump(value))
+    lab()
+    assert sorted(seen) == sorted([PEOPLE[0], *PEOPLE]), "other settings, other findings"
+    assert len(list(Path("data/scratch").glob("check-ds-*"))) == 1
+
+
+def test_a_check_that_was_interrupted_goes_on(lab: Callable[..., Checked], monkeypatch: pytest.MonkeyPatch) -> None:
+    real, seen = inspection.inspect, []
+
+    def stop(work: Any, params: Check) -> Any:
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        seen.append(work.case.participant)
+        return real(work, params)
+
+    monkeypatch.setattr(inspection, "inspect", stop)
+    with pytest.raises(KeyboardInterrupt):
+        lab()
+    assert not Path("data/check/ds").exists()
+    monkeypatch.setattr(inspection, "inspect", lambda work, p: (seen.append(work.case.participant), real(work, p))[1])
+    assert lab().findings == []
+    assert sorted(seen) == PEOPLE, "each once"
+
+
+def test_page_escapes_names(lab: Callable[..., Checked]) -> None:
+    lab(edit("mask", with_piece))
+    text = Path("data/fetch/ds.json").read_text().replace('"r1"', '"<script>r1</script>"')
+    Path("data/fetch/ds.json").write_text(text)
+    check.main(["ds"])
+    page = Path("data/check/ds/index.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;r1" in page
+    assert page.count("<img ") == 1
+
+
+def test_the_number_of_pictures_on_a_page_is_limited(
+    lab: Callable[..., Checked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(files: dict[str, Path]) -> None:
+        edit("mask", with_piece)(files)
+        others = {kind: CLONES / "ds" / name for kind, name in paths(PEOPLE[1]).items()}
+        cut(others)
+
+    lab(spoil)
+    page = Path("data/check/ds/index.html").read_text()
+    assert page.index("error: unreadable") < page.index("warning: mask-components"), "errors first"
+    assert (page.count("<img "), page.count("No picture: the image cannot be read")) == (1, 1)
+    assert "Pictures of the first" not in page
+    monkeypatch.setattr(gallery, "PICTURES", 1)
+    check.main(["ds"])
+    page = Path("data/check/ds/index.html").read_text()
+    assert (page.count("<img "), page.count('<section class="card')) == (0, 2)
+    assert (page.count("No picture: the image cannot be read"), page.count("Not drawn")) == (1, 1)
+    assert "Pictures of the first 1 of 2" in page
+
+
+def test_every_check_is_explained() -> None:
+    """The page has words for each name that the code gives a fault, and for no other."""
+    folder = ROOT / "stages/core/data/inspection"
+    source = "".join(path.read_text() for path in folder.glob("*.py"))
+    names = set(re.findall(r'(?:error|warning)\(\s*"([a-z-]+)"', source)) | {"mask-volume", "mask-length"}
+    assert names == set(MEANING)
+
+
+def test_a_killed_process_gives_an_error_that_says_what_to_do(
+    lab: Callable[..., Checked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def __enter__(self) -> Killed:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def submit(self, *_: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_exception(BrokenProcessPool("terminated abruptly"))
+            return future
+
+    lab()
+    for path in Path("data/scratch").glob("check-ds-*/*"):
+        path.unlink()
+    monkeypatch.setattr(check.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(inspection, "ProcessPoolExecutor", Killed)
+    with pytest.raises(CordriftError, match="killed a process of the check, most likely because memory was short"):
+        check.main(["ds"])
+
+
+def test_findings_of_other_images_are_refused(lab: Callable[..., Checked]) -> None:
+    lab()
+    manifest = json.loads(Path("data/fetch/ds.json").read_text())
+    manifest["cases"].pop()
+    Path("data/fetch/ds.json").write_text(json.dumps(manifest))
+    with pytest.raises(CordriftError, match=r"about other images than the manifest of 'ds'; run `dvc repro check@ds`"):
+        read_checked(Path("data/check/ds"), read_manifest(Path("data/fetch/ds.json")))
+
+
+# ---- headers
+
+
+@settings(max_examples=300)
+@example(edits=[(287, 76)])  # sheared beyond measure, and a grid all the same
+@given(edits=st.lists(st.tuples(st.integers(0, 351), st.integers(0, 255)), min_size=1, max_size=5))
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_no_header_breaks_the_check(tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, int]]) -> None:
+    """Whatever bytes a header holds: it is judged, and what it lets pass can be read."""
+    path = tmp_path_factory.mktemp("bytes") / "x.nii"
+    image = nib.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), np.diag([1, 1, 2, 1.0]))
+    image.set_qform(image.affine, code=1)
+    raw = bytearray(image.to_bytes())
+    for place, value in edits:
+        raw[place] = value
+    path.write_bytes(raw)
+    header, faults = read_header(path)
+    if header is None:
+        assert [fault.severity for fault in faults] == ["error"]
+        return
+    judge_header(header, PARAMS)
+    assert len(header.orientation) == 3
+    try:
+        values = read(path).data.size
+    except CordriftError as reason:
+        values = int(np.prod(header.shape)) if "NaN or infinite" in str(reason) else 0
+    assert values == np.prod(header.shape)
+
+
+def test_a_header_extension_that_could_claim_the_following_bytes_is_refused(tmp_path: Path) -> None:
+    """nibabel would read an extension as long as it says, a gigabyte of zeros included."""
+    image = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.eye(4))
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"hello"))
+    path = tmp_path / "x.nii.gz"
+    path.write_bytes(gzip.compress(image.to_bytes()))
+    assert read_header(path)[1] == []
+    path.write_bytes(gzip.compress(image.to_bytes() + bytes(1 << 20)))
+    assert [fault.check for fault in read_header(path)[1]] == ["header-claim"]
+
+
+def test_a_volume_that_fits_on_the_disk_but_not_in_memory_is_refused(tmp_path: Path) -> None:
+    """A byte a voxel, and all zero: a few megabytes on disk that become four bytes a voxel once they are read."""
+    side = round((LARGEST_BYTES / 4) ** (1 / 3)) + 2
+    raw = nib.Nifti1Header()
+    raw.set_data_dtype(np.uint8)
+    raw.set_data_shape((side, side, side))
+    raw["vox_offset"] = 352
+    path = tmp_path / "x.nii"
+    path.write_bytes(raw.binaryblock + bytes(4))
+    with path.open("r+b") as stream:
+        stream.truncate(352 + side**3)  # sparse: takes no space
+    assert side**3 < LARGEST_BYTES
+    assert [(header, fault.check) for header, (fault,) in [read_header(path)]] == [(None, "header-claim")]
+
+
+@given(short=st.integers(-3, 3))
+def test_header_claim_is_exact(tmp_path_factory: pytest.TempPathFactory, short: int) -> None:
+    path = tmp_path_factory.mktemp("claim") / "x.nii.gz"
+    raw = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.eye(4)).to_bytes()
+    path.write_bytes(gzip.compress(raw[: len(raw) - short] if short >= 0 else raw + b"\0" * -short))
+    header, faults = read_header(path)
+    assert ((header is None), [fault.check for fault in faults]) == (
+        (True, ["header-claim"]) if short > 0 else (False, [])
+    )
+
+
+def test_no_more_is_unpacked_than_the_header_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small header before a gigabyte of zeros is read no further than its own voxels."""
+    raw = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.eye(4)).to_bytes()
+    bomb = tmp_path / "bomb.nii.gz"
+    bomb.write_bytes(gzip.compress(raw + bytes(64 << 20)))
+    unpacked: list[int] = []
+    real = gzip.GzipFile.read
+
+    def count(self: gzip.GzipFile, size: int | None = -1) -> bytes:
+        block = real(self, size)
+        unpacked.append(len(block))
+        return block
+
+    monkeypatch.setattr(gzip.GzipFile, "read", count)
+    header, faults = read_header(bomb)
+    assert header is not None
+    assert faults == []
+    assert sum(unpacked) < 100_000
+    huge = nib.Nifti1Header()
+    huge.set_data_shape((32767, 32767, 32767))
+    bomb.write_bytes(gzip.compress(huge.binaryblock + bytes(1 << 20)))
+    unpacked.clear()
+    header, (fault,) = read_header(bomb)
+    assert (header, fault.check) == (None, "header-claim")
+    assert fault.value > LARGEST_BYTES
+    assert sum(unpacked) < 100_000
+
+
+turns = st.tuples(*[st.floats(-180, 180)] * 3)
+sizes = st.tuples(*[st.floats(0.3, 6)] * 3)
+
+
+@given(angles=turns, spacing=sizes, order=st.permutations([0, 1, 2]), flips=st.tuples(*[st.sampled_from([-1, 1])] * 3))
+def test_no_rigid_grid_is_sheared(angles: Any, spacing: Any, order: list[int], flips: Any) -> None:
+    affine = np.eye(4)
+    turn = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+    affine[:3, :3] = turn @ np.diag(flips)[:, order] @ np.diag(spacing)
+    header = Header((10, 12, 14), affine, None, affine)
+    assert {fault.check for fault in judge_header(header, PARAMS)} <= {"oblique"}
+    bent = affine @ np.array([[1, 0.01, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    bent[:3, :3] *= np.array(spacing) / np.linalg.norm(bent[:3, :3], axis=0)
+    faults = {fault.check for fault in judge_header(Header((10, 12, 14), bent, None, bent), PARAMS)}
+    lean = 0.01 * spacing[0] / np.hypot(spacing[1], 0.01 * spacing[0])  # the cosine that this shear puts in
+    assert ("sheared" in faults) == (lean > 1e-3) or abs(lean - 1e-3) < 1e-5
+
+
+@given(angle=st.floats(0, 44), axis=st.sampled_from("xyz"), spacing=sizes)
+def test_obliqueness_is_the_angle_of_the_rotation(angle: float, axis: str, spacing: Any) -> None:
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler(axis, angle, degrees=True).as_matrix() @ np.diag(spacing)
+    header = Header((9, 9, 9), affine, affine, affine)
+    assert header.obliqueness_deg == pytest.approx(angle, abs=1e-4)
+    assert [f.check for f in judge_header(header, PARAMS)] == (["oblique"] if angle > PARAMS.oblique_deg else [])
+
+
+@given(shift=arrays(np.float64, 3, elements=st.floats(-2, 2)))
+def test_grids_are_compared_the_same_both_ways(shift: np.ndarray[Any, Any]) -> None:
+    assume(abs(np.linalg.norm(shift) - 0.01) > 1e-9)  # there the rounding of the sum decides
+    moved = AFFINE.copy()
+    moved[:3, 3] += shift
+    a, b = Header(SHAPE, AFFINE, None, AFFINE), Header(SHAPE, moved, None, moved)
+    assert corner_shift_mm(AFFINE, moved, SHAPE) == pytest.approx(float(np.linalg.norm(shift)))
+    assert [f.check for f in judge_grid(a, b, 0.01)] == [f.check for f in judge_grid(b, a, 0.01)]
+    assert bool(judge_grid(a, b, 0.01)) == bool(np.linalg.norm(shift) > 0.01)
+
+
+# ---- voxels
+
+
+@given(codes=st.sampled_from(["RAS", "LPI", "PSR", "AIL", "SLA"]), level=st.integers(0, 9))
+def test_voxel_digest_does_not_depend_on_storage_order_and_compression(
+    tmp_path_factory: pytest.TempPathFactory, codes: str, level: int
+) -> None:
+    folder = tmp_path_factory.mktemp("digest")
+    data = np.random.default_rng(1).integers(0, 900, (5, 6, 7)).astype(np.int16)
+    image = nib.Nifti1Image(data, AFFINE)
+    there = nib.orientations.axcodes2ornt(codes)
+    stored = image.as_reoriented(nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), there))
+    (folder / "a.nii.gz").write_bytes(gzip.compress(image.to_bytes()))
+    (folder / "b.nii.gz").write_bytes(gzip.compress(stored.to_bytes(), level))
+    assert voxel_digest(read(folder / "a.nii.gz")) == voxel_digest(read(folder / "b.nii.gz"))
+    data[0, 0, 0] += 1
+    (folder / "c.nii.gz").write_bytes(gzip.compress(nib.Nifti1Image(data, AFFINE).to_bytes()))
+    assert voxel_digest(read(folder / "a.nii.gz")) != voxel_digest(read(folder / "c.nii.gz"))
+
+
+@given(labels=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 7), st.integers(1, 27)), max_size=6))
+def test_discs_are_refused_exactly_where_the_ruler_refuses_them(labels: list[tuple[int, int, int]]) -> None:
+    data = np.zeros((5, 1, 8), np.float32)
+    for x, z, number in labels:
+        data[x, 0, z] = number
+    volume = Volume(data, np.eye(4))
+    try:
+        read_discs(volume)
+        refused = False
+    except CordriftError:
+        refused = True
+    assert any(fault.severity == "error" for fault in judge_discs(volume)) == refused
+
+
+def test_a_single_voxel_does_not_count_as_a_piece() -> None:
+    mask = Volume((cord() >= 0.5).astype(np.float32), AFFINE)
+    mask.data[1, 1, 1] = 1
+    assert judge_mask(mask, PARAMS, soft=False) == []
+
+
+@given(values=arrays(np.float64, st.integers(3, 30), elements=st.floats(1, 1000)), factor=st.floats(0.1, 10))
+def test_outliers_do_not_depend_on_the_unit(values: np.ndarray[Any, Any], factor: float) -> None:
+    np.testing.assert_allclose(inspection.robust_z(values * factor), inspection.robust_z(values), rtol=1e-6, atol=1e-6)
+
+
+def test_few_masks_have_no_outliers() -> None:
+    rows = [{"participant": str(n), "contrast": "T2w", "mask_volume_mm3": 100.0 + n} for n in range(7)]
+    table = pd.DataFrame(rows, columns=list(inspection.COLUMNS)).assign(session="", image="x.nii.gz")
+    table.loc[0, "mask_volume_mm3"] = 9000.0
+    assert inspection.outliers(table, PARAMS) == []
+    more = pd.concat([table, table.iloc[1:2]], ignore_index=True)
+    assert [f.check for f in inspection.outliers(more, PARAMS)] == ["mask-volume"]
+
+
+@pytest.mark.skipif(not (SHARED / "real-cord").is_dir(), reason="../shared/real-cord is not beside this checkout")
+def test_real_images_have_no_error() -> None:
+    for path in sorted((SHARED / "real-cord").rglob("*.nii.gz")):
+        header, faults = read_header(path)
+        assert header is not None
+        assert [f for f in [*faults, *judge_header(header, PARAMS)] if f.severity == "error"] == []

@@ -1,0 +1,193 @@
+"""`cordrift measure MASK...` measures files of the user with the ruler of the pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from support.cords import REAL_CORD, cord, discs_at
+
+from stages import cli, measure_files
+from stages.core.base.errors import CordriftError, ImageError, SettingsError
+from stages.core.base.files import read_csv
+from stages.core.images.volumes import Volume, write
+from stages.core.measures.morphometry.ruler import ruler_id
+from stages.core.measures.morphometry.settings import Measure
+from stages.core.measures.morphometry.table import measure_volume
+from stages.core.measures.own_masks.measurement import Labels, measure_file
+from stages.core.tables.columns import MEASURES_COLUMNS, MEASURES_TEXT
+
+PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)
+CORD = cord((0.8, 0.8, 2.0), 30, tilt_ap=12, tilt_rl=5)
+DISCS = discs_at(CORD, {2: 26, 3: 18, 4: 9, 5: 2})
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write(tmp_path / "mask.nii.gz", CORD.data, CORD.affine)
+    write(tmp_path / "discs.nii.gz", DISCS.data, DISCS.affine)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words: str) -> pd.DataFrame:
+    measure_files.main([*words, "-o", "out.csv"])
+    return read_csv(Path("out.csv"), text=MEASURES_TEXT)
+
+
+def stored(path: Path, volume: Volume, order: str) -> None:
+    """Write a volume in another storage order."""
+    back = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(order))
+    nib.save(nib.Nifti1Image(volume.data, volume.affine).as_reoriented(back), path)
+
+
+def test_the_range_is_the_one_of_the_pipeline(place: Path) -> None:
+    table = run("mask.nii.gz", "--discs", "discs.nii.gz")
+    expected = measure_volume(CORD, DISCS, PARAMS)
+    expected = expected[expected["scope"] == "range"].iloc[0]
+    assert list(table.columns) == ["schema", *MEASURES_COLUMNS]
+    assert len(table) == 1
+    row = table.iloc[0]
+    for name in ("csa_mm2", "csa_sd_mm2", "diameter_ap_mm", "solidity", "length_mm", "coverage"):
+        assert row[name] == pytest.approx(expected[name], rel=1e-6), name  # a header holds the voxel size as float32
+    assert (row["mask"], row["kind"], row["levels"], row["n_slices"]) == ("mask.nii.gz", "soft", "C2-C3", 17)
+    assert row["ruler"] == ruler_id(PARAMS)
+
+
+def test_rows_by_slice_and_by_level(place: Path) -> None:
+    everything = measure_volume(CORD, DISCS, PARAMS)
+    slices = run("mask.nii.gz", "--discs", "discs.nii.gz", "--per-slice")
+    assert slices["slice"].tolist() == list(range(30))
+    assert slices["csa_mm2"].to_numpy() == pytest.approx(everything["csa_mm2"].to_numpy()[:30], rel=1e-6)
+    of_c3 = run("mask.nii.gz", "--discs", "discs.nii.gz", "--per-slice", "--levels", "C3")
+    assert of_c3["slice"].tolist() == list(range(10, 19))
+    levels = run("mask.nii.gz", "--discs", "discs.nii.gz", "--per-level")
+    assert levels["level"].tolist() == [2, 3, 4]
+    assert run("mask.nii.gz", "--discs", "discs.nii.gz", "--per-level", "--levels", "C3-C4")["level"].tolist() == [3, 4]
+    assert run("mask.nii.gz", "--discs", "discs.nii.gz", "--levels", "C4")["levels"].tolist() == ["C4"]
+
+
+def test_slices_need_no_vertebrae(place: Path) -> None:
+    table = run("mask.nii.gz", "--per-slice")
+    assert len(table) == 30
+    assert table["level"].isna().all()
+
+
+def test_a_map_of_levels_says_the_same_as_the_discs_between_them(place: Path) -> None:
+    levels = np.zeros_like(CORD.data)
+    for vertebra, (low, high) in {4: (3, 9), 3: (10, 18), 2: (19, 26)}.items():
+        levels[:, :, low : high + 1] = np.where(CORD.data[:, :, low : high + 1] > 0, vertebra, 0)
+    write(place / "map.nii.gz", levels, CORD.affine)
+    by_map = run("mask.nii.gz", "--levels-map", "map.nii.gz", "--per-level")
+    by_discs = run("mask.nii.gz", "--discs", "discs.nii.gz", "--per-level")
+    columns = ["level", "csa_mm2", "diameter_rl_mm", "n_slices"]
+    pd.testing.assert_frame_equal(by_map[columns], by_discs[columns])
+
+
+@pytest.mark.parametrize("order", ["LAS", "PSR", "LPI", "ASL", "IRP"])
+def test_the_storage_order_does_not_matter(place: Path, order: str) -> None:
+    for name, volume in (("mask", CORD), ("discs", DISCS)):
+        stored(place / f"{name}-{order}.nii", volume, order)
+    other = run(f"mask-{order}.nii", "--discs", f"discs-{order}.nii", "--per-slice").drop(columns="mask")
+    same = run("mask.nii.gz", "--discs", "discs.nii.gz", "--per-slice").drop(columns="mask")
+    pd.testing.assert_frame_equal(other, same, rtol=1e-6, atol=1e-6)
+
+
+def test_labels_of_another_grid_are_refused_and_matched_when_asked(place: Path) -> None:
+    fine = np.zeros((40, 40, 60), np.float32)
+    for number, height in {2: 26, 3: 18, 4: 9}.items():
+        fine[5, number, 2 * height] = number
+    write(place / "fine.nii.gz", fine, np.diag([1.0, 1.0, 1.0, 1.0]))
+    with pytest.raises(ImageError, match=r"fine.nii.gz \(for mask.nii.gz\): mask and disc labels must lie on one grid"):
+        measure_file(Path("mask.nii.gz"), Labels(Path("fine.nii.gz"), is_map=False, match_world=False), PARAMS)
+    with pytest.raises(ImageError, match=r"none of 1 masks could be measured; out.csv was not written"):
+        run("mask.nii.gz", "--discs", "fine.nii.gz")
+    assert not Path("out.csv").exists()
+    matched = run("mask.nii.gz", "--discs", "fine.nii.gz", "--match-world")
+    plain = run("mask.nii.gz", "--discs", "discs.nii.gz")
+    assert matched["csa_mm2"][0] == pytest.approx(plain["csa_mm2"][0], rel=1e-12)
+
+
+def test_many_masks_of_which_one_cannot_be_measured(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(place / "bad.nii.gz", 255 * np.round(CORD.data), CORD.affine)
+    with pytest.raises(ImageError, match="1 of 3 masks could not be measured: their rows are flagged failed"):
+        run("mask.nii.gz", "bad.nii.gz", "mask.nii.gz", "--discs", "discs.nii.gz")
+    table = read_csv(Path("out.csv"), text=MEASURES_TEXT)
+    assert table["flags"].tolist() == ["", "failed", ""]
+    assert table["csa_mm2"].isna().tolist() == [False, True, False]
+    assert "bad.nii.gz: a mask's values must lie in [0, 1], not in [0, 255]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["mask.nii.gz"], "which slices are which vertebra is not known: give --discs or --levels-map, or --per-slice"),
+        (["mask.nii.gz", "--per-level"], "give --discs or --levels-map"),
+        (["mask.nii.gz", "--pam50"], "give --discs or --levels-map"),
+        (["mask.nii.gz", "--per-slice", "--levels", "C3"], "give --discs or --levels-map"),
+        (["mask.nii.gz", "--discs", "discs.nii.gz", "--levels", "C9"], "levels must be vertebrae C1 to C7"),
+        (["mask.nii.gz", "--discs", "discs.nii.gz", "--coverage", "0"], "'coverage' is 0.0"),
+        (["mask.nii.gz", "--discs", "discs.nii.gz", "--stiffness-mm", "-1"], "'stiffness_mm' is -1.0"),
+        (["mask.nii.gz", "--discs", "discs.nii.gz", "discs.nii.gz"], "must name one file, or one for each of 1 masks"),
+        (["mask.nii.gz", "--discs", "mask.nii.gz"], "none of 1 masks"),
+        (["absent.nii.gz", "--per-slice"], "none of 1 masks"),
+    ],
+)
+def test_impossible_requests_are_refused(place: Path, words: list[str], sentence: str) -> None:
+    with pytest.raises(CordriftError, match=sentence):
+        run(*words)
+    assert not Path("out.csv").exists()
+
+
+def test_the_table_is_a_csv(place: Path) -> None:
+    with pytest.raises(SettingsError, match=r"the table must be named .csv, not out.txt"):
+        measure_files.main(["mask.nii.gz", "--per-slice", "-o", "out.txt"])
+
+
+def test_labels_without_a_disc_say_so(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(place / "none.nii.gz", np.zeros_like(CORD.data), CORD.affine)
+    with pytest.raises(ImageError, match="none of 1 masks"):
+        run("mask.nii.gz", "--discs", "none.nii.gz")
+    assert "none.nii.gz holds no disc labels of vertebrae C1 to S1" in capsys.readouterr().err
+
+
+def test_an_empty_mask_is_a_flagged_row(place: Path) -> None:
+    write(place / "empty.nii.gz", np.zeros_like(CORD.data), CORD.affine)
+    row = run("empty.nii.gz", "--discs", "discs.nii.gz").iloc[0]
+    assert (row["flags"], bool(np.isnan(row["csa_mm2"]))) == ("empty_mask", True)
+
+
+def test_a_picture_of_each_mask(place: Path) -> None:
+    (place / "two").mkdir()
+    write(place / "two/mask.nii.gz", CORD.data, CORD.affine)
+    run("mask.nii.gz", "two/mask.nii.gz", "--discs", "discs.nii.gz", "--figures", "pictures")
+    assert sorted(path.name for path in Path("pictures").iterdir()) == ["001_mask.png", "002_mask.png"]
+    write(place / "image.nii.gz", 100 * CORD.data[:, :, :-1], CORD.affine)
+    with pytest.raises(ImageError, match=r"image.nii.gz and mask.nii.gz must lie on one grid"):
+        run("mask.nii.gz", "--discs", "discs.nii.gz", "--figures", "p", "--images", "image.nii.gz")
+
+
+def test_one_command_for_both(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With masks the command measures them; without arguments it runs the stage, which needs a workspace."""
+    monkeypatch.setattr("sys.argv", ["cordrift", "measure", "mask.nii.gz", "--per-slice", "-o", "out.csv"])
+    cli.main()
+    assert len(read_csv(Path("out.csv"))) == 30
+    monkeypatch.setattr("sys.argv", ["cordrift", "measure"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    assert "params.yaml is missing" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not REAL_CORD.is_dir(), reason=f"{REAL_CORD} is not there")
+def test_real_masks_in_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    masks = sorted((REAL_CORD / "derivatives/labels").rglob("*_label-SC_seg.nii.gz"))
+    discs = [str(path).replace("SC_seg", "discs_dlabel") for path in masks]
+    table = run(*map(str, masks), "--discs", *discs)
+    assert len(table) == 5
+    assert table["csa_mm2"].between(65, 85).all()
+    assert (table["kind"] == "binary").all()

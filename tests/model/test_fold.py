@@ -1,0 +1,304 @@
+"""Training is deterministic and resumable. Its bundle is named by its content and safe to read."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.core.base.errors import BundleError, SettingsError
+from stages.core.base.files import read_csv, read_json, write_json
+from stages.core.images import volumes
+from stages.core.model.bundle.content import Bundle, build_bundle, read_bundle
+from stages.core.model.bundle.toolbox import write_toolbox_zip
+from stages.core.model.segmentation.predictor import Predictor, inference_digest
+from stages.core.model.training.fold import check_versions, state_digest, train_fold
+from stages.core.model.training.plans import fixed_plans, inference_plans
+from stages.core.model.training.settings import FixedPlan, Network, Train
+from stages.core.workspace.runs.params import load_params
+
+ROOT = Path(__file__).parents[2]
+PARAMS = load_params(ROOT / "params/demo.yaml")
+PLAN = FixedPlan(
+    spacing_mm=[1, 1, 1], patch_size=[16, 16, 16], batch_size=2, network=Network(features=[4, 8, 8], convolutions=1)
+)
+SETTINGS: Train = PARAMS.train.model_copy(
+    update={"plan": PLAN, "epochs": 3, "iterations": 12, "validation_iterations": 1, "save_every": 1, "threads": 1}
+)
+
+
+class Killed(Exception):  # noqa: N818 - it stands for a signal
+    """Raised where a signal would end the process."""
+
+
+def _prepared(folder: Path) -> Path:
+    """Write four bright elliptic cords in noise, in the form of the output of ``prepare``."""
+    rng = np.random.default_rng(0)
+    shape = (20, 22, 24)
+    x, y, z = np.indices(shape)
+    cases = [f"case{index}" for index in range(4)]
+    for index, case in enumerate(cases):
+        mask = ((x - 10 - 2 * np.sin(z / 9 + index)) ** 2 / 20 + (y - 11) ** 2 / 10) < 1
+        image = (rng.normal(0, 0.3, shape) + 2 * mask).astype(np.float32)
+        volumes.write(folder / f"raw/imagesTr/{case}_0000.nii.gz", image, np.eye(4))
+        volumes.write(folder / f"raw/labelsTr/{case}.nii.gz", mask.astype(np.uint8), np.eye(4))
+    labels = {"channel_names": {"0": "mri"}, "labels": {"background": 0, "cord": 1}}
+    (folder / "raw/dataset.json").write_text(json.dumps({**labels, "numTraining": 4, "file_ending": ".nii.gz"}))
+    folds = [{"train": cases[:3], "val": cases[3:]}]
+    write_json(
+        folder / "manifest.json",
+        {"cases": [{"case": case} for case in cases], "datasets": {}, "folds": folds, "digest": "0" * 64},
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``prepare``, one finished fold in ``fold`` and its ``bundle``."""
+    folder = tmp_path_factory.mktemp("trained")
+    train_fold(_prepared(folder / "prepare"), folder / "fold", folder / "scratch", SETTINGS, 0)
+    build_bundle({0: folder / "fold"}, folder / "prepare/manifest.json", folder / "bundle", "test")
+    return folder
+
+
+@pytest.fixture
+def model(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle that a test may change."""
+    shutil.copytree(trained / "bundle", tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def test_a_killed_training_resumed_gives_the_weights_of_an_uninterrupted_one(trained: Path, tmp_path: Path) -> None:
+    def kill(epoch: int) -> None:
+        if epoch == 1:  # after the first checkpoint, before the second: epoch 1 is trained again
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0, stop=kill)
+    assert not (tmp_path / "fold").exists(), "nothing was written in part"
+    seen: list[int] = []
+    train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0, stop=seen.append)
+    assert seen == [1, 2], "it continued from the saved epoch, not from the start"
+    weights = "weights.safetensors"
+    assert (tmp_path / "fold" / weights).read_bytes() == (trained / "fold" / weights).read_bytes()
+    columns = ["epoch", "train_loss", "val_loss", "dice", "learning_rate"]
+    resumed, whole = (read_csv(path / "fold/progress.csv")[columns] for path in (tmp_path, trained))
+    assert resumed.equals(whole)
+
+
+def test_success_deletes_the_state_and_another_seed_gives_other_weights(trained: Path, tmp_path: Path) -> None:
+    assert not list((trained / "scratch").glob("train-*"))
+    other = SETTINGS.model_copy(update={"seed": 2})
+    train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", other, 0)
+    weights = "weights.safetensors"
+    assert (tmp_path / "fold" / weights).read_bytes() != (trained / "fold" / weights).read_bytes()
+
+
+def test_changed_data_never_resume_the_state_of_other_data() -> None:
+    same = state_digest("a", SETTINGS, 0)
+    assert same == state_digest("a", SETTINGS.model_copy(update={"save_every": 9, "folds": [0, 1]}), 0)
+    assert len({same, state_digest("b", SETTINGS, 0), state_digest("a", SETTINGS, 1)}) == 3
+    assert same != state_digest("a", SETTINGS.model_copy(update={"epochs": 4}), 0)
+
+
+def test_a_state_that_holds_a_pickle_is_not_run(trained: Path, tmp_path: Path) -> None:
+    def kill(epoch: int) -> None:
+        if epoch == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0, stop=kill)
+    (state,) = (tmp_path / "scratch").rglob("checkpoint_latest.pth")
+    state.write_bytes(pickle.dumps(_Payload(tmp_path / "pwned")))
+    with pytest.raises(BundleError, match="cannot be resumed from"):
+        train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0)
+    assert not (tmp_path / "pwned").exists()
+
+
+class _Payload:
+    """A hostile pickle: it creates a file when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_a_training_that_diverges_stops_with_a_sentence(trained: Path, tmp_path: Path) -> None:
+    wild = SETTINGS.model_copy(update={"optimiser": SETTINGS.optimiser.model_copy(update={"learning_rate": 1e30})})
+    with pytest.raises(BundleError, match="Training diverged: the loss of epoch"):
+        train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", wild, 0)
+    assert not (tmp_path / "fold").exists()
+
+
+def test_a_fold_that_was_not_prepared_is_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"asks for fold 3, but prepare.folds made 1"):
+        train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 3)
+    assert not (tmp_path / "fold").exists()
+
+
+def test_another_library_version_than_pinned_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"params\.yaml pins torch 0\.0\.1"):
+        check_versions({"torch": "0.0.1"})
+    check_versions(PARAMS.train.versions)
+
+
+def test_the_bundle_finds_a_cord(trained: Path) -> None:
+    predict = Predictor(read_bundle(trained / "bundle"), PARAMS.segment.model_copy(update={"threads": 1}))
+    volume = volumes.read(trained / "prepare/raw/imagesTr/case3_0000.nii.gz")
+    truth = volumes.read(trained / "prepare/raw/labelsTr/case3.nii.gz").data > 0
+    soft = predict(volume)
+    assert soft.shape == volume.data.shape
+    assert soft.min() >= 0
+    assert soft.max() <= 1
+    both = ((soft >= 0.5) & truth).sum()
+    assert 2 * both / ((soft >= 0.5).sum() + truth.sum()) > 0.6, "36 steps already find a bright ellipse"
+
+
+def test_the_digest_is_that_of_the_content_alone(trained: Path, model: Path) -> None:
+    before = read_bundle(model).digest
+    write_json(model / "provenance.json", {"code": "other", "training": {}})
+    (model / "notes.txt").write_text("anything")
+    assert read_bundle(model).digest == before
+    build_bundle({0: trained / "fold"}, trained / "prepare/manifest.json", model.parent / "again", "another")
+    assert read_bundle(model.parent / "again").digest == before
+    assert read_bundle(model.parent / "again").folds.keys() == {0}
+
+
+@pytest.mark.parametrize("name", ["fold_0/weights.safetensors", "plans.json"])
+def test_a_tampered_bundle_is_refused(model: Path, name: str) -> None:
+    if name.endswith(".json"):
+        value = read_json(model / name)
+        value["plans"]["configurations"]["3d_fullres"]["patch_size"] = [32, 32, 32]
+        write_json(model / name, value)
+    else:
+        content = bytearray((model / name).read_bytes())
+        content[-1] ^= 1
+        (model / name).write_bytes(bytes(content))
+    with pytest.raises(BundleError, match="was changed after it was packaged"):
+        read_bundle(model)
+
+
+def test_a_bundle_whose_plan_names_another_class_is_refused_as_a_bundle(model: Path) -> None:
+    value = read_json(model / "plans.json")
+    _architecture(value["plans"])["network_class_name"] = "os.system"
+    write_json(model / "plans.json", value)
+    with pytest.raises(BundleError, match=r"plans\.json, configuration '3d_fullres': .*network_class_name"):
+        read_bundle(model)
+
+
+@pytest.mark.parametrize("name", ["fold_0/checkpoint_final.pth", "extra.pkl", "trainer.py"])
+def test_a_bundle_with_a_pickle_or_code_in_it_is_refused(model: Path, name: str) -> None:
+    (model / name).write_bytes(pickle.dumps(_Payload(model / "pwned")))
+    with pytest.raises(BundleError, match="a bundle has no pickle, no code and no link"):
+        read_bundle(model)
+    assert not (model / "pwned").exists()
+
+
+def test_a_pickle_named_as_weights_is_refused_unread(model: Path) -> None:
+    (model / "fold_0/weights.safetensors").write_bytes(pickle.dumps(_Payload(model / "pwned")))
+    with pytest.raises(BundleError, match="is not a safetensors file"):
+        read_bundle(model)
+    assert not (model / "pwned").exists()
+
+
+def _architecture(plans: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = plans["configurations"]["3d_fullres"]["architecture"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda p: _architecture(p).update(network_class_name="os.system"), "network_class_name"),
+        (lambda p: _architecture(p)["arch_kwargs"].update(conv_op="os.system"), "conv_op"),
+        (lambda p: _architecture(p)["arch_kwargs"].update(features_per_stage=[10**6, 8, 8]), "features_per_stage"),
+        (lambda p: _architecture(p)["arch_kwargs"].update(n_stages=4), "n_stages = 4 entries"),
+        (lambda p: p["configurations"]["3d_fullres"].update(preprocessor_name="Evil"), "preprocessor_name"),
+        (lambda p: p["configurations"]["3d_fullres"].update(resampling_fn_data="evil"), "resampling_fn_data"),
+        (lambda p: p["configurations"]["3d_fullres"].update(extra=1), "unknown key"),
+        (lambda p: p.update(transpose_forward=[0, 0, 1]), "orders of 0, 1, 2"),
+        (lambda p: p["configurations"].clear(), "has no configuration"),
+    ],
+)
+def test_a_plan_with_a_name_that_is_not_on_the_whitelist_is_refused(change: Any, sentence: str) -> None:
+    plans = fixed_plans(PLAN, "3d_fullres")
+    assert inference_plans(plans, "3d_fullres", "here") == plans, "reducing a reduced plan changes nothing"
+    change(plans)
+    with pytest.raises(BundleError, match=sentence):
+        inference_plans(plans, "3d_fullres", "here")
+
+
+def test_a_patch_that_the_network_cannot_halve_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"patch_size \[16, 16, 15\] must be divisible by 4"):
+        fixed_plans(PLAN.model_copy(update={"patch_size": [16, 16, 15]}), "3d_fullres")
+
+
+@pytest.mark.slow
+def test_nnunets_own_plan_passes_the_whitelist_and_trains(trained: Path, tmp_path: Path) -> None:
+    """As in the full-size profile: nnU-Net measures the data, makes its own plan and trains its default network."""
+    own = SETTINGS.model_copy(update={"plan": None, "epochs": 1, "iterations": 2})
+    train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", own, 0)
+    build_bundle({0: tmp_path / "fold"}, trained / "prepare/manifest.json", tmp_path / "bundle", "test")
+    model = read_bundle(tmp_path / "bundle")
+    assert model.plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["features_per_stage"][0] == 32
+    assert not list((tmp_path / "scratch").glob("planning-*"))
+    volume = volumes.read(trained / "prepare/raw/imagesTr/case3_0000.nii.gz")
+    assert Predictor(model, PARAMS.segment)(volume).shape == volume.data.shape
+
+
+def test_weights_that_do_not_fit_their_network_are_refused(trained: Path) -> None:
+    model = read_bundle(trained / "bundle")
+    odd = {name: array[..., :1] if array.ndim == 5 else array for name, array in model.folds[0].items()}
+    broken = Bundle(model.digest, model.configuration, None, model.plans, model.dataset, {0: odd})
+    with pytest.raises(BundleError, match="do not fit its network"):
+        Predictor(broken, PARAMS.segment)
+
+
+def test_a_folder_that_is_not_a_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"is not a bundle: it has no model\.json"):
+        read_bundle(tmp_path)
+
+
+def test_inference_settings_have_a_digest_of_their_own() -> None:
+    base = inference_digest(PARAMS.segment)
+    assert base == inference_digest(PARAMS.segment.model_copy(update={"threads": 1, "shards": [0]}))
+    changed = ({"step": 0.5}, {"mirror": not PARAMS.segment.mirror}, {"threshold": 0.4}, {"largest_component": False})
+    assert len({base, *(inference_digest(PARAMS.segment.model_copy(update=update)) for update in changed)}) == 5
+
+
+def test_nnunet_itself_reads_the_toolbox_zip_and_predicts_the_same(trained: Path, tmp_path: Path) -> None:
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    model = read_bundle(trained / "bundle")
+    write_toolbox_zip(model, tmp_path / "nnunet.zip")
+    write_toolbox_zip(model, tmp_path / "again.zip")
+    assert (tmp_path / "nnunet.zip").read_bytes() == (tmp_path / "again.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "nnunet.zip") as archive:
+        archive.extractall(tmp_path)  # our own archive
+    step = PARAMS.segment.step
+    predictor = nnUNetPredictor(tile_step_size=step, use_mirroring=True, allow_tqdm=False, device=_cpu())
+    predictor.initialize_from_trained_model_folder(
+        str(tmp_path / "nnUNetTrainer__nnUNetPlans__3d_fullres"), (0,), "checkpoint_final.pth"
+    )
+    volume = volumes.read(trained / "prepare/raw/imagesTr/case3_0000.nii.gz")
+    theirs = predictor.predict_single_npy_array(volume.data.transpose(2, 1, 0)[None], {"spacing": [1, 1, 1]})
+    settings = PARAMS.segment.model_copy(update={"largest_component": False, "threads": 1})
+    ours = Predictor(model, settings)(volume) >= 0.5
+    # Our weights lie channels-last in memory: sums are rounded in another order, so a tie at 0.5 may fall either way.
+    assert ours.any()
+    assert (theirs.transpose(2, 1, 0) > 0).sum() == pytest.approx(ours.sum(), rel=1e-3)
+    assert ((theirs.transpose(2, 1, 0) > 0) != ours).mean() < 1e-3
+
+
+def _cpu() -> Any:
+    import torch
+
+    return torch.device("cpu")

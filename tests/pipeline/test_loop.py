@@ -1,0 +1,256 @@
+"""The whole pipeline on the micro cohort: two versions, repeated runs without changes, and removed data."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from support.micro import CONTRASTS, ROOT, grow, micro_workspace
+
+from stages.core.base.files import read_csv, read_json, write_csv
+from stages.core.data.datasets.registry import FROZEN, REGISTRY
+from stages.core.workspace.runs.monitor import monitor
+from stages.core.workspace.runs.workspace import dvc_environment
+from stages.core.workspace.runs.yaml_edit import edit_yaml
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+REAL = ROOT.parent / "shared" / "real-cord"
+SCRATCH = re.compile(r"^(\.dvc/(tmp|cache)|mlflow\.db|data/clones|data/scratch)")
+
+
+@dataclass(frozen=True)
+class State:
+    """The result of one `dvc repro`: its output, the hashes of all files, and the row counts of the store."""
+
+    output: str
+    files: dict[str, str]
+    store: dict[str, int]
+
+    @property
+    def ran(self) -> set[str]:
+        return set(re.findall(r"Running stage '([^']+)'", self.output))
+
+
+def _repro(folder: Path) -> State:
+    env = {key: value for key, value in dvc_environment().items() if key != "MLFLOW_TRACKING_URI"}
+    command = [sys.executable, "-m", "dvc", "repro"]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    files = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts and not SCRATCH.match(path.relative_to(folder).as_posix())
+    }
+    tables = ("experiments", "runs", "model_versions", "registered_model_aliases", "metrics", "params", "tags")
+    with sqlite3.connect(folder / "mlflow.db") as store:
+        counts = {name: int(store.execute(f"SELECT COUNT(*) FROM {name}").fetchone()[0]) for name in tables}  # noqa: S608
+    return State(done.stdout, files, counts)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("loop")
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> State:
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    micro_workspace(folder / "work", folder / "cohort")
+    return _repro(folder / "work")
+
+
+@pytest.fixture(scope="module")
+def rested(folder: Path, first: State) -> State:
+    return _repro(folder / "work")
+
+
+@pytest.fixture(scope="module")
+def second(folder: Path, rested: State) -> State:
+    grow(folder / "work", folder / "cohort")
+    return _repro(folder / "work")
+
+
+def test_the_first_version_becomes_champion_and_is_reported(folder: Path, first: State) -> None:
+    assert first.ran >= {
+        "fetch@micro",
+        "prepare",
+        "train@0",
+        "package",
+        "check@micro",
+        "segment@micro-frozen-0",
+        "measure",
+        "register",
+    }
+    receipt = read_json(folder / "work/reports/register/receipt.json")
+    assert receipt["version"] == "1"
+    assert "champion" in receipt["aliases"]
+    assert read_json(folder / "work/reports/compare/drift.json")["priors"] == []
+    assert "v1" in (folder / "work/reports/report/index.html").read_text(encoding="utf-8")
+    assert not list((folder / "work/data/scratch").glob("train-*")), "a finished training must delete its state"
+
+
+def test_a_second_repro_runs_only_what_asks_mlflow_and_changes_nothing(first: State, rested: State) -> None:
+    assert rested.ran == {"declare", "history", "register"}
+    assert rested.files == first.files, "no file may change"
+    assert rested.store == first.store, "MLflow must not gain a run, version or metric"
+
+
+def test_a_grown_dataset_retrains_and_the_second_version_is_compared_with_the_first(
+    folder: Path, rested: State, second: State
+) -> None:
+    work = folder / "work"
+    assert "train@0" in second.ran
+    assert "fetch@micro-frozen" not in second.ran, "larger training data must not change the frozen set"
+    receipt = read_json(work / "reports/register/receipt.json")
+    assert (receipt["version"], receipt["aliases"]) == ("2", ["candidate"])
+    assert second.store["model_versions"] == rested.store["model_versions"] + 1
+    drift = read_json(work / "reports/compare/drift.json")
+    (prior,) = drift["priors"]
+    assert prior["label"] == "v1"
+    assert prior["comparable"] is True
+    spread = read_csv(work / "reports/compare/csa_std.csv", text=("version", "participant"))
+    assert spread["version"].nunique() == 3, "two versions, and the ground truth once"
+    assert not spread.duplicated(["version", "participant"]).any()
+    html = (work / "reports/report/index.html").read_text(encoding="utf-8")
+    assert "v1" in html
+    assert "v2" in html
+
+
+def test_it_rests_again_beside_a_prior(folder: Path, second: State) -> None:
+    again = _repro(folder / "work")
+    assert again.ran == {"declare", "history", "register"}
+    assert again.files == second.files
+    assert again.store == second.store
+
+
+def test_frozen_participants_never_reach_training(folder: Path, second: State) -> None:
+    frozen = set(read_csv(folder / "work" / FROZEN)["participant"])
+    manifest = read_json(folder / "work/data/prepare/manifest.json")
+    assert frozen
+    assert not frozen & {case["participant"] for case in manifest["cases"]}
+
+
+def test_masks_are_derivatives_that_name_model_and_source(folder: Path, second: State) -> None:
+    digest = read_json(folder / "work/data/package/model.json")["digest"]
+    sidecars = sorted((folder / "work/reports/segment").rglob("*_label-SC_seg.json"))
+    assert sidecars
+    for path in sidecars:
+        value = read_json_plain(path)
+        assert value["bundle"] == digest
+        assert value["Sources"][0].startswith("bids:micro-frozen:sub-")
+
+
+def read_json_plain(path: Path) -> dict[str, object]:
+    import json
+
+    value: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    return value
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="../shared/real-cord is not beside this checkout")
+def test_the_monitoring_half_runs_alone_on_real_images(
+    folder: Path, second: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = folder / "work"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    report = monitor(work, work / "data/package", "real-cord", "v2", REAL, say=print)
+    assert report.is_file()
+    assert not (work / ".monitor/real-cord/data/prepare").exists(), "no stage of the training may run"
+    agreement = read_csv(work / "data/monitored/real-cord/agreement.csv", text=("contrast",))
+    assert set(agreement["contrast"]) == {"T1w", "T2w", "T2star", "MTon", "MToff", "DWI"}
+    referenced = agreement.set_index("contrast")["dice"]
+    assert referenced.drop("DWI").notna().all()
+    assert pd.isna(referenced["DWI"]), "DWI has no reference mask"
+
+
+def _dry(folder: Path, *targets: str) -> set[str]:
+    """Return the names of the stages that `dvc repro --dry` would run."""
+    command = [sys.executable, "-m", "dvc", "repro", "--dry", *targets]
+    done = subprocess.run(command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return set(re.findall(r"Running stage '([^']+)'", done.stdout))
+
+
+def _run(folder: Path, *targets: str) -> set[str]:
+    """Run `dvc repro` for these targets and return the names of the stages that ran."""
+    command = [sys.executable, "-m", "dvc", "repro", *targets]
+    done = subprocess.run(command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return set(re.findall(r"Running stage '([^']+)'", done.stdout))
+
+
+def test_a_further_dataset_reruns_only_what_it_touches(folder: Path, second: State) -> None:
+    """Add a dataset for training, then one for monitoring: stages of the other datasets must not run."""
+    work = folder / "further"
+    shutil.copytree(folder / "work", work, symlinks=True)
+    entries = {"more": "micro", "more-frozen": "micro-frozen"}
+
+    def register(registry: Any) -> None:
+        for name, like in entries.items():
+            registry["datasets"][name] = copy.deepcopy(registry["datasets"][like])
+
+    before = _dry(work)
+    assert not {name for name in before if name.startswith(("fetch", "check", "prepare", "train", "segment"))}
+    edit_yaml(work / REGISTRY, register)
+    assert _dry(work) == before, "an entry that params do not name must rerun no stage"
+
+    edit_yaml(work / "params.yaml", lambda params: params["fetch"]["datasets"].append("more"))
+    edit_yaml(work / "params.yaml", lambda params: params["prepare"]["datasets"].append("more"))
+    assert _run(work, "fetch@more", "check@more") == {"fetch@more", "check@more"}
+    # A dry run shows only stages that changed already. Later stages appear after these have run.
+    training = _dry(work)
+    assert "prepare" in training
+    assert not {name for name in training if name.startswith(("fetch", "check", "segment"))}
+    assert _run(work, "prepare") == {"prepare"}
+    assert "train@0" in _dry(work)
+
+    shutil.rmtree(work)
+    shutil.copytree(folder / "work", work, symlinks=True)
+    edit_yaml(work / REGISTRY, register)
+    frozen = read_csv(work / FROZEN, text=("participant", "dataset")).drop(columns="schema")
+    rows = frozen[frozen["dataset"] == "micro-frozen"].assign(dataset="more-frozen")
+    write_csv(work / FROZEN, pd.concat([frozen, rows]))
+    edit_yaml(work / "params.yaml", lambda params: params["fetch"]["datasets"].append("more-frozen"))
+    edit_yaml(work / "params.yaml", lambda params: params["segment"]["datasets"].append("more-frozen"))
+    ran = _run(work, "fetch@more-frozen", "check@more-frozen")
+    assert ran == {"fetch@more-frozen", "check@more-frozen"}
+    monitored = _dry(work, "measure")
+    assert {"segment@more-frozen-0", "segment@more-frozen-1"} <= monitored
+    assert not {name for name in monitored if name.startswith(("segment@micro-frozen", "check@"))}
+
+
+def test_what_is_removed_is_gone_downstream(folder: Path, second: State) -> None:
+    """Remove a participant from the frozen set and a shard from params: no later output may contain them."""
+    work = folder / "work"
+    frozen = read_csv(work / FROZEN, text=("participant", "dataset")).drop(columns="schema")
+    micro = frozen["dataset"] == "micro-frozen"
+    gone = str(frozen.loc[micro, "participant"].iloc[0])
+    # A participant who is frozen in any dataset is excluded from training; the demo's participants have the same ids.
+    write_csv(work / FROZEN, frozen[frozen["participant"] != gone])
+    kept = set(frozen.loc[micro, "participant"]) - {gone}
+    withdrawn = {gone: "withdrawn"}
+    edit_yaml(work / REGISTRY, lambda registry: registry["datasets"]["micro"].update(exclude=withdrawn))
+    edit_yaml(work / "params.yaml", lambda params: params["segment"].update(shards=[0]))
+    _repro(work)
+    held = read_json(work / "data/fetch/micro-frozen.json")
+    assert {case["participant"] for case in held["cases"]} == kept
+    measures = read_csv(work / "reports/measure/measures.csv", text=("participant", "contrast"))
+    assert set(measures["participant"]) == kept
+    assert set(measures["contrast"]) == set(CONTRASTS)
+    for name in ("csa_std", "csa"):
+        table = read_csv(work / f"reports/compare/{name}.csv", text=("participant", "version"))
+        digest = read_json(work / "data/package/model.json")["digest"]
+        current = table[table["version"].isin([digest, digest[:12], "reference"])]
+        assert gone not in set(current["participant"])
+    assert gone not in {case["participant"] for case in read_json(work / "data/prepare/manifest.json")["cases"]}

@@ -1,0 +1,442 @@
+"""The report: what it says, what it escapes, and that it stands alone."""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import drift_factory
+from support.cords import Workspace, cord, digest_of_folder, keep_as_prior
+
+from stages import compare, measure, report
+from stages.core.base.files import read_csv, read_json, write_json
+from stages.core.data.datasets.manifest import read_manifest
+from stages.core.drift.record.record import DriftRecord, DriftRow, Floors, read_drift
+from stages.core.images.volumes import Volume
+from stages.core.measures.kept_masks.writer import keep_masks
+from stages.core.model.segmentation.predictions import read_shards
+from stages.core.pages.canvas import png_bytes
+from stages.core.reports.drift_report.charts import colours
+from stages.core.reports.drift_report.contours import Panel, contour_figure, gallery_figure
+from stages.core.reports.drift_report.drawings import nearest
+from stages.core.reports.drift_report.rows import in_floors
+from stages.core.reports.drift_report.wording import Shown, headline, meaning, number, shown_versions, smallest_margin
+from stages.core.reports.drift_report.worst import worst_cases
+from stages.core.store.record import Artifact
+
+GROWN = {"T1w": 0.1, "T2w": -0.1, "T2star": 0.2, "MTon": 0.1, "MToff": 0.3, "DWI": 0.0}
+
+FIGURES = {
+    "bias", "bland_altman", "csa", "csa_std", "dice", "line", "matrix", "subgroups", "trend", "worst", "worst_ten",
+}  # fmt: skip
+
+
+def make(root: Path, people: Sequence[str] = ("sub-a", "sub-b", "sub-c")) -> Workspace:
+    """A workspace in which v2 was compared with v1; the current directory must be ``root``."""
+    workspace = Workspace(root, people)
+    workspace.segment("b" * 64, GROWN)
+    measure.main()
+    keep_as_prior(workspace, "b" * 64)
+    workspace.params["register"]["label"] = "v2"
+    workspace.write_params()
+    workspace.segment("d" * 64, 0.2)
+    measure.main()
+    compare.main()
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A finished workspace, for tests that only look, and to copy from."""
+    root = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        made = make(root)
+        report.main([])
+    return made
+
+
+@pytest.fixture
+def finished(template: Workspace) -> Path:
+    return template.root
+
+
+@pytest.fixture
+def workspace(template: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A copy to change, as current directory."""
+    monkeypatch.chdir(tmp_path)
+    return template.copy(tmp_path)
+
+
+def page(root: Path = Path()) -> str:
+    return (root / "reports/report/index.html").read_text(encoding="utf-8")
+
+
+def text_of(source: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", source, flags=re.S))
+
+
+def test_the_first_thing_said_is_what_moved(finished: Path) -> None:
+    pooled = read_drift(finished / "reports/compare/drift.json").priors[0].pooled
+    assert pooled is not None
+    heading = text_of(re.search(r"<h1>(.*?)</h1>", page(finished), re.S)[1])  # type: ignore[index]
+    assert f"v2 measures the cord {pooled.bias_mm2:.2f} mm² larger than v1 at C2-C3" in heading
+    assert f"95 % interval {pooled.ci_low_mm2:.2f} to {pooled.ci_high_mm2:.2f} mm²; n = 3" in heading
+    text = text_of(page(finished))
+    assert "lies outside the margin of ±0.65 mm²" in text
+    assert text.index("drift: drifted") < text.index("v2 measures the cord"), "the verdict comes first"
+    assert "None: every case of v2 has a CSA at C2-C3." in text
+
+
+def test_agreement_person_by_person(finished: Path) -> None:
+    """The page shows the rows of the table, and the figure has its cases beside it."""
+    table = read_csv(finished / "reports/compare/concordance.csv", text=("prior", "contrast")).set_index("contrast")
+    pooled = table.loc["pooled"]
+    said = text_of(page(finished))
+    assert f"{number(pooled['limit_lower_mm2'])} to {number(pooled['limit_upper_mm2'])}" in said
+    assert f"{number(pooled['ccc'], 3)} {number(pooled['ccc_low'], 3)} to {number(pooled['ccc_high'], 3)}" in said
+    cases = read_csv(finished / "reports/report/figures/bland_altman.csv", text=("participant", "contrast"))
+    mean = cases.loc[cases["contrast"] == "T2w", "difference"].mean()
+    limits = table.loc["T2w", ["limit_lower_mm2", "limit_upper_mm2"]]
+    assert len(cases) == 18
+    assert mean == pytest.approx(float(limits.mean()))
+
+
+def test_it_stands_alone(finished: Path) -> None:
+    """No link to a file or a server: every picture is inside, and is one of the figures beside the page."""
+    source = page(finished)
+    sources = re.findall(r'(?:src|href)="([^"]*)"', source)
+    assert len(sources) == len(FIGURES)
+    figures = {path.read_bytes() for path in (finished / "reports/report/figures").glob("*.png")}
+    assert {base64.b64decode(s.removeprefix("data:image/png;base64,")) for s in sources} == figures
+    assert not re.search(r"https?://|<script|@import|url\(", source)
+
+
+def test_every_figure_has_its_numbers(finished: Path) -> None:
+    folder = finished / "reports/report/figures"
+    names = {path.stem for path in folder.glob("*.png")}
+    assert names == FIGURES == {path.stem for path in folder.glob("*.csv")}
+    assert len(read_csv(folder / "bias.csv")) == 7
+    dice = read_csv(folder / "dice.csv")
+    assert {(row.label, row.version) for row in dice.itertuples()} == {("v1", "b" * 64), ("v2", "d" * 64)}
+
+
+def test_nothing_in_it_depends_on_the_day(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished)
+    before = digest_of_folder(finished / "reports/report")
+    report.main([])
+    assert digest_of_folder(finished / "reports/report") == before
+    for path in (finished / "reports/report/figures").glob("*.png"):
+        assert b"tEXt" not in path.read_bytes()[:200]
+
+
+def test_provenance_is_there(finished: Path) -> None:
+    summary = read_json(finished / "reports/measure/summary.json")
+    text = text_of(page(finished))
+    for value in (summary["bundle"], summary["inference"], summary["ruler"], summary["frozen"], "±0.65 mm²", "r1"):
+        assert value in text
+
+
+def test_names_from_data_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    workspace = make(tmp_path, ("sub-<script>alert(1)<&>",))
+    workspace.params["report"]["title"] = "<b>drift</b>"
+    workspace.write_params()
+    report.main([])
+    source = page()
+    assert "<script" not in source
+    assert "<b>" not in source
+    assert "&lt;b&gt;drift&lt;/b&gt;" in source
+    assert "To look at: sub-&lt;script&gt;alert(1)&lt;&amp;&gt;" in source
+
+
+def test_a_failed_case_is_shown_first(workspace: Workspace) -> None:
+    workspace.segment("d" * 64, 0.2, failed=[("sub-b", "T2star"), ("sub-b", "DWI")])
+    Path("data/clones/set/sub-b/anat/sub-b_DWI.nii.gz").write_bytes(b"not an image")
+    measure.main()
+    compare.main()
+    report.main([])
+    text = text_of(page())
+    assert "To look at: sub-b" in text
+    assert "2 failed contrast(s)" in text
+    assert "2 of 18" in text
+    assert re.search(r"Failures .* sub-b DWI failed \d+\.\d mm² sub-b T2star failed \d+\.\d mm² ", text)
+
+
+def test_all_predictions_may_fail(workspace: Workspace) -> None:
+    workspace.segment("d" * 64, 0.2, failed=[(sub, contrast) for sub in workspace.people for contrast in GROWN])
+    measure.main()
+    compare.main()
+    report.main([])
+    assert "have no participant in common" in text_of(page())
+    assert "18 of 18" in text_of(page())
+
+
+def test_the_first_version_has_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    workspace = Workspace(tmp_path, ("sub-a",))
+    workspace.no_reference = {"DWI"}
+    workspace.write_dataset()
+    workspace.segment("b" * 64, 0.1)
+    measure.main()
+    compare.main()
+    report.main([])
+    text = text_of(page())
+    assert "v1 is the first version of this series." in text
+    assert "Bias," not in text
+    assert "no reference" in text
+
+
+def test_other_rulers_are_named_and_not_compared(workspace: Workspace) -> None:
+    path = Path("reports/history/bbbbbbbbbbbb/summary.json")
+    write_json(path, {**read_json(path), "ruler": "0" * 64})
+    compare.main()
+    report.main([])
+    text = text_of(page())
+    assert "v2 cannot be compared with any of its 1 earlier version(s)." in text
+    assert "shown, judges nothing. It was measured with another ruler (000000000000" in text
+
+
+def test_old_contours_are_drawn_where_the_masks_are_kept(workspace: Workspace, tmp_path: Path) -> None:
+    """The prior's masks come from its kept zip; without it, or with a broken one, the picture has the new ones only."""
+    without = (Path("reports/report/figures/worst_ten.png")).read_bytes()
+    workspace.segment("b" * 64, GROWN)
+    manifests = [read_manifest(Path("data/fetch/set.json"))]
+    members = keep_masks(manifests, read_shards(Path("reports/segment"), ["set"], [0, 1]), list(GROWN), tmp_path)
+    folder = Path("reports/history/bbbbbbbbbbbb")
+    artifact = Artifact("masks.zip", members=tuple(members))
+    shutil.copyfile(artifact.file(tmp_path), folder / "masks.zip")
+    row = read_json(Path("reports/history/priors.json"))["priors"][0] | {"masks": artifact.digest()}
+    workspace.write_priors([row])
+    workspace.segment("d" * 64, 0.2)
+    report.main([])
+    assert "pink" in text_of(page())
+    drawn = Path("reports/report/figures/worst_ten.png").read_bytes()
+    assert drawn != without
+    (folder / "masks.zip").write_bytes(b"no zip")
+    report.main([])
+    assert Path("reports/report/figures/worst_ten.png").read_bytes() == without
+
+
+def test_anatomy_can_be_left_out(workspace: Workspace) -> None:
+    """No grey value of an image is in any panel: the contours stand on black, in the page and in both figures."""
+    del workspace
+    panel = Panel("T2w", cord((1.0, 1.0, 2.0), 9), cord((1.0, 1.0, 2.0), 9), None, None)
+    for draw in (contour_figure, gallery_figure):
+        shown = [axes.images[0].get_array() for axes in draw([panel], anatomy=True).axes if axes.images]
+        left = [axes.images[0].get_array() for axes in draw([panel], anatomy=False).axes if axes.images]
+        assert all(np.ptp(np.asarray(plane)) > 0 for plane in shown)
+        assert not any(np.asarray(plane).any() for plane in left)
+    shutil.copytree("reports/measure", "data/monitored/real-cord")
+    Path("data/monitored/real-cord/sub.png").write_bytes(png_bytes(contour_figure([panel])))
+    report.main(["--no-images"])
+    assert len(re.findall(r"<img", page())) == len(FIGURES), "pictures of monitored images are left out"
+
+
+def test_the_worst_come_first() -> None:
+    """A failure, then by Dice; without references by how far the area moved."""
+    case = {"dataset": "set", "session": "", "contrast": "T1w", "flags": "", "dice": np.nan}
+    table = pd.DataFrame(
+        [
+            {**case, "participant": "sub-a", "dice": 0.9},
+            {**case, "participant": "sub-b"},
+            {**case, "participant": "sub-c", "flags": "check:oblique;failed", "dice": np.nan},
+            {**case, "participant": "sub-d", "dice": 0.8},
+            {**case, "participant": "sub-e"},
+        ]
+    )
+    pairs = table[["dataset", "participant", "session", "contrast"]].assign(difference=[0.1, -0.5, np.nan, 0.2, 3.0])
+    found = worst_cases(table, pairs)
+    assert [one.key[1] for one in found] == ["sub-c", "sub-d", "sub-a", "sub-e", "sub-b"]
+    assert [one.why for one in found][:2] == ["failed", "Dice 0.800, new − old 0.2 mm²"]
+    assert found[4].why == "new − old −0.5 mm²"
+    assert len(worst_cases(table, None, most=2)) == 2
+
+
+def test_conversion_and_groups_are_told(finished: Path) -> None:
+    table = read_csv(finished / "reports/compare/conversion.csv", text=("prior", "metric", "contrast"))
+    pooled = table[(table["metric"] == "csa_mm2") & (table["contrast"] == "pooled")].iloc[0]
+    assert pooled["slice_n"] == 3
+    said = text_of(page(finished))
+    assert "Conversion factors, v1 → v2" in said
+    assert f"pooled 3 {pooled['factor']:.4f} {pooled['ci_low']:.4f} to {pooled['ci_high']:.4f}" in said
+    assert number(pooled["slice_trend_per_cm"], 4) in said
+    assert "manufacturer not said 3" in said
+    months = read_csv(finished / "reports/compare/bias.csv", text=("contrast",)).set_index("contrast")
+    assert number(months.loc["pooled", "atrophy_months"], 1) in said
+
+
+def test_a_drift_is_told_in_units_of_the_floors(workspace: Workspace) -> None:
+    way = {"variant": "step 0.5 instead of 0.75", "n": 6, "lost": 1, "mean_mm2": -0.05, "mean_abs_mm2": 0.1}
+    seed = {"seed": "2", "bundle": "e" * 64, "n": 3, "bias_mm2": 0.2, "csa_std_difference_mm2": -1.5}
+    workspace.write_floor([way | {"worst_mm2": 0.3}], [seed])
+    compare.main()
+    report.main([])
+    said = html.unescape(text_of(page()))
+    record = read_drift(Path("reports/compare/drift.json"))
+    assert record.priors[0].pooled is not None
+    bias = abs(record.priors[0].pooled.bias_mm2)
+    assert f"is {bias / 0.05:.1f} times the runner's largest mean change (0.050 mm²) and {bias / 0.2:.1f} times" in said
+    assert "step 0.5 instead of 0.75 6 (1 lost) −0.050 0.100 0.300" in said
+    assert "seed 2 3 0.20 −1.50" in said
+    margins = {row.criterion: row.margin for row in record.verdict.judges[0].criteria}
+    assert margins == {"csa_std_mm2": 1.5, "csa_error_mm2": 1.5, "failures": 0.0}, "never below what a seed moves"
+
+
+def test_monitored_profiles_of_this_bundle_are_shown(workspace: Workspace) -> None:
+    for profile, bundle in (("real-cord", "d" * 64), ("older", "b" * 64)):
+        shutil.copytree("reports/measure", f"data/monitored/{profile}")
+        summary = read_json(Path("reports/measure/summary.json"))
+        write_json(Path(f"data/monitored/{profile}/summary.json"), {**summary, "bundle": bundle})
+    panel = Panel("T1w", cord((1.0, 1.0, 2.0), 9), None, None, None)
+    Path("data/monitored/real-cord/contours.png").write_bytes(png_bytes(contour_figure([panel])))
+    report.main([])
+    text = text_of(page())
+    assert "Also measured on: real-cord" in text
+    assert "Also measured on: older" not in text
+    assert "1 profile(s) were monitored with another bundle" in text
+    assert len(re.findall(r"<img", page())) == len(FIGURES) + 1
+
+
+# Words and pictures --------------------------------------------------------------------------------------------------
+
+
+def drift(
+    low: float = 0.1, high: float = 0.2, bias: float = 0.2, *judged: DriftRow, verdict: str = "drifted"
+) -> DriftRecord:
+    """A record of the candidate ``d`` beside ``b``; ``judged`` are rows of the verdict on that prior."""
+    needed = max((row.smallest_margin_mm2 for row in judged), default=math.nan)
+    pooled = drift_factory.bias_row(bias, ci_low_mm2=low, ci_high_mm2=high)
+    return drift_factory.drift_record(
+        priors=[drift_factory.prior_record("b", pooled=pooled)],
+        verdict=drift_factory.verdict(verdict, smallest_margin_mm2=needed, judges=[drift_factory.judge(*judged)]),
+    )
+
+
+def row(inner_low: float, inner_high: float, n: int = 49) -> DriftRow:
+    ends = {"inner_low_mm2": inner_low, "inner_high_mm2": inner_high}
+    needed = max(abs(inner_low), abs(inner_high))
+    return drift_factory.drift_row(contrast="pooled", n=n, smallest_margin_mm2=needed, **ends)
+
+
+SHOWN = [Shown("b", "v1", "prior"), Shown("d", "v2", "candidate")]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"),
+    [
+        (-0.1, 0.5, "lies inside"),
+        (-0.7, 0.5, "reaches beyond"),
+        (0.5, 0.7, "reaches beyond"),
+        (-0.65, 0.5, "reaches beyond"),
+        (0.7, 0.9, "lies outside"),
+        (-0.9, -0.7, "lies outside"),
+        (math.nan, math.nan, "One participant gives no interval"),
+    ],
+)
+def test_the_headline_places_the_interval(low: float, high: float, says: str) -> None:
+    assert says in headline(drift(low, high), SHOWN)[1]
+
+
+def test_the_headline_asks_the_interval_that_the_verdict_asks() -> None:
+    """The 95 % interval reaches over the margin, the 90 % one does not: the verdict is equivalent, and so is said."""
+    said = headline(drift(-0.01, 0.66, 0.3, row(0.05, 0.6), verdict="equivalent"), SHOWN)[1]
+    assert said.startswith("Over all contrasts the 90 % interval (0.05 to 0.60) lies inside the margin of ±0.65 mm²")
+    assert "not enough" not in said
+    apart = headline(drift(-0.1, 0.1, 0.0, row(-0.1, 0.1)), SHOWN)[1]
+    assert "lies inside" in apart
+    assert "That alone is not enough" in apart, "contrasts moved apart"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "says"),
+    [
+        ("first", "moved from. It passes the gate."),
+        ("equivalent", "smaller than the margin. It passes the gate."),
+        ("drifted", "converts, with the factors below. It does not pass"),
+        ("inconclusive", "It is not shown that the measured area stayed"),
+    ],
+)
+def test_what_a_verdict_means_is_said(verdict: str, says: str) -> None:
+    assert says in meaning(drift_factory.verdict(verdict))
+
+
+def test_the_smallest_margin_is_no_promise_to_few() -> None:
+    assert smallest_margin(drift(0.1, 0.2)) == ""
+    assert "every row's interval is 0.60 mm²" in smallest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6)))
+    assert "none passes" not in smallest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6)))
+    few = smallest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6, n=6)))
+    assert few.endswith("With n = 6 none passes: 30 participants are asked for.")
+
+
+@pytest.mark.parametrize(("bias", "says"), [(0.0, "is no more than"), (0.1, "is beyond")])
+def test_a_floor_of_nothing(bias: float, says: str) -> None:
+    floors = Floors(runner=[drift_factory.runner_floor(0.0)], seeds=[])
+    record = drift(-0.1, 0.1, bias).model_copy(update={"floors": floors})
+    assert f"{says} the runner's largest mean change, which is 0" in in_floors(record)
+
+
+def test_a_chart_of_many_versions_shows_those_that_judge() -> None:
+    shown = [Shown(f"p{k}", f"v{k}.0", "prior") for k in range(9)] + [Shown("d", "v9.0", "candidate")]
+    priors = [drift_factory.prior_record(f"p{k}", aliases=["anchor"] if k == 2 else []) for k in range(9)]
+    record = drift_factory.drift_record(against="p8", priors=priors)
+    assert [item.version for item in nearest(record, shown)] == ["p2", "p8", "d"]
+    assert nearest(record, shown[-6:]) == shown[-6:]
+    used = colours(shown)
+    assert len({used[f"p{k}"] for k in range(9)}) == 1, "no colour stands for two versions"
+    assert len(set(colours(shown[-6:]).values())) == 6
+
+
+@pytest.mark.parametrize(
+    ("bias", "says"),
+    [(0.2, "0.20 mm² larger"), (-1.234, "1.23 mm² smaller"), (0.001, "the same cord area"), (math.nan, "in common")],
+)
+def test_the_headline_has_a_direction(bias: float, says: str) -> None:
+    assert says in headline(drift(-0.1, 0.1, bias), SHOWN)[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.005, "1.00"), (-0.5, "−0.50"), (-0.001, "0.00"), (None, "–"), (float("nan"), "–"), (3, "3.00")],
+)
+def test_numbers_are_written_as_people_write_them(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_equal_labels_are_told_apart() -> None:
+    versions = [
+        drift_factory.version_record(digest * 64, role, label=label)
+        for digest, label, role in (("a", "v1", "prior"), ("b", "", "prior"), ("d", "", "candidate"))
+    ]
+    shown = shown_versions(drift_factory.drift_record(versions=versions), "v1")
+    assert [item.label for item in shown] == ["v1 (aaaaaa)", "b" * 12, "v1 (dddddd)"]
+
+
+def test_contours_lie_on_the_edge_of_the_mask() -> None:
+    """The predicted contour's box is the mask's, in mm, on both views; the axial one is drawn in its slice."""
+    data = np.zeros((30, 26, 12), dtype=np.float32)
+    data[10:16, 8:12, 2:9] = 1
+    mask = Volume(data, np.diag([0.5, 0.8, 3.0, 1.0]))
+    figure = contour_figure([Panel("T2w", Volume(data * 100, mask.affine), mask, None, 4)])
+    axial, sagittal = figure.axes
+    for axes, spacing, start, stop in (
+        (axial, (0.5, 0.8), (10, 8), (15, 11)),
+        (sagittal, (0.8, 3.0), (8, 2), (11, 8)),
+    ):
+        size = np.array(data.shape)[[0, 1] if axes is axial else [1, 2]]
+        left, right, bottom, top = axes.images[0].get_extent()
+        assert (left, bottom) == pytest.approx(-0.5 * np.array(spacing))
+        assert (right, top) == pytest.approx((size - 0.5) * spacing)
+        vertices = axes.collections[0].get_paths()[0].vertices
+        edge = np.multiply([start, stop], spacing) + np.multiply([[-0.5], [0.5]], spacing)
+        assert np.array([vertices.min(axis=0), vertices.max(axis=0)]) == pytest.approx(edge)
+    assert axial.get_xlim()[0] > axial.get_xlim()[1]  # the patient's right on the left
+    assert sagittal.get_xlim()[0] > sagittal.get_xlim()[1]  # the front on the left

@@ -1,0 +1,257 @@
+"""Gate, champion and promotion: a passed version becomes champion, a person moves both roles, and verdicts stay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.store_workspace import MODEL, A, B, C, contents, workspace
+
+from stages import gate, history, promote, register
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_json, write_csv, write_json
+from stages.core.drift.record.record import read_drift, write_drift
+from stages.core.store.client import RegisteredVersion, open_store
+from stages.core.store.promotion import promotions
+
+DRIFT = Path("reports/compare/drift.json")
+
+
+@pytest.fixture(autouse=True)
+def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def judge(**changes: object) -> None:
+    record = read_drift(DRIFT)
+    write_drift(DRIFT, record.model_copy(update={"verdict": record.verdict.model_copy(update=changes)}))
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Version A is registered; B was packaged, measured and judged, and is not registered yet."""
+    monkeypatch.chdir(workspace(tmp_path / "lab"))
+    history.main()
+    register.main()
+    workspace(tmp_path / "lab", B, label="v2")
+    history.main()
+    return tmp_path / "lab"
+
+
+def versions() -> dict[str, RegisteredVersion]:
+    return {version.tags["label"]: version for version in open_store(MODEL).versions()}
+
+
+def roles() -> dict[str, list[str]]:
+    return {row["digest"]: row["aliases"] for row in read_json(Path("reports/history/priors.json"))["priors"]}
+
+
+# The gate ---
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_the_gate_does_what_the_verdict_says(lab: Path, capsys: pytest.CaptureFixture[str], passed: bool) -> None:
+    judge(passed=passed)
+    if passed:
+        gate.main([])
+    else:
+        with pytest.raises(SystemExit) as stop:
+            gate.main([str(DRIFT)])
+        assert stop.value.code == 1
+    said = capsys.readouterr()
+    assert "drift: drifted, quality: better" in said.out
+    assert "T2w: drifted. Why" in said.out
+    assert ("cordrift promote DIGEST" in said.err) != passed
+
+
+@pytest.mark.parametrize("changes", [{"verdict": None}, {"passed": "yes"}, {"passed": 1}, None])
+def test_without_a_verdict_nothing_passes(lab: Path, changes: dict[str, object] | None) -> None:
+    value = read_json(DRIFT)
+    if changes is None:
+        write_json(DRIFT, {})
+    else:
+        write_json(DRIFT, value | {"verdict": value["verdict"] | changes} | changes)
+    with pytest.raises(CordriftError, match=r"drift.json is not the record of .* which `dvc repro compare` writes"):
+        gate.main([])
+
+
+# The champion ---
+
+
+def test_what_does_not_pass_waits_as_candidate(lab: Path) -> None:
+    register.main()
+    assert versions()["v1"].aliases == ("anchor", "champion")
+    assert versions()["v2"].aliases == ("candidate",)
+    assert versions()["v2"].tags["drift"] == "drifted"
+    assert versions()["v2"].tags["quality"] == "better"
+
+
+def test_what_passes_becomes_champion_and_the_anchor_stays(lab: Path) -> None:
+    judge(passed=True, drift="equivalent", quality="same")
+    register.main()
+    assert versions()["v1"].aliases == ("anchor",)
+    assert versions()["v2"].aliases == ("champion",)
+
+
+def test_who_was_overtaken_by_another_release_does_not_become_champion(lab: Path) -> None:
+    """Two releases at once: the second one was judged against a version that is champion no longer."""
+    judge(passed=True)
+    history = (lab / "reports/history/priors.json").read_bytes()
+    register.main()
+    workspace(lab, C, label="v3")
+    judge(passed=True)
+    (lab / "reports/history/priors.json").write_bytes(history)
+    register.main()
+    assert versions()["v2"].aliases == ("champion",)
+    assert versions()["v3"].aliases == ("candidate",)
+
+
+def test_what_was_not_measured_whole_gets_its_alias_when_it_is(lab: Path) -> None:
+    judge(passed=False, drift="inconclusive")
+    summary = read_json(lab / "reports/measure/summary.json")
+    write_json(lab / "reports/measure/summary.json", {**summary, "lost": {"frozen/1": "its job failed"}})
+    register.main()
+    assert versions()["v2"].aliases == ()
+    write_json(lab / "reports/measure/summary.json", summary)
+    judge(passed=True, drift="equivalent")
+    register.main()
+    assert versions()["v2"].aliases == ("champion",)
+
+
+def test_what_was_judged_whole_is_not_replaced_by_what_lacks_a_shard(lab: Path) -> None:
+    judge(passed=True, drift="equivalent")
+    register.main()
+    before = contents(lab)
+    summary = read_json(lab / "reports/measure/summary.json")
+    write_json(lab / "reports/measure/summary.json", {**summary, "lost": {"frozen/1": "its job failed"}})
+    judge(passed=False, drift="inconclusive")
+    with pytest.raises(CordriftError, match="was judged whole before, and a shard is missing now"):
+        register.main()
+    assert contents(lab) == before
+
+
+def test_what_was_judged_is_not_replaced_by_other_inference_settings(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Otherwise v3 would be compared with numbers of v2 that were never released."""
+    judge(passed=True, drift="equivalent")
+    register.main()
+    before = contents(lab)
+    summary = read_json(lab / "reports/measure/summary.json")
+    was = summary["inference"]
+    write_json(lab / "reports/measure/summary.json", {**summary, "inference": "f" * 64, "failed": 7})
+    judge(passed=False, drift="inconclusive")
+    capsys.readouterr()
+    register.main()
+    said = capsys.readouterr().out
+    assert (
+        f"was judged with other inference settings ({was[:12]}, now ffffffffffff): its record in MLflow stays" in said
+    )
+    assert contents(lab) == before
+    assert read_json(register.RECEIPT)["aliases"] == ["champion"]
+
+
+def test_a_verdict_keeps_its_judges_when_the_roles_move(lab: Path) -> None:
+    """At the second `dvc repro` the candidate is champion already; the version before it still judges it."""
+    assert roles() == {A: ["anchor", "champion"]}
+    judge(passed=True)
+    register.main()
+    history.main()
+    assert roles() == {A: ["anchor", "champion"]}
+    workspace(lab, C, label="v3")
+    history.main()
+    assert roles() == {A: ["anchor"], B: ["champion"]}
+    register.main()
+    promote.main(["v3", "--reason", "looked at"])
+    history.main()
+    assert roles() == {A: ["anchor"], B: ["champion"]}
+
+
+def test_what_was_registered_later_is_no_prior(lab: Path) -> None:
+    register.main()
+    workspace(lab, A, label="v1")
+    history.main()
+    assert roles() == {}
+
+
+def test_an_interruption_before_the_alias_leaves_no_version_as_its_own_judge(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge(passed=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("stages.core.store.client.Store.set_alias", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            register.main()
+    history.main()
+    assert roles() == {A: ["anchor", "champion"]}
+    register.main()
+    assert versions()["v2"].aliases == ("champion",)
+
+
+# Promotion ---
+
+
+def test_a_person_moves_champion_and_anchor_and_says_why(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    register.main()
+    promote.main([B[:8], "--reason", "=cmd() <b>better</b>", "--by", "Ada"])
+    said = capsys.readouterr().out
+    assert "version 2 (v2) is champion and anchor. Its drift was: drifted" in said
+    assert "champion was version 1" in said
+    now = versions()
+    assert (now["v1"].aliases, now["v2"].aliases) == ((), ("anchor", "champion"))
+    (entry,) = promotions(now["v2"])
+    assert (entry["who"], entry["why"], entry["champion_before"]) == ("Ada", "=cmd() <b>better</b>", "1")
+    assert entry["when"].endswith("+00:00")
+    assert now["v2"].tags["drift"] == "drifted", "a promotion must not change the verdict"
+
+
+def test_a_promotion_publishes_the_conversion_factors(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A tag of the version holds the CSA factors from the former champion, as the table of its run has them."""
+    row = {"prior": A, "metric": "csa_mm2", "contrast": "T1w", "factor": 1.0125, "ci_low": 1.01, "ci_high": 1.015}
+    rows = [row | {"n": 2}, row | {"contrast": "pooled", "factor": 0.98, "ci_low": None, "ci_high": None, "n": 1}]
+    others = [row | {"n": 2, "metric": "solidity", "factor": 3.0}, row | {"n": 2, "prior": "c" * 64, "factor": 4.0}]
+    write_csv(Path("reports/compare/conversion.csv"), pd.DataFrame([*rows, *others]))
+    register.main()
+    promote.main(["v2", "--reason", "looked at"])
+    assert json.loads(versions()["v2"].tags["conversion"]) == {
+        "v1": {
+            "T1w": {"factor": 1.0125, "ci_low": 1.01, "ci_high": 1.015, "n": 2},
+            "pooled": {"factor": 0.98, "n": 1},
+        }
+    }
+    assert "CSA of version 1 is multiplied by: T1w 1.0125, pooled 0.9800 (published" in capsys.readouterr().out
+    promote.main(["v1", "--reason", "back"])
+    assert "CSA of version 2: no factor to this version is known" in capsys.readouterr().out
+    assert "conversion" not in versions()["v1"].tags
+
+
+def test_a_promotion_said_twice_is_kept_once_and_another_is_added(lab: Path) -> None:
+    register.main()
+    for reason in ("looked at", "looked at", "looked at again"):
+        promote.main(["v2", "--reason", reason, "--by", "Ada"])
+    assert [entry["why"] for entry in promotions(versions()["v2"])] == ["looked at", "looked at again"]
+    json.loads(versions()["v2"].tags["promotions"])
+
+
+def test_going_back_is_a_promotion_too(lab: Path) -> None:
+    register.main()
+    promote.main(["v2", "--reason", "new"])
+    promote.main(["v1", "--reason", "v2 fails on DWI"])
+    assert versions()["v1"].aliases == ("anchor", "champion")
+    assert versions()["v2"].aliases == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["v9", "--reason", "x"], r"no version of cord-demo .* named 'v9'; there are: v1 aaaaaaaaaaaa \(version 1\)"),
+        (["aaa", "--reason", "x"], "no version of cord-demo"),
+        (["v1", "--reason", "  "], "a promotion needs a reason"),
+    ],
+)
+def test_what_cannot_be_promoted_is_a_sentence(lab: Path, words: list[str], sentence: str) -> None:
+    with pytest.raises(CordriftError, match=sentence):
+        promote.main(words)
+    assert versions()["v1"].aliases == ("anchor", "champion")
