@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from support.data_factory import fill, image_path, make_dataset, mask_path
-from support.difficult_fetch import CLONE, IMAGE, OUT, PEOPLE, fetched, make_bucket, register, selected
+from support.difficult_fetch import (
+    CLONE,
+    IMAGE,
+    OUT,
+    PEOPLE,
+    fetched,
+    make_bucket,
+    register,
+    selected,
+    spoil,
+    wait_for_session,
+)
 
 from stages import fetch
 from stages.core.base.errors import CordriftError
@@ -236,23 +246,6 @@ def test_content_that_git_annex_lists_but_that_is_lost(source: Path) -> None:
     assert not OUT.exists()
 
 
-def wait_for_session(session: int) -> None:
-    """Wait until no thread of a killed session runs: until then git-annex still holds the lock of its transfer."""
-
-    def alive(stat: Path) -> bool:
-        try:
-            state, _, _, of = stat.read_text().rpartition(")")[2].split()[:4]
-        except OSError:  # it ended between the listing and the reading
-            return False
-        return int(of) == session and state != "Z"
-
-    deadline = time.monotonic() + 30
-    # Threads, not processes: one whose first thread is a zombie may have others that still end.
-    while any(alive(stat) for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat")):
-        assert time.monotonic() < deadline, "killed processes are still there"
-        time.sleep(0.01)
-
-
 def test_resume_after_a_kill(bucket: Path, source: Path) -> None:
     """The whole process group dies in the middle of a transfer; the next fetch brings the rest alone."""
     register("ds", source, remotes={"bucket": "external:bucket"})
@@ -329,13 +322,6 @@ def test_two_processes_cannot_fetch_into_one_clone(source: Path) -> None:
     with clone_lock(CLONE), pytest.raises(CordriftError, match=f"another fetch or withdrawal works on {CLONE}"):
         fetch.main(["--dataset", "ds"])
     assert fetched() == 9
-
-
-def spoil(file: Path) -> None:
-    """Truncate a file, whoever may write to it."""
-    file.resolve().parent.chmod(0o755)
-    file.chmod(0o644)
-    os.truncate(file, 100)
 
 
 @pytest.mark.parametrize("layout", ["locked", "unlocked"])

@@ -14,59 +14,22 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
-from hypothesis import assume, example, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
-from support.data_factory import ROOT, SHARED
+from support.data_factory import ROOT
+from support.inspected import AFFINE, PEOPLE, SHAPE, Spoil, cord, describe, discs, found, paths
 
 from stages import check
 from stages.core.base.errors import CordriftError
-from stages.core.base.files import read_csv, sha256_of, write_json
+from stages.core.base.files import read_csv
 from stages.core.data.datasets.findings import Checked, read_checked
-from stages.core.data.datasets.manifest import CLONES, Manifest, read_manifest
+from stages.core.data.datasets.manifest import CLONES, read_manifest
 from stages.core.data.inspection import dataset as inspection
 from stages.core.data.inspection import gallery
 from stages.core.data.inspection.catalogue import MEANING
-from stages.core.data.inspection.header import (
-    LARGEST_BYTES,
-    Header,
-    corner_shift_mm,
-    judge_grid,
-    judge_header,
-    read_header,
-)
 from stages.core.data.inspection.settings import Check
-from stages.core.data.inspection.voxels import judge_discs, judge_mask, voxel_digest
-from stages.core.images.volumes import Volume, read, write
-from stages.core.measures.morphometry.labels import read_discs
-from stages.core.workspace.runs.params import load_params
-
-SHAPE = (20, 22, 30)
-AFFINE = np.array([[1.0, 0, 0, -9], [0, 1.0, 0, -10], [0, 0, 2.0, -30], [0, 0, 0, 1]])
-PARAMS: Check = load_params(ROOT / "params.yaml").check
-PEOPLE = [f"sub-{n:02d}" for n in range(10)]
-Spoil = Callable[[dict[str, Path]], None]
-
-
-def cord(radius: float = 4.0) -> np.ndarray[Any, np.dtype[np.float32]]:
-    x, y = np.meshgrid(np.arange(SHAPE[0]) - 9, np.arange(SHAPE[1]) - 10, indexing="ij")
-    inside = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1).astype(np.float32)
-    return np.repeat(inside[:, :, None], SHAPE[2], axis=2)
-
-
-def discs() -> np.ndarray[Any, np.dtype[np.uint8]]:
-    labels = np.zeros(SHAPE, np.uint8)
-    for number, height in ((2, 26), (3, 20), (4, 14), (5, 8)):
-        labels[9, 10, height] = number
-    return labels
-
-
-def paths(sub: str) -> dict[str, str]:
-    return {kind: f"{sub}/{sub}_T2w_{kind}.nii.gz" for kind in ("image", "mask", "softmask", "discs")}
+from stages.core.images.volumes import write
 
 
 @pytest.fixture
@@ -96,29 +59,6 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Checke
         return read_checked(Path("data/check/ds"), manifest)
 
     return run
-
-
-def describe(clone: Path, drop: tuple[str, ...] = ()) -> Manifest:
-    """Write the manifest of whatever lies in the clone, as if it had been fetched so; ``drop``: kinds not there."""
-    cases = []
-    for sub in PEOPLE:
-        here = paths(sub) | (dict.fromkeys(drop) if sub == PEOPLE[0] else {})
-        cases.append({"participant": sub, "session": "", "contrast": "T2w"} | here)
-    names = sorted({name for case in cases for kind in paths("x") if (name := case[kind])})
-    files = [
-        {"path": name, "key": f"SHA256E-s{size}--{sha256_of(clone / name)}.nii.gz", "size": size}
-        for name in names
-        for size in [(clone / name).stat().st_size]
-    ]
-    value = {"dataset": "ds", "url": "u", "tag": "r1", "commit": "c" * 40, "role": "train", "licence": "CC0-1.0"}
-    write_json(
-        Path("data/fetch/ds.json"), {**value, "files": files, "cases": cases, "participants": [], "excluded": []}
-    )
-    return read_manifest(Path("data/fetch/ds.json"))
-
-
-def found(checked: Checked) -> set[tuple[str, str, str]]:
-    return {(f.participant, f.check, f.severity) for f in checked.findings}
 
 
 def test_good_images_are_clean(lab: Callable[..., Checked]) -> None:
@@ -482,197 +422,3 @@ def test_findings_of_other_images_are_refused(lab: Callable[..., Checked]) -> No
     Path("data/fetch/ds.json").write_text(json.dumps(manifest))
     with pytest.raises(CordriftError, match=r"about other images than the manifest of 'ds'; run `dvc repro check@ds`"):
         read_checked(Path("data/check/ds"), read_manifest(Path("data/fetch/ds.json")))
-
-
-# ---- headers
-
-
-@settings(max_examples=300)
-@example(edits=[(287, 76)])  # sheared beyond measure, and a grid all the same
-@given(edits=st.lists(st.tuples(st.integers(0, 351), st.integers(0, 255)), min_size=1, max_size=5))
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_no_header_breaks_the_check(tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, int]]) -> None:
-    """Whatever bytes a header holds: it is judged, and what it lets pass can be read."""
-    path = tmp_path_factory.mktemp("bytes") / "x.nii"
-    image = nib.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), np.diag([1, 1, 2, 1.0]))
-    image.set_qform(image.affine, code=1)
-    raw = bytearray(image.to_bytes())
-    for place, value in edits:
-        raw[place] = value
-    path.write_bytes(raw)
-    header, faults = read_header(path)
-    if header is None:
-        assert [fault.severity for fault in faults] == ["error"]
-        return
-    judge_header(header, PARAMS)
-    assert len(header.orientation) == 3
-    try:
-        values = read(path).data.size
-    except CordriftError as reason:
-        values = int(np.prod(header.shape)) if "NaN or infinite" in str(reason) else 0
-    assert values == np.prod(header.shape)
-
-
-def test_a_header_extension_that_could_claim_the_following_bytes_is_refused(tmp_path: Path) -> None:
-    """nibabel would read an extension as long as it says, a gigabyte of zeros included."""
-    image = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.eye(4))
-    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"hello"))
-    path = tmp_path / "x.nii.gz"
-    path.write_bytes(gzip.compress(image.to_bytes()))
-    assert read_header(path)[1] == []
-    path.write_bytes(gzip.compress(image.to_bytes() + bytes(1 << 20)))
-    assert [fault.check for fault in read_header(path)[1]] == ["header-claim"]
-
-
-def test_a_volume_that_fits_on_the_disk_but_not_in_memory_is_refused(tmp_path: Path) -> None:
-    """A byte a voxel, and all zero: a few megabytes on disk that become four bytes a voxel once they are read."""
-    side = round((LARGEST_BYTES / 4) ** (1 / 3)) + 2
-    raw = nib.Nifti1Header()
-    raw.set_data_dtype(np.uint8)
-    raw.set_data_shape((side, side, side))
-    raw["vox_offset"] = 352
-    path = tmp_path / "x.nii"
-    path.write_bytes(raw.binaryblock + bytes(4))
-    with path.open("r+b") as stream:
-        stream.truncate(352 + side**3)  # sparse: takes no space
-    assert side**3 < LARGEST_BYTES
-    assert [(header, fault.check) for header, (fault,) in [read_header(path)]] == [(None, "header-claim")]
-
-
-@given(short=st.integers(-3, 3))
-def test_header_claim_is_exact(tmp_path_factory: pytest.TempPathFactory, short: int) -> None:
-    path = tmp_path_factory.mktemp("claim") / "x.nii.gz"
-    raw = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.eye(4)).to_bytes()
-    path.write_bytes(gzip.compress(raw[: len(raw) - short] if short >= 0 else raw + b"\0" * -short))
-    header, faults = read_header(path)
-    assert ((header is None), [fault.check for fault in faults]) == (
-        (True, ["header-claim"]) if short > 0 else (False, [])
-    )
-
-
-def test_no_more_is_unpacked_than_the_header_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small header before a gigabyte of zeros is read no further than its own voxels."""
-    raw = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.eye(4)).to_bytes()
-    bomb = tmp_path / "bomb.nii.gz"
-    bomb.write_bytes(gzip.compress(raw + bytes(64 << 20)))
-    unpacked: list[int] = []
-    real = gzip.GzipFile.read
-
-    def count(self: gzip.GzipFile, size: int | None = -1) -> bytes:
-        block = real(self, size)
-        unpacked.append(len(block))
-        return block
-
-    monkeypatch.setattr(gzip.GzipFile, "read", count)
-    header, faults = read_header(bomb)
-    assert header is not None
-    assert faults == []
-    assert sum(unpacked) < 100_000
-    huge = nib.Nifti1Header()
-    huge.set_data_shape((32767, 32767, 32767))
-    bomb.write_bytes(gzip.compress(huge.binaryblock + bytes(1 << 20)))
-    unpacked.clear()
-    header, (fault,) = read_header(bomb)
-    assert (header, fault.check) == (None, "header-claim")
-    assert fault.value > LARGEST_BYTES
-    assert sum(unpacked) < 100_000
-
-
-turns = st.tuples(*[st.floats(-180, 180)] * 3)
-sizes = st.tuples(*[st.floats(0.3, 6)] * 3)
-
-
-@given(angles=turns, spacing=sizes, order=st.permutations([0, 1, 2]), flips=st.tuples(*[st.sampled_from([-1, 1])] * 3))
-def test_no_rigid_grid_is_sheared(angles: Any, spacing: Any, order: list[int], flips: Any) -> None:
-    affine = np.eye(4)
-    turn = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
-    affine[:3, :3] = turn @ np.diag(flips)[:, order] @ np.diag(spacing)
-    header = Header((10, 12, 14), affine, None, affine)
-    assert {fault.check for fault in judge_header(header, PARAMS)} <= {"oblique"}
-    bent = affine @ np.array([[1, 0.01, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
-    bent[:3, :3] *= np.array(spacing) / np.linalg.norm(bent[:3, :3], axis=0)
-    faults = {fault.check for fault in judge_header(Header((10, 12, 14), bent, None, bent), PARAMS)}
-    lean = 0.01 * spacing[0] / np.hypot(spacing[1], 0.01 * spacing[0])  # the cosine that this shear puts in
-    assert ("sheared" in faults) == (lean > 1e-3) or abs(lean - 1e-3) < 1e-5
-
-
-@given(angle=st.floats(0, 44), axis=st.sampled_from("xyz"), spacing=sizes)
-def test_obliqueness_is_the_angle_of_the_rotation(angle: float, axis: str, spacing: Any) -> None:
-    affine = np.eye(4)
-    affine[:3, :3] = Rotation.from_euler(axis, angle, degrees=True).as_matrix() @ np.diag(spacing)
-    header = Header((9, 9, 9), affine, affine, affine)
-    assert header.obliqueness_deg == pytest.approx(angle, abs=1e-4)
-    assert [f.check for f in judge_header(header, PARAMS)] == (["oblique"] if angle > PARAMS.oblique_deg else [])
-
-
-@given(shift=arrays(np.float64, 3, elements=st.floats(-2, 2)))
-def test_grids_are_compared_the_same_both_ways(shift: np.ndarray[Any, Any]) -> None:
-    assume(abs(np.linalg.norm(shift) - 0.01) > 1e-9)  # there the rounding of the sum decides
-    moved = AFFINE.copy()
-    moved[:3, 3] += shift
-    a, b = Header(SHAPE, AFFINE, None, AFFINE), Header(SHAPE, moved, None, moved)
-    assert corner_shift_mm(AFFINE, moved, SHAPE) == pytest.approx(float(np.linalg.norm(shift)))
-    assert [f.check for f in judge_grid(a, b, 0.01)] == [f.check for f in judge_grid(b, a, 0.01)]
-    assert bool(judge_grid(a, b, 0.01)) == bool(np.linalg.norm(shift) > 0.01)
-
-
-# ---- voxels
-
-
-@given(codes=st.sampled_from(["RAS", "LPI", "PSR", "AIL", "SLA"]), level=st.integers(0, 9))
-def test_voxel_digest_does_not_depend_on_storage_order_and_compression(
-    tmp_path_factory: pytest.TempPathFactory, codes: str, level: int
-) -> None:
-    folder = tmp_path_factory.mktemp("digest")
-    data = np.random.default_rng(1).integers(0, 900, (5, 6, 7)).astype(np.int16)
-    image = nib.Nifti1Image(data, AFFINE)
-    there = nib.orientations.axcodes2ornt(codes)
-    stored = image.as_reoriented(nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), there))
-    (folder / "a.nii.gz").write_bytes(gzip.compress(image.to_bytes()))
-    (folder / "b.nii.gz").write_bytes(gzip.compress(stored.to_bytes(), level))
-    assert voxel_digest(read(folder / "a.nii.gz")) == voxel_digest(read(folder / "b.nii.gz"))
-    data[0, 0, 0] += 1
-    (folder / "c.nii.gz").write_bytes(gzip.compress(nib.Nifti1Image(data, AFFINE).to_bytes()))
-    assert voxel_digest(read(folder / "a.nii.gz")) != voxel_digest(read(folder / "c.nii.gz"))
-
-
-@given(labels=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 7), st.integers(1, 27)), max_size=6))
-def test_discs_are_refused_exactly_where_the_ruler_refuses_them(labels: list[tuple[int, int, int]]) -> None:
-    data = np.zeros((5, 1, 8), np.float32)
-    for x, z, number in labels:
-        data[x, 0, z] = number
-    volume = Volume(data, np.eye(4))
-    try:
-        read_discs(volume)
-        refused = False
-    except CordriftError:
-        refused = True
-    assert any(fault.severity == "error" for fault in judge_discs(volume)) == refused
-
-
-def test_a_single_voxel_does_not_count_as_a_piece() -> None:
-    mask = Volume((cord() >= 0.5).astype(np.float32), AFFINE)
-    mask.data[1, 1, 1] = 1
-    assert judge_mask(mask, PARAMS, soft=False) == []
-
-
-@given(values=arrays(np.float64, st.integers(3, 30), elements=st.floats(1, 1000)), factor=st.floats(0.1, 10))
-def test_outliers_do_not_depend_on_the_unit(values: np.ndarray[Any, Any], factor: float) -> None:
-    np.testing.assert_allclose(inspection.robust_z(values * factor), inspection.robust_z(values), rtol=1e-6, atol=1e-6)
-
-
-def test_few_masks_have_no_outliers() -> None:
-    rows = [{"participant": str(n), "contrast": "T2w", "mask_volume_mm3": 100.0 + n} for n in range(7)]
-    table = pd.DataFrame(rows, columns=list(inspection.COLUMNS)).assign(session="", image="x.nii.gz")
-    table.loc[0, "mask_volume_mm3"] = 9000.0
-    assert inspection.outliers(table, PARAMS) == []
-    more = pd.concat([table, table.iloc[1:2]], ignore_index=True)
-    assert [f.check for f in inspection.outliers(more, PARAMS)] == ["mask-volume"]
-
-
-@pytest.mark.skipif(not (SHARED / "real-cord").is_dir(), reason="../shared/real-cord is not beside this checkout")
-def test_real_images_have_no_error() -> None:
-    for path in sorted((SHARED / "real-cord").rglob("*.nii.gz")):
-        header, faults = read_header(path)
-        assert header is not None
-        assert [f for f in [*faults, *judge_header(header, PARAMS)] if f.severity == "error"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -65,5 +66,19 @@ def test_no_room_is_a_crowd_and_no_module_is_two() -> None:
     count: dict[str, int] = {}
     for path in _sources():
         count[_room(path)] = count.get(_room(path), 0) + 1
+    for path in [*(ROOT / "stages").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+        if "node_modules" in path.parts:
+            continue
         assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, path
     assert {room for room, n in count.items() if n >= MANY} == set(LARGE)
+
+
+def test_tests_lie_in_wings_and_import_no_other_test() -> None:
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders <= {*WINGS, "pipeline", "support", "benchmarks", "golden", "lint"}
+    assert [path.name for path in (ROOT / "tests").glob("*.py")] == ["conftest.py"]
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        found = re.findall(
+            r"^ *(?:from|import) (?:[\w.]*\.)?(test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        assert not found, f"{path.name} imports {found}"

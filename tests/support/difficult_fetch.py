@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,27 @@ def make_bucket(source: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     git(source, ["annex", "drop", "--force", "--quiet", "."])
     (store / "log").write_text("")
     return store
+
+
+def wait_for_session(session: int) -> None:
+    """Wait until no thread of a killed session runs: until then git-annex still holds the lock of its transfer."""
+
+    def alive(stat: Path) -> bool:
+        try:
+            state, _, _, of = stat.read_text().rpartition(")")[2].split()[:4]
+        except OSError:  # it ended between the listing and the reading
+            return False
+        return int(of) == session and state != "Z"
+
+    deadline = time.monotonic() + 30
+    # Threads, not processes: one whose first thread is a zombie may have others that still end.
+    while any(alive(stat) for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat")):
+        assert time.monotonic() < deadline, "killed processes are still there"
+        time.sleep(0.01)
+
+
+def spoil(file: Path) -> None:
+    """Truncate a file, whoever may write to it."""
+    file.resolve().parent.chmod(0o755)
+    file.chmod(0o644)
+    os.truncate(file, 100)

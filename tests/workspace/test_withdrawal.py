@@ -6,9 +6,7 @@ import hashlib
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,26 +20,24 @@ from support.data_factory import (
     fetched,
     fill,
     image_path,
-    make_dataset,
     mask_path,
     write_registry,
 )
 from support.data_factory import workspace as data_workspace
-from support.micro import micro_workspace
 from support.store_workspace import A, B, C
 from support.store_workspace import workspace as store_workspace
 from support.training_manifests import key, manifest, row
+from support.withdrawal import commands_with, contents_of, git_env, holds, section, shell
 
 from stages import history, register, withdraw
 from stages.core.base.errors import CordriftError
-from stages.core.base.files import read_csv, read_json, write_json
+from stages.core.base.files import read_json, write_json
 from stages.core.data.clones import annex
 from stages.core.data.clones.lock import clone_lock
 from stages.core.data.datasets.manifest import CLONES, read_manifest
 from stages.core.data.datasets.registry import REGISTRY, load_registry
-from stages.core.model.lineage.manifest import IN_BUNDLE, content
+from stages.core.model.lineage.manifest import content
 from stages.core.store.recorded_versions import open_recorded_versions
-from stages.core.workspace.runs.workspace import dvc_environment, make_workspace
 from stages.core.workspace.withdrawal.clones import remove_participants
 from stages.core.workspace.withdrawal.exclusion import exclude
 from stages.core.workspace.withdrawal.identity import Identity
@@ -146,29 +142,6 @@ def test_a_comment_behind_the_last_line_stays_where_it_is(tmp_path: Path) -> Non
 # --- clones
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield all files of a clone except the objects of git and the table of participants."""
-    for path in folder.rglob("*"):
-        inside = path.relative_to(folder).as_posix()
-        if path.is_file() and not re.search(r"(^|/)\.git/(objects|index)|participants\.tsv$", inside):
-            yield path
-
-
-def _holds(folder: Path, sub: str, contents: set[str]) -> list[str]:
-    """Return the files that are named after a participant or have one of the contents."""
-    return [
-        str(path)
-        for path in _files(folder)
-        if (re.search(rf"{sub}(?![A-Za-z0-9])", path.relative_to(folder).as_posix()) and ".git" not in path.parts)
-        or hashlib.sha256(path.read_bytes()).hexdigest() in contents
-    ]
-
-
-def _contents(source: Path, sub: str) -> set[str]:
-    files = [source / one(sub, contrast) for one in (image_path, mask_path) for contrast in ("T1w", "T2w")]
-    return {hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
 @pytest.mark.parametrize("locked", [False, True])
 def test_content_of_every_revision_leaves_the_clone_and_stays_away(
     locked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -181,28 +154,31 @@ def test_content_of_every_revision_leaves_the_clone_and_stays_away(
     annex.create(source)
     if locked:
         subprocess.run(
-            ["git", "annex", "config", "--set", "annex.addunlocked", "false"], cwd=source, env=_env(), check=True
+            ["git", "annex", "config", "--set", "annex.addunlocked", "false"],
+            cwd=source,
+            env=git_env(),
+            check=True,
         )
     first = annex.save(source, "first", "r1")
     everything = [path for path in annex.list_paths(source) if path.endswith(".nii.gz")]
-    theirs = _contents(source, "sub-a1")
+    theirs = contents_of(source, "sub-a1")
     annex.clone(str(source), clone, first, "r1")
     annex.get(clone, everything)
     assert (clone / image_path("sub-a1", "T1w")).is_symlink() is locked
-    old = _contents(clone, "sub-a1")
-    subprocess.run(["git", "annex", "unlock", "."], cwd=source, env=_env(), check=True, capture_output=True)
+    old = contents_of(clone, "sub-a1")
+    subprocess.run(["git", "annex", "unlock", "."], cwd=source, env=git_env(), check=True, capture_output=True)
     fill(source, {"sub-a1": "s1"}, ("T1w",), seed=5)  # a next revision, with other content
     second = annex.save(source, "second", "r2")
     annex.clone(str(source), clone, second, "r2")
     annex.get(clone, everything)
     (clone / "sub-a1/left-over.txt").write_text("a file that nobody knows")
     kept = hashlib.sha256((clone / shared).read_bytes()).hexdigest()
-    wanted = (old | theirs | _contents(clone, "sub-a1")) - {kept}
-    assert len(_holds(clone, "sub-a1", wanted)) > 6
+    wanted = (old | theirs | contents_of(clone, "sub-a1")) - {kept}
+    assert len(holds(clone, "sub-a1", wanted)) > 6
 
     done = remove_participants(clone, ["sub-a1"])
 
-    assert _holds(clone, "sub-a1", wanted) == []
+    assert holds(clone, "sub-a1", wanted) == []
     assert done.files == 5
     assert done.objects == len(wanted)
     assert done.shared == (shared,)
@@ -213,14 +189,8 @@ def test_content_of_every_revision_leaves_the_clone_and_stays_away(
     assert remove_participants(clone, ["sub-a3"]).files == 4
     for commit, tag in ((first, "r1"), (second, "r2")):
         annex.clone(str(source), clone, commit, tag)  # this call refuses a clone with local edits
-        assert _holds(clone, "sub-a1", wanted) == _holds(clone, "sub-a3", set()) == []
+        assert holds(clone, "sub-a1", wanted) == holds(clone, "sub-a3", set()) == []
     assert (clone / image_path("sub-a2", "T1w")).is_file()
-
-
-def _env() -> dict[str, str]:
-    return {**dvc_environment(), "GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@x", "GIT_COMMITTER_NAME": "x"} | {
-        "GIT_COMMITTER_EMAIL": "x@x"
-    }
 
 
 # --- the ids of the person
@@ -360,17 +330,11 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "lab"
 
 
-def _section(text: str, title: str) -> str:
-    found = re.search(rf"^{title}.*\n((?:  .*\n?)*)", text, re.MULTILINE)
-    assert found, title
-    return found[1]
-
-
 def test_exactly_the_versions_trained_on_the_data_are_listed(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     withdraw.main(["sub-a1", "--reason", "asked", "--no-rebuild"])
     text = capsys.readouterr().out
-    listed = _section(text, "Model versions trained on the data")
+    listed = section(text, "Model versions trained on the data")
     assert re.search(r"version 1 \(v1, anchor, champion\), run \w{32}: 1 cases by name \(ds_sub-a1_T1w\)", listed)
     assert re.search(r"version 2 \(v2\), run .* by content, under another name \(older_sub-z9_T1w\)", listed)
     assert "version 3" not in listed
@@ -391,22 +355,22 @@ def test_runs_without_a_version_and_versions_without_a_manifest_are_named(
     capsys.readouterr()
     withdraw.main(["sub-a1", "--reason", "asked", "--no-rebuild"])
     text = capsys.readouterr().out
-    listed = _section(text, "Model versions trained on the data")
+    listed = section(text, "Model versions trained on the data")
     assert f"cord-demo a run without a version (v1), run {run}: 1 cases by name" in listed
     assert "unknown: brain version 1, run none, has no training manifest." in listed
-    assert not _commands(text, f"mlflow runs delete --run-id {run}"), "MLflow marks the run as deleted already"
-    assert len(_commands(text, f"mlflow gc .* --run-ids {run}")) == 1
+    assert not commands_with(text, f"mlflow runs delete --run-id {run}"), "MLflow marks the run as deleted already"
+    assert len(commands_with(text, f"mlflow gc .* --run-ids {run}")) == 1
 
 
 def test_masks_and_measures_of_a_frozen_participant_are_found(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     withdraw.main(["sub-0", "--reason", "asked", "--no-rebuild"])
     text = capsys.readouterr().out
-    assert "0 of 3 in MLflow" in _section(text, "Model versions trained on the data")
-    assert _section(text, "Masks and measures kept in MLflow").count("masks.zip (3 files of the participant)") == 3, (
+    assert "0 of 3 in MLflow" in section(text, "Model versions trained on the data")
+    assert section(text, "Masks and measures kept in MLflow").count("masks.zip (3 files of the participant)") == 3, (
         "two masks and the index"
     )
-    kept = _section(text, "Kept in this workspace").split()
+    kept = section(text, "Kept in this workspace").split()
     assert "reports/segment/frozen/0/frozen/sub-0/anat/sub-0_T1w_label-SC_seg.nii.gz" in kept
     assert "reports/segment/frozen/0/manifest.json" in kept
     assert not [path for path in kept if "sub-1" in path or path.startswith("reports/segment/frozen/1")]
@@ -428,30 +392,15 @@ def test_a_case_without_a_mask_is_found_in_the_index_of_the_masks(lab: Path) -> 
         assert [path for path in trace.kept if path.startswith("masks.zip")] == found
 
 
-def _commands(text: str, word: str) -> list[str]:
-    """Return the printed commands that match a pattern."""
-    lines = [line.strip() for line in text.splitlines() if line.startswith(" " * 7)]
-    return [line for line in lines if re.search(word, line)]
-
-
-def _shell(command: str, folder: Path) -> str:
-    """Run a printed command as a user would type it."""
-    done = subprocess.run(  # noqa: S602 - a shell is what they are typed into
-        command, shell=True, cwd=folder, env=_env(), capture_output=True, text=True, check=False, executable="/bin/bash"
-    )
-    assert done.returncode == 0, (command, done.stdout[-2000:], done.stderr[-2000:])
-    return done.stdout
-
-
 @pytest.mark.slow
 def test_the_commands_for_mlflow_work(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     withdraw.main(["sub-a1", "--reason", "asked", "--no-rebuild"])
-    commands = _commands(capsys.readouterr().out, "mlflow")
+    commands = commands_with(capsys.readouterr().out, "mlflow")
     assert [bool(re.search(r"delete_model_version|runs delete|mlflow gc", line)) for line in commands] == [True] * 6
     before = list((lab / "mlartifacts").rglob("training_data.json"))
     for command in commands:
-        _shell(command, lab)
+        shell(command, lab)
     left = list((lab / "mlartifacts").rglob("training_data.json"))
     assert (len(before), len(left)) == (3, 1)
     assert "sub-a1_" not in left[0].read_text()
@@ -460,8 +409,8 @@ def test_the_commands_for_mlflow_work(lab: Path, capsys: pytest.CaptureFixture[s
     history.main()  # the remaining version can still be compared
 
     withdraw.main(["sub-0", "--reason", "asked", "--no-rebuild"])
-    masks, *whole = _commands(capsys.readouterr().out, "mlflow")
-    _shell(masks, lab)
+    masks, *whole = commands_with(capsys.readouterr().out, "mlflow")
+    shell(masks, lab)
     assert not list((lab / "mlartifacts").rglob("masks.zip"))
     assert list((lab / "mlartifacts").rglob("measures.csv"))
     assert len(whole) == 3
@@ -471,163 +420,6 @@ def test_content_keys_are_compared_by_hash() -> None:
     assert content(key("x", "SHA256E")) == content(key("x", "GIT")) != content(key("y", "GIT"))
 
 
-# --- end to end, up to training
-
-
-def _repro(folder: Path, *stages: str) -> None:
-    command = [sys.executable, "-m", "dvc", "repro", *stages]
-    done = subprocess.run(command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-
-
-@pytest.fixture
-def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace in which the real stages up to prepare ran, with a DVC remote, and a sibling of the source."""
-    commit = make_dataset(tmp_path / "src", PEOPLE)
-    work = tmp_path / "work"
-    make_workspace(ROOT, work, "demo")
-    url = str(tmp_path / "src")
-    data_workspace(work, {"ds": entry(url, commit), "frozen": entry(url, commit, role="test")}, FROZEN)
-    _shell(f"dvc remote add --default lab {tmp_path / 'remote'}", work)
-    _repro(work, "prepare")
-    _shell("dvc push --run-cache", work)
-    _shell("git clone -q src sib && git -C sib annex init -q", tmp_path)
-    _shell("git remote add lab ../sib && git annex copy -q --to lab", tmp_path / "src")
-    monkeypatch.chdir(work)
-    return work
-
-
-def _prepared_md5s(work: Path, sub: str) -> list[str]:
-    files = [path for path in (work / "data/prepare/raw").rglob(f"*_{sub}_*") if path.is_file()]
-    return [hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in files]
-
-
-def _objects(folder: Path, md5s: list[str]) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and "".join(path.parts[-2:]) in md5s]
-
-
-@pytest.mark.slow
-def test_end_to_end_up_to_training(prepared: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    work, source = prepared, prepared.parent / "src"
-    theirs = {sub: _contents(source, sub) for sub in ("sub-a1", "sub-f1")}
-    md5s = _prepared_md5s(work, "sub-a1")
-    assert len(md5s) == 4
-    assert len(_objects(work / ".dvc/cache", md5s)) == len(_objects(work.parent / "remote", md5s)) == 4
-    for name, case in (("1", "ds_sub-a1_T1w"), ("2", "ds_sub-a2_T1w")):
-        state = Path(f"data/scratch/preprocessed-{name}")
-        (state / "cord").mkdir(parents=True)
-        (state / f"cord/{case}.b2nd").write_bytes(b"x")
-        Path(f"data/scratch/train-{name}").mkdir()
-        Path(f"data/scratch/train-{name}/preprocessed").symlink_to(state.resolve())
-    assert _holds(work / "data", "sub-a1", theirs["sub-a1"])
-
-    withdraw.main(["sub-a1", "--reason", "asked for it"])
-
-    text = capfd.readouterr().out
-    for name in ("fetch", "prepare", "clones", "check", "scratch"):
-        assert _holds(work / "data" / name, "sub-a1", theirs["sub-a1"]) == []
-    states = {path.name for path in Path("data/scratch").iterdir()}
-    assert {name for name in states if not name.startswith("check-")} == {"preprocessed-2", "train-2"}
-    remembered = [path.read_text() for path in Path("data/scratch").glob("check-*/*.json")]
-    assert remembered
-    assert not [one for one in remembered if "sub-a1" in one]
-    manifest = read_json(work / "data/prepare/manifest.json")
-    assert {case["participant"] for case in manifest["cases"]} == {"sub-a2", "sub-a3"}
-    assert {"sub-a1"} == {
-        one["participant"] for one in manifest["left_out"] if one["reason"] == "withdrawn: asked for it"
-    }
-    assert "sub-a1" not in {case.participant for case in read_manifest(work / "data/fetch/ds.json").cases}
-    assert "dvc repro --single-item fetch@ds fetch@frozen check@ds check@frozen prepare" in text
-    assert _section(text, "Kept in this workspace").splitlines()[0] == "  nothing"
-    assert "data/clones/ds/participants.tsv" in _section(text, "Rows in the tables of the source datasets")
-    assert "there is no store, so no version was registered" in text
-    # the cache still holds the data until the printed commands are run
-    assert len(_objects(work / ".dvc/cache", md5s)) == 4
-    assert len(_commands(text, "dvc")) == 3
-    for command in _commands(text, "dvc"):
-        _shell(command, work)
-    assert _objects(work / ".dvc/cache", md5s) == _objects(work.parent / "remote", md5s) == []
-    assert not (work / ".dvc/cache/runs").exists()
-    _shell("rm -r data/prepare && dvc pull prepare", work)
-    assert read_json(work / "data/prepare/manifest.json") == manifest, "the outputs in use must stay in the remote"
-    # the source and its sibling still hold the data too
-    assert _holds(source, "no-one", theirs["sub-a1"])
-    assert _holds(source.parent / "sib", "no-one", theirs["sub-a1"])
-    commands = [line for line in _commands(text, "git -C") if str(source) in line]
-    assert len(commands) == 6
-    for command in commands:
-        _shell(command, work)
-    assert _holds(source, "sub-a1", theirs["sub-a1"]) == []
-    assert _holds(source.parent / "sib", "no-one", theirs["sub-a1"]) == []
-    assert _holds(source, "no-one", _contents(work / CLONES / "ds", "sub-a2")), (
-        "the data of other participants must stay"
-    )
-
-    # a second run changes nothing and prints the same
-    before = {
-        path: path.read_bytes() for path in (work / "data").rglob("*") if path.is_file() and ".git" not in path.parts
-    }
-    withdraw.main(["sub-a1", "--reason", "asked for it"])
-    again = capfd.readouterr().out
-    assert "recorded before; the reason of that time stays" in again
-    after = {
-        path: path.read_bytes() for path in (work / "data").rglob("*") if path.is_file() and ".git" not in path.parts
-    }
-    assert after == before
-
-    # a frozen participant
-    withdraw.main(["sub-f1", "--reason", "asked too"])
-    text = capfd.readouterr().out
-    for name in ("fetch", "prepare", "clones", "check"):
-        assert _holds(work / "data" / name, "sub-f1", theirs["sub-f1"]) == []
-    assert {case.participant for case in read_manifest(work / "data/fetch/frozen.json").cases} == {"sub-f2"}
-    assert "sub-f1 of frozen: in the frozen set. data/frozen.csv is not changed" in text
-    assert "sub-f1" in Path("data/frozen.csv").read_text()
-    assert "sub-f1" not in {case["participant"] for case in read_json(work / "data/prepare/manifest.json")["cases"]}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_end_to_end_after_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Run the pipeline on the micro cohort, then withdraw a frozen participant and one of the training data."""
-    work = tmp_path / "work"
-    micro_workspace(work, tmp_path / "cohort")
-    _repro(work)
-    monkeypatch.chdir(work)
-    gone, *others = sorted({case.participant for case in read_manifest(work / "data/fetch/micro-frozen.json").cases})
-    trained = read_json(work / "data/prepare/manifest.json")["cases"]
-    learnt = next(case["participant"] for case in trained if case["contrast"] != "synth")
-    capfd.readouterr()
-
-    withdraw.main([gone, "--reason", "asked"])
-
-    text = capfd.readouterr().out
-    assert "segment@micro-frozen-0" in _section(text, "Rebuilt")
-    assert re.search(r"masks.zip \(\d+ files of the participant\)", _section(text, "Masks and measures kept in MLflow"))
-    assert "0 of 1 in MLflow" in _section(text, "Model versions trained on the data")
-    for table in ("measures", "agreement"):
-        rows = read_csv(work / f"reports/measure/{table}.csv", text=("participant",))
-        assert set(rows["participant"]) == set(others)
-    kept = _section(text, "Kept in this workspace").split()
-    assert kept
-    assert all(path.startswith(("reports/compare/", "reports/floor/", "reports/report/")) for path in kept), (
-        "only outputs of later stages, which `dvc repro` replaces, may still name the participant"
-    )
-    assert not list((work / "reports/segment").rglob(f"*{gone}*"))
-
-    withdraw.main([learnt, "--reason", "asked"])
-
-    text = capfd.readouterr().out
-    listed = _section(text, "Model versions trained on the data")
-    assert "data/package of this workspace" in listed
-    assert f"cases by name (micro_{learnt}_" in listed
-    assert "1 of 1 in MLflow" in listed
-    assert f"data/package/{IN_BUNDLE}" in _section(text, "Kept in this workspace").split()
-    assert learnt not in {case["participant"] for case in read_json(work / "data/prepare/manifest.json")["cases"]}
-
-
 def test_a_source_elsewhere_is_told_without_its_password(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     registry = place / "data/datasets.yaml"
     registry.write_text(registry.read_text().replace("url: elsewhere", "url: https://bob:secret@lab.org/data"))
@@ -635,12 +427,12 @@ def test_a_source_elsewhere_is_told_without_its_password(place: Path, capsys: py
     text = capsys.readouterr().out
     assert "SOURCE is a full clone of https://lab.org/data" in text
     assert "secret" not in text
-    assert _commands(text, "git -C SOURCE annex drop --force --from SIBLING -- sub-o1")
+    assert commands_with(text, "git -C SOURCE annex drop --force --from SIBLING -- sub-o1")
 
 
 def test_a_fetch_that_is_under_way_is_not_disturbed(place: Path) -> None:
-    subprocess.run(["git", "init", "-q", "data/clones/ds"], env=_env(), check=True)
-    subprocess.run(["git", "-C", "data/clones/ds", "commit", "-qm", "x", "--allow-empty"], env=_env(), check=True)
+    subprocess.run(["git", "init", "-q", "data/clones/ds"], env=git_env(), check=True)
+    subprocess.run(["git", "-C", "data/clones/ds", "commit", "-qm", "x", "--allow-empty"], env=git_env(), check=True)
     with clone_lock(CLONES / "ds"), pytest.raises(CordriftError, match=r"Not everything was rebuilt: .*data/clones/ds"):
         withdraw.main(["sub-a1", "--reason", "asked"])
     assert withdrawn()["ds"] == {"sub-a1": "asked"}

@@ -64,9 +64,9 @@ def _bias(facts: Facts) -> Iterator[Markdown]:
     keys = ("contrast", "bias", "interval", "percent", "n", "dropped", "months")
     yield table(head, [[row[key] for key in keys] for row in rows])
     yield paragraph(
-        "Months of atrophy: what a study that spans both versions would feign (positive) or hide (negative), at "
-        f"{number(facts.drift.rule.atrophy_mm2_per_year, 1)} mm² a year. Dropped: participants without enough "
-        "contrasts measured by both."
+        "Months of atrophy: the atrophy that a study across both versions would wrongly see (positive) or miss "
+        f"(negative), at {number(facts.drift.rule.atrophy_mm2_per_year, 1)} mm² a year. Dropped: participants without "
+        "enough contrasts measured by both."
     )
 
 
