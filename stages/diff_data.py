@@ -11,8 +11,8 @@ from pathlib import Path
 
 from .core.base.errors import run
 from .core.base.files import write_csv
-from .core.model.lineage.difference import difference, table
-from .core.model.lineage.text import lines
+from .core.model.lineage.difference import difference, difference_table
+from .core.model.lineage.text import difference_lines
 from .core.store.training_data import find_training_data
 
 
@@ -28,8 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     new_name, new = find_training_data(options.after, options.model)
     changes = difference(old, new)
     if options.csv is not None:
-        write_csv(options.csv, table(changes))
-    print("\n".join(lines(old, new, changes, (old_name, new_name))))
+        write_csv(options.csv, difference_table(changes))
+    print("\n".join(difference_lines(old, new, changes, (old_name, new_name))))
 
 
 if __name__ == "__main__":

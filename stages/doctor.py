@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from .core.base.errors import run
-from .core.workspace.diagnosis.check import lines
+from .core.workspace.diagnosis.check import check_lines
 from .core.workspace.diagnosis.examine import examine
 
 
@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="cordrift doctor", description=__doc__)
     parser.add_argument("workspace", nargs="?", type=Path, default=Path(), help="folder (default: this one)")
     checks = examine(parser.parse_args(argv).workspace)
-    print("\n".join(lines(checks)))
+    print("\n".join(check_lines(checks)))
     if any(check.state == "problem" for check in checks):
         sys.exit(1)
 

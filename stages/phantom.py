@@ -11,7 +11,7 @@ from .core.data.datasets.registry import REGISTRY, load_registry
 from .core.phantom.acquisition.contrasts import CONTRASTS, SIX
 from .core.phantom.anatomy.pathology import JOIN, PATHOLOGIES
 from .core.phantom.dataset.cohort import COHORTS, last_revision
-from .core.phantom.dataset.order import order
+from .core.phantom.dataset.order import order_cohort
 from .core.phantom.dataset.publish import publish
 from .core.workspace.runs.pin import pin_dataset
 
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     one.add_argument("--turn", help="angles in degrees by which the grid is turned about x, y and z, e.g. 12,0,-5; "
                      "write --turn=-5,0,0 where the first is negative (default: 0,0,0)")  # fmt: skip
     options = parser.parse_args(argv)
-    cohort = order(options.cohort, options.pathology, options.contrasts, options.view, options.turn)
+    cohort = order_cohort(options.cohort, options.pathology, options.contrasts, options.view, options.turn)
     revision = options.revision or last_revision(options.cohort)
     commit = publish(options.out, cohort, revision, options.jobs)
     print(f"{options.out} holds cohort {options.cohort}, revision {revision}, commit {commit}")

@@ -15,7 +15,7 @@ from .core.measures.morphometry.settings import Measure
 from .core.model.segmentation.predictions import read_shards
 from .core.model.segmentation.settings import Segment
 from .core.reports.drift_report.contours import Source
-from .core.reports.drift_report.drawings import read_tables
+from .core.reports.drift_report.drawings import read_report_tables
 from .core.reports.drift_report.report import kept_masks, write_report
 from .core.reports.drift_report.settings import Report
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     segment, settings = Segment.read(), Report.read()
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
     segmentation = read_shards(Path("reports/segment"), segment.datasets, segment.shards)
-    tables = read_tables(Path("reports/measure"), Path("reports/compare"), HISTORY)
+    tables = read_report_tables(Path("reports/measure"), Path("reports/compare"), HISTORY)
     source = Source(manifests, segmentation, tables.measures, Measure.read().levels)
     kept = kept_masks(HISTORY, tables.drift.against, lambda text: print(text, file=sys.stderr))
     anatomy = settings.images and not hidden

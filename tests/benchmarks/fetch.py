@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from stages.core.data.clones import annex
 from stages.core.data.datasets.manifest import CLONES, read_manifest
-from stages.core.phantom.dataset.cohort import find_cohort, find_revision, participants
+from stages.core.phantom.dataset.cohort import find_cohort, find_revision, participants_of
 from stages.core.phantom.dataset.publish import write_participant
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ class Measured:
 def templates(folder: Path, cohort: str) -> list[Path]:
     """Render two participants and return their folders' files, relative to ``folder``."""
     spec = find_cohort(cohort)
-    people = [person for person in participants(spec, find_revision(spec, "r1")) if person.frozen][:2]
+    people = [person for person in participants_of(spec, find_revision(spec, "r1")) if person.frozen][:2]
     for person in people:
         write_participant(folder, spec, person)
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())

@@ -15,7 +15,7 @@ from support.training_manifests import key, manifest, row
 from stages import diff_data, register
 from stages.core.base.errors import BundleError, CordriftError
 from stages.core.base.files import read_csv, write_json
-from stages.core.model.lineage.difference import Change, composition, difference, table
+from stages.core.model.lineage.difference import Change, composition, difference, difference_table
 from stages.core.model.lineage.manifest import TrainedImage, TrainingData, read_training_data
 
 
@@ -38,7 +38,7 @@ def training_data(draw: st.DrawFn) -> TrainingData:
 def test_nothing_differs_from_itself(data: TrainingData) -> None:
     changes = difference(data, data)
     assert {change.kind for change in changes} <= {"unchanged"}
-    assert table(changes).empty
+    assert difference_table(changes).empty
 
 
 @given(training_data(), training_data())

@@ -16,7 +16,7 @@ from stages.core.phantom.anatomy.draw import draw_anatomy
 from stages.core.phantom.anatomy.geometry import Anatomy
 from stages.core.phantom.anatomy.local import localise, superellipse_distance
 from stages.core.phantom.anatomy.parts import Compression, Lesion
-from stages.core.phantom.dataset.cohort import SITES, find_cohort, generator_of, participants
+from stages.core.phantom.dataset.cohort import SITES, find_cohort, generator_of, participants_of
 from stages.core.phantom.rendering.randomise import draw_signals, render_synth, resampling
 from stages.core.phantom.rendering.render import Rendering, cord_occupancy, odd_parts, render_case, slice_truth
 
@@ -297,7 +297,7 @@ def test_seeds_depend_on_names_alone() -> None:
 
 def test_growth_only_appends() -> None:
     cohort = find_cohort("demo")
-    r1, r2 = (participants(cohort, cohort.revisions[r]) for r in ("r1", "r2"))
+    r1, r2 = (participants_of(cohort, cohort.revisions[r]) for r in ("r1", "r2"))
     frozen1, frozen2 = ([p for p in r if p.frozen] for r in (r1, r2))
     assert frozen1 == frozen2
     assert {p.participant for p in r1} < {p.participant for p in r2}

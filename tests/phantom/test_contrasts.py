@@ -14,7 +14,7 @@ from stages.core.phantom.acquisition.contrasts import CONTRASTS, NINE, SIX
 from stages.core.phantom.acquisition.grid import Grid, Pose, View
 from stages.core.phantom.acquisition.sequences import (
     INVERSION_EFFICIENCY,
-    Protocol,
+    AcquisitionProtocol,
     inversion_recovery,
     mp2rage,
     mp2rage_first,
@@ -60,7 +60,7 @@ def cases(anatomy: Anatomy) -> dict[str, Rendering]:
 
 @given(t1_ms=T1S)
 def test_stir_nulls_a_tissue_at_t1_ln_2_when_tr_is_long(t1_ms: float) -> None:
-    long = Protocol(1e6, 50, ti_ms=t1_ms * log(2))
+    long = AcquisitionProtocol(1e6, 50, ti_ms=t1_ms * log(2))
     assert stir(tissue(t1_ms), long) == pytest.approx(0, abs=1e-9)
     assert stir(tissue(t1_ms * 1.5), long) > 0.05
 
@@ -74,7 +74,7 @@ def test_stir_nulls_fat_and_nothing_else_of_interest() -> None:
 
 @given(body=TISSUE, ti_ms=st.floats(20, 3000), tr_ms=st.floats(3000, 9000))
 def test_psir_has_the_magnitude_of_inversion_recovery_and_a_sign(body: Properties, ti_ms: float, tr_ms: float) -> None:
-    p = Protocol(tr_ms, 3, ti_ms=ti_ms)
+    p = AcquisitionProtocol(tr_ms, 3, ti_ms=ti_ms)
     assert abs(psir(body, p)) == pytest.approx(inversion_recovery(body, p), abs=1e-12)
     null_ms = body.t1_ms * log(2 / (1 + exp(-tr_ms / body.t1_ms)))
     assert psir(body, replace(p, ti_ms=null_ms * 0.99)) < 0 < psir(body, replace(p, ti_ms=null_ms * 1.01))

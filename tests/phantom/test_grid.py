@@ -16,7 +16,7 @@ from stages.core.phantom.acquisition.grid import LARGE, Grid, Pose, View
 from stages.core.phantom.anatomy.draw import draw_anatomy, extend_anatomy
 from stages.core.phantom.anatomy.geometry import Anatomy
 from stages.core.phantom.anatomy.local import localise
-from stages.core.phantom.dataset.cohort import COHORTS, SITES, anatomy_of, participants
+from stages.core.phantom.dataset.cohort import COHORTS, SITES, anatomy_of, participants_of
 from stages.core.phantom.rendering.images import render_image
 from stages.core.phantom.rendering.render import cord_occupancy, disc_labels, render_case, slice_truth
 
@@ -206,7 +206,7 @@ def test_head_jaw_shoulders_and_air_are_in_view(tall: Anatomy) -> None:
 @pytest.mark.slow
 def test_a_large_volume_is_rendered_whole() -> None:
     cohort = COHORTS["large"]
-    person = participants(cohort, cohort.revisions["r1"])[0]
+    person = participants_of(cohort, cohort.revisions["r1"])[0]
     an = anatomy_of(cohort, person)
     case = render_case(an, CONTRASTS["T2w"], SITES[person.site], np.random.default_rng(0), view=cohort.view)
     assert case.image.shape == (192, 260, 320)

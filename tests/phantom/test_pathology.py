@@ -19,8 +19,8 @@ from stages.core.phantom.anatomy.draw import draw_anatomy
 from stages.core.phantom.anatomy.geometry import Anatomy
 from stages.core.phantom.anatomy.parts import Compression
 from stages.core.phantom.anatomy.pathology import PATHOLOGIES, with_pathology
-from stages.core.phantom.dataset.cohort import COHORTS, SITES, Revision, anatomy_of, find_cohort, participants
-from stages.core.phantom.dataset.order import order
+from stages.core.phantom.dataset.cohort import COHORTS, SITES, Revision, anatomy_of, find_cohort, participants_of
+from stages.core.phantom.dataset.order import order_cohort
 from stages.core.phantom.dataset.publish import paths_of, publish, write_participant
 
 #: Along the cord, in steps of 0.5 mm, as far as the usual field of view shows it.
@@ -128,7 +128,7 @@ def test_every_option_does_something_and_depends_on_its_seed_alone(healthy: Anat
 
 def test_clinic_has_sites_pathologies_and_nine_contrasts_that_grow() -> None:
     cohort = find_cohort("clinic")
-    r1, r2 = (participants(cohort, cohort.revisions[r]) for r in ("r1", "r2"))
+    r1, r2 = (participants_of(cohort, cohort.revisions[r]) for r in ("r1", "r2"))
     assert [p for p in r2 if p.frozen] == [p for p in r1 if p.frozen]
     assert set(r1) < set(r2)
     assert {p.site for p in r2} == set(SITES)
@@ -143,7 +143,7 @@ def test_clinic_has_sites_pathologies_and_nine_contrasts_that_grow() -> None:
 
 def test_three_hundred_are_three_hundred() -> None:
     cohort = find_cohort("three-hundred")
-    people = participants(cohort, cohort.revisions["r1"])
+    people = participants_of(cohort, cohort.revisions["r1"])
     images = [paths_of(p.participant, c).image for p in people for c in p.contrasts]
     assert len(set(images)) == len(images) == 300
     assert 0 < sum(p.frozen for p in people) < len(people)
@@ -152,7 +152,7 @@ def test_three_hundred_are_three_hundred() -> None:
 def test_older_cohorts_keep_their_rule() -> None:
     for name in ("demo", "micro"):
         assert find_cohort(name).frozen_pathologies == find_cohort(name).training_pathologies == ()
-    people = participants(COHORTS["demo"], Revision(0, (), 14, ("T1w",)))
+    people = participants_of(COHORTS["demo"], Revision(0, (), 14, ("T1w",)))
     assert [p.pathology for p in people[4:7]] == ["MildCompression", "HC", "MS"]
 
 
@@ -160,12 +160,12 @@ def test_older_cohorts_keep_their_rule() -> None:
 
 
 def test_an_order_says_what_is_rendered() -> None:
-    spec = order("one", "Atrophy+Lesions", "STIR,MP2RAGE", "large", "0,5,-10")
-    (person,) = participants(spec, spec.revisions["r1"])
+    spec = order_cohort("one", "Atrophy+Lesions", "STIR,MP2RAGE", "large", "0,5,-10")
+    (person,) = participants_of(spec, spec.revisions["r1"])
     assert (person.pathology, person.contrasts) == ("Atrophy+Lesions", ("STIR", "MP2RAGE"))
     assert spec.view == replace(LARGE, turn_deg=(0.0, 5.0, -10.0))
     assert anatomy_of(spec, person).ends is not None
-    assert order("demo") is COHORTS["demo"]
+    assert order_cohort("demo") is COHORTS["demo"]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_an_order_says_what_is_rendered() -> None:
 )
 def test_bad_orders_are_refused(cohort: str, ordered: dict[str, str], says: str) -> None:
     with pytest.raises(SettingsError, match=says):
-        order(cohort, **ordered)
+        order_cohort(cohort, **ordered)
 
 
 def test_a_turned_participant_is_published_with_true_tables(tmp_path: Path) -> None:
@@ -212,14 +212,14 @@ def test_a_turned_participant_is_published_with_true_tables(tmp_path: Path) -> N
     assert sidecar["InversionTime"] == pytest.approx([0.65, 2.0], rel=0.1)
     assert len(sidecar["FlipAngle"]) == 2
     with pytest.raises(CordriftError, match="another cohort"):  # another order never lands in this folder
-        publish(out, order("one", "Lesions", "MP2RAGE,PSIR", None, "10,0,6"), "r1", jobs=1)
+        publish(out, order_cohort("one", "Lesions", "MP2RAGE,PSIR", None, "10,0,6"), "r1", jobs=1)
 
 
 def test_the_same_order_gives_the_same_bytes_whatever_else_is_ordered(tmp_path: Path) -> None:
     made = []
     for contrasts in ("STIR", "STIR,T1w"):
-        spec = replace(order("one", "MS", contrasts), view=View((20, 24, 20)))
-        (person,) = participants(spec, spec.revisions["r1"])
+        spec = replace(order_cohort("one", "MS", contrasts), view=View((20, 24, 20)))
+        (person,) = participants_of(spec, spec.revisions["r1"])
         out = tmp_path / contrasts.replace(",", "-")
         write_participant(out, spec, replace(person, contrasts=("STIR",)))
         made.append((out / paths_of(person.participant, "STIR").image).read_bytes())

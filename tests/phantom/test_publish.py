@@ -14,7 +14,7 @@ from stages import phantom as command
 from stages.core.base.errors import DatasetError, SettingsError
 from stages.core.base.files import sha256_of
 from stages.core.images.volumes import read, read_on_grid
-from stages.core.phantom.dataset.cohort import Revision, find_cohort, frozen_participants, participants
+from stages.core.phantom.dataset.cohort import Revision, find_cohort, frozen_participants, participants_of
 from stages.core.phantom.dataset.publish import paths_of, publish, write_participant
 
 
@@ -56,7 +56,7 @@ def test_images_are_unlocked_pointers_in_git(dataset: Path) -> None:
 def test_every_file_of_every_case_is_there_on_one_grid(dataset: Path) -> None:
     cohort = find_cohort("micro")
     orientations = set()
-    for person in participants(cohort, cohort.revisions["r2"]):
+    for person in participants_of(cohort, cohort.revisions["r2"]):
         for contrast in person.contrasts:
             paths = paths_of(person.participant, contrast)
             image = read(dataset / paths.image)
@@ -91,7 +91,7 @@ def test_participants_table_names_sites_and_manufacturers(dataset: Path) -> None
 
 def test_a_participant_is_the_same_bytes_in_any_cohort_size(dataset: Path, tmp_path: Path) -> None:
     cohort = find_cohort("micro")
-    larger = participants(cohort, Revision(2, ("MTon",), 9, ("MTon",), 0))
+    larger = participants_of(cohort, Revision(2, ("MTon",), 9, ("MTon",), 0))
     person = next(p for p in larger if p.participant == frozen_participants("micro", "r1")[1])
     assert write_participant(tmp_path, "micro", person) == 1
     for path in paths_of(person.participant, "MTon").all():

@@ -27,7 +27,7 @@ from stages.core.release.jobs import plan as planning
 from stages.core.release.jobs.archive import read_record, write_record
 from stages.core.release.jobs.handover import MISSING, bring_shards, hand_over
 from stages.core.release.jobs.history import rebuild
-from stages.core.release.jobs.names import BUNDLE_ZIP, PROMOTION, RECORD_ZIP, TOOLBOX_ZIP, label_of
+from stages.core.release.jobs.names import BUNDLE_ZIP, PROMOTION, RECORD_ZIP, TOOLBOX_ZIP, label_of_tag
 from stages.core.release.jobs.plan import cache
 from stages.core.reports.drift_report.wording import short
 from stages.core.store.bundle_files import version_identity
@@ -356,7 +356,7 @@ def gather_inference(work: Path, params: object) -> str:
 @pytest.mark.parametrize("tag", ['v1.0";curl x|sh;"', "../x", "-n", "", "v1 0", "v1\nx=y"])
 def test_a_tag_that_is_no_name_is_refused(tag: str) -> None:
     with pytest.raises(CordriftError, match="cannot be the label"):
-        label_of(tag)
+        label_of_tag(tag)
 
 
 def test_the_key_of_the_cache_follows_the_pin_and_the_participants(tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ from stages.core.reports.change_report.facts import (
     collect_facts,
     compared_with,
     imported_digests,
+    read_change_tables,
     read_side,
-    read_tables,
 )
 from stages.core.reports.change_report.report import HTML, MARKDOWN, write_change_report
 from stages.core.reports.drift_report.wording import headline
@@ -319,7 +319,7 @@ def test_sides_and_tables_are_read_from_folders(tmp_path: Path) -> None:
     result = compared()
     for name in ("bias", "conversion", "subgroups"):
         write_csv(tmp_path / f"{name}.csv", result.tables()[name])
-    tables = read_tables(tmp_path)
+    tables = read_change_tables(tmp_path)
     again = facts(result)
     assert written(replace(again, tables=tables), tmp_path / "a") == written(again, tmp_path / "b")
 

@@ -19,7 +19,7 @@ from stages.core.drift.versions.version import MeasuredVersion, Prior, Series
 from stages.core.measures.morphometry.table import as_table
 from stages.core.model.lineage.manifest import TrainedImage, TrainingData
 from stages.core.model.segmentation.settings import Segment
-from stages.core.reports.change_report.facts import Facts, Side, Tables, collect_facts
+from stages.core.reports.change_report.facts import ChangeTables, Facts, Side, collect_facts
 from stages.core.tables.columns import AGREEMENT_COLUMNS
 from stages.core.workspace.runs.params import load_params
 from support.cords import ROOT
@@ -159,6 +159,6 @@ def facts(
     settings: Segment = load_params(ROOT / "params/demo.yaml").segment
     return collect_facts(
         new or sides()[0], None if first else old or sides()[1], result.drift,
-        Tables(result.bias, result.conversion, result.subgroups),
+        ChangeTables(result.bias, result.conversion, result.subgroups),
         pins=pins if pins is not None else [pin(people)], settings=settings, **more,
     )  # fmt: skip

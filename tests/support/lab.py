@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from stages.core.base.files import read_json, write_json
 from stages.core.measures.kept_masks.zips import unpack
-from stages.core.model.bundle.content import content_digest, read_model_and_dataset
+from stages.core.model.bundle.content import bundle_digest_of, read_model_and_dataset
 from support.actions import Caches, Run, git, run_workflow
 from support.github_api import GitHubServer
 from support.micro import pin_cohort
@@ -143,7 +143,7 @@ def variant(packed: bytes, scale: float) -> bytes:
         save_file(weights, path)
         model, dataset = read_model_and_dataset(folder)
         named = read_json(folder / "model.json")
-        named["digest"] = content_digest({0: weights}, model, dataset)
+        named["digest"] = bundle_digest_of({0: weights}, model, dataset)
         write_json(folder / "model.json", {key: value for key, value in named.items() if key != "schema"})
         return zipped(
             {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

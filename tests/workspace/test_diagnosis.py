@@ -21,11 +21,11 @@ from stages.core.base.files import write_json
 from stages.core.data.datasets.manifest import CLONES, Manifest, read_manifest
 from stages.core.model.segmentation.hardware import Gpu
 from stages.core.workspace.diagnosis import machine, pipeline, software
-from stages.core.workspace.diagnosis.check import Check, guarded, lines
+from stages.core.workspace.diagnosis.check import DoctorCheck, check_lines, guarded
 from stages.core.workspace.runs.params import Params
 
 
-def _raise(error: Exception) -> list[Check]:
+def _raise(error: Exception) -> list[DoctorCheck]:
     raise error
 
 
@@ -37,11 +37,11 @@ def test_whatever_goes_wrong_in_a_check_is_its_line(error: Exception) -> None:
 
 
 def test_problems_and_warnings_are_counted() -> None:
-    checks = [Check("a", "ok", "x"), Check("b", "warning", "y", "do z"), Check("c", "problem", "w")]
-    out = lines(checks)
+    checks = [DoctorCheck("a", "ok", "x"), DoctorCheck("b", "warning", "y", "do z"), DoctorCheck("c", "problem", "w")]
+    out = check_lines(checks)
     assert out[-1] == "3 checks, problems: 1, warnings: 1; `dvc repro` would stop."
     assert any(line.endswith("-> do z") for line in out)
-    assert lines(checks[:1])[-1].endswith("nothing here stops `dvc repro`.")
+    assert check_lines(checks[:1])[-1].endswith("nothing here stops `dvc repro`.")
 
 
 def test_a_folder_that_is_no_workspace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +63,7 @@ def test_a_dataset_without_a_pin_is_a_problem(tmp_path: Path, capsys: pytest.Cap
     assert "cordrift pin ds" in line
 
 
-def _state(checks: Iterable[Check], name: str) -> Check:
+def _state(checks: Iterable[DoctorCheck], name: str) -> DoctorCheck:
     (found,) = [check for check in checks if check.name == name]
     return found
 

@@ -32,7 +32,7 @@ Participants = Annotated[str, Field(pattern=r"^sub-[A-Za-z0-9]+\*?$")]
 Participant = Annotated[str, Field(pattern=r"^sub-[A-Za-z0-9]+$")]
 
 
-class Contrast(Block):
+class ContrastFiles(Block):
     """Path patterns of a contrast's images and, where the dataset has them, of its masks and disc labels.
 
     It is an error when a pattern matches no file, unless the contrast is ``optional``: some revision may lack it.
@@ -63,7 +63,7 @@ class Dataset(Block):
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None
     licence: Annotated[str, Field(min_length=1)]
     role: Literal["train", "test"]
-    contrasts: Annotated[dict[Name, Contrast], Field(min_length=1)]
+    contrasts: Annotated[dict[Name, ContrastFiles], Field(min_length=1)]
     exclude: dict[Participants, str] = Field(default={})
     withdrawn: dict[Participant, str] = Field(default={})
     remotes: dict[Name, str] = Field(default={})

@@ -10,7 +10,7 @@ from io import StringIO
 
 from ...base.errors import SettingsError, did_you_mean
 from .manifest import SYNTHETIC, Excluded, ManifestRow, Participant
-from .registry import Contrast, Dataset, Frozen
+from .registry import ContrastFiles, Dataset, Frozen
 
 #: The table of participants, fetched with every dataset that has one.
 PARTICIPANTS = "participants.tsv"
@@ -80,7 +80,7 @@ def select(name: str, dataset: Dataset, frozen: Sequence[Frozen], tree: Iterable
     )
 
 
-def _imaged(name: str, key: str, contrast: Contrast, paths: frozenset[str]) -> set[str]:
+def _imaged(name: str, key: str, contrast: ContrastFiles, paths: frozenset[str]) -> set[str]:
     """Return the participants who have an image of the contrast; every pattern must match a file of the dataset."""
     if contrast.optional and not _participants_with(contrast.image, paths):
         return set()
@@ -149,7 +149,7 @@ def _expected_contrasts(sub: str, imaged: dict[str, set[str]]) -> list[str]:
     return sorted([*measured, SYNTHETIC] if has_synthetic else measured)
 
 
-def _missing_file(sub: str, contrast: Contrast, paths: frozenset[str], *, needs_mask: bool) -> str:
+def _missing_file(sub: str, contrast: ContrastFiles, paths: frozenset[str], *, needs_mask: bool) -> str:
     """Return which file of a case the dataset lacks, as a reason to leave the case out; ``""`` when none is missing."""
     if contrast.image.format(sub=sub) not in paths:
         return "missing contrast"
@@ -158,7 +158,7 @@ def _missing_file(sub: str, contrast: Contrast, paths: frozenset[str], *, needs_
     return ""
 
 
-def _case(sub: str, key: str, contrast: Contrast, paths: frozenset[str]) -> ManifestRow:
+def _case(sub: str, key: str, contrast: ContrastFiles, paths: frozenset[str]) -> ManifestRow:
     def existing(pattern: str | None) -> str | None:
         path = None if pattern is None else pattern.format(sub=sub)
         return path if path in paths else None

@@ -77,7 +77,7 @@ EMPTY = {
     "conversion": ["prior", *COLUMNS],
     "concordance": ["prior", *CONCORDANCE],
 }
-Tables = dict[str, pd.DataFrame]
+TablesByName = dict[str, pd.DataFrame]
 
 
 def compare(
@@ -109,7 +109,7 @@ def compare(
     floors = floors or Floors(runner=[], seeds=[])
     comparer = _Comparer(candidate, contrasts, rule, known, floors.seeds_csa_std_mm2)
     versions: list[VersionRecord] = []
-    parts: list[Tables] = []
+    parts: list[TablesByName] = []
     reference = comparer.csa(candidate, "reference")
     if len(reference):
         parts.append(comparer.tables(REFERENCE, reference))
@@ -166,7 +166,7 @@ class _Beside:
     record: PriorRecord
     judge: Judge | None
     version: VersionRecord | None
-    tables: Tables
+    tables: TablesByName
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ class _Comparer:
         csa: pd.DataFrame,
         agreement: pd.DataFrame | None = None,
         differences: pd.Series[float] | None = None,
-    ) -> Tables:
+    ) -> TablesByName:
         """Return the tables of one version, with its digest in the first column.
 
         Parameters
@@ -253,7 +253,9 @@ class _Comparer:
             tables["quality"] = quality(self._in_contrasts(agreement), csa, self.contrasts)
         return {key: table.assign(version=digest)[["version", *table.columns]] for key, table in tables.items()}
 
-    def version(self, digest: str, label: str, role: Role, tables: Tables, marked: Sequence[str] = ()) -> VersionRecord:
+    def version(
+        self, digest: str, label: str, role: Role, tables: TablesByName, marked: Sequence[str] = ()
+    ) -> VersionRecord:
         """Return the record of one version, which sums up its tables.
 
         Parameters
@@ -298,7 +300,7 @@ class _Comparer:
         return table[table["contrast"].isin(self.contrasts)].reset_index(drop=True)
 
 
-def _joined(name: str, parts: list[Tables]) -> pd.DataFrame:
+def _joined(name: str, parts: list[TablesByName]) -> pd.DataFrame:
     """Join the tables of one name; where there are none, return the columns alone."""
     tables = [tables[name] for tables in parts if name in tables]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=EMPTY[name])

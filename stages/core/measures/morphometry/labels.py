@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from ...base.errors import ImageError
 from ...images.volumes import Volume, grid_difference
-from .levels import LAST_DISC, UNKNOWN, Discs, order
+from .levels import LAST_DISC, UNKNOWN, Discs, order_discs
 
 #: Largest difference of a label from a whole number, for the rounding of stored floats.
 WHOLE = 1e-3
@@ -49,7 +49,7 @@ def read_discs(labels: Volume, mask: Volume | None = None) -> Discs:
         if value in slices:
             raise ImageError(f"disc {value} is labelled twice (slices {slices[value]:g} and {height:g}).")
         slices[value] = height
-    return order(slices)
+    return order_discs(slices)
 
 
 def read_map(levels: Volume, mask: Volume | None = None) -> Discs:
@@ -96,7 +96,7 @@ def read_map(levels: Volume, mask: Volume | None = None) -> Discs:
             slices[vertebra] = held[-1] + 0.5
         if held[0] > 0:
             slices[vertebra + 1] = held[0] - 0.5
-    return order(slices)
+    return order_discs(slices)
 
 
 def on_grid(labels: Volume, mask: Volume, what: str) -> None:

@@ -105,7 +105,7 @@ def _vertebra(name: str, text: str) -> int:
     raise SettingsError(f"levels must be vertebrae C1 to C7, T1 to T12, L1 to L5 or S1, such as C2-C3, not {text!r}.")
 
 
-def order(slices: dict[int, float]) -> Discs:
+def order_discs(slices: dict[int, float]) -> Discs:
     """Return the discs in ascending order of their numbers.
 
     Raises

@@ -66,7 +66,7 @@ class Bundle:
     folds: dict[int, Weights]
 
 
-def content_digest(folds: Mapping[int, Weights], model: dict[str, Any], dataset: dict[str, Any]) -> str:
+def bundle_digest_of(folds: Mapping[int, Weights], model: dict[str, Any], dataset: dict[str, Any]) -> str:
     """Return the SHA-256 over the plan, the dataset JSON and the weights in the order of fold and name.
 
     Parameters
@@ -120,7 +120,7 @@ def build_bundle(trained: dict[int, Path], data: Path, out: Path, code_revision:
     write_json(out / "dataset.json", {key: dataset[key] for key in ("channel_names", "labels", "file_ending")})
     model, dataset = read_model_and_dataset(out)
     folds = {fold: _read_weights(out / f"fold_{fold}" / "weights.safetensors") for fold in sorted(trained)}
-    digest = content_digest(folds, model, dataset)
+    digest = bundle_digest_of(folds, model, dataset)
     write_json(out / "model.json", {"digest": digest, "folds": sorted(trained)})
     provenance = {str(fold): read_json(folder / "training.json") for fold, folder in sorted(trained.items())}
     write_json(out / "provenance.json", {"code": code_revision, "training": provenance})
@@ -151,7 +151,7 @@ def read_bundle(folder: Path) -> Bundle:
         raise BundleError(f"{folder / 'model.json'}: 'folds' must be a list of fold numbers, not {numbers!r}.")
     model, dataset = read_model_and_dataset(folder)
     folds = {fold: _read_weights(folder / f"fold_{fold}" / "weights.safetensors") for fold in numbers}
-    digest = content_digest(folds, model, dataset)
+    digest = bundle_digest_of(folds, model, dataset)
     if digest != stated.get("digest"):
         raise BundleError(
             f"{folder} was changed after it was packaged: its content has the digest {digest}, "

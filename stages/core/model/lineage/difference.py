@@ -92,7 +92,7 @@ def _by_content(old: Iterable[TrainedImage], new: Iterable[TrainedImage]) -> lis
     return changes
 
 
-def table(changes: Iterable[Change]) -> pd.DataFrame:
+def difference_table(changes: Iterable[Change]) -> pd.DataFrame:
     """Return a table with one row per case that changed. Cells of a side that does not exist are empty."""
     rows = []
     for change in changes:

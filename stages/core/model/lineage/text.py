@@ -13,7 +13,7 @@ SHOWN_CASES = 20
 SHOWN_VALUES = 8
 
 
-def lines(
+def difference_lines(
     before: TrainingData, after: TrainingData, changes: Sequence[Change], names: tuple[str, str]
 ) -> Iterator[str]:
     """Yield the lines of the text.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .sequences import (
-    Protocol,
+    AcquisitionProtocol,
     fat_suppressed,
     gradient_echo,
     inversion_recovery,
@@ -19,7 +19,7 @@ from .sequences import (
 )
 from .tissues import TISSUES, Properties, Tissue
 
-Equation = Callable[[Properties, Protocol], float]
+Equation = Callable[[Properties, AcquisitionProtocol], float]
 
 
 class Stored(Enum):
@@ -55,13 +55,13 @@ class Contrast:
     spacing_mm: tuple[float, float, float]
     axcodes: str
     equations: tuple[Equation, ...]
-    protocol: Protocol
+    protocol: AcquisitionProtocol
     noise: float
     rater_bias: float
     warped_discs: bool = True
     stored: Stored = Stored.MAGNITUDE
 
-    def acquired(self, protocol: Protocol | None = None) -> tuple[dict[Tissue, float], ...]:
+    def acquired(self, protocol: AcquisitionProtocol | None = None) -> tuple[dict[Tissue, float], ...]:
         """Return the signal of every tissue in every acquired image.
 
         Signals are relative to the magnitude of white matter in the last image. ``protocol`` replaces that of the
@@ -72,7 +72,7 @@ class Contrast:
         white = abs(raw[-1][Tissue.WHITE])
         return tuple({tissue: value / white for tissue, value in image.items()} for image in raw)
 
-    def signals(self, protocol: Protocol | None = None) -> dict[Tissue, float]:
+    def signals(self, protocol: AcquisitionProtocol | None = None) -> dict[Tissue, float]:
         """Return the signal of every tissue in the first acquired image, in the unit of :meth:`acquired`."""
         return self.acquired(protocol)[0]
 
@@ -89,23 +89,23 @@ CONTRASTS: dict[str, Contrast] = {
     c.name: c
     for c in (
         Contrast("T1w", "T1w", "anat", (1.0, 1.0, 1.0), "RPI", (inversion_recovery,),
-                 Protocol(2000, 3.7, 9, ti_ms=1000), 0.06, -0.034, warped_discs=False),
+                 AcquisitionProtocol(2000, 3.7, 9, ti_ms=1000), 0.06, -0.034, warped_discs=False),
         Contrast("T2w", "T2w", "anat", (0.8, 0.8, 0.8), "PSR", (spin_echo,),
-                 Protocol(1500, 120), 0.06, 0.045, warped_discs=False),
+                 AcquisitionProtocol(1500, 120), 0.06, 0.045, warped_discs=False),
         Contrast("T2star", "T2star", "anat", (0.5, 0.5, 5.0), "LAS", (gradient_echo,),
-                 Protocol(600, 14, 30), 0.05, 0.005),
+                 AcquisitionProtocol(600, 14, 30), 0.05, 0.005),
         Contrast("MTon", "flip-1_mt-on_MTS", "anat", _THICK, "LAS", (gradient_echo,),
-                 Protocol(35, 3.1, 9, mt=True), 0.06, 0.010),
+                 AcquisitionProtocol(35, 3.1, 9, mt=True), 0.06, 0.010),
         Contrast("MToff", "flip-2_mt-off_MTS", "anat", _THICK, "LAS", (gradient_echo,),
-                 Protocol(15, 3.1, 15), 0.06, -0.015),
+                 AcquisitionProtocol(15, 3.1, 15), 0.06, -0.015),
         Contrast("DWI", "rec-average_dwi", "dwi", _THICK, "LAS", (fat_suppressed,),
-                 Protocol(620, 60, b=0.8), 0.08, 0.020),
+                 AcquisitionProtocol(620, 60, b=0.8), 0.08, 0.020),
         Contrast("STIR", "STIR", "anat", _SAGITTAL, "PSR", (stir,),
-                 Protocol(4000, 50, ti_ms=265), 0.08, 0.040),
+                 AcquisitionProtocol(4000, 50, ti_ms=265), 0.08, 0.040),
         Contrast("PSIR", "PSIR", "anat", _SAGITTAL, "PIR", (psir,),
-                 Protocol(4000, 3.2, 10, ti_ms=400), 0.08, -0.030, stored=Stored.SIGNED),
+                 AcquisitionProtocol(4000, 3.2, 10, ti_ms=400), 0.08, -0.030, stored=Stored.SIGNED),
         Contrast("MP2RAGE", "UNIT1", "anat", (1.0, 1.0, 1.0), "PSR", (mp2rage_first, mp2rage_second),
-                 Protocol(4000, 2.5, 7, ti_ms=650, ti2_ms=2000, flip2_deg=6, train=160, train_tr_ms=6.0),
+                 AcquisitionProtocol(4000, 2.5, 7, ti_ms=650, ti2_ms=2000, flip2_deg=6, train=160, train_tr_ms=6.0),
                  0.05, -0.030, stored=Stored.RATIO),
     )
 }  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 
 from ..anatomy.parts import Float32
-from .sequences import Protocol
+from .sequences import AcquisitionProtocol
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Scanner:
     te: float = 1.0
     ti: float = 1.0
 
-    def protocol(self, p: Protocol) -> Protocol:
+    def protocol(self, p: AcquisitionProtocol) -> AcquisitionProtocol:
         """Return a protocol with the times of this manufacturer."""
         return replace(p, tr_ms=p.tr_ms * self.tr, te_ms=p.te_ms * self.te, ti_ms=p.ti_ms * self.ti,
                        ti2_ms=p.ti2_ms * self.ti)  # fmt: skip

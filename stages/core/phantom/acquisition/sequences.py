@@ -15,7 +15,7 @@ INVERSION_EFFICIENCY = 0.96
 
 
 @dataclass(frozen=True)
-class Protocol:
+class AcquisitionProtocol:
     """Timing and flip angles of a sequence.
 
     Attributes
@@ -41,22 +41,22 @@ class Protocol:
     train_tr_ms: float = 0.0
 
 
-def spin_echo(t: Properties, p: Protocol) -> float:
+def spin_echo(t: Properties, p: AcquisitionProtocol) -> float:
     """PD (1 - exp(-TR/T1)) exp(-TE/T2) exp(-b ADC)."""
     return t.pd * (1 - exp(-p.tr_ms / t.t1_ms)) * exp(-p.te_ms / t.t2_ms) * exp(-p.b * t.adc)
 
 
-def fat_suppressed(t: Properties, p: Protocol) -> float:
+def fat_suppressed(t: Properties, p: AcquisitionProtocol) -> float:
     """Spin echo with water-selective excitation: of the signal of fat, one twentieth remains."""
     return spin_echo(t, p) * (1 - 0.95 * t.fat)
 
 
-def inversion_recovery(t: Properties, p: Protocol) -> float:
+def inversion_recovery(t: Properties, p: AcquisitionProtocol) -> float:
     """PD |1 - 2 exp(-TI/T1) / (1 + exp(-TR/T1))| exp(-TE/T2*)."""
     return t.pd * abs(1 - 2 * exp(-p.ti_ms / t.t1_ms) / (1 + exp(-p.tr_ms / t.t1_ms))) * exp(-p.te_ms / t.t2star_ms)
 
 
-def stir(t: Properties, p: Protocol) -> float:
+def stir(t: Properties, p: AcquisitionProtocol) -> float:
     """PD |1 - 2 exp(-TI/T1) + exp(-TR/T1)| exp(-TE/T2): the magnitude of an inversion recovery spin echo.
 
     After the 90 degree pulse no magnetisation is left along the field; it recovers during TR - TI until the next
@@ -66,7 +66,7 @@ def stir(t: Properties, p: Protocol) -> float:
     return t.pd * abs(1 - 2 * exp(-p.ti_ms / t.t1_ms) + exp(-p.tr_ms / t.t1_ms)) * exp(-p.te_ms / t.t2_ms)
 
 
-def psir(t: Properties, p: Protocol) -> float:
+def psir(t: Properties, p: AcquisitionProtocol) -> float:
     """PD (1 - 2 exp(-TI/T1) / (1 + exp(-TR/T1))) exp(-TE/T2*): inversion recovery with its sign.
 
     The sign comes from the phase of a reference image (doi:10.1002/mrm.10051). The signal of a tissue is negative as
@@ -75,24 +75,24 @@ def psir(t: Properties, p: Protocol) -> float:
     return t.pd * (1 - 2 * exp(-p.ti_ms / t.t1_ms) / (1 + exp(-p.tr_ms / t.t1_ms))) * exp(-p.te_ms / t.t2star_ms)
 
 
-def gradient_echo(t: Properties, p: Protocol) -> float:
+def gradient_echo(t: Properties, p: AcquisitionProtocol) -> float:
     """PD sin(a) (1 - E1) / (1 - cos(a) E1) exp(-TE/T2*), spoiled; times 1 - MTR where the saturation pulse is on."""
     e1 = exp(-p.tr_ms / t.t1_ms)
     a = radians(p.flip_deg)
     return t.pd * sin(a) * (1 - e1) / (1 - cos(a) * e1) * exp(-p.te_ms / t.t2star_ms) * (1 - t.mtr * p.mt)
 
 
-def mp2rage_first(t: Properties, p: Protocol) -> float:
+def mp2rage_first(t: Properties, p: AcquisitionProtocol) -> float:
     """Return the signed signal in the first gradient echo image of MP2RAGE; see :func:`mp2rage`."""
     return _mp2rage(t, p)[0]
 
 
-def mp2rage_second(t: Properties, p: Protocol) -> float:
+def mp2rage_second(t: Properties, p: AcquisitionProtocol) -> float:
     """Return the signed signal in the second gradient echo image of MP2RAGE; see :func:`mp2rage`."""
     return _mp2rage(t, p)[1]
 
 
-def mp2rage(t: Properties, p: Protocol) -> float:
+def mp2rage(t: Properties, p: AcquisitionProtocol) -> float:
     """UNI = S1 S2 / (S1^2 + S2^2), in [-0.5, 0.5]: it does not depend on PD, T2* and the receive field.
 
     S1 and S2 are the signals in the middle of two trains of pulses with small flip angles after one inversion (eq. 1 to
@@ -105,7 +105,7 @@ def mp2rage(t: Properties, p: Protocol) -> float:
     return first * second / power if power else 0.0
 
 
-def _mp2rage(t: Properties, p: Protocol) -> tuple[float, float]:
+def _mp2rage(t: Properties, p: AcquisitionProtocol) -> tuple[float, float]:
     """Return the signed signals S1 and S2 in the steady state."""
     half = 0.5 * p.train * p.train_tr_ms
     waits = (p.ti_ms - half, p.ti2_ms - p.ti_ms - 2 * half, p.tr_ms - p.ti2_ms - half)

@@ -78,7 +78,7 @@ class Anatomy:
         return self.ends.reach_mm if self.ends else S_MAX_MM
 
     @cached_property
-    def tables(self) -> Tables:
+    def tables(self) -> AnatomyTables:
         """All curves of this anatomy at the same values of s."""
         return _tabulate(self)
 
@@ -114,7 +114,7 @@ class Anatomy:
 
 
 @dataclass(frozen=True)
-class Tables:
+class AnatomyTables:
     """Curves along the centreline, each (n,) in mm unless said otherwise.
 
     ``a`` is the half axis from right to left, ``b`` that from front to back; ``u`` and ``v`` are the centre of the sac.
@@ -155,7 +155,7 @@ def superellipse_area(a: Float, b: Float, exponent: float) -> Float:
     return 4.0 * a * b * (gamma(1 + 1 / exponent) ** 2 / gamma(1 + 2 / exponent))
 
 
-def _tabulate(an: Anatomy) -> Tables:
+def _tabulate(an: Anatomy) -> AnatomyTables:
     """Compute all curves of an anatomy."""
     s = np.arange(-an.reach_mm, an.reach_mm + S_STEP_MM / 2, S_STEP_MM)
     discs = an.discs_s_mm
@@ -194,7 +194,7 @@ def _tabulate(an: Anatomy) -> Tables:
             lost = 2 * sac_b * c.canal * np.exp(-0.5 * ((s - c.s_mm) / c.length_mm) ** 2)
             front = np.maximum(sac_v + sac_b - lost, np.minimum(cord_b + 0.3, sac_v + sac_b))
             sac_v, sac_b = (front + sac_v - sac_b) / 2, (front - sac_v + sac_b) / 2
-    return Tables(
+    return AnatomyTables(
         s=s,
         cord_a=cord_a,
         cord_b=cord_b,

@@ -83,7 +83,7 @@ _FIRST_FROZEN, _FIRST_TRAINING = 1, 101
 
 
 @dataclass(frozen=True)
-class Participant:
+class PhantomParticipant:
     """A row of participants.tsv, and the contrasts that are rendered for the participant."""
 
     participant: str
@@ -142,7 +142,7 @@ def generator_of(cohort: Cohort, participant: str, what: str = "") -> np.random.
     return np.random.default_rng(np.random.SeedSequence([cohort.seed, *(int(w) for w in words)]))
 
 
-def _participant(cohort: Cohort, k: int, *, frozen: bool, contrasts: tuple[str, ...]) -> Participant:
+def _participant(cohort: Cohort, k: int, *, frozen: bool, contrasts: tuple[str, ...]) -> PhantomParticipant:
     """Return frozen or training participant number ``k`` of a cohort."""
     site = sorted(SITES)[k % len(SITES)]
     name = f"sub-site{site}{(_FIRST_FROZEN if frozen else _FIRST_TRAINING) + k // len(SITES):03d}"
@@ -155,10 +155,10 @@ def _participant(cohort: Cohort, k: int, *, frozen: bool, contrasts: tuple[str, 
     pathology = "MildCompression" if k % 7 == 4 else "MS" if k % 7 == 6 else "HC"
     if chosen:
         pathology = chosen[k % len(chosen)]
-    return Participant(name, site, sex, age, pathology, contrasts, frozen)
+    return PhantomParticipant(name, site, sex, age, pathology, contrasts, frozen)
 
 
-def participants(cohort: Cohort, revision: Revision) -> list[Participant]:
+def participants_of(cohort: Cohort, revision: Revision) -> list[PhantomParticipant]:
     """Return all participants of a revision in a fixed order: frozen, training, synthetic.
 
     A larger revision has the same participants and more at the end of each group.
@@ -177,7 +177,7 @@ def participants(cohort: Cohort, revision: Revision) -> list[Participant]:
         _participant(cohort, k, frozen=False, contrasts=revision.training_contrasts) for k in range(revision.training)
     ]
     out += [
-        Participant(f"sub-synth{k + 1:03d}", "synth", "n/a", 0, "n/a", ("synth",), frozen=False, synth=True)
+        PhantomParticipant(f"sub-synth{k + 1:03d}", "synth", "n/a", 0, "n/a", ("synth",), frozen=False, synth=True)
         for k in range(revision.synth)
     ]
     return out
@@ -185,10 +185,10 @@ def participants(cohort: Cohort, revision: Revision) -> list[Participant]:
 
 def frozen_participants(cohort: str, revision: str) -> list[str]:
     """Return the ids of the frozen participants of a cohort's revision."""
-    return [p.participant for p in participants(find_cohort(cohort), find_revision(cohort, revision)) if p.frozen]
+    return [p.participant for p in participants_of(find_cohort(cohort), find_revision(cohort, revision)) if p.frozen]
 
 
-def anatomy_of(cohort: Cohort, person: Participant) -> Anatomy:
+def anatomy_of(cohort: Cohort, person: PhantomParticipant) -> Anatomy:
     """Return the neck of a participant, with pathology; for a large view also with the cord beyond the neck."""
     rng = generator_of(cohort, person.participant, "anatomy")
     an = draw_anatomy(rng, sex=person.sex)

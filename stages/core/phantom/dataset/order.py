@@ -16,7 +16,7 @@ ORDERED = "one"
 VIEWS = {"neck": NECK, "large": LARGE}
 
 
-def order(cohort: str, pathology: str | None = None, contrasts: str | None = None, view: str | None = None,
+def order_cohort(cohort: str, pathology: str | None = None, contrasts: str | None = None, view: str | None = None,
           turn: str | None = None) -> Cohort:  # fmt: skip
     """Return the cohort of a name; cohort ``one`` has the participant that is ordered.
 

@@ -26,7 +26,16 @@ from ..acquisition.grid import View
 from ..rendering.randomise import render_synth
 from ..rendering.render import Rendering, render_case
 from ..rendering.scene import texture_fields
-from .cohort import SITES, Cohort, Participant, anatomy_of, find_cohort, find_revision, generator_of, participants
+from .cohort import (
+    SITES,
+    Cohort,
+    PhantomParticipant,
+    anatomy_of,
+    find_cohort,
+    find_revision,
+    generator_of,
+    participants_of,
+)
 
 #: Number to raise when the same participant would get other bytes. All files of a dataset come from one generator.
 GENERATOR = "1"
@@ -71,7 +80,7 @@ def paths_of(participant: str, contrast: str) -> Paths:
     )
 
 
-def write_participant(out: Path, cohort: str | Cohort, person: Participant) -> int:
+def write_participant(out: Path, cohort: str | Cohort, person: PhantomParticipant) -> int:
     """Render and write the images that a participant lacks, and return their number.
 
     A case of which all files exist is not rendered again. An interrupted call leaves no half-written file.
@@ -110,7 +119,7 @@ def write_participant(out: Path, cohort: str | Cohort, person: Participant) -> i
     return len(missing)
 
 
-def _write_case(out: Path, person: Participant, name: str, case: Rendering) -> None:
+def _write_case(out: Path, person: PhantomParticipant, name: str, case: Rendering) -> None:
     """Write all files of one contrast, ``name``, of a participant."""
     contrast, scanner, paths = CONTRASTS[name], SITES[person.site], paths_of(person.participant, name)
     p = scanner.protocol(contrast.protocol)
@@ -187,7 +196,7 @@ def _publish_one(out: Path, cohort: Cohort, name: str, jobs: int) -> str:
     """Generate revision ``name``, save it in the dataset, and return its commit."""
     if not (out / ".git").exists():
         annex.create(out)
-    people = participants(cohort, cohort.revisions[name])
+    people = participants_of(cohort, cohort.revisions[name])
     _write_tables(out, cohort, people)
     total = sum(len(p.contrasts) for p in people)
     with tqdm(total=total, unit="volume", desc=f"phantom {cohort.name} {name}") as bar:
@@ -196,7 +205,7 @@ def _publish_one(out: Path, cohort: Cohort, name: str, jobs: int) -> str:
     return annex.save(out, f"Generated cohort {cohort.name}, revision {name}", tag=name)
 
 
-def _generate(out: Path, cohort: Cohort, people: list[Participant], jobs: int) -> Iterator[Participant]:
+def _generate(out: Path, cohort: Cohort, people: list[PhantomParticipant], jobs: int) -> Iterator[PhantomParticipant]:
     """Render all participants and yield each of them when it is written."""
     if jobs <= 1:
         for person in people:
@@ -237,7 +246,7 @@ def _check_folder(out: Path, cohort: Cohort) -> None:
                             "delete it or name another folder.")  # fmt: skip
 
 
-def _write_tables(out: Path, cohort: Cohort, people: list[Participant]) -> None:
+def _write_tables(out: Path, cohort: Cohort, people: list[PhantomParticipant]) -> None:
     """Write dataset_description.json and participants.tsv."""
     with whole_file(out / "dataset_description.json") as part:
         part.write_text(json.dumps(_describe(cohort), indent=1) + "\n", encoding="utf-8")

@@ -12,12 +12,12 @@ from ...base.errors import ReleaseError
 from ...base.files import read_csv, read_json, whole_folder, write_csv, write_json
 from ...measures.kept_masks.zips import pack
 from ...model.bundle.content import read_bundle
-from ...model.lineage.difference import difference, table
+from ...model.lineage.difference import difference, difference_table
 from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
-from ...model.lineage.text import lines
+from ...model.lineage.text import difference_lines
 from ..github.api import Release
 from ..github.repository import MOST_ASSET_BYTES, Repository
-from .names import BUNDLE_ZIP, DRAFT, TOOLBOX_ZIP, label_of, version_of
+from .names import BUNDLE_ZIP, DRAFT, TOOLBOX_ZIP, label_of_tag, version_of
 from .plan import open_bundle
 
 #: File with the tag, the title and the text of the draft; it is not an asset.
@@ -56,7 +56,7 @@ def write_draft(root: Path, repository: Repository, tag: str | None, say: Callab
     package = root / "data/package"
     verified = read_bundle(package)
     releases = repository.releases()
-    wanted = label_of(tag) if tag else next_tag(releases)
+    wanted = label_of_tag(tag) if tag else next_tag(releases)
     if any(release.tag == wanted and not release.draft for release in releases):
         raise ReleaseError(f"{wanted} is published already in {repository.name}; a draft needs another tag.")
     before = _previous(repository, releases)
@@ -74,9 +74,9 @@ def write_draft(root: Path, repository: Repository, tag: str | None, say: Callab
         (part / "TRAINING.md").write_text(training + "\n", encoding="utf-8")
         tag_before, data_before = (before.tag, before.data) if before else ("no earlier release", TrainingData({}, {}))
         changes = difference(data_before, data)
-        said = "\n".join(lines(data_before, data, changes, (tag_before, wanted)))
+        said = "\n".join(difference_lines(data_before, data, changes, (tag_before, wanted)))
         (part / "DATA_DIFF.md").write_text(f"# Training data\n\n````text\n{said}\n````\n", encoding="utf-8")
-        write_csv(part / "data_diff.csv", table(changes))
+        write_csv(part / "data_diff.csv", difference_table(changes))
         body = f"Bundle `{verified.digest}`. Publish this draft to have it judged.\n\n{training}\n"
         write_json(part / CARD, {"tag": wanted, "title": wanted, "body": body})
     return {"tag": wanted}

@@ -16,7 +16,14 @@ from ...measures.kept_masks.zips import pack
 from ...model.bundle.content import read_bundle
 from ...model.bundle.revision import code_revision
 from ...model.segmentation.predictor import inference_digest
-from ...reports.change_report.facts import Facts, collect_facts, compared_with, imported_digests, read_side, read_tables
+from ...reports.change_report.facts import (
+    Facts,
+    collect_facts,
+    compared_with,
+    imported_digests,
+    read_change_tables,
+    read_side,
+)
 from ...reports.change_report.provenance import release_provenance
 from ...reports.change_report.report import write_change_report
 from ...store.bundle_files import version_identity
@@ -29,7 +36,7 @@ from ..github.repository import Repository
 from .archive import copy_masks, write_record
 from .handover import bring_shards
 from .history import rebuild
-from .names import ASSETS, BUNDLE, FIGURE, PROVENANCE, RECORD_ZIP, SHARDS, label_of
+from .names import ASSETS, BUNDLE, FIGURE, PROVENANCE, RECORD_ZIP, SHARDS, label_of_tag
 from .plan import check_inference
 
 #: Tables and pages of the workspace that go to the release as they are.
@@ -72,7 +79,7 @@ def judge_release(
         ``release/bundle`` holds no bundle; the release was judged with other inference settings before; a stage fails;
         or the history cannot be read.
     """
-    label = label_of(tag)
+    label = label_of_tag(tag)
     verified = read_bundle(root / BUNDLE)
     folder = root / ".monitor" / profile
     params = monitor_workspace(root, folder, profile, label, device)
@@ -151,7 +158,7 @@ def _facts(folder: Path, store: Store, params: Params, digest: str, scratch: Pat
         read_side(folder / "data/package", label=params.registration.label, digest=digest),
         old,
         drift,
-        read_tables(folder / "reports/compare"),
+        read_change_tables(folder / "reports/compare"),
         pins=[read_manifest(folder / f"data/fetch/{name}.json") for name in params.segment.datasets],
         settings=params.segment,
         imported=imported_digests(read_json(folder / "reports/history/priors.json")),

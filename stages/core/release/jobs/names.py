@@ -31,7 +31,7 @@ KEPT = {BUNDLE_ZIP, TOOLBOX_ZIP, PROMOTION}
 FIGURE = "csa_std.png"
 
 
-def label_of(tag: str) -> str:
+def label_of_tag(tag: str) -> str:
     """Return the label of the version that a release's tag names: the tag itself, where it is a plain name.
 
     Raises

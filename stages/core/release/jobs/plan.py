@@ -16,7 +16,7 @@ from ...model.segmentation.shards import check_shards
 from ...reports.change_report.facts import as_mapping
 from ...workspace.runs.params import Params
 from ..github.repository import MOST_ASSET_BYTES, Repository
-from .names import BUNDLE, BUNDLE_ZIP, PROVENANCE, label_of
+from .names import BUNDLE, BUNDLE_ZIP, PROVENANCE, label_of_tag
 
 #: The largest size of an unpacked bundle: safetensors hardly shrink, so it is about that of GitHub's largest asset.
 MOST_BUNDLE_BYTES = 4 << 30
@@ -32,7 +32,7 @@ def fetch_bundle(repository: Repository, tag: str, root: Path) -> Bundle:
         The tag is not a plain name; there is no such release or asset; the zip is damaged, leads out of itself or holds
         no bundle; the release was judged with another bundle.
     """
-    label_of(tag)
+    label_of_tag(tag)
     release = repository.release(tag)
     with tempfile.TemporaryDirectory() as scratch:
         packed = Path(scratch) / BUNDLE_ZIP

@@ -46,7 +46,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Tables:
+class ChangeTables:
     """Tables that the stage compare writes."""
 
     bias: pd.DataFrame
@@ -72,7 +72,7 @@ class Facts:
     new: Side
     old: Side | None
     drift: DriftRecord
-    tables: Tables
+    tables: ChangeTables
     pins: tuple[Manifest, ...]
     settings: Segment
     imported: frozenset[str]
@@ -142,9 +142,9 @@ def read_side(folder: Path | None, *, label: str, digest: str) -> Side:
     return Side(label, digest, provenance, training)
 
 
-def read_tables(folder: Path) -> Tables:
+def read_change_tables(folder: Path) -> ChangeTables:
     """Read the tables that the report needs from the output of the stage compare."""
-    return Tables(
+    return ChangeTables(
         read_csv(folder / "bias.csv", text=("prior", "contrast")),
         read_csv(folder / "conversion.csv", text=("prior", "metric", "contrast")),
         read_csv(folder / "subgroups.csv", text=("version", "attribute", "group")),
@@ -155,7 +155,7 @@ def collect_facts(
     new: Side,
     old: Side | None,
     drift: DriftRecord,
-    tables: Tables,
+    tables: ChangeTables,
     *,
     pins: Sequence[Manifest],
     settings: Segment,

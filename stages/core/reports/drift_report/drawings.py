@@ -22,7 +22,7 @@ FEW = 6
 
 
 @dataclass(frozen=True)
-class Tables:
+class ReportTables:
     """The output of the stages measure and compare; ``dice`` holds the agreement of every compared version."""
 
     drift: DriftRecord
@@ -46,7 +46,7 @@ class Drawing:
     table: pd.DataFrame
 
 
-def read_tables(measure: Path, compare: Path, history: Path) -> Tables:
+def read_report_tables(measure: Path, compare: Path, history: Path) -> ReportTables:
     """Read the tables of the candidate and the agreement of its compared priors."""
     person = ("version", "dataset", "participant", "session", "contrast")
     drift = read_drift(compare / "drift.json")
@@ -56,7 +56,7 @@ def read_tables(measure: Path, compare: Path, history: Path) -> Tables:
         if prior.pooled:
             folder = history / prior.digest[:12]
             dice.append(read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT).assign(version=prior.digest))
-    return Tables(
+    return ReportTables(
         drift,
         read_csv(compare / "csa_std.csv", text=person),
         read_csv(compare / "csa.csv", text=person),
@@ -71,7 +71,7 @@ def read_tables(measure: Path, compare: Path, history: Path) -> Tables:
     )
 
 
-def draw(tables: Tables, shown: list[Shown]) -> dict[str, Drawing]:
+def draw_figures(tables: ReportTables, shown: list[Shown]) -> dict[str, Drawing]:
     """Draw the charts, by name."""
     drift = tables.drift
     contrasts, near = drift.contrasts, nearest(drift, shown)
@@ -107,7 +107,7 @@ def nearest(drift: DriftRecord, shown: Sequence[Shown]) -> list[Shown]:
     return [item for item in shown if item.role != "prior" or item.version in judging]
 
 
-def pairs_of(tables: Tables) -> pd.DataFrame:
+def pairs_of(tables: ReportTables) -> pd.DataFrame:
     """Return the cases of the candidate beside those of the prior that the headline speaks of."""
     versions = tables.drift.candidate.bundle, tables.drift.against
     new, old = (tables.csa[tables.csa["version"] == version] for version in versions)
@@ -135,6 +135,6 @@ def line_of(contrasts: Sequence[str]) -> tuple[str, str]:
     return ("T1w", "T2w") if {"T1w", "T2w"} <= set(contrasts) else (contrasts[0], contrasts[1])
 
 
-def agreeing(tables: Tables) -> pd.DataFrame:
+def agreeing(tables: ReportTables) -> pd.DataFrame:
     """Return the concordance with the prior that the headline speaks of; empty where there is none."""
     return tables.concordance[tables.concordance["prior"] == tables.drift.against]

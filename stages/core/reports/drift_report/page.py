@@ -7,7 +7,7 @@ from typing import Any
 from ...data.datasets.manifest import Manifest
 from ...drift.record.record import CRITERIA, DriftRecord
 from ...pages.templates import style, templates
-from .drawings import Tables, agreeing, nearest
+from .drawings import ReportTables, agreeing, nearest
 from .rows import (
     bias_rows,
     concordance_rows,
@@ -35,7 +35,7 @@ from .wording import (
 
 
 def render(
-    tables: Tables,
+    tables: ReportTables,
     shown: list[Shown],
     *,
     title: str,

@@ -18,7 +18,7 @@ from ...model.segmentation.predictions import CaseId
 from ...pages.canvas import png_bytes
 from ...tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
 from .contours import Panel, Source, contour_figure, gallery_figure
-from .drawings import Drawing, Tables, draw, labelled, pairs_of
+from .drawings import Drawing, ReportTables, draw_figures, labelled, pairs_of
 from .page import provenance, render
 from .rows import case_rows
 from .wording import short, shown_versions
@@ -27,7 +27,7 @@ from .worst import worst_cases, worst_participant
 
 def write_report(
     folder: Path,
-    tables: Tables,
+    tables: ReportTables,
     manifests: list[Manifest],
     source: Source,
     monitored: Path,
@@ -54,7 +54,7 @@ def write_report(
     anatomy : whether images are shown; otherwise contours stand alone
     """
     shown = shown_versions(tables.drift, label)
-    drawings = draw(tables, shown)
+    drawings = draw_figures(tables, shown)
     worst = _worst(tables, source, anatomy=anatomy)
     if worst:
         drawings["worst"] = worst.pop("drawing")
@@ -97,7 +97,7 @@ def kept_masks(history: Path, digest: str | None, say: Callable[[str], None]) ->
         return None
 
 
-def _worst(tables: Tables, source: Source, *, anatomy: bool) -> dict[str, Any] | None:
+def _worst(tables: ReportTables, source: Source, *, anatomy: bool) -> dict[str, Any] | None:
     spread = tables.csa_std[tables.csa_std["version"] == tables.drift.candidate.bundle]
     found = worst_participant(tables.agreement, spread)
     if found is None:
@@ -111,7 +111,7 @@ def _worst(tables: Tables, source: Source, *, anatomy: bool) -> dict[str, Any] |
     return {"participant": participant, "why": why, "rows": cases, "drawing": drawing}
 
 
-def _ten(tables: Tables, source: Source, kept: KeptZip | None, *, anatomy: bool) -> dict[str, Drawing]:
+def _ten(tables: ReportTables, source: Source, kept: KeptZip | None, *, anatomy: bool) -> dict[str, Drawing]:
     """The worst cases, with the contours of both versions where the earlier one's masks are at hand."""
     cases = worst_cases(tables.agreement, pairs_of(tables) if tables.drift.against else None)
     panels: list[Panel] = []

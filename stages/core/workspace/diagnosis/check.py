@@ -12,7 +12,7 @@ State = Literal["ok", "warning", "problem"]
 
 
 @dataclass(frozen=True)
-class Check:
+class DoctorCheck:
     """The result of one check.
 
     Attributes
@@ -29,7 +29,7 @@ class Check:
     advice: str = ""
 
 
-def guarded(name: str, look: Callable[[], Iterable[Check]], otherwise: State = "warning") -> list[Check]:
+def guarded(name: str, look: Callable[[], Iterable[DoctorCheck]], otherwise: State = "warning") -> list[DoctorCheck]:
     """Run one check and remove the passwords from addresses in its lines.
 
     Parameters
@@ -41,14 +41,14 @@ def guarded(name: str, look: Callable[[], Iterable[Check]], otherwise: State = "
     try:
         checks = list(look())
     except CordriftError as error:
-        checks = [Check(name, otherwise, str(error))]
+        checks = [DoctorCheck(name, otherwise, str(error))]
     except Exception as error:  # noqa: BLE001 - on a broken machine any error can occur, and the other checks must still run
         why = " ".join(str(error).split()) or "no reason given"
-        checks = [Check(name, otherwise, f"this check failed: {type(error).__name__}, {why}")]
+        checks = [DoctorCheck(name, otherwise, f"this check failed: {type(error).__name__}, {why}")]
     return [replace(check, found=redact(check.found), advice=redact(check.advice)) for check in checks]
 
 
-def lines(checks: Iterable[Check]) -> list[str]:
+def check_lines(checks: Iterable[DoctorCheck]) -> list[str]:
     """Return the checks as a table for the terminal, each advice below its check, with the counts in the last line."""
     shown = list(checks)
     width = max((len(check.name) for check in shown), default=0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from ...data.datasets.manifest import CLONES, Manifest
 from ...model.segmentation.hardware import Gpu
 from ..runs.params import Params
-from .check import Check
+from .check import DoctorCheck
 
 #: Estimated bytes of outputs and DVC cache for each byte of images: prepared copies, nnU-Net's arrays, masks.
 OUTPUTS = 4
@@ -40,7 +40,7 @@ def fetch_need(manifests: Iterable[Manifest | None], clones: Path = CLONES) -> f
     return sum((math.nan if manifest is None else 2.0 * missing_bytes(manifest, clones)) for manifest in manifests)
 
 
-def check_disks(manifests: Sequence[Manifest | None], workspace: Path, cache: Path) -> Iterator[Check]:
+def check_disks(manifests: Sequence[Manifest | None], workspace: Path, cache: Path) -> Iterator[DoctorCheck]:
     """Compare the free space on the disks of the clones and of DVC's cache with what `fetch` and later stages need."""
     fetching = fetch_need(manifests, workspace / CLONES)
     held = sum(math.nan if manifest is None else sum(file.size for file in manifest.files) for manifest in manifests)
@@ -49,24 +49,28 @@ def check_disks(manifests: Sequence[Manifest | None], workspace: Path, cache: Pa
     for name, folder in (("disk", workspace), ("disk of the cache", cache)):
         existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
         if name != "disk" and existing.stat().st_dev == workspace.resolve().stat().st_dev:
-            yield Check(name, "ok", f"{folder} is on the same disk")
+            yield DoctorCheck(name, "ok", f"{folder} is on the same disk")
             continue
         yield _space(name, shutil.disk_usage(existing).free, need, fetching if name == "disk" else 0.0)
 
 
-def _space(name: str, free: int, need: float, fetching: float) -> Check:
+def _space(name: str, free: int, need: float, fetching: float) -> DoctorCheck:
     """Return the check of one disk: too little space for `fetch` is a problem, for later stages a warning."""
     space = f"{gigabytes(free)} free"
     if math.isnan(need):
         found = f"{space}; the need is unknown until all datasets are fetched"
-        return Check(name, "warning" if free < LITTLE_SPACE else "ok", found, "`cordrift fetch --dry-run` computes it")
+        return DoctorCheck(
+            name, "warning" if free < LITTLE_SPACE else "ok", found, "`cordrift fetch --dry-run` computes it"
+        )
     found = f"{space}, about {gigabytes(need)} needed (of it {gigabytes(fetching)} by fetch)"
     if free < fetching:
-        return Check(name, "problem", found, "free some space, or move data/clones to a larger disk and link to it")
-    return Check(name, "warning" if free < need else "ok", found, "free some space" if free < need else "")
+        return DoctorCheck(
+            name, "problem", found, "free some space, or move data/clones to a larger disk and link to it"
+        )
+    return DoctorCheck(name, "warning" if free < need else "ok", found, "free some space" if free < need else "")
 
 
-def check_cores(params: Params | None) -> Iterator[Check]:
+def check_cores(params: Params | None) -> Iterator[DoctorCheck]:
     """Compare the cores that this process may use with the threads in the params; check the memory."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = {} if params is None else {"train": params.train.threads, "segment": params.segment.threads}
@@ -75,14 +79,16 @@ def check_cores(params: Params | None) -> Iterator[Check]:
     advice = (
         f"lower {' and '.join(f'{stage}.threads' for stage in over)} to {count}; more threads than cores are slower"
     )
-    yield Check("cores", "warning" if over else "ok", f"{count} ({asked or 'params unknown'})", advice if over else "")
+    yield DoctorCheck(
+        "cores", "warning" if over else "ok", f"{count} ({asked or 'params unknown'})", advice if over else ""
+    )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     little = memory < LITTLE_MEMORY
     advice = "training on volumes of real size needs more" if little else ""
-    yield Check("memory", "warning" if little else "ok", gigabytes(memory), advice)
+    yield DoctorCheck("memory", "warning" if little else "ok", gigabytes(memory), advice)
 
 
-def check_gpu(found: Sequence[Gpu], params: Params | None) -> Iterator[Check]:
+def check_gpu(found: Sequence[Gpu], params: Params | None) -> Iterator[DoctorCheck]:
     """Compare the GPUs that torch can use with ``train.device`` and ``segment.device``."""
     names = ", ".join(f"{one.name} ({gigabytes(one.memory)})" for one in found) or "none that torch can use"
     wanted = {} if params is None else {"train.device": params.train.device, "segment.device": params.segment.device}
@@ -91,12 +97,12 @@ def check_gpu(found: Sequence[Gpu], params: Params | None) -> Iterator[Check]:
         advice = (
             "set it to cpu, or repair the driver (`nvidia-smi` must list the GPU) and install a torch built for CUDA"
         )
-        yield Check("GPU", "problem", f"{names}, but {' and '.join(asking)} is cuda", advice)
+        yield DoctorCheck("GPU", "problem", f"{names}, but {' and '.join(asking)} is cuda", advice)
     elif found and wanted and not asking:
         advice = "set train.device and segment.device to cuda; a change of train.device retrains"
-        yield Check("GPU", "ok", f"{names}; not used: params say cpu", advice)
+        yield DoctorCheck("GPU", "ok", f"{names}; not used: params say cpu", advice)
     else:
-        yield Check("GPU", "ok", names)
+        yield DoctorCheck("GPU", "ok", names)
 
 
 def gigabytes(size: float) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ...base.errors import CordriftError
 from ...data.clones.programs import condensed
 from ..runs.workspace import dvc_environment
-from .check import Check
+from .check import DoctorCheck
 from .software import installed
 
 #: Scheme of a remote's address -> the package that DVC needs for it.
@@ -23,7 +23,7 @@ _PLUGINS = {"s3": "dvc-s3", "gs": "dvc-gs", "azure": "dvc-azure", "ssh": "dvc-ss
 _EDGE = re.compile(r'^"(?P<first>[^"]+)" -> "(?P<then>[^"]+)";$')
 
 
-def ask(workspace: Path, *words: str) -> str:
+def ask_dvc(workspace: Path, *words: str) -> str:
     """Run a DVC command that changes nothing and return its output.
 
     Raises
@@ -42,7 +42,7 @@ def ask(workspace: Path, *words: str) -> str:
 
 def dvc_settings(workspace: Path) -> dict[str, str]:
     """Return the settings from all configuration files of DVC by key, such as ``remote.lab.url``."""
-    rows = (line.partition("=") for line in ask(workspace, "config", "--list").splitlines())
+    rows = (line.partition("=") for line in ask_dvc(workspace, "config", "--list").splitlines())
     return {key: value for key, _, value in rows}
 
 
@@ -51,28 +51,28 @@ def cache_folder(workspace: Path, config: Mapping[str, str]) -> Path:
     return workspace / ".dvc" / config.get("cache.dir", "cache")
 
 
-def check_remotes(workspace: Path, config: Mapping[str, str]) -> Iterator[Check]:
+def check_remotes(workspace: Path, config: Mapping[str, str]) -> Iterator[DoctorCheck]:
     """Tell the version of DVC and the remotes to which `dvc push` copies outputs."""
-    yield Check("DVC", "ok", installed("dvc") or "of unknown version")
+    yield DoctorCheck("DVC", "ok", installed("dvc") or "of unknown version")
     urls = {key.split(".")[1]: value for key, value in config.items() if re.fullmatch(r"remote\.[^.]+\.url", key)}
     if not urls:
         advice = "to share them: `dvc remote add --default NAME FOLDER` or `... s3://BUCKET/FOLDER`, then `dvc push`"
-        yield Check("DVC remote", "ok", "none: outputs stay on this machine", advice)
+        yield DoctorCheck("DVC remote", "ok", "none: outputs stay on this machine", advice)
     for name, url in urls.items():
         mark = " (default)" if config.get("core.remote") == name else ""
         yield _check_remote(workspace, f"DVC remote {name}", url, mark)
 
 
-def _check_remote(workspace: Path, name: str, url: str, mark: str) -> Check:
+def _check_remote(workspace: Path, name: str, url: str, mark: str) -> DoctorCheck:
     scheme = url.partition("://")[0] if "://" in url else ""
     plugin = _PLUGINS.get(scheme)
     if plugin and installed(plugin) is None:
         way = "cordrift[s3]" if scheme == "s3" else plugin
-        return Check(name, "warning", f"{url}{mark}, but {plugin} is not installed", f"`pip install '{way}'`")
+        return DoctorCheck(name, "warning", f"{url}{mark}, but {plugin} is not installed", f"`pip install '{way}'`")
     if not scheme and not (workspace / ".dvc" / url).is_dir():
         advice = "the first `dvc push` creates it; if it existed before, mount its disk"
-        return Check(name, "warning", f"{url}{mark}: there is no such folder", advice)
-    return Check(name, "ok", f"{url}{mark}" + (", not contacted" if scheme else ""))
+        return DoctorCheck(name, "warning", f"{url}{mark}: there is no such folder", advice)
+    return DoctorCheck(name, "ok", f"{url}{mark}" + (", not contacted" if scheme else ""))
 
 
 def downstream(changed: Iterable[str], graph: str) -> list[str]:
@@ -93,7 +93,7 @@ def counted(stages: Iterable[str]) -> str:
     return ", ".join(f"{word} {count}" for word, count in Counter(name.split("@")[0] for name in stages).items())
 
 
-def would_run(status: Mapping[str, Sequence[object]], graph: str) -> Check:
+def would_run(status: Mapping[str, Sequence[object]], graph: str) -> DoctorCheck:
     """Return the check that tells what `dvc repro` would run.
 
     A changed stage runs; a stage that depends on it runs if the new output differs from the old one.
@@ -110,24 +110,26 @@ def would_run(status: Mapping[str, Sequence[object]], graph: str) -> Check:
     changed = [name for name in stages if name in status and name not in always]
     after = set(downstream([*changed, *always], graph)) | set(always)
     if not changed:
-        return Check("to run", "ok", f"nothing, of {len(stages)} stages; every time: {counted(always) or 'none'}")
+        return DoctorCheck("to run", "ok", f"nothing, of {len(stages)} stages; every time: {counted(always) or 'none'}")
     then = counted(name for name in stages if name in after)
-    return Check("to run", "ok", counted(changed) + (f"; then, if results differ: {then}" if then else ""))
+    return DoctorCheck("to run", "ok", counted(changed) + (f"; then, if results differ: {then}" if then else ""))
 
 
-def check_stages(workspace: Path) -> Iterator[Check]:
+def check_stages(workspace: Path) -> Iterator[DoctorCheck]:
     """Tell what `dvc repro` would run now. This takes about 3 s, because DVC hashes what changed."""
     if not os.access(workspace, os.W_OK):
-        yield Check("workspace", "problem", f"{workspace.resolve()} is not writable for this user", "change its rights")
+        yield DoctorCheck(
+            "workspace", "problem", f"{workspace.resolve()} is not writable for this user", "change its rights"
+        )
         return
-    yield would_run(json.loads(ask(workspace, "status", "--json") or "{}"), ask(workspace, "dag", "--dot"))
+    yield would_run(json.loads(ask_dvc(workspace, "status", "--json") or "{}"), ask_dvc(workspace, "dag", "--dot"))
 
 
-def check_interpreter(program: str = "python") -> Iterator[Check]:
+def check_interpreter(program: str = "python") -> Iterator[DoctorCheck]:
     """Check that the shell finds the Python that has cordrift: DVC starts stages as ``python -m ...``."""
     found = shutil.which(program)
     own = Path(sys.executable).parent
     fits = found is not None and Path(found).parent.resolve() == own.resolve()
     where = found or "no python on the search path"
     advice = "" if fits else f"activate the environment (`. {own}/activate`) before `dvc repro`, or use `make repro`"
-    yield Check("python of stages", "ok" if fits else "warning", where, advice)
+    yield DoctorCheck("python of stages", "ok" if fits else "warning", where, advice)

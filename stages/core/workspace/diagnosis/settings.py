@@ -21,38 +21,38 @@ from ...data.datasets.registry import (
 from ...store.client import open_store
 from ...store.location import check_location, find_location
 from ..runs.params import Params
-from .check import Check
+from .check import DoctorCheck
 
 
-def check_profile(workspace: Path, params: Params) -> Iterator[Check]:
+def check_profile(workspace: Path, params: Params) -> Iterator[DoctorCheck]:
     """Tell whether the params are a copy of a file of ``params/`` or contain edits."""
     current = (workspace / "params.yaml").read_bytes()
     same = [path.stem for path in sorted((workspace / "params").glob("*.yaml")) if path.read_bytes() == current]
     found = f"profile {params.profile!r}, " + (f"as params/{same[0]}.yaml" if same else "with edits of its own")
-    yield Check("params", "ok", found)
+    yield DoctorCheck("params", "ok", found)
 
 
-def check_registry(workspace: Path, params: Params) -> Iterator[Check]:
+def check_registry(workspace: Path, params: Params) -> Iterator[DoctorCheck]:
     """Check the registry and the tables beside it, and whether each dataset in use is pinned and can be fetched."""
     known = load_registry(workspace / REGISTRY)
     frozen = read_frozen(workspace / FROZEN)
     persons = read_persons(workspace / PERSONS)
     found = f"{len(known.datasets)} datasets, {len(frozen)} frozen participants, {len(set(persons.values()))} persons"
-    yield Check("registry", "ok", f"{found} under several ids")
+    yield DoctorCheck("registry", "ok", f"{found} under several ids")
     used = dict.fromkeys([*params.fetch.datasets, *params.prepare.datasets, *params.segment.datasets])
     for name in used:
         yield _check_dataset(workspace, name, params)
 
 
-def _check_dataset(workspace: Path, name: str, params: Params) -> Check:
+def _check_dataset(workspace: Path, name: str, params: Params) -> DoctorCheck:
     label = f"dataset {name}"
     try:
         dataset = entry(load_registry(workspace / REGISTRY), name)
         commit = pinned(name, dataset)
     except CordriftError as error:
-        return Check(label, "problem", str(error))
+        return DoctorCheck(label, "problem", str(error))
     if name not in params.fetch.datasets:
-        return Check(label, "problem", "used, but not fetched", f"add {name} to fetch.datasets in params.yaml")
+        return DoctorCheck(label, "problem", "used, but not fetched", f"add {name} to fetch.datasets in params.yaml")
     manifest = fetched_manifest(workspace, name)
     is_fetched = manifest is not None and manifest.commit == commit
     at = f"{dataset.tag} ({commit[:12]}), " + ("fetched" if is_fetched else "not fetched yet")
@@ -60,8 +60,8 @@ def _check_dataset(workspace: Path, name: str, params: Params) -> Check:
         # A path in the registry is relative to the workspace.
         source_of(dataset.url if ":" in dataset.url else str(workspace / dataset.url))
     except CordriftError as error:
-        return Check(label, "warning" if is_fetched else "problem", f"{at}; {error}")
-    return Check(label, "ok", at)
+        return DoctorCheck(label, "warning" if is_fetched else "problem", f"{at}; {error}")
+    return DoctorCheck(label, "ok", at)
 
 
 def fetched_manifest(workspace: Path, name: str) -> Manifest | None:
@@ -73,15 +73,15 @@ def fetched_manifest(workspace: Path, name: str) -> Manifest | None:
         return None
 
 
-def check_store(workspace: Path, params: Params) -> Iterator[Check]:
+def check_store(workspace: Path, params: Params) -> Iterator[DoctorCheck]:
     """Check that the MLflow store can be used and count the versions of the model; do not create a store."""
     location = find_location(workspace)
     if location.database is None and params.history.offline:
-        yield Check("MLflow", "ok", f"{location.name}, not asked: history.offline is true")
+        yield DoctorCheck("MLflow", "ok", f"{location.name}, not asked: history.offline is true")
         return
     check_location(location)
     if location.database is not None and not location.database.exists():
-        yield Check("MLflow", "ok", f"no store at {location.name} yet; the first `dvc repro` creates it")
+        yield DoctorCheck("MLflow", "ok", f"no store at {location.name} yet; the first `dvc repro` creates it")
         return
     versions = open_store(params.registration.model, workspace).versions()
-    yield Check("MLflow", "ok", f"{location.name}, {params.registration.model} has {len(versions)} versions")
+    yield DoctorCheck("MLflow", "ok", f"{location.name}, {params.registration.model} has {len(versions)} versions")

@@ -17,7 +17,7 @@ from ...base.errors import CordriftError, SettingsError, did_you_mean
 from ...base.params import load_yaml
 from ...base.syntax import syntax
 from ...data.clones.programs import git
-from ..diagnosis.pipeline import ask
+from ..diagnosis.pipeline import ask_dvc
 
 #: Where the code lies. Everything else that a stage depends on is data or params.
 CODE = "stages/"
@@ -78,13 +78,13 @@ def record(root: Path, stages: Sequence[str], judge: Judge) -> list[str]:
             "stages again; `cordrift accept-edit STAGE` records others alone."
         )
     if chosen:
-        ask(root, "commit", "--force", *chosen)
+        ask_dvc(root, "commit", "--force", *chosen)
     return list(chosen)
 
 
 def _choose(root: Path, stages: Sequence[str]) -> dict[str, list[Any]]:
     """Return the stages to record with what `dvc status` says of them: those that are named, or those with new code."""
-    status: dict[str, list[Any]] = json.loads(ask(root, "status", "--json"))
+    status: dict[str, list[Any]] = json.loads(ask_dvc(root, "status", "--json"))
     known = _lock(root)
     changed = {
         stage: [change for change in changes if change != _EVERY_TIME]

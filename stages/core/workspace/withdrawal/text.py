@@ -13,7 +13,7 @@ from .traces import Trace
 
 
 @dataclass
-class Outcome:
+class WithdrawalOutcome:
     """What a withdrawal did and found. It is filled step by step, so that it can be told even if a later step fails.
 
     Attributes
@@ -58,7 +58,7 @@ _STILL_TO_DO = (
 )
 
 
-def outcome_lines(outcome: Outcome) -> Iterator[str]:
+def outcome_lines(outcome: WithdrawalOutcome) -> Iterator[str]:
     """Yield the whole text, line by line."""
     yield f"Withdrawal of {outcome.participant}: {outcome.reason}"
     for title, part in (
@@ -80,7 +80,7 @@ def outcome_lines(outcome: Outcome) -> Iterator[str]:
             yield from ("", title, *text)
 
 
-def _registry(outcome: Outcome) -> Iterator[str]:
+def _registry(outcome: WithdrawalOutcome) -> Iterator[str]:
     for (dataset, participant), (why, new) in sorted(outcome.ids.items()):
         when = "recorded now" if new else "recorded before; the reason of that time stays"
         yield f"{dataset}: {participant} ({why}), {when}"
@@ -98,7 +98,7 @@ def _registry(outcome: Outcome) -> Iterator[str]:
         )
 
 
-def _rebuilt(outcome: Outcome) -> Iterator[str]:
+def _rebuilt(outcome: WithdrawalOutcome) -> Iterator[str]:
     if outcome.rebuilt is None:
         yield (
             "nothing, because of --no-rebuild: clones and outputs still hold the data. Run the same command without "
@@ -124,7 +124,7 @@ def _rebuilt(outcome: Outcome) -> Iterator[str]:
         yield "no stage, because none had an output"
 
 
-def _trained(outcome: Outcome) -> Iterator[str]:
+def _trained(outcome: WithdrawalOutcome) -> Iterator[str]:
     for folder in outcome.bundles:
         yield f"{folder} of this workspace, and the trained weights from which it was made"
     if outcome.traces is None:
@@ -151,7 +151,7 @@ def _cases(trace: Trace) -> str:
     return "; ".join(parts)
 
 
-def _kept_in_store(outcome: Outcome) -> Iterator[str]:
+def _kept_in_store(outcome: WithdrawalOutcome) -> Iterator[str]:
     for trace in outcome.traces or ():
         for path in trace.kept:
             yield f"run {trace.version.run_id}: {path}   {trace.version.name}"

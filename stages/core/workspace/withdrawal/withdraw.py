@@ -16,10 +16,10 @@ from .exclusion import exclude
 from .identity import PARTICIPANT, Identity
 from .people import Id, People, find_ids, image_contents, read_people
 from .purge import purge_steps
-from .text import Outcome
+from .text import WithdrawalOutcome
 
 
-def withdraw(root: Path, participant: str, reason: str, dataset: str | None, *, rebuilding: bool) -> Outcome:
+def withdraw(root: Path, participant: str, reason: str, dataset: str | None, *, rebuilding: bool) -> WithdrawalOutcome:
     """Withdraw a participant from the workspace ``root`` and return what was done and found.
 
     A step that fails after the registry was written becomes a sentence in ``problems``, and the other steps are done
@@ -48,7 +48,7 @@ def withdraw(root: Path, participant: str, reason: str, dataset: str | None, *, 
     ids = find_ids(participant, dataset, registry, people)
     identity = _identity(root, registry, people, ids)
     new = exclude(root / REGISTRY, ids, reason)
-    outcome = Outcome(participant, reason)
+    outcome = WithdrawalOutcome(participant, reason)
     outcome.ids = {one: (why, one in new) for one, why in ids.items() if one[0] in registry.datasets}
     outcome.outside = sorted(one for one in ids if one[0] not in registry.datasets)
     outcome.frozen = sorted(rebuild.frozen_ids(root, identity))
@@ -72,7 +72,7 @@ def _identity(root: Path, registry: Registry, people: People, ids: Mapping[Id, s
     return Identity(frozenset(ids), frozenset(registry.datasets), frozenset(images))
 
 
-def _rebuild(root: Path, identity: Identity, registry: Registry, outcome: Outcome) -> None:
+def _rebuild(root: Path, identity: Identity, registry: Registry, outcome: WithdrawalOutcome) -> None:
     outcome.rebuilt = []
     try:
         outcome.removed, outcome.scratch = rebuild.remove_data(root, identity, registry)
@@ -81,7 +81,7 @@ def _rebuild(root: Path, identity: Identity, registry: Registry, outcome: Outcom
         outcome.problems.append(f"Not everything was rebuilt: {error}")
 
 
-def _search_store(root: Path, identity: Identity, outcome: Outcome) -> Location | None:
+def _search_store(root: Path, identity: Identity, outcome: WithdrawalOutcome) -> Location | None:
     """Search MLflow; return where it is, or None where there is no store or it could not be searched."""
     try:
         recorded = open_recorded_versions(root)
