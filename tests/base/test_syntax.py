@@ -75,4 +75,7 @@ def test_everything_else_counts(what: str, old: str, new: str) -> None:
 
 def test_imports_within_the_package_count_where_they_are_asked_for() -> None:
     moved = SOURCE.replace("from .mask", "from ...images.mask")
-    assert syntax(moved, own_imports=True) != syntax(SOURCE, own_imports=True)
+    assert syntax(moved, imports_in_place=True) != syntax(SOURCE, imports_in_place=True)
+    one = "def f():\n    from .a import g\ndef h():\n    from .b import g\n"
+    swapped = "def f():\n    from .b import g\ndef h():\n    from .a import g\n"
+    assert syntax(one, imports_in_place=True) != syntax(swapped, imports_in_place=True)

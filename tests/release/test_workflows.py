@@ -195,9 +195,9 @@ def test_a_third_release_is_judged_against_both_priors_in_mlflow(lab: Lab, bundl
     from stages.core.release.github.repository import open_repository
 
     place = lab.folder / "team"
-    (place / "scratch").mkdir(parents=True)
+    (place / "scratch", print).mkdir(parents=True)
     store = open_store("cord-micro", place)
-    rebuild(store, open_repository(lab.github.environment()), "v9", "micro-frozen", place / "scratch")
+    rebuild(store, open_repository(lab.github.environment()), "v9", "micro-frozen", place / "scratch", print)
     lab.github.add_release(
         "v1.2.0", published="2026-03-10T10:00:00Z", assets={"cordrift-bundle.zip": variant(bundle, 0.99)}
     )

@@ -251,4 +251,17 @@ def test_moves_are_accepted_of_the_code_from_just_before_them_alone() -> None:
 
 def test_moves_are_refused_where_the_lock_knows_none_of_the_stages(lab: Path) -> None:
     with pytest.raises(CordriftError, match=r"dvc.lock has no stage 'fetch'"):
+        moved_code.commit_stages(lab, list(moved_code.BEFORE_MOVES), moved_code.unless_from_before)
+
+
+def test_moves_are_refused_once_the_code_has_changed(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest follows the code that the stages declare, and neither its comments nor other stages."""
+    monkeypatch.setattr(moved_code, "BEFORE_MOVES", {"train": "0" * 16})
+    monkeypatch.setattr(moved_code, "AFTER_MOVES", moved_code.code_of_today(lab))
+    _words(lab)
+    _edit(lab, "stages/report.py", "write_text(", "write_text('x' + ")
+    assert moved_code.is_code_of_the_moves(lab)
+    _edit(lab, "stages/core/base/numbers.py", "2 * number", "3 * number")
+    assert not moved_code.is_code_of_the_moves(lab)
+    with pytest.raises(CordriftError, match="the code of fetch to segment has changed since the modules moved"):
         moved_code.accept_moves(lab)

@@ -9,18 +9,21 @@ import ast
 from collections.abc import Iterable
 from pathlib import Path
 
-#: How the names of modules of this package begin; relative names begin with a dot. Their imports are left out.
-_OWN = ("", "stages", "cordrift")
+#: How the names of modules of this package begin. Their imports are left out, as are relative ones.
+_OWN = ("stages", "cordrift")
 
 
-def syntax(source: str, *, own_imports: bool = False) -> str:
+def syntax(source: str, *, imports_in_place: bool = False) -> str:
     """Return the syntax tree of Python source as text, which is the same on every supported version of Python.
 
-    Docstrings are left out. Imports within this package are left out too, unless ``own_imports`` is true, because
-    moving a module changes no number. Other imports are sorted and written at the end, as their order has no effect.
+    Docstrings are left out. Imports within this package are left out too, because moving a module changes no number.
+    Other imports are sorted and written at the end, as their order has no effect. With ``imports_in_place`` every
+    import stays where it is.
     """
     tree = ast.parse(source)
-    return "\n".join([_text(tree), *sorted(_imports(tree, own_imports))])
+    if imports_in_place:
+        return _text(tree, imports=True)
+    return "\n".join([_text(tree, imports=False), *sorted(_foreign_imports(tree))])
 
 
 def syntax_of(folder: Path, names: Iterable[str]) -> list[str]:
@@ -28,14 +31,15 @@ def syntax_of(folder: Path, names: Iterable[str]) -> list[str]:
     return sorted(syntax((folder / name).read_text(encoding="utf-8")) for name in names)
 
 
-def _text(value: object) -> str:
-    """Write a node without its position and without empty fields.
+def _text(value: object, *, imports: bool) -> str:
+    """Write a node without its position and without empty fields, and without imports unless ``imports``.
 
     ``ast.dump`` writes another text on each version of Python: 3.12 added the field ``type_params`` to functions and
     empty constants to f-strings, and 3.13 leaves empty lists out.
     """
     if isinstance(value, list):
-        return "[" + ", ".join(_text(item) for item in value if not isinstance(item, ast.Import | ast.ImportFrom)) + "]"
+        kept = [item for item in value if imports or not isinstance(item, ast.Import | ast.ImportFrom)]
+        return "[" + ", ".join(_text(item, imports=imports) for item in kept) + "]"
     if not isinstance(value, ast.AST):
         return repr(value)
     fields = {name: getattr(value, name, None) for name in value._fields}
@@ -43,7 +47,9 @@ def _text(value: object) -> str:
         fields["body"] = value.body[1:]
     if isinstance(value, ast.JoinedStr):
         fields["values"] = [part for part in value.values if not (isinstance(part, ast.Constant) and part.value == "")]
-    inside = [f"{name}={_text(field)}" for name, field in fields.items() if field is not None and field != []]
+    inside = [
+        f"{name}={_text(field, imports=imports)}" for name, field in fields.items() if field is not None and field != []
+    ]
     return f"{type(value).__name__}({', '.join(inside)})"
 
 
@@ -53,13 +59,13 @@ def _is_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncF
     return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
 
 
-def _imports(tree: ast.Module, own: bool) -> set[str]:
-    """Return the imports, one line for each name that is imported; those within this package only if ``own``."""
+def _foreign_imports(tree: ast.Module) -> set[str]:
+    """Return the imports of other packages, one line for each name that is imported."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {(alias.name, f"import {alias.name} as {alias.asname}") for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            module = "." * node.level + (node.module or "")
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            module = node.module or ""
             found |= {(module, f"from {module} import {alias.name} as {alias.asname}") for alias in node.names}
-    return {line for module, line in found if own or module.split(".")[0] not in _OWN}
+    return {line for module, line in found if module.split(".")[0] not in _OWN}

@@ -1,4 +1,4 @@
-"""Create, save, clone and fetch datasets with DataLad and git-annex; no other module does.
+"""Create, save, clone and fetch datasets with DataLad and git-annex; no other room does.
 
 DataLad runs as a command with JSON results, not through its Python API: search path, identity and verbosity are then
 settings of a child process and do not change this one. ``annex.thin`` stays off in clones: with it the working file

@@ -106,5 +106,5 @@ def restore(root: Path, repository: Repository, profile: str, say: Say) -> None:
             "releases is restored into an empty store only, since their aliases would move."
         )
     with tempfile.TemporaryDirectory() as scratch:
-        history = rebuild(store, repository, "", params.segment.datasets[0], Path(scratch))
+        history = rebuild(store, repository, "", params.segment.datasets[0], Path(scratch), say)
     say("\n".join(history) or "no release has a record")

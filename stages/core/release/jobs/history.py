@@ -6,6 +6,7 @@ The releases are replayed into an empty store. A person's acceptance of a versio
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -48,7 +49,9 @@ class Event:
     promotion: Promotion | None = None
 
 
-def rebuild(store: Store, repository: Repository, tag: str, dataset: str, scratch: Path) -> list[str]:
+def rebuild(
+    store: Store, repository: Repository, tag: str, dataset: str, scratch: Path, say: Callable[[str], None]
+) -> list[str]:
     """Fill a store with every version that was released before ``tag``, and with ``tag`` where it has a record.
 
     Releases are replayed in the order of their publication and promotions at their time, so that the aliases come out
@@ -61,6 +64,7 @@ def rebuild(store: Store, repository: Repository, tag: str, dataset: str, scratc
     tag : of the release that is judged; ``""`` for all releases
     dataset : whose participants the tables of releases from before cordrift are about
     scratch : an empty folder for the downloaded files, which must stay while the store is used
+    say : receives a line for what is registered again
 
     Returns
     -------
@@ -88,7 +92,7 @@ def rebuild(store: Store, repository: Repository, tag: str, dataset: str, scratc
             promote(store, version, reason=event.promotion.why, person=event.promotion.who, when=event.promotion.when)
             said.append(f"{event.release.tag} was accepted by {event.promotion.who}: {event.promotion.why}")
         else:
-            said += _replay(store, repository, event.release, tag, dataset, scratch)
+            said += _replay(store, repository, event.release, tag, dataset, scratch, say)
     return said
 
 
@@ -112,7 +116,13 @@ def _accepted(store: Store, release: Release, promotion: Promotion) -> Registere
 
 
 def _replay(
-    store: Store, repository: Repository, release: Release, current: str, dataset: str, scratch: Path
+    store: Store,
+    repository: Repository,
+    release: Release,
+    current: str,
+    dataset: str,
+    scratch: Path,
+    say: Callable[[str], None],
 ) -> list[str]:
     if release.asset(RECORD_ZIP):
         path = scratch / f"{release.id}.zip"
@@ -120,7 +130,7 @@ def _replay(
         folder = scratch / str(release.id)
         folder.mkdir()
         record = read_record(path, folder)
-        register_version(store, record, print)
+        register_version(store, record, say)
         return [] if release.tag == current else [f"{release.tag}: bundle {record.digest[:12]}, from {RECORD_ZIP}"]
     table = f"csa_c2c3__model_{release.tag}.csv"
     if release.asset(table) and version_of(release.tag):

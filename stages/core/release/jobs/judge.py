@@ -93,20 +93,22 @@ def judge_release(
         scratch = Path(temporary)
         place, history = folder, ["from MLflow"]
         if find_location(folder) != find_location(scratch):  # no store is named: each folder would have its own
-            place, history = _replay(repository, tag, params, scratch)
+            place, history = _replay(repository, tag, params, scratch, say)
         run_stages(folder, STAGES_AFTER_SEGMENT, **{VARIABLE: find_location(place).uri})
         store = open_store(params.registration.model, place)  # opened after the stages, whose runs it must know
         protocol = f"{repository.page}/blob/{tag}/docs/drift.md"
         return Judged(_assets(root, folder, store, params, scratch, protocol), history)
 
 
-def _replay(repository: Repository, tag: str, params: Params, scratch: Path) -> tuple[Path, list[str]]:
+def _replay(
+    repository: Repository, tag: str, params: Params, scratch: Path, say: Callable[[str], None]
+) -> tuple[Path, list[str]]:
     """Replay the releases into a new store below ``scratch``; return its folder and a sentence for each release."""
     place, downloads = scratch / "store", scratch / "history"
     place.mkdir()
     downloads.mkdir()
     store = open_store(params.registration.model, place)
-    return place, rebuild(store, repository, tag, params.segment.datasets[0], downloads) or ["no earlier release"]
+    return place, rebuild(store, repository, tag, params.segment.datasets[0], downloads, say) or ["no earlier release"]
 
 
 def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Path, protocol: str) -> Facts:

@@ -6,38 +6,18 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ...base.errors import CordriftError
-from ...data.clones.programs import condensed
-from ..runs.workspace import dvc_environment
+from ..runs.workspace import ask_dvc
 from .check import DoctorCheck
 from .software import installed
 
 #: Scheme of a remote's address -> the package that DVC needs for it.
 _PLUGINS = {"s3": "dvc-s3", "gs": "dvc-gs", "azure": "dvc-azure", "ssh": "dvc-ssh"}
 _EDGE = re.compile(r'^"(?P<first>[^"]+)" -> "(?P<then>[^"]+)";$')
-
-
-def ask_dvc(workspace: Path, *words: str) -> str:
-    """Run a DVC command that changes nothing and return its output.
-
-    Raises
-    ------
-    CordriftError
-        The command failed; the sentence holds its error message.
-    """
-    command = [sys.executable, "-m", "dvc", *words]
-    env = dvc_environment(DVC_NO_ANALYTICS="1")
-    done = subprocess.run(command, cwd=workspace, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr]
-        raise CordriftError(f"`dvc {' '.join(words)}` failed: {condensed(said[0].removeprefix('ERROR:'))}.")
-    return done.stdout
 
 
 def dvc_settings(workspace: Path) -> dict[str, str]:

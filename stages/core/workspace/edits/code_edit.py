@@ -17,7 +17,7 @@ from ...base.errors import CordriftError, SettingsError, did_you_mean
 from ...base.params import load_yaml
 from ...base.syntax import syntax
 from ...data.clones.programs import git
-from ..diagnosis.pipeline import ask_dvc
+from ..runs.workspace import ask_dvc
 
 #: Where the code lies. Everything else that a stage depends on is data or params.
 CODE = "stages/"
@@ -26,7 +26,7 @@ _EVERY_TIME = "always changed"
 
 #: Says why the code of a stage is not the code that its lock knew, or returns an empty string. It is given the stage's
 #: entry of the lock and the paths of code that have changed.
-Judge = Callable[[Mapping[str, Any], Sequence[str]], str]
+Objection = Callable[[Mapping[str, Any], Sequence[str]], str]
 
 
 def accept_edit(root: Path, stages: Sequence[str]) -> list[str]:
@@ -50,16 +50,16 @@ def accept_edit(root: Path, stages: Sequence[str]) -> list[str]:
             f"git knows no commit of {root.resolve() / 'dvc.lock'}: without one, nothing says which text the code had "
             "when the outputs were made. Commit dvc.lock after each `dvc repro`."
         )
-    return record(root, stages, lambda entry, paths: _edited_beyond_words(root, commit, entry, paths))
+    return commit_stages(root, stages, lambda entry, paths: _edited_beyond_words(root, commit, entry, paths))
 
 
-def record(root: Path, stages: Sequence[str], judge: Judge) -> list[str]:
-    """Commit stages to DVC when nothing but their code has changed and the judge has nothing against that code.
+def commit_stages(root: Path, stages: Sequence[str], objection: Objection) -> list[str]:
+    """Commit stages to DVC when nothing but their code has changed and there is no objection to that code.
 
     Parameters
     ----------
     root, stages : as :func:`accept_edit`
-    judge : is asked for each stage
+    objection : is asked for each stage
 
     Raises
     ------
@@ -69,7 +69,7 @@ def record(root: Path, stages: Sequence[str], judge: Judge) -> list[str]:
     chosen, lock = _choose(root, stages), _lock(root)
     refused = []
     for stage, changes in chosen.items():
-        why = _beyond_code(changes) or judge(lock[stage], _code_paths(changes))
+        why = _beyond_code(changes) or objection(lock[stage], _code_paths(changes))
         if why:
             refused.append(f"{stage}: {why}")
     if refused:
@@ -149,7 +149,7 @@ def _edited_beyond_words(root: Path, commit: str, locked: Mapping[str, Any], pat
     """Say what in the code is not the syntax that the lock knew, or return an empty string."""
     known = {entry["path"]: entry["md5"] for entry in locked["deps"]}
     for path in paths:
-        before, here = _at_commit(root, commit, path), _in_folder(root, path)
+        before, here = _at_commit(root, commit, path), files_in_folder(root, path)
         if known.get(path) != _dvc_hash(path, before):
             return f"{path} in commit {commit[:12]}, which last wrote dvc.lock, is not the code that made the outputs"
         if before.keys() != here.keys():
@@ -162,7 +162,7 @@ def _edited_beyond_words(root: Path, commit: str, locked: Mapping[str, Any], pat
 
 def _meaning(name: str, content: bytes) -> object:
     """Return what decides outputs: the syntax of Python code, and of other files every byte."""
-    return syntax(content.decode(), own_imports=True) if name.endswith(".py") else content
+    return syntax(content.decode(), imports_in_place=True) if name.endswith(".py") else content
 
 
 def _at_commit(root: Path, commit: str, path: str) -> dict[str, bytes]:
@@ -171,7 +171,7 @@ def _at_commit(root: Path, commit: str, path: str) -> dict[str, bytes]:
     return {name: git(root, ["show", f"{commit}:{name}"]).encode(errors="surrogateescape") for name in names if name}
 
 
-def _in_folder(root: Path, path: str) -> dict[str, bytes]:
+def files_in_folder(root: Path, path: str) -> dict[str, bytes]:
     """Return the files of a path in the working tree, by name, without those that Python writes itself."""
     found = [root / path] if (root / path).is_file() else sorted((root / path).rglob("*"))
     files = [file for file in found if file.is_file() and "__pycache__" not in file.parts]

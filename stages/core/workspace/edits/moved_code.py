@@ -12,7 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .code_edit import CODE, record
+from ...base.errors import CordriftError
+from ...base.files import digest_of
+from ...base.params import load_yaml
+from ...base.syntax import syntax
+from .code_edit import CODE, commit_stages, files_in_folder
 
 #: For each stage, what :func:`_code_digest` returns for a lock of the last commit before the moves. The stages after
 #: segment are not among them: the ruler has another name since then, so they run once.
@@ -24,6 +28,9 @@ BEFORE_MOVES = {
     "package": "a149567c7609499e",
     "segment": "0c3066de11a3bb40",
 }
+#: What :func:`code_of_today` returned when the modules had moved. Where it returns another value, this step is over:
+#: delete this module, its option and tests/pipeline/test_moves.py.
+AFTER_MOVES = "0000000000000000"
 
 
 def accept_moves(root: Path) -> list[str]:
@@ -32,10 +39,29 @@ def accept_moves(root: Path) -> list[str]:
     Raises
     ------
     CordriftError
-        A stage was last run with other code than that, or its data, params or outputs have changed. Nothing is recorded
-        then.
+        A stage was last run with other code than that, the code of today is no longer that of the moves, or data,
+        params or outputs have changed. Nothing is recorded then.
     """
-    return record(root, list(BEFORE_MOVES), unless_from_before)
+    if not is_code_of_the_moves(root):
+        raise CordriftError(
+            "the code of fetch to segment has changed since the modules moved, so that its outputs may be others. "
+            "Check out the commit of the moves (the entry 'Rooms' of CHANGELOG.md), run this there, and then go on."
+        )
+    return commit_stages(root, list(BEFORE_MOVES), unless_from_before)
+
+
+def is_code_of_the_moves(root: Path) -> bool:
+    """Tell whether the code of the stages from fetch to segment does what it did when the modules had moved."""
+    return code_of_today(root) == AFTER_MOVES
+
+
+def code_of_today(root: Path) -> str:
+    """Return 16 hexadecimal digits that name the code that those stages declare: its syntax, and other files whole."""
+    declared = load_yaml(root / "dvc.yaml")["stages"]
+    paths = {path for stage in BEFORE_MOVES for path in declared[stage]["deps"] if path.startswith(CODE)}
+    files = {name: content for path in sorted(paths) for name, content in files_in_folder(root, path).items()}
+    texts = {name: content.decode() for name, content in files.items()}
+    return digest_of({name: syntax(text) if name.endswith(".py") else text for name, text in texts.items()})[:16]
 
 
 def unless_from_before(locked: Mapping[str, Any], paths: Sequence[str]) -> str:

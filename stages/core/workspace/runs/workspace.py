@@ -15,6 +15,7 @@ from typing import Any
 
 from ...base.errors import CordriftError, SettingsError
 from ...base.files import whole_file
+from ...data.clones.programs import condensed
 from ...model.bundle.revision import REVISION, code_revision
 from .yaml_edit import edit_yaml
 
@@ -108,3 +109,20 @@ def run_dvc(folder: Path, *words: str, **environment: str) -> None:
             f"`dvc {' '.join(words)}` failed in {folder} (exit status {done.returncode}); the lines above say why. "
             f"Remove the cause and run the same command again: finished stages are not repeated."
         )
+
+
+def ask_dvc(workspace: Path, *words: str) -> str:
+    """Run a DVC command quietly and return its output.
+
+    Raises
+    ------
+    CordriftError
+        The command failed; the sentence holds its error message.
+    """
+    command = [sys.executable, "-m", "dvc", *words]
+    env = dvc_environment(DVC_NO_ANALYTICS="1")
+    done = subprocess.run(command, cwd=workspace, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr]
+        raise CordriftError(f"`dvc {' '.join(words)}` failed: {condensed(said[0].removeprefix('ERROR:'))}.")
+    return done.stdout

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...base.errors import DatasetError
+from ...data.clones.objects import drop_objects, is_present, keys_of_blobs
 from ...data.clones.programs import call, git
 from .identity import id_pattern
 
@@ -53,13 +53,12 @@ def remove_participants(clone: Path, participants: Iterable[str]) -> Removed:
     pattern = id_pattern(withdrawn)
     files_of_others = {path: blob for path, blob in _head(clone).items() if not pattern.search(path)}
     blobs = _blobs_of_all_commits(clone, withdrawn)
-    keys = _keys(clone, {*blobs, *files_of_others.values()})
+    keys = keys_of_blobs(clone, {*blobs, *files_of_others.values()})
     in_use = {keys[blob]: path for path, blob in sorted(files_of_others.items(), reverse=True) if blob in keys}
     own = {keys[blob] for blob in blobs if blob in keys}
     shared = sorted(own & set(in_use))
-    objects = [key for key in sorted(own - set(shared)) if _is_present(clone, key)]
-    if objects:
-        _annex(clone, ["dropkey", "--force", "--batch"], objects)
+    objects = [key for key in sorted(own - set(shared)) if is_present(clone, key)]
+    drop_objects(clone, objects)
     for place in ("tmp", "bad"):  # unfinished downloads, and damaged content that `git annex fsck` put aside
         for key in own - set(shared):
             (clone / ".git/annex" / place / key).unlink(missing_ok=True)
@@ -86,27 +85,6 @@ def _blobs_of_all_commits(clone: Path, participants: Sequence[str]) -> set[str]:
         old_mode, new_mode, old, new, _ = field.lstrip().split()
         blobs |= {blob for mode, blob in ((old_mode[1:], old), (new_mode, new)) if mode[:2] in ("10", "12")}
     return blobs
-
-
-def _keys(clone: Path, blobs: Iterable[str]) -> dict[str, str]:
-    """Return blob -> annex key, for the blobs that are pointers or links to annexed content."""
-    asked = sorted(blobs)
-    answer = _annex(clone, ["lookupkey", "--ref", "--batch"], asked).splitlines()
-    if len(answer) != len(asked):
-        raise DatasetError(f"git-annex answered {len(answer)} of {len(asked)} questions about keys in {clone}.")
-    return {blob: key for blob, key in zip(asked, answer, strict=True) if key}
-
-
-def _is_present(clone: Path, key: str) -> bool:
-    return call(["git", "-C", str(clone), "annex", "contentlocation", key]).returncode == 0
-
-
-def _annex(clone: Path, words: Sequence[str], stdin: Sequence[str]) -> str:
-    done = call(["git", "-C", str(clone), "annex", *words], stdin="".join(f"{line}\n" for line in stdin).encode())
-    if done.returncode:
-        why = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise DatasetError(f"`git annex {words[0]}` failed in {clone}: {why[-1].rstrip('.')}.")
-    return done.stdout.decode(errors="surrogateescape")
 
 
 def _remove_files(clone: Path, pattern: re.Pattern[str]) -> int:
