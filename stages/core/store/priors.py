@@ -76,7 +76,7 @@ def fetch_prior(
     place = folder / digest[:12]
     with tempfile.TemporaryDirectory() as scratch:
         store.fetch(version.run_id, INDEX, Path(scratch) / INDEX)
-        index = read_json(Path(scratch) / INDEX)["files"]
+        index = read_json(Path(scratch) / INDEX, error=StoreError)["files"]
     for name in MEASURES_FILES:
         store.fetch(version.run_id, f"measures/{name}", place / name)
         if sha256_of(place / name) != index.get(f"measures/{name}"):

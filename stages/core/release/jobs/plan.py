@@ -72,7 +72,7 @@ def _judged(repository: Repository, tag: str) -> dict[str, Any]:
         return {}
     with tempfile.TemporaryDirectory() as scratch:
         repository.download(release, PROVENANCE, Path(scratch) / PROVENANCE, MOST_PROVENANCE_BYTES)
-        return read_json(Path(scratch) / PROVENANCE)
+        return read_json(Path(scratch) / PROVENANCE, error=ReleaseError)
 
 
 def open_bundle(packed: Path, folder: Path) -> Bundle:
