@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ...base.errors import CordriftError
+from ...base.errors import PipelineError
 from ...data.clones.programs import condensed
 from ..runs.workspace import dvc_environment
 from .check import DoctorCheck
@@ -28,7 +28,7 @@ def ask_dvc(workspace: Path, *words: str) -> str:
 
     Raises
     ------
-    CordriftError
+    PipelineError
         The command failed; the sentence holds its error message.
     """
     command = [sys.executable, "-m", "dvc", *words]
@@ -36,7 +36,7 @@ def ask_dvc(workspace: Path, *words: str) -> str:
     done = subprocess.run(command, cwd=workspace, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr]
-        raise CordriftError(f"`dvc {' '.join(words)}` failed: {condensed(said[0].removeprefix('ERROR:'))}.")
+        raise PipelineError(f"`dvc {' '.join(words)}` failed: {condensed(said[0].removeprefix('ERROR:'))}.")
     return done.stdout
 
 
