@@ -9,7 +9,7 @@ import pytest
 import yaml
 from support.data_factory import ROOT, entry
 
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import SettingsError
 from stages.core.data.datasets.registry import Frozen, load_registry, pinned, read_frozen
 from stages.core.data.datasets.registry import entry as find
 from stages.core.phantom.dataset.cohort import frozen_participants
@@ -66,7 +66,7 @@ def test_entries_of_the_phantom_are_where_it_writes(name: str, cohort: str) -> N
 )
 def test_each_fault_gives_an_error_that_names_it(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
     path = write(tmp_path, **changes)
-    with pytest.raises(CordriftError, match=sentence) as caught:
+    with pytest.raises(SettingsError, match=sentence) as caught:
         load_registry(path)
     assert str(path) in str(caught.value)
 
@@ -75,20 +75,20 @@ def test_schema_is_checked(tmp_path: Path) -> None:
     path = tmp_path / "datasets.yaml"
     for text in ("datasets: {}", "schema: 99\ndatasets: {}", "- a list"):
         path.write_text(text)
-        with pytest.raises(CordriftError, match="schema"):
+        with pytest.raises(SettingsError, match="schema"):
             load_registry(path)
 
 
 def test_unknown_dataset_and_missing_pin(tmp_path: Path) -> None:
     registry = load_registry(write(tmp_path, commit=None))
-    with pytest.raises(CordriftError, match=r"no dataset 'onne' \(did you mean 'one'\?\)"):
+    with pytest.raises(SettingsError, match=r"no dataset 'onne' \(did you mean 'one'\?\)"):
         find(registry, "onne")
     with pytest.raises(
-        CordriftError, match=r"'one' has no commit yet; run the command that makes one .*cordrift phantom"
+        SettingsError, match=r"'one' has no commit yet; run the command that makes one .*cordrift phantom"
     ):
         pinned("one", registry.datasets["one"])
     remote = load_registry(write(tmp_path, commit=None, url="https://example.org/x"))
-    with pytest.raises(CordriftError, match="run `cordrift pin one`"):
+    with pytest.raises(SettingsError, match="run `cordrift pin one`"):
         pinned("one", remote.datasets["one"])
 
 
@@ -108,7 +108,7 @@ def test_a_bad_pin_changes_nothing(tmp_path: Path) -> None:
     path = write(tmp_path)
     before = path.read_bytes()
     for name, tag, commit in (("two", "r1", COMMIT), ("one", "r1", "abc"), ("one", "-x", COMMIT)):
-        with pytest.raises(CordriftError):
+        with pytest.raises(SettingsError):
             pin_dataset(path, name, tag, commit)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -123,7 +123,9 @@ def test_frozen_table(tmp_path: Path) -> None:
         ("schema,participant\n1,sub-a\n", "no column 'dataset'"),
         ("schema,participant,dataset\n1,amu01,two\n", "'amu01'"),
         ("schema,participant,dataset\n1,sub-a,\n", "'sub-a', ''"),
+        ("schema,participant,dataset\n99,sub-a,two\n", "has schema 99"),
+        ("", "not a table of comma-separated values"),
     ):
         path.write_text(text)
-        with pytest.raises(CordriftError, match=sentence):
+        with pytest.raises(SettingsError, match=sentence):
             read_frozen(path)

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.core.base.errors import CordriftError, ImageError
+from stages.core.base.errors import CordriftError, DatasetError, ImageError
 from stages.core.base.files import read_csv, read_json, whole_file, whole_folder, write_json
+from stages.core.data.datasets.manifest import read_manifest
 from stages.core.images import volumes
 
 ORDERS = ["RAS", "LAS", "PSR", "LPI", "ASL", "IRP"]
@@ -155,6 +156,10 @@ def test_a_newer_schema_is_refused_and_an_undefined_number_is_not_written(tmp_pa
     (tmp_path / "b.json").write_text("[1]")
     with pytest.raises(CordriftError, match="must hold a JSON object"):
         read_json(tmp_path / "b.json")
+    (tmp_path / "empty.json").write_text('{"schema": 1}')
+    for name in ("a.json", "b.json", "empty.json", "absent.json"):
+        with pytest.raises(DatasetError):
+            read_manifest(tmp_path / name)
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "c.json", {"x": float("nan")})
     assert not (tmp_path / "c.json").exists()

@@ -11,7 +11,7 @@ from support.cords import Workspace, keep_as_prior
 from support.store_workspace import MODEL, A, B, params, workspace
 
 from stages import compare, declare, measure, register, report
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import PipelineError
 from stages.core.base.files import read_json, write_json
 from stages.core.drift.record.record import read_drift, write_drift
 from stages.core.drift.rule.protocol import items, read_protocol
@@ -150,10 +150,10 @@ def page() -> str:
 
 def test_without_a_declaration_nothing_is_measured(judged: Workspace) -> None:
     shutil.rmtree("reports/declare")
-    with pytest.raises(CordriftError, match=r"protocol\.json is missing"):
+    with pytest.raises(PipelineError, match=r"protocol\.json is missing"):
         measure.main()
     judged.declare("b" * 64)
-    with pytest.raises(CordriftError, match="was declared for the bundle bbbbbbbbbbbb, the masks are of dddddddddddd"):
+    with pytest.raises(PipelineError, match="was declared for the bundle bbbbbbbbbbbb, the masks are of dddddddddddd"):
         measure.main()
 
 

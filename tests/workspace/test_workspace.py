@@ -16,7 +16,7 @@ import yaml
 from support.drift_factory import bias_row, drift_record, prior_record, verdict
 
 from stages import cli
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, PipelineError
 from stages.core.base.files import read_csv, write_csv, write_json
 from stages.core.data.clones import annex
 from stages.core.data.clones.adoption import adopt
@@ -76,7 +76,7 @@ def test_a_folder_without_a_pipeline_is_a_sentence(tmp_path: Path) -> None:
 def test_a_failing_dvc_is_a_sentence(tmp_path: Path) -> None:
     make_workspace(ROOT, tmp_path / "work", "demo")
     edit_yaml(tmp_path / "work/params.yaml", lambda params: params["fetch"].update(datasets=["fantom"]))
-    with pytest.raises(CordriftError, match=r"`dvc repro` failed in .* run the same command again"):
+    with pytest.raises(PipelineError, match=r"`dvc repro` failed in .* run the same command again"):
         run_dvc(tmp_path / "work", "repro")
 
 

@@ -32,12 +32,16 @@ class BundleError(CordriftError):
     """A model's bundle, its training or its masks are missing, damaged or not allowed."""
 
 
+class PipelineError(CordriftError):
+    """An output of an earlier stage is missing or stale, or DVC failed; ``dvc repro`` makes it."""
+
+
 class StoreError(CordriftError):
     """MLflow cannot be reached, refuses a request, or does not hold the version or file that is needed."""
 
 
 class ReleaseError(CordriftError):
-    """GitHub refuses a request, or a release on GitHub is not as cordrift needs it."""
+    """GitHub refuses a request, or a release or the table that an earlier release published cannot be used."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -79,8 +79,13 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         part.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, *, error: type[CordriftError] = CordriftError) -> dict[str, Any]:
     """Read a JSON object that :func:`write_json` wrote.
+
+    Parameters
+    ----------
+    path : the file
+    error : the class of the error that a fault of the file raises
 
     Raises
     ------
@@ -88,14 +93,14 @@ def read_json(path: Path) -> dict[str, Any]:
         The file is missing, is not a JSON object, or has a schema number that this version does not know.
     """
     if not path.is_file():
-        raise CordriftError(f"{path} is missing; `dvc repro` or `dvc pull` makes it.")
+        raise error(f"{path} is missing; `dvc repro` or `dvc pull` makes it.")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CordriftError(f"{path} is not valid JSON: {error}.") from error
+    except (ValueError, RecursionError) as fault:
+        raise error(f"{path} is not valid JSON: {fault}.") from fault
     if not isinstance(value, dict):
-        raise CordriftError(f"{path} must hold a JSON object, not a {type(value).__name__}.")
-    _check_schema(path, value.get("schema"))
+        raise error(f"{path} must hold a JSON object, not a {type(value).__name__}.")
+    _check_schema(path, value.get("schema"), error)
     return value
 
 
@@ -107,33 +112,39 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
         out.to_csv(part, index=False, float_format="%.10g", lineterminator="\n")
 
 
-def read_csv(path: Path, *, text: tuple[str, ...] = ()) -> pd.DataFrame:
+def read_csv(path: Path, *, text: tuple[str, ...] = (), error: type[CordriftError] = CordriftError) -> pd.DataFrame:
     """Read a table that :func:`write_csv` wrote.
 
-    The columns named in ``text`` are read as strings; an empty cell in them is ``""``.
+    Parameters
+    ----------
+    path : the file
+    text : columns that are read as strings; an empty cell in them is ``""``
+    error : the class of the error that a fault of the file raises
 
     Raises
     ------
     CordriftError
-        The file is missing, or its column ``schema`` is missing or holds a number that this version does not know.
+        The file is missing or is no table, or its column ``schema`` is missing or holds a number that this version does
+        not know.
     """
     if not path.is_file():
-        raise CordriftError(f"{path} is missing; `dvc repro` or `dvc pull` makes it.")
-    table = pd.read_csv(path, dtype=dict.fromkeys(text, "object"), keep_default_na=True)
+        raise error(f"{path} is missing; `dvc repro` or `dvc pull` makes it.")
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(text, "object"), keep_default_na=True)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as fault:
+        raise error(f"{path} is not a table of comma-separated values: {fault}.") from fault
     if "schema" not in table.columns:
-        raise CordriftError(f"{path} has no column 'schema': it was not written by cordrift.")
+        raise error(f"{path} has no column 'schema': it was not written by cordrift.")
     for schema in table["schema"].unique():
-        _check_schema(path, schema)
+        _check_schema(path, schema, error)
     for name in text:
         if name in table.columns:
             table[name] = table[name].fillna("").astype(str)
     return table
 
 
-def _check_schema(path: Path, schema: Any) -> None:
+def _check_schema(path: Path, schema: Any, error: type[CordriftError]) -> None:
     if isinstance(schema, bool) or not isinstance(schema, int | np.integer) or schema < 1:
-        raise CordriftError(f"{path} carries no schema number; expected 1 to {SCHEMA}.")
+        raise error(f"{path} carries no schema number; expected 1 to {SCHEMA}.")
     if schema > SCHEMA:
-        raise CordriftError(
-            f"{path} has schema {schema}, this cordrift reads up to {SCHEMA}; install a newer cordrift."
-        )
+        raise error(f"{path} has schema {schema}, this cordrift reads up to {SCHEMA}; install a newer cordrift.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..base.errors import BundleError
 from ..base.files import read_json
 
 #: Output of `package`: the bundle, and a copy of it in the layout of the toolbox.
@@ -17,8 +18,14 @@ SERIES = ("inference", "ruler", "frozen")
 
 
 def bundle_digest(package: Path = PACKAGE) -> str:
-    """Return the digest of the packaged bundle, 64 hexadecimal digits."""
-    return str(read_json(package / "model.json")["digest"])
+    """Return the digest of the packaged bundle, 64 hexadecimal digits.
+
+    Raises
+    ------
+    BundleError
+        ``model.json`` is missing or cannot be read.
+    """
+    return str(read_json(package / "model.json", error=BundleError)["digest"])
 
 
 def version_identity(digest: str) -> dict[str, str]:

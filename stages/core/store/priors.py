@@ -13,7 +13,7 @@ from typing import Any
 from packaging.version import InvalidVersion
 from packaging.version import Version as Label
 
-from ..base.errors import CordriftError, StoreError
+from ..base.errors import BundleError, StoreError
 from ..base.files import read_csv, read_json, sha256_of, write_csv, write_json
 from ..measures.kept_masks.reader import read_kept
 from ..measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
@@ -76,7 +76,7 @@ def fetch_prior(
     place = folder / digest[:12]
     with tempfile.TemporaryDirectory() as scratch:
         store.fetch(version.run_id, INDEX, Path(scratch) / INDEX)
-        index = read_json(Path(scratch) / INDEX)["files"]
+        index = read_json(Path(scratch) / INDEX, error=StoreError)["files"]
     for name in MEASURES_FILES:
         store.fetch(version.run_id, f"measures/{name}", place / name)
         if sha256_of(place / name) != index.get(f"measures/{name}"):
@@ -116,7 +116,7 @@ def _measure_again(store: Store, version: RegisteredVersion, place: Path, masks:
         store.fetch(version.run_id, MASKS, Path(scratch) / MASKS)
         try:
             kept = read_kept(Path(scratch) / MASKS, masks)
-        except CordriftError as error:
+        except BundleError as error:
             raise StoreError(
                 f"Version {version.number} of {store.model} in MLflow at {store.location.name} was measured with "
                 f"another ruler and cannot be measured again: {error} Check out the revision of that version and run "
@@ -127,7 +127,7 @@ def _measure_again(store: Store, version: RegisteredVersion, place: Path, masks:
         return f"its {MASKS} was written by an older cordrift that did not keep masks for measuring them again."
     try:
         measures = remeasure(kept, ruler)
-    except CordriftError as error:  # the new ruler refuses a mask that the old one measured: no user can change that
+    except BundleError as error:  # the new ruler refuses a mask that the old one measured: no user can change that
         return str(error)
     summary = read_json(place / "summary.json")
     agreement = read_csv(place / "agreement.csv", text=AGREEMENT_TEXT)

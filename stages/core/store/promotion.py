@@ -110,7 +110,7 @@ def _factors(
     """
     with tempfile.TemporaryDirectory() as scratch:
         store.fetch(version.run_id, INDEX, Path(scratch) / INDEX)
-        if CONVERSION not in read_json(Path(scratch) / INDEX)["files"]:
+        if CONVERSION not in read_json(Path(scratch) / INDEX, error=StoreError)["files"]:
             return {}
         store.fetch(version.run_id, CONVERSION, Path(scratch) / "conversion.csv")
         table = read_csv(Path(scratch) / "conversion.csv", text=("prior", "metric", "contrast"))

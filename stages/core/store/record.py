@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..base.errors import BundleError, CordriftError
+from ..base.errors import BundleError, PipelineError
 from ..base.files import digest_of, read_csv, read_json, sha256_of
 from ..data.datasets.manifest import CLONES, read_manifest
 from ..drift.record.record import Outcome, read_drift
@@ -139,11 +139,11 @@ def collect_record(label: str, segment: Segment, scratch: Path, root: Path = Pat
     ------
     BundleError
         The tables were measured on another bundle, because a stage in between did not run.
-    CordriftError
-        A file is missing.
+    PipelineError
+        An output of a stage is missing.
     """
     digest = bundle_digest(root / PACKAGE)
-    summary = read_json(root / "reports/measure/summary.json")
+    summary = read_json(root / "reports/measure/summary.json", error=PipelineError)
     if summary["bundle"] != digest:
         raise BundleError(
             f"reports/measure is of the bundle {summary['bundle'][:12]}, data/package holds {digest[:12]}; "
@@ -153,8 +153,8 @@ def collect_record(label: str, segment: Segment, scratch: Path, root: Path = Pat
     files = [path for artifact in artifacts for path in artifact.files]
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
-        raise CordriftError(f"{', '.join(missing[:3])} (of {len(missing)} files) missing; `dvc repro` makes them.")
-    judged = judge_tags(read_json(root / "reports/history/priors.json")["priors"])
+        raise PipelineError(f"{', '.join(missing[:3])} (of {len(missing)} files) missing; `dvc repro` makes them.")
+    judged = judge_tags(read_json(root / "reports/history/priors.json", error=PipelineError)["priors"])
     return Record(
         digest=digest,
         label=label,

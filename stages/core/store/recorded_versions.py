@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import CordriftError, StoreError
+from ..base.errors import BundleError, StoreError
 from ..model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
 from .client import ALSO_DELETED, TAG, Store, search_all
 from .connection import connected, explained
@@ -130,7 +130,7 @@ class RecordedVersions:
         with self.artifact(version, f"bundle/{IN_BUNDLE}") as path:
             try:
                 return read_training_data(path)
-            except CordriftError as error:
+            except BundleError as error:
                 raise StoreError(
                     f"bundle/{IN_BUNDLE} of {version.name}, run {version.run_id}, cannot be used: "
                     f"{str(error).replace(str(path), 'it')}"

@@ -120,9 +120,9 @@ def read_manifest(path: Path) -> Manifest:
     DatasetError
         The file is missing, is no manifest or has a newer schema, or a case names a file that it does not list.
     """
-    value = read_json(path)
+    value = read_json(path, error=DatasetError)
     value.pop("schema")
-    manifest: Manifest = validate(Manifest, value, str(path))
+    manifest: Manifest = validate(Manifest, value, str(path), error=DatasetError)
     for case in manifest.cases:
         for name in case.files:
             if name not in manifest.keys:

@@ -99,7 +99,8 @@ def _registry(value: object, path: Path) -> Registry:
     schema = value.get("schema")
     if not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
         raise SettingsError(f"{path} must say 'schema: {SCHEMA}', not {schema!r}.")
-    registry: Registry = validate(Registry, {key: value[key] for key in value if key != "schema"}, str(path))
+    entries = {key: value[key] for key in value if key != "schema"}
+    registry: Registry = validate(Registry, entries, str(path), error=SettingsError)
     return registry
 
 
@@ -131,7 +132,7 @@ def read_frozen(path: Path) -> list[Frozen]:
     SettingsError
         The table is missing, lacks the column ``participant`` or ``dataset``, or has a wrong or repeated row.
     """
-    table = read_csv(path, text=("participant", "dataset"))
+    table = read_csv(path, text=("participant", "dataset"), error=SettingsError)
     missing = [name for name in Frozen._fields if name not in table.columns]
     if missing:
         raise SettingsError(f"{path} has no column {missing[0]!r}; expected schema, participant and dataset.")
@@ -154,7 +155,7 @@ def read_persons(path: Path) -> dict[tuple[str, str], str]:
         The table is missing, lacks a column or has an empty cell, or lists one participant as two persons.
     """
     columns = ("person", "dataset", "participant")
-    table = read_csv(path, text=columns)
+    table = read_csv(path, text=columns, error=SettingsError)
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise SettingsError(f"{path} has no column {missing[0]!r}; expected schema, person, dataset and participant.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...base.errors import CordriftError
+from ...base.errors import PipelineError
 from ...base.files import read_json
 from .settings import Compare
 
@@ -50,12 +50,12 @@ def read_protocol(folder: Path, bundle: str) -> Protocol:
 
     Raises
     ------
-    CordriftError
+    PipelineError
         Nothing was declared, or it was declared for another bundle.
     """
-    value = read_json(folder / FILE)
+    value = read_json(folder / FILE, error=PipelineError)
     if value["bundle"] != bundle:
-        raise CordriftError(
+        raise PipelineError(
             f"{folder / FILE} was declared for the bundle {str(value['bundle'])[:12]}, the masks are of {bundle[:12]}; "
             "run `dvc repro declare`: the rule by which a version is judged is fixed before the version is measured."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import CordriftError
+from ...base.errors import PipelineError
 from ...base.files import read_csv, read_json
 from ...tables.columns import AGREEMENT_COLUMNS, AGREEMENT_TEXT, MEASURES_TEXT
 from .version import MeasuredVersion, Prior, Series, obstacle
@@ -16,10 +16,10 @@ def read_series(folder: Path) -> Series:
 
     Raises
     ------
-    CordriftError
+    PipelineError
         ``summary.json`` is missing or lacks one of the names.
     """
-    return _series(folder / "summary.json", read_json(folder / "summary.json"))
+    return _series(folder / "summary.json", read_json(folder / "summary.json", error=PipelineError))
 
 
 def read_version(folder: Path, label: str = "", aliases: tuple[str, ...] = ()) -> MeasuredVersion:
@@ -40,7 +40,7 @@ def read_priors(root: Path, candidate: Series) -> tuple[list[Prior], bool]:
         label, aliases = str(entry["label"]), tuple(map(str, entry["aliases"]))
         series = read_series(root / str(entry["folder"]))
         if series.bundle == candidate.bundle:
-            raise CordriftError(f"{root}/priors.json holds the candidate itself ({candidate.bundle[:12]}).")
+            raise PipelineError(f"{root}/priors.json holds the candidate itself ({candidate.bundle[:12]}).")
         hidden = obstacle(candidate, series)
         version = None if hidden else read_version(root / str(entry["folder"]), label, aliases)
         priors.append(Prior(series, label, aliases, version))
@@ -50,5 +50,5 @@ def read_priors(root: Path, candidate: Series) -> tuple[list[Prior], bool]:
 def _series(path: Path, value: dict[str, Any]) -> Series:
     missing = [name for name in Series.__dataclass_fields__ if name not in value]
     if missing:
-        raise CordriftError(f"{path} lacks {', '.join(missing)}; it was not written by the stage measure.")
+        raise PipelineError(f"{path} lacks {', '.join(missing)}; it was not written by the stage measure.")
     return Series(**{name: str(value[name]) for name in Series.__dataclass_fields__})

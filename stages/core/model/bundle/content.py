@@ -122,7 +122,9 @@ def build_bundle(trained: dict[int, Path], data: Path, out: Path, code_revision:
     folds = {fold: _read_weights(out / f"fold_{fold}" / "weights.safetensors") for fold in sorted(trained)}
     digest = bundle_digest_of(folds, model, dataset)
     write_json(out / "model.json", {"digest": digest, "folds": sorted(trained)})
-    provenance = {str(fold): read_json(folder / "training.json") for fold, folder in sorted(trained.items())}
+    provenance = {
+        str(fold): read_json(folder / "training.json", error=BundleError) for fold, folder in sorted(trained.items())
+    }
     write_json(out / "provenance.json", {"code": code_revision, "training": provenance})
     return digest
 
@@ -145,7 +147,7 @@ def read_bundle(folder: Path) -> Bundle:
     )
     if foreign:
         raise BundleError(f"{folder} holds {', '.join(foreign)}: a bundle has no pickle, no code and no link in it.")
-    stated = read_json(folder / "model.json")
+    stated = read_json(folder / "model.json", error=BundleError)
     numbers = stated.get("folds")
     if not isinstance(numbers, list) or not numbers or not all(isinstance(fold, int) for fold in numbers):
         raise BundleError(f"{folder / 'model.json'}: 'folds' must be a list of fold numbers, not {numbers!r}.")
@@ -170,14 +172,14 @@ def read_model_and_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]
         As :func:`read_bundle`.
     """
     source = str(folder / "plans.json")
-    model = read_json(folder / "plans.json")
+    model = read_json(folder / "plans.json", error=BundleError)
     if set(model) != {"schema", "configuration", "mirroring", "plans"}:
         raise BundleError(f"{source} must hold schema, configuration, mirroring and plans, not {sorted(model)}.")
     mirroring = model["mirroring"]
     if mirroring is not None and not set(mirroring) <= {0, 1, 2}:
         raise BundleError(f"{source}: mirroring must be axes 0 to 2 or null, not {mirroring!r}.")
     model["plans"] = inference_plans(model["plans"], model["configuration"], source)
-    dataset = read_json(folder / "dataset.json")
+    dataset = read_json(folder / "dataset.json", error=BundleError)
     if dataset.get("labels") != LABELS or list(dataset.get("channel_names", {})) != ["0"]:
         raise BundleError(f"{folder / 'dataset.json'} must have one channel and the labels {LABELS}.")
     return model, dataset

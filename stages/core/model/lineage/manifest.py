@@ -46,11 +46,9 @@ def read_training_data(path: Path) -> TrainingData:
     Raises
     ------
     BundleError
-        The file is not a training manifest, or lists a case more than once.
-    CordriftError
-        The file is missing, is not JSON, or has a newer schema.
+        The file is missing, is not a training manifest or has a newer schema, or lists a case more than once.
     """
-    value = read_json(path)
+    value = read_json(path, error=BundleError)
     datasets, rows = value.get("datasets"), value.get("cases")
     if not isinstance(datasets, dict) or not isinstance(rows, list):
         raise BundleError(f"{path} is not a training manifest: it must hold 'datasets' and 'cases', as prepare writes.")

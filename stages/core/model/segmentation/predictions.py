@@ -87,7 +87,7 @@ def read_shards(root: Path, datasets: list[str], shards: list[int]) -> Segmentat
         folder = root / name
         if not (folder / "manifest.json").is_file():
             raise BundleError(f"{folder} is missing, but params name it; run `dvc repro segment`.")
-        manifest = read_json(folder / "manifest.json")
+        manifest = read_json(folder / "manifest.json", error=BundleError)
         series.add((str(manifest["bundle"]), str(manifest["inference"])))
         if "lost" in manifest:
             lost[name] = str(manifest["lost"])

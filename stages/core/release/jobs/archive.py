@@ -88,13 +88,15 @@ def read_record(path: Path, folder: Path) -> Record:
 
     Raises
     ------
-    CordriftError
-        The file is not a zip, has a path that leads out of it, or is not a record.
+    BundleError
+        The file is not a zip, or has a path that leads out of it.
+    ReleaseError
+        The zip is not a record.
     """
     names = unpack(path, folder, most_bytes=MOST_BYTES)
-    value = read_json(folder / INDEX)
+    value = read_json(folder / INDEX, error=ReleaseError)
     value.pop("schema")
-    archived: Archived = validate(Archived, value, f"{INDEX} in {path.name}")
+    archived: Archived = validate(Archived, value, f"{INDEX} in {path.name}", error=ReleaseError)
     artifacts = [
         Artifact(name.removeprefix("artifacts/"), folder / name, once=name.removeprefix("artifacts/") in archived.once)
         for name in names

@@ -99,9 +99,10 @@ def rebuild(
 def _promotion(repository: Repository, release: Release, scratch: Path) -> Promotion:
     path = scratch / f"{release.id}-{PROMOTION}"
     repository.download(release, PROMOTION, path, MOST_PROMOTION_BYTES)
-    value = read_json(path)
+    value = read_json(path, error=ReleaseError)
     value.pop("schema")
-    promotion: Promotion = validate(Promotion, value, f"{PROMOTION} of the release {release.tag}")
+    source = f"{PROMOTION} of the release {release.tag}"
+    promotion: Promotion = validate(Promotion, value, source, error=ReleaseError)
     return promotion
 
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import CordriftError, ReleaseError
+from ...base.errors import BundleError, ReleaseError
 from ...base.files import digest_of, read_json, whole_folder
 from ...data.datasets.registry import FROZEN, REGISTRY, entry, load_registry, read_frozen
 from ...measures.kept_masks.zips import unpack
@@ -72,7 +72,7 @@ def _judged(repository: Repository, tag: str) -> dict[str, Any]:
         return {}
     with tempfile.TemporaryDirectory() as scratch:
         repository.download(release, PROVENANCE, Path(scratch) / PROVENANCE, MOST_PROVENANCE_BYTES)
-        return read_json(Path(scratch) / PROVENANCE)
+        return read_json(Path(scratch) / PROVENANCE, error=ReleaseError)
 
 
 def open_bundle(packed: Path, folder: Path) -> Bundle:
@@ -81,7 +81,7 @@ def open_bundle(packed: Path, folder: Path) -> Bundle:
         unpack(packed, part, most_bytes=MOST_BUNDLE_BYTES)
         try:
             return read_bundle(part)
-        except CordriftError as error:
+        except BundleError as error:
             raise ReleaseError(f"{packed.name} holds no bundle: {error}".replace(f"{part}/", "")) from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...base.errors import ReleaseError
+from ...base.errors import BundleError, ReleaseError
 from ...base.files import read_csv, read_json
 from ...data.datasets.manifest import Manifest
 from ...drift.record.record import DriftRecord, PriorRecord
@@ -130,13 +130,13 @@ def read_side(folder: Path | None, *, label: str, digest: str) -> Side:
 
     Raises
     ------
-    CordriftError
+    BundleError
         A file is there and cannot be read.
     """
     provenance: dict[str, Any] = {}
     training = None
     if folder is not None and (folder / PROVENANCE).is_file():
-        provenance = read_json(folder / PROVENANCE)
+        provenance = read_json(folder / PROVENANCE, error=BundleError)
     if folder is not None and (folder / IN_BUNDLE).is_file():
         training = read_training_data(folder / IN_BUNDLE)
     return Side(label, digest, provenance, training)

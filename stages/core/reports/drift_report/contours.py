@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from ...base.errors import CordriftError
+from ...base.errors import DatasetError, ImageError
 from ...data.datasets.manifest import CLONES, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
 from ...model.segmentation.predictions import CaseId, Segmentation, id_of_case
@@ -78,7 +78,7 @@ class Source:
 
         Raises
         ------
-        CordriftError
+        DatasetError, ImageError
             A file is missing, edited or on another grid; of an image only if it was segmented.
         """
         for manifest, case in ((m, c) for m in self.manifests for c in m.case_list() if id_of_case(c) == key):
@@ -86,7 +86,7 @@ class Source:
             try:
                 path = locate(manifest, case.image, self.clones)
                 image = read(path)
-            except CordriftError:
+            except (DatasetError, ImageError):
                 if predicted is not None:
                     raise
                 return Panel(title, None, None, None, None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...base.errors import CordriftError
+from ...base.errors import BundleError
 from ...base.files import read_csv, read_json, whole_file, write_csv
 from ...data.datasets.manifest import Manifest
 from ...measures.kept_masks.layout import restore
@@ -92,7 +92,7 @@ def kept_masks(history: Path, digest: str | None, say: Callable[[str], None]) ->
         return None
     try:
         return read_kept(history / row["folder"] / "masks.zip", row["masks"])
-    except CordriftError as error:
+    except BundleError as error:
         say(f"cordrift: warning: contours of {short(row['digest'])} are not drawn: {error}")
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base.errors import CordriftError
+from ...base.errors import DatasetError, SettingsError
 from ...data.clones.addresses import source_of
 from ...data.datasets.manifest import Manifest, read_manifest
 from ...data.datasets.registry import (
@@ -49,7 +49,7 @@ def _check_dataset(workspace: Path, name: str, params: Params) -> DoctorCheck:
     try:
         dataset = entry(load_registry(workspace / REGISTRY), name)
         commit = pinned(name, dataset)
-    except CordriftError as error:
+    except SettingsError as error:
         return DoctorCheck(label, "problem", str(error))
     if name not in params.fetch.datasets:
         return DoctorCheck(label, "problem", "used, but not fetched", f"add {name} to fetch.datasets in params.yaml")
@@ -59,7 +59,7 @@ def _check_dataset(workspace: Path, name: str, params: Params) -> DoctorCheck:
     try:
         # A path in the registry is relative to the workspace.
         source_of(dataset.url if ":" in dataset.url else str(workspace / dataset.url))
-    except CordriftError as error:
+    except (SettingsError, DatasetError) as error:
         return DoctorCheck(label, "warning" if is_fetched else "problem", f"{at}; {error}")
     return DoctorCheck(label, "ok", at)
 
@@ -69,7 +69,7 @@ def fetched_manifest(workspace: Path, name: str) -> Manifest | None:
     path = workspace / "data/fetch" / f"{name}.json"
     try:
         return read_manifest(path) if path.is_file() else None
-    except CordriftError:
+    except DatasetError:
         return None
 
 

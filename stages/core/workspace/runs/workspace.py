@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import CordriftError, SettingsError
+from ...base.errors import PipelineError, SettingsError
 from ...base.files import whole_file
 from ...data.clones.programs import condensed
 from ...model.bundle.revision import REVISION, code_revision
@@ -99,13 +99,13 @@ def run_dvc(folder: Path, *words: str, **environment: str) -> None:
 
     Raises
     ------
-    CordriftError
+    PipelineError
         The command failed; its output says why.
     """
     command = [sys.executable, "-m", "dvc", *words]
     done = subprocess.run(command, cwd=folder, env=dvc_environment(**environment), check=False)
     if done.returncode:
-        raise CordriftError(
+        raise PipelineError(
             f"`dvc {' '.join(words)}` failed in {folder} (exit status {done.returncode}); the lines above say why. "
             f"Remove the cause and run the same command again: finished stages are not repeated."
         )
@@ -124,5 +124,5 @@ def ask_dvc(workspace: Path, *words: str) -> str:
     done = subprocess.run(command, cwd=workspace, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr]
-        raise CordriftError(f"`dvc {' '.join(words)}` failed: {condensed(said[0].removeprefix('ERROR:'))}.")
+        raise PipelineError(f"`dvc {' '.join(words)}` failed: {condensed(said[0].removeprefix('ERROR:'))}.")
     return done.stdout

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
-from ...base.errors import CordriftError, SettingsError, did_you_mean
+from ...base.errors import BundleError, DatasetError, SettingsError, did_you_mean
 from ...data.clones import annex
 from ...data.datasets.keys import ContentKey
 from ...data.datasets.manifest import CLONES, read_manifest
@@ -68,7 +68,7 @@ def _training_images(path: Path) -> list[TrainedImage]:
     """Return the images of a training manifest; none where it is missing, or faulty: this must stop no withdrawal."""
     try:
         return list(read_training_data(path).cases.values()) if path.is_file() else []
-    except CordriftError:
+    except BundleError:
         return []
 
 
@@ -104,7 +104,7 @@ def image_contents(clone: Path, paths: Iterable[str]) -> set[ContentKey | str]:
     wanted = sorted(paths)
     try:
         return {content(key) for key, _ in annex.keys_and_sizes(clone, wanted).values()}
-    except CordriftError:  # one of the keys holds no hash (such as a URL key): ask for each file alone
+    except DatasetError:  # one of the keys holds no hash (such as a URL key): ask for each file alone
         return set().union(*(image_contents(clone, [path]) for path in wanted)) if len(wanted) > 1 else set()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...base.errors import CordriftError, StoreError
+from ...base.errors import BundleError, StoreError
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.selection import PARTICIPANTS
 from ...measures.kept_masks.layout import INDEX
@@ -65,7 +65,7 @@ def trained_bundles(root: Path, identity: Identity) -> list[str]:
         for path in sorted(root.glob(f"{pattern}data/package/{IN_BUNDLE}")):
             try:
                 cases = read_training_data(path).cases.values()
-            except CordriftError:  # an unreadable manifest with the id is listed by files_in_workspace
+            except BundleError:  # an unreadable manifest with the id is listed by files_in_workspace
                 continue
             if any(_is_by_name(case, identity) or _is_copy(case, identity) for case in cases):
                 found.append(path.parent.relative_to(root).as_posix())
