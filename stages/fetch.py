@@ -8,11 +8,8 @@ from pathlib import Path
 from .core.base.errors import CordriftError, SettingsError, run
 from .core.base.files import write_json
 from .core.data.clones.fetch import explain_fetch, fetch_dataset
-from .core.data.datasets.registry import entry, load_registry, read_frozen
+from .core.data.datasets.registry import FROZEN, REGISTRY, entry, load_registry, read_frozen
 from .core.data.datasets.settings import Fetch
-
-REGISTRY = Path("data/datasets.yaml")
-FROZEN = Path("data/frozen.csv")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -9,7 +9,7 @@ from .core.base.errors import DatasetError, run
 from .core.base.files import whole_folder, write_json
 from .core.data.datasets.findings import read_checked
 from .core.data.datasets.manifest import Manifest, locate, read_manifest
-from .core.data.datasets.registry import read_frozen, read_persons
+from .core.data.datasets.registry import FROZEN, PERSONS, read_frozen, read_persons
 from .core.data.datasets.settings import Monitored
 from .core.data.trainset.cases import check_leak, check_persons, check_roles, choose_images, describe, make_folds
 from .core.data.trainset.raw import PREPARATION, RawImage, write_raw
@@ -18,8 +18,6 @@ from .core.data.trainset.settings import Prepare
 FETCHED = Path("data/fetch")
 CHECKED = Path("data/check")
 OUT = Path("data/prepare")
-FROZEN = Path("data/frozen.csv")
-PERSONS = Path("data/persons.csv")
 
 
 def read(name: str) -> Manifest:

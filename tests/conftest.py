@@ -18,6 +18,14 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_address() -> Iterator[None]:
+    """Keep the tests away from the MLflow server that the shell may name; a test that needs an address sets one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield
+
+
 @pytest.fixture
 def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubServer]:
     """A server on loopback that speaks GitHub's API."""

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
-from support.drift_factory import CONTRASTS, SERIES, csa_table, drift_row, failures_row, version
+from support.drift_factory import CONTRASTS, csa_table, drift_row, failures_row, older, version
 
 from stages.core.drift.judgement.comparison import compare
 from stages.core.drift.judgement.decision import decide, decision, judge_of
@@ -54,10 +54,6 @@ def judged(
     return compare(candidate, before, contrasts=CONTRASTS, rule=RULE, offline=offline).drift.verdict
 
 
-def prior(values: dict[str, list[float]], digest: str = "a" * 64, **changes: str) -> MeasuredVersion:
-    return version(values, replace(SERIES, bundle=digest, **changes))
-
-
 BOTH = ("anchor", "champion")
 
 # Drift ---
@@ -93,7 +89,7 @@ def test_noise_is_inconclusive_and_not_no_drift() -> None:
 def test_contrasts_that_move_apart_are_not_pooled_away() -> None:
     """One contrast at +2 and one at -2: the pooled bias is 0, and the verdict is drift."""
     new = version(people({"T1w": 2.0, "DWI": -2.0}, 0.2))
-    record = judged(new, (prior(people(0.0, 0.2, seed=2)), BOTH))
+    record = judged(new, (older(people(0.0, 0.2, seed=2)), BOTH))
     judge = record.judges[0]
     assert {row.contrast: row.verdict for row in judge.rows} == {
         "T1w": "drifted", "T2w": "equivalent", "T2star": "equivalent", "MTon": "equivalent", "MToff": "equivalent",
@@ -109,7 +105,7 @@ def test_a_missing_shard_is_named_and_nothing_is_decided() -> None:
     """Not even a drift that the rest shows, and not the first version of a series."""
     gone = {"frozen/3": "its job failed"}
     for shift, passes in ((0.0, True), (2.0, False)):
-        new, old = version(people(shift, 0.1)), prior(people(0.0, 0.1, seed=2))
+        new, old = version(people(shift, 0.1)), older(people(0.0, 0.1, seed=2))
         assert judged(new, (old, BOTH)).passed is passes
         record = judged(replace(new, lost=gone), (old, BOTH))
         assert (record.drift, record.passed) == ("inconclusive", False)
@@ -119,16 +115,16 @@ def test_a_missing_shard_is_named_and_nothing_is_decided() -> None:
 
 
 def test_the_first_version_is_the_first_whatever_was_imported_before_it() -> None:
-    imported = prior(people(2.0, 0.1), ruler="none", frozen="")
+    imported = older(people(2.0, 0.1), ruler="none", frozen="")
     record = judged(version(people()), (imported, ()))
     assert (record.drift, record.passed, record.judges) == ("first", True, [])
-    own = prior(people(), digest="b" * 64)
+    own = older(people(), digest="b" * 64)
     assert judged(version(people()), (imported, ()), (own, ())).drift == "inconclusive", "an own prior, and no judge"
 
 
 def test_reasons_begin_with_the_worst_and_are_few() -> None:
     new = version(people({c: 1.0 + k for k, c in enumerate(CONTRASTS)}, 0.2))
-    record = judged(new, (prior(people(0.0, 0.2, seed=2)), BOTH))
+    record = judged(new, (older(people(0.0, 0.2, seed=2)), BOTH))
     drift = [reason for reason in record.reasons if "mm2" not in reason and "failures" not in reason]
     assert [reason.split(":")[0].rpartition(", ")[2] for reason in drift[:3]] == ["DWI", "MToff", "MTon"]
     assert drift[3] == "against champion and anchor v1: 4 more rows are drifted"
@@ -149,7 +145,7 @@ def test_a_missing_contrast_is_inconclusive() -> None:
     assert (found["DWI"].n, found["DWI"].verdict) == (0, "inconclusive")
     assert math.isnan(found["DWI"].bias_mm2)
     assert found["pooled"].verdict == "equivalent", "five contrasts of each participant are left"
-    record = judged(version(new), (prior(people()), BOTH))
+    record = judged(version(new), (older(people()), BOTH))
     assert (record.drift, record.quality) == ("inconclusive", "worse")
     assert math.isnan(record.smallest_margin_mm2)
 
@@ -158,7 +154,7 @@ def test_a_participant_who_fails_in_one_version_leaves_the_pairs_and_counts_as_a
     new = people()
     new["sub-00"][0] = math.nan
     assert rows(new, people())["T1w"].n == N - 1
-    record = judged(version(new), (prior(people()), BOTH))
+    record = judged(version(new), (older(people()), BOTH))
     assert (record.drift, record.quality, record.passed) == ("equivalent", "worse", False)
     assert any("failures: worse. 1 of 294 cases failed, 0 of 294 before" in reason for reason in record.reasons)
 
@@ -178,7 +174,7 @@ def test_what_is_no_longer_covered_is_not_equivalent() -> None:
 
 
 def test_all_predictions_empty() -> None:
-    record = judged(version({sub: [math.nan] * 6 for sub in people()}), (prior(people()), BOTH))
+    record = judged(version({sub: [math.nan] * 6 for sub in people()}), (older(people()), BOTH))
     assert (record.drift, record.quality, record.passed) == ("inconclusive", "worse", False)
 
 
@@ -279,7 +275,7 @@ def test_without_reference_the_error_is_unknown_and_not_the_same() -> None:
 
 def test_five_small_steps_are_caught_by_the_anchor() -> None:
     """Each step of +0.4 passes against the champion of its day; against the anchor the second one already does not."""
-    anchor = prior(people(0.0, 0.05, seed=0), "0" * 64)
+    anchor = older(people(0.0, 0.05, seed=0), "0" * 64)
     champion, found = anchor, []
     for step in range(1, 6):
         new = version(people(0.4 * step, 0.05, seed=step))
@@ -287,7 +283,7 @@ def test_five_small_steps_are_caught_by_the_anchor() -> None:
         record = judged(new, *before)
         found.append({role: judge.drift for judge in record.judges for role in judge.roles})
         assert record.drift == found[-1]["anchor"]
-        champion = prior(people(0.4 * step, 0.05, seed=step), str(step) * 64)
+        champion = older(people(0.4 * step, 0.05, seed=step), str(step) * 64)
     assert [step["champion"] for step in found] == ["equivalent"] * 5
     assert [step["anchor"] for step in found] == ["equivalent"] + ["drifted"] * 4
 
@@ -305,15 +301,15 @@ def test_offline_nothing_passes() -> None:
 
 @pytest.mark.parametrize("changes", [{"frozen": "e" * 64}, {"ruler": "e" * 64}, {"range": "C3"}])
 def test_a_champion_that_cannot_be_compared_does_not_let_pass(changes: dict[str, str]) -> None:
-    record = judged(version(people()), (prior(people(), **changes), BOTH))
+    record = judged(version(people()), (older(people(), **changes), BOTH))
     assert (record.drift, record.quality, record.passed) == ("inconclusive", "unknown", False)
     assert "cannot be judged. It was measured" in record.reasons[0]
 
 
 def test_other_priors_are_shown_and_judge_nothing() -> None:
-    record = judged(version(people()), (prior(people(5.0), "d" * 64), ()), (prior(people()), BOTH))
+    record = judged(version(people()), (older(people(5.0), "d" * 64), ()), (older(people()), BOTH))
     assert (record.drift, record.passed) == ("equivalent", True)
-    record = judged(version(people()), (prior(people()), ()))
+    record = judged(version(people()), (older(people()), ()))
     assert "none of 1 earlier version(s) is champion or anchor" in record.reasons[0]
 
 

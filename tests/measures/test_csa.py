@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.cords import AP_MM, AREA_MM2, REAL_CORD, RL_MM, binarised, cord, discs_at
+from support.cords import AP_MM, AREA_MM2, REAL_CORD, RL_MM, cord, discs_at
 from support.imports import closure
+from support.rendering import binarised
 
 from stages.core.base.errors import ImageError
 from stages.core.images.volumes import Volume, read

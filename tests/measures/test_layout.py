@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from nibabel.orientations import aff2axcodes
 from scipy.spatial.transform import Rotation
-from support.cords import CONTRASTS, Workspace, binarised, cord, discs_at
+from support.cords import CONTRASTS, Workspace, cord, discs_at
+from support.rendering import binarised
 
 from stages.core.base.errors import BundleError, ImageError
 from stages.core.base.files import SCHEMA, digest_of, read_json, write_json

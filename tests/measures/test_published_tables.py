@@ -26,11 +26,6 @@ COLUMNS = ["Timestamp", "SCT Version", "Filename", "Slice (I->S)", "VertLevel", 
 COLUMNS += ["STD(area)", "MEAN(diameter_AP)", "SUM(length)"]
 
 
-@pytest.fixture(autouse=True)
-def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
 def row(name: str, area: object, **changes: str) -> dict[str, Any]:
     value = dict.fromkeys(COLUMNS, "") | {"SCT Version": "6.5", "Slice (I->S)": "18:52", "VertLevel": "2:3"}
     value |= {"Filename": f"/home/runner/work/{name}", "MEAN(area)": str(area), "STD(area)": "2.0"}

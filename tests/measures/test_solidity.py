@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 from scipy.spatial import ConvexHull
 from skimage.measure import find_contours, label, regionprops
-from support.cords import binarised, cord
-from support.rendering import dented, ellipse, render
+from support.cords import cord
+from support.rendering import binarised, dented, ellipse, render
 
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.csa import measure_sections

@@ -78,7 +78,6 @@ def test_an_image_that_both_have_is_never_only_added(before: TrainingData, after
 def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """A bundle and a later manifest, with one case of every kind."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     old = [row("ds_sub-a_T1w", "a", "ma"), row("ds_sub-b_T1w", "b", "mb"), row("ds_sub-c_T1w", "c", "mc")]
     old += [row("ds_sub-d_T1w", "d", "md"), row("ds_sub-e_T1w", "e", "me")]
     new = [row("ds_sub-a_T1w", "a", "ma"), row("ds_sub-b_T1w", "b", "m2"), row("ds_sub-c_T1w", "c2", "mc")]
@@ -164,7 +163,6 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with three registered versions; the second and the third carry one label."""
     folder = tmp_path_factory.mktemp("store") / "lab"
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         for digest, label, images in ((A, "v1", "ab"), (B, "v2", "abc"), (C, "v2", "c")):
             patch.chdir(workspace(folder, digest, label=label).parent)
             rows = [row(f"ds_sub-{name}_T1w", name, name) for name in images]
@@ -179,7 +177,6 @@ def test_a_version_is_found_by_each_of_its_names(
     asked: str, registered: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(registered)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     diff_data.main([asked, "2"])
     text = capsys.readouterr().out
     assert f"before: {MODEL} version 1 (v1, anchor, champion), bundle {A[:12]}" in text
@@ -201,14 +198,12 @@ def test_an_unknown_or_ambiguous_version_lists_what_there_is(
     asked: str, why: str, registered: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(registered)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(CordriftError, match=why):
         diff_data.main([asked, "1"])
 
 
 def test_another_model_is_named(registered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(registered)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(CordriftError, match=f"has no model 'brain'; it has {MODEL}"):
         diff_data.main(["1", "2", "--model", "brain"])
 
@@ -220,7 +215,6 @@ def test_a_question_creates_no_store(two: tuple[Path, Path]) -> None:
 
 
 def test_a_version_without_a_manifest_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(workspace(tmp_path))  # its training_data.json is no manifest
     register.main()
     with pytest.raises(CordriftError, match=r"version 1 .* run \w+, cannot be used: it is not a training manifest"):

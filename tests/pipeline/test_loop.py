@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
 import re
 import shutil
 import sqlite3
@@ -20,6 +19,7 @@ from support.micro import CONTRASTS, ROOT, grow, micro_workspace
 
 from stages.core.base.files import read_csv, read_json, write_csv
 from stages.core.data.datasets.registry import FROZEN, REGISTRY
+from stages.core.drift.record.record import read_drift
 from stages.core.workspace.runs.monitor import monitor
 from stages.core.workspace.runs.workspace import dvc_environment
 from stages.core.workspace.runs.yaml_edit import edit_yaml
@@ -43,9 +43,8 @@ class State:
 
 
 def _repro(folder: Path) -> State:
-    env = {key: value for key, value in dvc_environment().items() if key != "MLFLOW_TRACKING_URI"}
     command = [sys.executable, "-m", "dvc", "repro"]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     files = {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -65,7 +64,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(folder: Path) -> State:
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
     micro_workspace(folder / "work", folder / "cohort")
     return _repro(folder / "work")
 
@@ -95,7 +93,7 @@ def test_the_first_version_becomes_champion_and_is_reported(folder: Path, first:
     receipt = read_json(folder / "work/reports/register/receipt.json")
     assert receipt["version"] == "1"
     assert "champion" in receipt["aliases"]
-    assert read_json(folder / "work/reports/compare/drift.json")["priors"] == []
+    assert read_drift(folder / "work/reports/compare/drift.json").priors == []
     assert "v1" in (folder / "work/reports/report/index.html").read_text(encoding="utf-8")
     assert not list((folder / "work/data/scratch").glob("train-*")), "a finished training must delete its state"
 
@@ -115,10 +113,8 @@ def test_a_grown_dataset_retrains_and_the_second_version_is_compared_with_the_fi
     receipt = read_json(work / "reports/register/receipt.json")
     assert (receipt["version"], receipt["aliases"]) == ("2", ["candidate"])
     assert second.store["model_versions"] == rested.store["model_versions"] + 1
-    drift = read_json(work / "reports/compare/drift.json")
-    (prior,) = drift["priors"]
-    assert prior["label"] == "v1"
-    assert prior["comparable"] is True
+    (prior,) = read_drift(work / "reports/compare/drift.json").priors
+    assert (prior.label, prior.comparable) == ("v1", True)
     spread = read_csv(work / "reports/compare/csa_std.csv", text=("version", "participant"))
     assert spread["version"].nunique() == 3, "two versions, and the ground truth once"
     assert not spread.duplicated(["version", "participant"]).any()
@@ -159,11 +155,8 @@ def read_json_plain(path: Path) -> dict[str, object]:
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="../shared/real-cord is not beside this checkout")
-def test_the_monitoring_half_runs_alone_on_real_images(
-    folder: Path, second: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_monitoring_half_runs_alone_on_real_images(folder: Path, second: State) -> None:
     work = folder / "work"
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     report = monitor(work, work / "data/package", "real-cord", "v2", REAL, say=print)
     assert report.is_file()
     assert not (work / ".monitor/real-cord/data/prepare").exists(), "no stage of the training may run"

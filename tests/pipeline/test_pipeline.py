@@ -12,14 +12,17 @@ import pytest
 import yaml
 from support.imports import closure
 
+from stages.core.data.datasets import registry
 from stages.core.data.datasets.settings import Monitored
 from stages.core.workspace.runs.params import Params
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-#: Written for the pipeline from outside it; see stages/core/data/datasets/manifest.py and README of data/monitored.
+#: Git-annex owns the clones and DVC ignores them; each read of an image is checked against the declared manifest.
 CLONES = "data/clones"
 REGISTRY_MODULE = "stages/core/data/datasets/registry.py"
+#: Constants of that module -> the tables of the lab that they name.
+TABLES = {name: value.as_posix() for name, value in vars(registry).items() if isinstance(value, Path)}
 
 
 def _rooms(stage: str) -> set[str]:
@@ -71,13 +74,34 @@ def test_the_import_closure_follows_nested_and_relative_imports() -> None:
 
 
 def _literals(path: Path) -> set[str]:
-    """Return every path below data/ or reports/ that a module names, up to its first formatted field."""
+    """Return every path below data/ or reports/ that a module names, up to its first formatted field.
+
+    A module also names a path when it uses the constant of the registry module that holds this path.
+    """
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         text = node.value if isinstance(node, ast.Constant) else None
         if isinstance(text, str) and re.fullmatch(r"(data|reports)/[\w./-]*(?<!\.py)", text):
             found.add(text.rstrip("/"))
+        elif isinstance(node, ast.ImportFrom) and str(node.module).split(".")[-1] == "registry":
+            found |= {TABLES[alias.name] for alias in node.names if alias.name in TABLES}
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value).split(".")[-1] == "registry":
+            found |= {TABLES[node.attr]} if node.attr in TABLES else set()
     return found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "path = Path('data/persons.csv')",
+        "from .core.data.datasets.registry import PERSONS, read_persons",
+        "def f():\n    from stages.core.data.datasets.registry import PERSONS as table",
+        "from .core.data.datasets import registry\ntable = registry.PERSONS",
+    ],
+)
+def test_a_path_that_a_module_names_is_found_however_it_is_written(tmp_path: Path, source: str) -> None:
+    (tmp_path / "module.py").write_text(source, encoding="utf-8")
+    assert _literals(tmp_path / "module.py") == {"data/persons.csv"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -239,8 +263,9 @@ def test_only_what_asks_mlflow_runs_every_time() -> None:
     }
 
 
-#: Where each tool from outside may be used. torch is also asked for the machine's GPUs, and writes the zip for the
-#: field's toolbox; neither knows nnU-Net.
+GITHUB = "stages/core/release/github/"
+#: Where each tool from outside may be used, and () where it may be used nowhere. torch is also asked for the machine's
+#: GPUs, and writes the zip for the field's toolbox; neither knows nnU-Net.
 DOORS = {
     "nnunetv2": ("stages/core/model/training/", "stages/core/model/segmentation/predictor.py"),
     "torch": (
@@ -251,27 +276,42 @@ DOORS = {
     ),
     "mlflow": ("stages/core/store/", "stages/dashboard.py"),
     "datalad": ("stages/core/data/clones/programs.py",),
+    # The words of a git command. `doctor` asks git-annex for its version. `purge` runs nothing: it prints commands for
+    # a person, who runs them where participants must also be removed.
+    "annex": (
+        "stages/core/data/clones/",
+        "stages/core/workspace/withdrawal/clones.py",
+        "stages/core/workspace/withdrawal/purge.py",
+    ),
+    "git-annex": ("stages/core/workspace/diagnosis/software.py",),
     # MLflow's client raises errors of requests, which its door turns into sentences.
-    "requests": ("stages/core/release/github/", "stages/core/store/connection.py"),
+    "requests": (GITHUB, "stages/core/store/connection.py"),
+    "api.github.com": (GITHUB,),
+    # Other ways to GitHub and to the network: nobody needs them beside requests.
+    **dict.fromkeys(("gh", "urllib.request", "http.client", "httpx", "urllib3", "aiohttp"), ()),
 }
 
 
 def _tools(source: str) -> set[str]:
-    """Return the tools of DOORS that a module imports, by statement or by name, or starts as a program."""
-    names: set[str] = set()
+    """Return the tools of DOORS that a module imports, by statement or by name, starts as a program or addresses."""
+    modules: set[str] = set()
+    words: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            names.add(str(node.module).split(".")[0])
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in {
             "import_module",
             "__import__",
         }:
-            names |= {str(word.value).split(".")[0] for word in node.args if isinstance(word, ast.Constant)}
+            modules |= {str(word.value) for word in node.args if isinstance(word, ast.Constant)}
         elif isinstance(node, ast.List | ast.Tuple):  # the words of a command
-            names |= {str(word.value) for word in node.elts if isinstance(word, ast.Constant)}
-    return names & set(DOORS)
+            words |= {str(word.value) for word in node.elts if isinstance(word, ast.Constant)}
+        elif isinstance(node, ast.Constant) and "api.github.com" in str(node.value):
+            words.add("api.github.com")
+    packages = {".".join(name.split(".")[:n]) for name in modules for n in range(1, name.count(".") + 2)}
+    return (packages | words) & set(DOORS)
 
 
 def test_each_outside_tool_has_one_door() -> None:
@@ -295,6 +335,14 @@ def _sources() -> list[str]:
         ("mlflow", "def f():\n    import mlflow.tracking"),
         ("mlflow", "import importlib\nclient = importlib.import_module('mlflow.client')"),
         ("requests", "import requests as r"),
+        ("urllib.request", "import urllib.request"),
+        ("urllib.request", "from urllib.request import urlopen"),
+        ("urllib.request", "from urllib import parse, request"),
+        ("http.client", "import importlib\nclient = importlib.import_module('http.client')"),
+        ("gh", "call(['gh', 'release', 'list'])"),
+        ("api.github.com", "def f(tag):\n    return f'https://api.github.com/repos/{tag}'"),
+        ("annex", "git(clone, ['annex', *words, '--batch'])"),
+        ("git-annex", "call(('git-annex', 'get', '.'))"),
     ],
 )
 def test_a_second_door_is_found_however_it_is_written(tool: str, source: str) -> None:
@@ -303,12 +351,11 @@ def test_a_second_door_is_found_however_it_is_written(tool: str, source: str) ->
 
 def test_no_function_of_core_knows_by_default_where_a_table_of_the_lab_lies() -> None:
     """A stage that reads a file through a default argument names it nowhere, and nobody misses it among its inputs."""
-    tables = {"REGISTRY", "FROZEN", "PERSONS"}
     for name in _sources():
         if not name.startswith("stages/core/"):
             continue
         for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith(("load_", "read_")):
                 defaults = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
-                found = {value.id for value in defaults if isinstance(value, ast.Name)} & tables
+                found = {value.id for value in defaults if isinstance(value, ast.Name)} & set(TABLES)
                 assert not found, f"{name}: {node.name} takes {found} by default"

@@ -17,6 +17,7 @@ from support.github_api import GitHubServer
 from support.lab import Lab, commit_all, make_lab, unzipped, variant, zipped
 
 from stages.core.data.datasets.registry import REGISTRY
+from stages.core.drift.record.record import DriftRecord, read_drift
 from stages.core.release.jobs.history import rebuild
 from stages.core.store.client import open_store
 from stages.core.workspace.runs.yaml_edit import edit_yaml
@@ -118,12 +119,18 @@ def test_nothing_runs_before_a_lab_has_named_a_runner_and_a_profile(lab: Lab) ->
 # Releases ---
 
 
-def test_the_first_release_passes_and_its_record_lies_beside_the_bundle(lab: Lab, first: Run) -> None:
+def drift_of(assets: dict[str, bytes], folder: Path) -> DriftRecord:
+    """Read the record of the comparison among the assets of a release, which is written into ``folder`` for it."""
+    (folder / "drift.json").write_bytes(assets["drift.json"])
+    return read_drift(folder / "drift.json")
+
+
+def test_the_first_release_passes_and_its_record_lies_beside_the_bundle(lab: Lab, first: Run, tmp_path: Path) -> None:
     assert first.conclusion == "success", logs(first)
     assets = lab.github.assets("v1.0.0")
     assert set(assets) >= ASSETS
-    drift = json.loads(assets["drift.json"])
-    assert (drift["verdict"]["drift"], drift["priors"], drift["incomplete"]) == ("first", [], [])
+    drift = drift_of(assets, tmp_path)
+    assert (drift.verdict.drift, drift.priors, drift.incomplete) == ("first", [], [])
     assert "drift first" in first.summary
     assert "no earlier release" in first.summary
     assert not lab.github.violations, "no token went to the storage host"
@@ -161,17 +168,19 @@ def test_what_data_yml_keeps_on_the_default_branch_is_fetched_by_no_later_releas
     assert "refs/tags/v1.1.0" not in {cache.ref for cache in lab.caches.saved}
 
 
-def test_without_mlflow_the_history_is_rebuilt_and_a_failed_shard_is_named(lab: Lab, second: Run) -> None:
+def test_without_mlflow_the_history_is_rebuilt_and_a_failed_shard_is_named(
+    lab: Lab, second: Run, tmp_path: Path
+) -> None:
     assert second.results == {
         **{"plan": "success", "data": "success", "segment": "failure", "judge": "success"},
         **{"publish": "success", "gate": "failure"},
     }, logs(second)
     assets = lab.github.assets("v1.1.0")
-    drift = json.loads(assets["drift.json"])
-    assert [prior["label"] for prior in drift["priors"]] == ["v1.0.0"]
-    assert drift["priors"][0]["aliases"] == ["anchor", "champion"]
-    assert drift["verdict"]["drift"] == "inconclusive"
-    assert "micro-frozen/1" in drift["verdict"]["reasons"][0]
+    drift = drift_of(assets, tmp_path)
+    (prior,) = drift.priors
+    assert (prior.label, prior.aliases) == ("v1.0.0", ["anchor", "champion"])
+    assert drift.verdict.drift == "inconclusive"
+    assert "micro-frozen/1" in drift.verdict.reasons[0]
     for text in (second.summary, assets["CHANGE_REPORT.md"].decode(), assets["report.html"].decode()):
         assert "micro-frozen/1" in text.replace("\\", "")
     assert "from cordrift-record.zip" in second.summary
@@ -191,7 +200,9 @@ def test_the_same_release_again_by_hand_changes_nothing_whatever_came_after_it(
     assert "replaced" not in again.summary
 
 
-def test_a_third_release_is_judged_against_both_priors_in_mlflow(lab: Lab, bundle: bytes, second: Run) -> None:
+def test_a_third_release_is_judged_against_both_priors_in_mlflow(
+    lab: Lab, bundle: bytes, second: Run, tmp_path: Path
+) -> None:
     from stages.core.release.github.repository import open_repository
 
     place = lab.folder / "team"
@@ -204,9 +215,9 @@ def test_a_third_release_is_judged_against_both_priors_in_mlflow(lab: Lab, bundl
     run = lab.release("v1.2.0", secrets={"MLFLOW_TRACKING_URI": f"sqlite:///{place / 'mlflow.db'}"})
     assert run.results["gate"] == "failure", "so few participants are never equivalent"
     assert run.results["publish"] == "success", logs(run)
-    drift = json.loads(lab.github.assets("v1.2.0")["drift.json"])
-    assert [prior["label"] for prior in drift["priors"]] == ["v1.0.0", "v1.1.0"]
-    assert drift["against"] == drift["priors"][0]["digest"], "the champion"
+    drift = drift_of(lab.github.assets("v1.2.0"), tmp_path)
+    assert [prior.label for prior in drift.priors] == ["v1.0.0", "v1.1.0"]
+    assert drift.against == drift.priors[0].digest, "the champion"
     versions = {version.tags["label"]: version for version in store.versions()}
     assert list(versions) == ["v1.0.0", "v1.1.0", "v1.2.0"]
     assert versions["v1.2.0"].aliases == ("candidate",)

@@ -22,11 +22,6 @@ from stages.core.store import connection, location
 from stages.core.store.client import open_store
 
 
-@pytest.fixture(autouse=True)
-def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -22,11 +22,6 @@ from stages.core.workspace.runs.params import load_params
 PROTOCOL = Path("reports/declare/protocol.json")
 
 
-@pytest.fixture(autouse=True)
-def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(workspace(tmp_path))

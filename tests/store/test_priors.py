@@ -26,11 +26,6 @@ from stages.core.store import client, priors
 from stages.core.workspace.runs.params import load_params
 
 
-@pytest.fixture(autouse=True)
-def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace with version A registered and the bundle B packaged."""

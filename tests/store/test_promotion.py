@@ -19,11 +19,6 @@ from stages.core.store.promotion import promotions
 DRIFT = Path("reports/compare/drift.json")
 
 
-@pytest.fixture(autouse=True)
-def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
 def judge(**changes: object) -> None:
     record = read_drift(DRIFT)
     write_drift(DRIFT, record.model_copy(update={"verdict": record.verdict.model_copy(update=changes)}))

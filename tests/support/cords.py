@@ -19,6 +19,7 @@ from stages.core.drift.rule.protocol import items
 from stages.core.images.volumes import Volume, write
 from stages.core.measures.morphometry.levels import range_name
 from stages.core.workspace.runs.params import load_params
+from support.rendering import binarised
 
 ROOT = Path(__file__).parents[2]
 REAL_CORD = ROOT.parent / "shared" / "real-cord"
@@ -76,11 +77,6 @@ def discs_at(volume: Volume, slices: Mapping[int, int]) -> Volume:
     for number, index in slices.items():
         data[volume.data.shape[0] // 2, number, index] = number
     return Volume(data, volume.affine)
-
-
-def binarised(volume: Volume) -> Volume:
-    """Return the volume binarised at 0.5."""
-    return Volume((volume.data >= 0.5).astype(np.float32), volume.affine)
 
 
 def key_of_file(path: Path) -> str:

@@ -19,7 +19,8 @@ from stages.core.measures.morphometry.ruler import ruler_id
 from stages.core.store.client import open_store
 from stages.core.workspace.runs.params import load_params
 from support import drift_factory
-from support.cords import binarised, cord, discs_at, key_of_file
+from support.cords import cord, discs_at, key_of_file
+from support.rendering import binarised
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 MODEL = "cord-demo"

@@ -47,11 +47,6 @@ PEOPLE = {"sub-a1": "s1", "sub-a2": "s1", "sub-a3": "s2", "sub-f1": "s1", "sub-f
 FROZEN = [("sub-f1", "frozen"), ("sub-f2", "frozen")]
 
 
-@pytest.fixture(autouse=True)
-def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
 # --- whether a text contains an id
 
 

@@ -28,11 +28,6 @@ PEOPLE = {"sub-a1": "s1", "sub-a2": "s1", "sub-a3": "s2", "sub-f1": "s1", "sub-f
 FROZEN = [("sub-f1", "frozen"), ("sub-f2", "frozen")]
 
 
-@pytest.fixture(autouse=True)
-def _no_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
 def _repro(folder: Path, *stages: str) -> None:
     command = [sys.executable, "-m", "dvc", "repro", *stages]
     done = subprocess.run(command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False)
