@@ -239,6 +239,17 @@ def _plan_fails(lab: Lab, tag: str, sentence: str) -> None:
     assert not run.artifacts
 
 
+def test_a_job_runs_the_code_of_its_checkout(lab: Lab) -> None:
+    """Else these tests would tell nothing of the code beside them where VENV was made for another checkout."""
+
+    def refuse(tree: Path) -> None:
+        (tree / "stages/release.py").write_text("raise SystemExit('this is the checkout')\n", encoding="utf-8")
+
+    lab.github.add_release("v4.0.0", assets={})
+    run = lab.release("v4.0.0", hook=refuse)
+    assert "this is the checkout" in run.job("plan").log, logs(run)
+
+
 def test_a_hostile_tag_is_refused_and_never_a_command(lab: Lab) -> None:
     lab.github.add_release(HOSTILE, assets={})
     _plan_fails(lab, HOSTILE, "cannot be the label of a version")

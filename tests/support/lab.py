@@ -75,6 +75,8 @@ class Lab:
         def checked_out(tree: Path) -> None:
             for file in ("pyproject.toml", "constraints.txt"):  # older than the environment of this suite
                 os.utime(tree / file, (0, 0))
+            # `make setup` of a job installs the job's checkout; here the environment of this suite stands in for it.
+            (tree.parent / "cordrift").symlink_to(tree / "stages")
             if hook is not None:
                 hook(tree)
 
@@ -86,7 +88,7 @@ class Lab:
             secrets=secrets,
             variables={**VARIABLES, **(variables or {})},
             # PYTHONPATH: the commands run the code of the job's checkout, whichever one VENV was made for.
-            environment={"VENV": sys.prefix, "PYTHONPATH": ".", "NO_PROXY": "127.0.0.1", "OMP_WAIT_POLICY": "PASSIVE"},
+            environment={"VENV": sys.prefix, "PYTHONPATH": "..", "NO_PROXY": "127.0.0.1", "OMP_WAIT_POLICY": "PASSIVE"},
             api_url=self.github.url,
             server_url=self.github.origin,
             caches=self.caches,
