@@ -9,7 +9,7 @@ from .core.base.errors import CordriftError, SettingsError, run
 from .core.base.files import write_json
 from .core.data.clones.fetch import explain_fetch, fetch_dataset
 from .core.data.datasets.registry import FROZEN, REGISTRY, entry, load_registry, read_frozen
-from .core.data.datasets.settings import Fetch
+from .core.data.datasets.settings import Fetch, check_blocks
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -20,6 +20,7 @@ def main(argv: list[str] | None = None) -> None:
         "--dry-run", action="store_true", help="clone without content and print what a fetch would download"
     )
     options = parser.parse_args(argv)
+    check_blocks()
     settings = Fetch.read()
     if options.dry_run:
         explain_all([options.dataset] if options.dataset else settings.datasets)

@@ -10,7 +10,7 @@ from .core.base.files import whole_folder, write_json
 from .core.data.datasets.findings import read_checked
 from .core.data.datasets.manifest import Manifest, locate, read_manifest
 from .core.data.datasets.registry import FROZEN, PERSONS, read_frozen, read_persons
-from .core.data.datasets.settings import Monitored
+from .core.data.datasets.settings import Monitored, check_blocks
 from .core.data.trainset.cases import check_leak, check_persons, check_roles, choose_images, describe, make_folds
 from .core.data.trainset.raw import PREPARATION, RawImage, write_raw
 from .core.data.trainset.settings import Prepare
@@ -33,6 +33,7 @@ def read(name: str) -> Manifest:
 
 def main() -> None:
     """Run the stage."""
+    check_blocks()
     settings, monitored = Prepare.read(), Monitored.read()
     training = [read(name) for name in sorted(set(settings.datasets))]
     test = [read(name) for name in sorted(set(monitored.datasets))]

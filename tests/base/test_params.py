@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from stages.core.base.errors import CordriftError
-from stages.core.workspace.runs.params import load_params
+from stages.core.base.errors import CordriftError, SettingsError
+from stages.core.data.datasets.settings import BLOCKS, check_blocks
+from stages.core.drift.versions.settings import History
+from stages.core.workspace.runs.params import Params, load_params
 from stages.profile import switch
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +66,21 @@ def test_a_fault_is_a_sentence_that_names_key_and_value(tmp_path: Path, change: 
     with pytest.raises(CordriftError, match=sentence) as caught:
         load_params(path)
     assert str(path) in str(caught.value)
+
+
+def test_the_first_stages_refuse_a_block_that_no_stage_knows(tmp_path: Path) -> None:
+    assert set(BLOCKS) == {field.alias or key for key, field in Params.model_fields.items()}
+    for profile in PROFILES:
+        check_blocks(profile)
+    path = _edited(tmp_path, lambda params: params.update(repport={}))
+    with pytest.raises(SettingsError, match=r"unknown key 'repport' \(did you mean 'report'\?\)"):
+        check_blocks(path)
+
+
+def test_a_missing_block_names_its_likely_misspelling(tmp_path: Path) -> None:
+    path = _edited(tmp_path, lambda params: params.update(histroy=params.pop("history")))
+    with pytest.raises(SettingsError, match=r"key 'history' is missing \(the file holds 'histroy'\)"):
+        History.read(path)
 
 
 def test_a_file_that_is_no_yaml_or_absent_is_a_sentence(tmp_path: Path) -> None:

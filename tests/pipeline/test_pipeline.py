@@ -280,7 +280,6 @@ DOORS = {
     # a person, who runs them where participants must also be removed.
     "annex": (
         "stages/core/data/clones/",
-        "stages/core/workspace/withdrawal/clones.py",
         "stages/core/workspace/withdrawal/purge.py",
     ),
     "git-annex": ("stages/core/workspace/diagnosis/software.py",),

@@ -361,7 +361,7 @@ def test_the_headline_asks_the_interval_that_the_verdict_asks() -> None:
     [
         ("first", "moved from. It passes the gate."),
         ("equivalent", "smaller than the margin. It passes the gate."),
-        ("drifted", "converts, with the factors below. It does not pass"),
+        ("drifted", "convert its values with the factors below. It does not pass"),
         ("inconclusive", "It is not shown that the measured area stayed"),
     ],
 )

@@ -122,7 +122,7 @@ def test_what_was_judged_whole_is_not_replaced_by_what_lacks_a_shard(lab: Path) 
     summary = read_json(lab / "reports/measure/summary.json")
     write_json(lab / "reports/measure/summary.json", {**summary, "lost": {"frozen/1": "its job failed"}})
     judge(passed=False, drift="inconclusive")
-    with pytest.raises(CordriftError, match="was judged whole before, and a shard is missing now"):
+    with pytest.raises(CordriftError, match="was judged on the complete frozen set before, and a shard is missing now"):
         register.main()
     assert contents(lab) == before
 

@@ -42,7 +42,8 @@ class Settings(Block):
         value = load_yaml(path)
         if not isinstance(value, dict) or cls.block not in value:
             known = [str(key) for key in value] if isinstance(value, dict) else []
-            raise SettingsError(f"{path}: key {cls.block!r} is missing{did_you_mean(cls.block, known)}.")
+            close = did_you_mean(cls.block, known).replace("did you mean", "the file holds").replace("?", "")
+            raise SettingsError(f"{path}: key {cls.block!r} is missing{close}.")
         settings: Self = validate(cls, value[cls.block], str(path), cls.block, error=SettingsError)
         return settings
 

@@ -13,12 +13,17 @@ from pathlib import Path
 _OWN = ("stages", "cordrift")
 
 
-def syntax(source: str, *, imports_in_place: bool = False) -> str:
+def syntax(source: str | bytes, *, imports_in_place: bool = False) -> str:
     """Return the syntax tree of Python source as text, which is the same on every supported version of Python.
 
     Docstrings are left out. Imports within this package are left out too, because moving a module changes no number.
     Other imports are sorted and written at the end, as their order has no effect. With ``imports_in_place`` every
-    import stays where it is.
+    import stays where it is. Of bytes, the declaration of their encoding counts.
+
+    Raises
+    ------
+    SyntaxError
+        The source is not Python.
     """
     tree = ast.parse(source)
     if imports_in_place:

@@ -68,6 +68,11 @@ def find_location(workspace: Path = Path()) -> Location:
     return Location(f"sqlite:///{database}", database)
 
 
+def is_named() -> bool:
+    """Tell whether ``MLFLOW_TRACKING_URI`` names a store, so that no workspace uses a store of its own."""
+    return bool(os.environ.get(VARIABLE, "").strip())
+
+
 def forget_server() -> None:
     """Make every workspace use its own local store, in this process and in those that it starts."""
     os.environ.pop(VARIABLE, None)

@@ -41,8 +41,8 @@ def register_version(store: Store, record: Record, say: Callable[[str], None]) -
     )
     if judged is not None and record.lost:
         raise StoreError(
-            f"{record.label} (bundle {record.digest[:12]}) was judged whole before, and a shard is missing now; "
-            "nothing is replaced. Run the shard's job again."
+            f"{record.label} (bundle {record.digest[:12]}) was judged on the complete frozen set before, and "
+            "a shard is missing now; nothing is replaced. Run the shard's job again."
         )
     if judged is not None and judged.tags.get("inference", "") != record.series["inference"]:
         say(

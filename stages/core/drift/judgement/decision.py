@@ -62,7 +62,7 @@ def decision(drift: Drift, quality: Quality, reasons: Sequence[str], judges: Seq
     """Return the verdict with what follows from it.
 
     It passes when the drift is equivalent and the quality is not worse. A first version passes: there is no earlier
-    version to judge it. The smallest margin is the largest of the rows', for each of them must hold.
+    version to judge it. The smallest margin is the largest margin that any row needs.
 
     Parameters
     ----------

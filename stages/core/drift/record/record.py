@@ -1,4 +1,4 @@
-"""``drift.json``: what the comparison of a candidate found, as one type. It is written and read here alone.
+"""``drift.json``: what the comparison of a candidate found, as one type. Only this module writes and reads it.
 
 A number that is not defined is NaN in the type and null in the file. Fields with a default are those that a file may
 lack: the ground truth has no agreement with itself, and records from before a field existed do not have it. A field

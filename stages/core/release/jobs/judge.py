@@ -28,7 +28,7 @@ from ...reports.change_report.provenance import release_provenance
 from ...reports.change_report.report import write_change_report
 from ...store.bundle_files import version_identity
 from ...store.client import Store, open_store
-from ...store.location import VARIABLE, find_location
+from ...store.location import VARIABLE, find_location, is_named
 from ...store.record import Record, collect_record
 from ...workspace.runs.monitor import STAGES_AFTER_SEGMENT, bring_bundle, data_stages, monitor_workspace, run_stages
 from ...workspace.runs.params import Params
@@ -91,8 +91,8 @@ def judge_release(
         say(f"shard {name} is missing: {why}. Nothing is decided without it.")
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
-        place, history = folder, ["from MLflow"]
-        if find_location(folder) != find_location(scratch):  # no store is named: each folder would have its own
+        place, history = root, ["from MLflow"]
+        if not is_named():
             place, history = _replay(repository, tag, params, scratch, say)
         run_stages(folder, STAGES_AFTER_SEGMENT, **{VARIABLE: find_location(place).uri})
         store = open_store(params.registration.model, place)  # opened after the stages, whose runs it must know

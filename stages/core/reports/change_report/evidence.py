@@ -38,10 +38,9 @@ def _questions(facts: Facts) -> Markdown:
         f"Two questions. Did the measured cord area stay? Yes, if the {level} % interval of the mean paired difference "
         f"lies inside ±{margin} mm² in every contrast and pooled, with at least {rule.min_participants} "
         "participants (two one-sided tests). Did the quality stay? Yes, if the spread over contrasts (CSA STD) and the "
-        f"error against the ground truth grow by less than {rule.csa_std_margin_mm2:g} mm² (or what another seed "
-        "alone moves, where that is more), and no more cases fail. Two judges: the champion (the version in use) and "
-        "the anchor (the last one that a person accepted); the worse verdict counts. "
-        "In full:"
+        f"error against the ground truth grow by less than {rule.csa_std_margin_mm2:g} mm² (or by less than "
+        "another seed alone moves them, if that is more), and no more cases fail. Two judges: the champion (the version "
+        "in use) and the anchor (the last one that a person accepted); the worse verdict counts. In full:"
     )
     return paragraph(said, Markdown(f"{link('docs/drift.md', facts.protocol)}."))
 
@@ -91,7 +90,7 @@ def _frozen(facts: Facts) -> Iterator[Markdown]:
 
 
 def seen(facts: Facts) -> str:
-    """Return whether the new version was trained on test images, judged by their content; bold if it was."""
+    """Say whether the new version was trained on test images, by their content; in bold if it was."""
     if facts.new.training is None:
         return (
             f"Whether {facts.new_name} was trained on test images cannot be said: its training data are {NOT_RECORDED}."

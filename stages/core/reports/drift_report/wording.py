@@ -138,7 +138,8 @@ def meaning(verdict: Decision) -> str:
     said = {
         "first": "There is no earlier version that it could have moved from.",
         "equivalent": "Every mean difference is shown to be smaller than the margin.",
-        "drifted": "The measured area moved: a study that spans both versions converts, with the factors below.",
+        "drifted": "The measured area moved: a study that uses both versions must convert its values with the factors "
+        "below.",
         "inconclusive": "It is not shown that the measured area stayed inside the margin, nor that it moved.",
     }[verdict.drift]
     if verdict.passed:

@@ -141,7 +141,7 @@ def _refuse_uncommitted(root: Path) -> None:
 
 def _lock(root: Path) -> dict[str, Any]:
     """Return the stages of ``dvc.lock`` by name."""
-    stages: dict[str, Any] = load_yaml(root / "dvc.lock")["stages"]
+    stages: dict[str, Any] = (load_yaml(root / "dvc.lock") or {}).get("stages") or {}
     return stages
 
 
@@ -149,20 +149,38 @@ def _edited_beyond_words(root: Path, commit: str, locked: Mapping[str, Any], pat
     """Say what in the code is not the syntax that the lock knew, or return an empty string."""
     known = {entry["path"]: entry["md5"] for entry in locked["deps"]}
     for path in paths:
-        before, here = _at_commit(root, commit, path), files_in_folder(root, path)
-        if known.get(path) != _dvc_hash(path, before):
-            return f"{path} in commit {commit[:12]}, which last wrote dvc.lock, is not the code that made the outputs"
+        here, before = files_in_folder(root, path), _before(root, commit, path, known.get(path))
+        if before is None:
+            return (
+                f"no commit up to {commit[:12]}, which last wrote dvc.lock, holds the code of {path} that made the "
+                "outputs (in a shallow clone, fetch the whole history first)"
+            )
         if before.keys() != here.keys():
             return f"files of {path} were added, removed or renamed: {', '.join(sorted(before.keys() ^ here.keys()))}"
         for name, content in before.items():
             if _meaning(name, content) != _meaning(name, here[name]):
-                return f"the code of {name} has changed since commit {commit[:12]}"
+                return f"the code of {name} has changed since it made the outputs"
     return ""
+
+
+def _before(root: Path, commit: str, path: str, locked: str | None) -> dict[str, bytes] | None:
+    """Return the files of a path as the lock knew them: at the commit of the lock, or at an earlier one of the path."""
+    earlier = git(root, ["log", "--format=%H", commit, "--", path]).split()
+    for one in [commit, *earlier]:
+        files = _at_commit(root, one, path)
+        if _dvc_hash(path, files) == locked:
+            return files
+    return None
 
 
 def _meaning(name: str, content: bytes) -> object:
     """Return what decides outputs: the syntax of Python code, and of other files every byte."""
-    return syntax(content.decode(), imports_in_place=True) if name.endswith(".py") else content
+    if not name.endswith(".py"):
+        return content
+    try:
+        return syntax(content, imports_in_place=True)
+    except (SyntaxError, ValueError):  # not Python at all
+        return content
 
 
 def _at_commit(root: Path, commit: str, path: str) -> dict[str, bytes]:

@@ -116,7 +116,7 @@ def ask_dvc(workspace: Path, *words: str) -> str:
 
     Raises
     ------
-    CordriftError
+    PipelineError
         The command failed; the sentence holds its error message.
     """
     command = [sys.executable, "-m", "dvc", *words]
