@@ -39,8 +39,8 @@ def _questions(facts: Facts) -> Markdown:
         f"lies inside ±{margin} mm² in every contrast and pooled, with at least {rule.min_participants} "
         "participants (two one-sided tests). Did the quality stay? Yes, if the spread over contrasts (CSA STD) and the "
         f"error against the ground truth grow by less than {rule.csa_std_margin_mm2:g} mm² (or by less than "
-        "another seed alone moves them, if that is more), and no more cases fail. Two judges: the champion (the version "
-        "in use) and the anchor (the last one that a person accepted); the worse verdict counts. In full:"
+        "another seed alone moves them, if that is more), and no more cases fail. Two judges: the champion (the "
+        "version in use) and the anchor (the last one that a person accepted); the worse verdict counts. In full:"
     )
     return paragraph(said, Markdown(f"{link('docs/drift.md', facts.protocol)}."))
 
