@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stages.accept_edit import main
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, SettingsError
 from stages.core.workspace.edits import moved_code
 from stages.core.workspace.edits.code_edit import accept_edit
 
@@ -265,3 +265,40 @@ def test_moves_are_refused_once_the_code_has_changed(lab: Path, monkeypatch: pyt
     assert not moved_code.is_code_of_the_moves(lab)
     with pytest.raises(CordriftError, match="the code of fetch to segment has changed since the modules moved"):
         moved_code.accept_moves(lab)
+
+
+@pytest.mark.parametrize("accept", [lambda folder: accept_edit(folder, []), moved_code.accept_moves])
+def test_a_folder_in_which_nothing_ran_is_refused(accept: Callable[[Path], object], lab: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingsError, match=r"stages has no dvc.yaml: run this in the folder of a checkout or workspace"
+    ):
+        accept(lab / "stages")
+    (lab / "dvc.lock").unlink()
+    with pytest.raises(SettingsError, match="lab has no dvc.lock"):
+        accept(lab)
+
+
+def test_a_declaration_of_the_encoding_is_no_comment(lab: Path) -> None:
+    """With it Python reads other text from the same bytes."""
+    _edit(lab, "stages/core/base/numbers.py", "def twice", 'UNIT = "mm²"\n\n\ndef twice')
+    _run(lab, "dvc", "repro", "-q")
+    _commit(lab)
+    path = lab / "stages/core/base/numbers.py"
+    path.write_bytes(b"# -*- coding: latin-1 -*-\n" + path.read_bytes())
+    _commit(lab)
+    with pytest.raises(CordriftError, match=r"the code of stages/core/base/numbers\.py has changed"):
+        accept_edit(lab, [])
+    path.write_bytes(b"\0 this is not Python")
+    _commit(lab)
+    with pytest.raises(CordriftError, match=r"the code of stages/core/base/numbers\.py has changed"):
+        accept_edit(lab, [])
+
+
+def test_the_text_that_the_lock_knew_is_found_in_an_earlier_commit(lab: Path) -> None:
+    """The lock was written again for one instance; the text that made the other one is older."""
+    _words(lab)
+    _commit(lab)
+    assert accept_edit(lab, ["train@0"]) == ["train@0"]
+    _commit(lab)
+    assert accept_edit(lab, ["train@1"]) == ["train@1"]
+    assert "up to date" in _run(lab, "dvc", "status")

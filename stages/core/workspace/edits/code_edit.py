@@ -43,6 +43,7 @@ def accept_edit(root: Path, stages: Sequence[str]) -> list[str]:
         The tree holds changes that are not committed, ``dvc.lock`` is not tracked, or more than comments, docstrings
         and layout has changed in one of the stages. Nothing is recorded then.
     """
+    require_lock(root)
     _refuse_uncommitted(root)
     commit = git(root, ["log", "-1", "--format=%H", "--", "dvc.lock"]).strip()
     if not commit:
@@ -51,6 +52,22 @@ def accept_edit(root: Path, stages: Sequence[str]) -> list[str]:
             "when the outputs were made. Commit dvc.lock after each `dvc repro`."
         )
     return commit_stages(root, stages, lambda entry, paths: _edited_beyond_words(root, commit, entry, paths))
+
+
+def require_lock(root: Path) -> None:
+    """Refuse a folder in which DVC has recorded nothing.
+
+    Raises
+    ------
+    SettingsError
+        ``dvc.yaml`` or ``dvc.lock`` is missing.
+    """
+    for name in ("dvc.yaml", "dvc.lock"):
+        if not (root / name).is_file():
+            raise SettingsError(
+                f"{root.resolve()} has no {name}: run this in the folder of a checkout or workspace of cordrift in "
+                "which `dvc repro` has run."
+            )
 
 
 def commit_stages(root: Path, stages: Sequence[str], objection: Objection) -> list[str]:

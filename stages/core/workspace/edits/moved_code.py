@@ -16,7 +16,7 @@ from ...base.errors import CordriftError
 from ...base.files import digest_of
 from ...base.params import load_yaml
 from ...base.syntax import syntax
-from .code_edit import CODE, commit_stages, files_in_folder
+from .code_edit import CODE, commit_stages, files_in_folder, require_lock
 
 #: For each stage, what :func:`_code_digest` returns for a lock of the last commit before the moves. The stages after
 #: segment are not among them: the ruler has another name since then, so they run once.
@@ -42,6 +42,7 @@ def accept_moves(root: Path) -> list[str]:
         A stage was last run with other code than that, the code of today is no longer that of the moves, or data,
         params or outputs have changed. Nothing is recorded then.
     """
+    require_lock(root)
     if not is_code_of_the_moves(root):
         raise CordriftError(
             "the code of fetch to segment has changed since the modules moved, so that its outputs may be others. "
