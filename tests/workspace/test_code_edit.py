@@ -274,7 +274,7 @@ def test_a_folder_in_which_nothing_ran_is_refused(accept: Callable[[Path], objec
     ):
         accept(lab / "stages")
     (lab / "dvc.lock").unlink()
-    with pytest.raises(SettingsError, match="lab has no dvc.lock"):
+    with pytest.raises(SettingsError, match=r"lab has no dvc.lock"):
         accept(lab)
 
 
