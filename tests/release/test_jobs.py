@@ -74,7 +74,7 @@ def registered(lab: Path, monkeypatch: pytest.MonkeyPatch, digest: str, label: s
 
 def replayed(folder: Path, github: GitHubServer, tag: str) -> tuple[Store, list[str]]:
     """A new store, filled from the releases."""
-    (folder / "scratch", print).mkdir(parents=True)
+    (folder / "scratch").mkdir(parents=True)
     (folder / "mlflow.db").write_bytes(empty_store().read_bytes())
     store = open_store(MODEL, folder)
     said = rebuild(store, open_repository(github.environment()), tag, "frozen", folder / "scratch", print)

@@ -206,7 +206,7 @@ def test_a_third_release_is_judged_against_both_priors_in_mlflow(
     from stages.core.release.github.repository import open_repository
 
     place = lab.folder / "team"
-    (place / "scratch", print).mkdir(parents=True)
+    (place / "scratch").mkdir(parents=True)
     store = open_store("cord-micro", place)
     rebuild(store, open_repository(lab.github.environment()), "v9", "micro-frozen", place / "scratch", print)
     lab.github.add_release(
