@@ -1,7 +1,7 @@
 """Record that an edit of comments, docstrings or layout of the code changes no output, so that `dvc repro` skips it.
 
-The code is compared with the git commit in which dvc.lock was last written. When anything else has changed, nothing is
-recorded. Commit dvc.lock afterwards.
+The code is compared with the code in git that made the outputs: that of the commit in which dvc.lock was last written,
+or of an earlier one. When anything else has changed, nothing is recorded. Commit dvc.lock afterwards.
 """
 
 from __future__ import annotations

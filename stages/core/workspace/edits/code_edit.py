@@ -1,8 +1,9 @@
 """Accepting an edit of the code that changes no output, so that DVC runs nothing again.
 
 DVC keeps hashes of the code that made an output, and a comment is part of a file: an edit of it would train again. The
-text itself stands in the git commit in which ``dvc.lock`` was last written. So the syntax of the code there is compared
-with the syntax of the code here, and only when they agree does ``dvc commit`` record the new hashes.
+text itself stands in git: in the commit in which ``dvc.lock`` was last written, or in an earlier one, which is found by
+its hash. The syntax of that code is compared with the syntax of the code here. Only when they agree does ``dvc commit``
+record the new hashes.
 """
 
 from __future__ import annotations
