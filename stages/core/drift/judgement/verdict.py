@@ -1,32 +1,28 @@
-"""The verdict on one pair of versions: did the measured CSA stay, and did the quality?
+"""The verdict on one candidate beside its judges, from evidence alone; docs/drift.md defines the rule.
 
-Drift, by two one-sided tests (Schuirmann 1987, doi:10.1007/BF01068419), pooled and in every contrast:
-
-equivalent     the (1 - 2 alpha) interval of the mean paired difference lies inside the margin
-drifted        not equivalent, and the (1 - alpha) interval excludes 0
-inconclusive   all else. Also where fewer participants than the rule asks for were measured by both versions, and where
-               the new version has no value for a case that the old one measured, though its mask did not fail (failures
-               are a criterion of quality)
-
-The worst of all rows decides, so that contrasts that move apart are not averaged away.
+First each judge's rows and criteria are computed as numbers. Then all of them get their words together, because
+"drifted" and "worse" are adjusted for the number of rows of all judges (Holm 1979, Scand J Stat 6:65). "All rows inside
+their margins" needs no adjustment: it is an intersection-union test (Berger 1982, doi:10.1080/00401706.1982.10487790).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from scipy import stats
 
-from ..record.record import CRITERIA, Drift, DriftRow, Quality, QualityRow
-from ..rule.settings import Compare
-from ..statistics.bias import PERSON, POOLED, person_means, t_interval
+from ..record.record import Drift, Quality
+from ..rule.settings import Compare, JudgedMetric
+from ..statistics.bias import POOLED
+from ..statistics.clustered import Mean, clustered_mean, skewness
+from ..statistics.concordance import holm
+from ..statistics.heterogeneity import spread_of_groups
+from .evidence import Differences, Evidence, Failed, Floats, People
 
-Floats = NDArray[np.float64]
 EQUIVALENT: Final = "equivalent"
 INCONCLUSIVE: Final = "inconclusive"
 DRIFTED: Final = "drifted"
@@ -34,9 +30,10 @@ DRIFTED: Final = "drifted"
 DRIFT: tuple[Drift, ...] = (EQUIVALENT, INCONCLUSIVE, DRIFTED)
 BETTER: Final = "better"
 SAME: Final = "same"
+NOT_SHOWN: Final = "not shown"
 UNKNOWN: Final = "unknown"
 WORSE: Final = "worse"
-QUALITY: tuple[Quality, ...] = (BETTER, SAME, UNKNOWN, WORSE)
+QUALITY: tuple[Quality, ...] = (BETTER, SAME, NOT_SHOWN, UNKNOWN, WORSE)
 Word = TypeVar("Word", bound=str)
 
 
@@ -49,155 +46,262 @@ def worst(verdicts: Sequence[Word], order: Sequence[Word]) -> Word:
     return max(verdicts, key=order.index)
 
 
-def judge_drift(pairs: pd.DataFrame, contrasts: Sequence[str], rule: Compare) -> list[DriftRow]:
-    """Judge each contrast, then all pooled.
-
-    Parameters
-    ----------
-    pairs : cases of both versions side by side, as ``pair`` in :mod:`..statistics.bias` gives them
-    """
-    rows = []
-    for name in contrasts:
-        of_contrast = pairs[pairs["contrast"] == name]
-        lost = int(of_contrast["lost"].sum())
-        rows.append(_judge_row(name, person_means(of_contrast, 1)["difference"], rule, lost))
-    pooled = person_means(pairs[pairs["contrast"].isin(list(contrasts))], rule.min_contrasts)
-    return [*rows, _judge_row(POOLED, pooled["difference"], rule)]
-
-
-def _judge_row(name: str, differences: pd.Series[float], rule: Compare, lost: int = 0) -> DriftRow:
-    values: Floats = np.asarray(differences, dtype=np.float64)
-    n, margin = len(values), rule.margin_mm2
-    inner, outer = t_interval(values, 2.0 * rule.alpha), t_interval(values, rule.alpha)
-    inside = bool(-margin < inner[0] and inner[1] < margin)  # False where an end is NaN
-    away = bool(outer[0] > 0.0 or outer[1] < 0.0)
-    level = f"{100 * (1 - 2 * rule.alpha):g} % interval {inner[0]:.2f} to {inner[1]:.2f} mm²"
-    verdict: Drift
-    if n < 2:
-        verdict, why = INCONCLUSIVE, f"{n} participant(s) measured by both versions give no interval"
-    elif inside and n < rule.min_participants:
-        verdict = INCONCLUSIVE
-        why = (
-            f"{level} lies inside ±{margin:g}, but n = {n} is fewer than the {rule.min_participants} that are asked for"
-        )
-    elif inside and lost:
-        verdict = INCONCLUSIVE
-        why = f"{level} lies inside ±{margin:g}, but {lost} case(s) that were measured before have no value now"
-    elif inside:
-        verdict = EQUIVALENT
-        moved = f"; a small bias is there all the same (it differs from 0 at alpha {rule.alpha:g})" if away else ""
-        why = f"{level} lies inside ±{margin:g}{moved}"
-    elif away:
-        verdict, why = DRIFTED, f"{level} leaves ±{margin:g}, and the bias differs from 0 at alpha {rule.alpha:g}"
-    else:
-        verdict = INCONCLUSIVE
-        why = f"{level} leaves ±{margin:g}, but the bias does not differ from 0: too few or too noisy"
-    return DriftRow(
-        contrast=name,
-        n=n,
-        bias_mm2=float(values.mean()) if n else math.nan,
-        inner_low_mm2=inner[0],
-        inner_high_mm2=inner[1],
-        outer_low_mm2=outer[0],
-        outer_high_mm2=outer[1],
-        smallest_margin_mm2=max(abs(inner[0]), abs(inner[1])),
-        verdict=verdict,
-        why=why,
-    )
-
-
 @dataclass(frozen=True)
-class Scores:
-    """The numbers by which a version's quality is judged.
+class RowNumbers:
+    """One row of drift: a contrast, or all pooled.
 
     Attributes
     ----------
-    csa_std_mm2 : SD over contrasts of each participant's CSA, by dataset and participant
-    csa_error_mm2 : mean absolute difference of CSA to the reference of each participant, likewise
-    failures, cases : how many masks are missing or empty, of how many
+    mean : of the paired differences, with its errors
+    missing, cases : cases that do not enter the row, of how many
+    need_mm2 : the smallest margin that the row lies inside; NaN where it has no interval
+    margin_mm2 : the declared margin
+    old_mm2 : mean of the old version over the same participants
+    dropped : participants who do not enter
     """
 
-    csa_std_mm2: pd.Series[float]
-    csa_error_mm2: pd.Series[float]
-    failures: int
+    contrast: str
+    mean: Mean
+    skewness: float
+    missing: int
     cases: int
+    need_mm2: float
+    margin_mm2: float
+    old_mm2: float
+    dropped: int
+
+    @property
+    def inside(self) -> bool:
+        """Whether the row lies inside its margin; False where it has no interval."""
+        return bool(self.need_mm2 < self.margin_mm2)
 
 
-def scores(csa_std: pd.DataFrame, agreement: pd.DataFrame, csa: pd.DataFrame) -> Scores:
-    """Collect the scores of a version from its tables.
+@dataclass(frozen=True)
+class CriterionNumbers:
+    """One criterion of quality: new - old over participants with both values, and its margin."""
+
+    name: str
+    mean: Mean
+    new: float
+    old: float
+    margin: float
+    p_grown: float
+
+    def upper(self, alpha: float) -> float:
+        """Return the one-sided (1 - alpha) upper bound of new - old."""
+        return self.mean.mean + self.mean.half_width(alpha)
+
+
+@dataclass(frozen=True)
+class JudgeNumbers:
+    """All that one judge's verdict follows from; ``group_p`` is NaN for an attribute whose test cannot be made."""
+
+    rows: tuple[RowNumbers, ...]
+    criteria: tuple[CriterionNumbers, ...]
+    failed: Failed
+    group_p: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words that follow from the numbers of all judges, in their order; ``p_*`` are adjusted by Holm."""
+
+    rows: tuple[tuple[Drift, ...], ...]
+    p_rows: tuple[tuple[float, ...], ...]
+    criteria: tuple[tuple[Quality, ...], ...]
+    p_criteria: tuple[tuple[float, ...], ...]
+    failures: tuple[Quality, ...]
+    drift: tuple[Drift, ...]
+    quality: tuple[Quality, ...]
+
+
+def judge_numbers(evidence: Evidence, rule: Compare) -> JudgeNumbers:
+    """Compute the rows, criteria, failures and group tests of one judge."""
+    people, primary = evidence.people, rule.primary
+    found = evidence.metrics[primary.name]
+    margins = criterion_margins(rule)
+    return JudgeNumbers(
+        drift_rows(found, people, primary, rule),
+        tuple(_criterion(name, values, people, margins[name], rule) for name, values in evidence.criteria.items()),
+        evidence.failed,
+        _group_tests(found, people, rule),
+    )
+
+
+def criterion_margins(rule: Compare) -> dict[str, float]:
+    """Return criterion -> by how much it may grow."""
+    return {
+        "csa_std_mm2": rule.csa_std_margin_mm2,
+        "csa_error_mm2": rule.csa_error_margin_mm2,
+        "uncovered": rule.uncovered_margin,
+    }
+
+
+def drift_rows(found: Differences, people: People, metric: JudgedMetric, rule: Compare) -> tuple[RowNumbers, ...]:
+    """Compute a row for each contrast of a number, then the pooled one.
 
     Parameters
     ----------
-    csa_std : CSA STD, one row per participant and session
-    agreement : agreement.csv, one row per case
-    csa : CSA at the range, one row per case, with column ``failed``
+    found : differences of the number
+    people : of its rows
+    metric : its margins, and the contrasts that have a row
+    rule : alpha, bound of missing cases, least contrasts and sites
     """
-    return Scores(
-        csa_std.groupby(PERSON)["csa_std_mm2"].mean(),
-        agreement.groupby(PERSON)["csa_error_mm2"].mean(),
-        int(csa["failed"].sum()),
-        len(csa),
+    columns = [k for k, name in enumerate(found.contrasts) if metric.contrasts is None or name in metric.contrasts]
+    rows = []
+    for k in columns:
+        margin, entered = metric.margin_of(found.contrasts[k]), found.entered[:, k]
+        cases = found.cases[:, k]
+        rows.append(_row(found.contrasts[k], found.value[:, k], found.old[:, k], entered, cases, margin, people, rule))
+    value = found.value[:, columns]
+    enough = np.isfinite(value).sum(axis=1) >= rule.min_contrasts
+    entered = np.where(enough, found.entered[:, columns].sum(axis=1), 0)
+    means, old = (np.where(enough, _row_means(table), np.nan) for table in (value, found.old[:, columns]))
+    cases = found.cases[:, columns].sum(axis=1)
+    return (*rows, _row(POOLED, means, old, entered, cases, metric.margin_pooled_mm2, people, rule))
+
+
+def _row_means(table: Floats) -> Floats:
+    """Mean of the defined values of each row; NaN where there is none."""
+    n = np.isfinite(table).sum(axis=1)
+    means: Floats = np.where(n > 0, np.nansum(table, axis=1) / np.maximum(n, 1), np.nan)
+    return means
+
+
+def _row(
+    name: str,
+    values: Floats,
+    old: Floats,
+    entered: np.ndarray,
+    cases: np.ndarray,
+    margin: float,
+    people: People,
+    rule: Compare,
+) -> RowNumbers:
+    known = np.isfinite(values)
+    mean = clustered_mean(values[known], people.site[known], rule.min_sites)
+    total = int(cases.sum())
+    missing = total - int(entered.sum())
+    share = missing / total if total else 0.0
+    half = mean.half_width(rule.alpha)
+    need = (1.0 - share) * (abs(mean.mean) + half) + share * rule.missing_bound_mm2
+    return RowNumbers(
+        contrast=name,
+        mean=mean,
+        skewness=skewness(values[known]),
+        missing=missing,
+        cases=total,
+        need_mm2=need,
+        margin_mm2=margin,
+        old_mm2=float(old[known].mean()) if known.any() else math.nan,
+        dropped=int((cases > 0).sum()) - int(known.sum()),
     )
 
 
-def judge_quality(new: Scores, old: Scores, rule: Compare, seed_floor_mm2: float = math.nan) -> list[QualityRow]:
-    """Judge CSA STD and absolute CSA error (neither may grow by the margin), and failures (there may not be more).
+def _criterion(name: str, values: Floats, people: People, margin: float, rule: Compare) -> CriterionNumbers:
+    known = np.isfinite(values).all(axis=1)
+    new, old = values[known, 0], values[known, 1]
+    mean = clustered_mean(new - old, people.site[known], rule.min_sites)
+    empty = not known.any()
+    return CriterionNumbers(
+        name,
+        mean,
+        math.nan if empty else float(new.mean()),
+        math.nan if empty else float(old.mean()),
+        margin,
+        mean.p_above(),
+    )
 
-    Parameters
-    ----------
-    new, old : of the candidate and of the version that judges it
-    rule : ``csa_std_margin_mm2`` is the margin
-    seed_floor_mm2 : what another seed moves, which is the margin where it is larger; NaN where it is not known
+
+def person_values(found: Differences, rule: Compare) -> Floats:
+    """Return the mean difference of each participant over the contrasts (mm2); NaN below ``min_contrasts`` of them."""
+    enough = np.isfinite(found.value).sum(axis=1) >= rule.min_contrasts
+    values: Floats = np.where(enough, _row_means(found.value), np.nan)
+    return values
+
+
+def _group_tests(found: Differences, people: People, rule: Compare) -> dict[str, float]:
+    values = person_values(found, rule)
+    known = np.isfinite(values)
+    tests = {}
+    for attribute in rule.watched:
+        spread = spread_of_groups(values[known], people.site[known], people.groups[attribute][known])
+        tests[attribute] = spread.p if spread else math.nan
+    return tests
+
+
+def words(judges: Sequence[JudgeNumbers], rule: Compare) -> Words:
+    """Give every row, criterion and judge its word.
+
+    A row is equivalent by its own numbers. "Drifted" asks for a row outside its margin whose p, adjusted over all rows
+    of all judges, is below alpha; "worse" likewise over all criteria of all judges.
     """
-    margin = max(rule.csa_std_margin_mm2, 0.0 if math.isnan(seed_floor_mm2) else seed_floor_mm2)
-    rows = [_judge_criterion(name, getattr(new, name), getattr(old, name), margin, rule.alpha) for name in CRITERIA]
-    more = new.failures - old.failures
-    counted = QualityRow(
-        criterion="failures",
-        n=new.cases,
-        new=new.failures,
-        old=old.failures,
-        difference=more,
-        low=math.nan,
-        high=math.nan,
-        margin=0.0,
-        verdict=WORSE if more > 0 else BETTER if more < 0 else SAME,
-        why=f"{new.failures} of {new.cases} cases failed, {old.failures} of {old.cases} before",
+    p_rows = _adjusted([[row.mean.p_not_zero() for row in judge.rows] for judge in judges])
+    p_criteria = _adjusted([[one.p_grown for one in judge.criteria] for judge in judges])
+    rows = tuple(
+        tuple(_drift_word(row, p, rule) for row, p in zip(judge.rows, adjusted, strict=True))
+        for judge, adjusted in zip(judges, p_rows, strict=True)
     )
-    return [*rows, counted]
+    criteria = tuple(
+        tuple(_quality_word(one, p, rule) for one, p in zip(judge.criteria, adjusted, strict=True))
+        for judge, adjusted in zip(judges, p_criteria, strict=True)
+    )
+    failures = tuple(_failures_word(judge.failed, rule) for judge in judges)
+    drift: list[Drift] = []
+    for judge, verdicts in zip(judges, rows, strict=True):
+        of_rows = worst(verdicts, DRIFT)
+        apart = any(p < rule.alpha_group for p in judge.group_p.values())  # False where p is NaN
+        drift.append(worst([of_rows, INCONCLUSIVE], DRIFT) if apart else of_rows)
+    quality = tuple(
+        _together([*of_criteria, of_failures]) for of_criteria, of_failures in zip(criteria, failures, strict=True)
+    )
+    return Words(rows, p_rows, criteria, p_criteria, failures, tuple(drift), quality)
 
 
-def _judge_criterion(
-    name: str, new: pd.Series[float], old: pd.Series[float], margin: float, alpha: float
-) -> QualityRow:
-    both = pd.DataFrame({"new": new, "old": old}).dropna()
-    difference = (both["new"] - both["old"]).to_numpy(dtype=np.float64)
-    low, high = t_interval(difference, alpha)
-    # One-sided at alpha: the upper end of the 1 - 2 alpha interval.
-    upper = t_interval(difference, 2.0 * alpha)[1]
-    said = f"new - old {low:.2f} to {high:.2f} mm² ({100 * (1 - alpha):g} % interval)"
-    verdict: Quality
-    if len(both) < 2:
-        verdict, why = UNKNOWN, f"{len(both)} participant(s) with both values"
-    elif high < 0.0:
-        verdict, why = BETTER, f"{said}: smaller"
-    elif upper < margin:
-        verdict, why = SAME, f"{said}: at most {margin:g} mm² larger"
-    elif low > 0.0:
-        verdict, why = WORSE, f"{said}: larger, by {margin:g} mm² or more as far as can be told"
-    else:
-        # The burden of proof is on the new version: what is not shown to be as good counts as worse.
-        verdict, why = WORSE, f"{said}: not shown to be less than {margin:g} mm² larger"
-    before, after = (float(both[column].mean()) if len(both) else math.nan for column in ("old", "new"))
-    return QualityRow(
-        criterion=name,
-        n=len(both),
-        new=after,
-        old=before,
-        difference=after - before,
-        low=low,
-        high=high,
-        margin=margin,
-        verdict=verdict,
-        why=why,
-    )
+def _adjusted(p: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
+    """Adjust p values of several judges together by Holm, and return them by judge again."""
+    flat = iter(holm(np.array([value for of_judge in p for value in of_judge], dtype=np.float64)).tolist())
+    return tuple(tuple(next(flat) for _ in of_judge) for of_judge in p)
+
+
+def _drift_word(row: RowNumbers, p: float, rule: Compare) -> Drift:
+    if row.inside:
+        return EQUIVALENT if row.mean.n >= rule.min_participants else INCONCLUSIVE
+    return DRIFTED if p < rule.alpha else INCONCLUSIVE  # p is NaN where there is no interval
+
+
+def _quality_word(one: CriterionNumbers, p: float, rule: Compare) -> Quality:
+    if one.mean.n < 2:
+        return UNKNOWN
+    inside = one.upper(rule.alpha) < one.margin
+    if not inside and p < rule.alpha:
+        return WORSE
+    if not inside or one.mean.n < rule.min_participants:
+        return NOT_SHOWN
+    return BETTER if one.mean.interval(rule.alpha)[1] < 0.0 else SAME
+
+
+def _failures_word(failed: Failed, rule: Compare) -> Quality:
+    """Judge failures case by case; the sign test is exact (McNemar 1947, doi:10.1007/BF02295996)."""
+    new, repaired = failed.new_only, failed.old_only
+    if new <= rule.failures_new_max:
+        return BETTER if _sign_test(repaired, new) < rule.alpha else SAME
+    return WORSE if _sign_test(new, repaired) < rule.alpha else NOT_SHOWN
+
+
+def _sign_test(more: int, fewer: int) -> float:
+    """One-sided p that a changed case is as likely to go either way."""
+    return float(stats.binom.sf(more - 1, more + fewer, 0.5)) if more + fewer else 1.0
+
+
+def _together(verdicts: Sequence[Quality]) -> Quality:
+    """Better when one criterion is better and all others are better or the same; else the worst."""
+    if not verdicts:
+        return UNKNOWN
+    bad = worst(verdicts, QUALITY)
+    return bad if bad not in {BETTER, SAME} else min(verdicts, key=QUALITY.index)
+
+
+def passes(drift: Drift, quality: Quality) -> bool:
+    """Tell what the gate asks: equivalent, and no criterion is worse, unknown or not shown to be as good."""
+    return drift == EQUIVALENT and quality in {BETTER, SAME}

@@ -17,13 +17,16 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_
 from ...base.errors import CordriftError
 from ...base.files import read_json, write_json
 from ...base.params import Block, validate
+from ..rule.settings import JudgedMetric
 
 Drift = Literal["first", "equivalent", "inconclusive", "drifted"]
-Quality = Literal["first", "better", "same", "unknown", "worse"]
+Quality = Literal["first", "better", "same", "not shown", "unknown", "worse"]
 Role = Literal["reference", "prior", "candidate"]
 
 #: Criteria of quality, as people call them; lower is better.
-CRITERIA = {"csa_std_mm2": "CSA STD", "csa_error_mm2": "CSA error"}
+CRITERIA = {"csa_std_mm2": "CSA STD", "csa_error_mm2": "CSA error", "uncovered": "uncovered share of the range"}
+#: What a margin of each criterion is in.
+UNITS = {"csa_std_mm2": " mm²", "csa_error_mm2": " mm²", "uncovered": ""}
 
 
 def _nan_for_null(value: object) -> object:
@@ -66,6 +69,8 @@ class VersionRecord(Part):
     n, participants : participants with a CSA STD, of how many
     cases, failed, unmeasured : images; without a mask; with a mask and no value at the range
     n_dice, n_rve, n_surface, n_csa : cases behind the means of agreement
+    off_cord : those of the failed that have a mask, which misses the cord of the reference
+    csa_std_difference_mm2, csa_error_difference_mm2 : candidate - this version, over the participants in the next field
     """
 
     version: str
@@ -91,6 +96,11 @@ class VersionRecord(Part):
     n_rve: int = 0
     n_surface: int = 0
     n_csa: int = 0
+    off_cord: int = 0
+    csa_std_difference_mm2: Number = math.nan
+    n_csa_std_difference: int = 0
+    csa_error_difference_mm2: Number = math.nan
+    n_csa_error_difference: int = 0
 
 
 class BiasRow(Part):
@@ -125,8 +135,16 @@ class PriorRecord(Part):
 class DriftRow(Part):
     """One contrast, or all pooled: n participants, bias (mm2) with both intervals, and what follows from them.
 
-    The inner interval has the level 1 - 2 alpha, the outer one 1 - alpha. ``smallest_margin_mm2`` is the margin from
-    which on the row would have been equivalent.
+    Attributes
+    ----------
+    inner_low_mm2, inner_high_mm2 : interval of the level 1 - 2 alpha
+    outer_low_mm2, outer_high_mm2 : interval of the level 1 - alpha
+    smallest_margin_mm2 : the margin from which on the row would have been equivalent, missing cases at their worst
+    margin_mm2 : the declared margin of this row
+    sd_mm2, skewness : of the paired differences
+    sites : how many sites the interval takes into account; 0 where participants count as independent
+    missing, cases : cases of the row that do not enter it, of how many
+    p, p_holm : two-sided p of no bias, and adjusted over all rows of all judges
     """
 
     contrast: str
@@ -137,12 +155,24 @@ class DriftRow(Part):
     outer_low_mm2: Number
     outer_high_mm2: Number
     smallest_margin_mm2: Number
+    margin_mm2: Number = math.nan
+    sd_mm2: Number = math.nan
+    skewness: Number = math.nan
+    sites: int = 0
+    missing: int = 0
+    cases: int = 0
+    p: Number = math.nan
+    p_holm: Number = math.nan
     verdict: Drift
     why: str
 
 
 class QualityRow(Part):
-    """One criterion, lower is better: its mean in both versions over n participants, new - old with its interval."""
+    """One criterion, lower is better: its mean in both versions over n participants, new - old with its interval.
+
+    Of failures, ``n`` counts cases, ``difference`` is the number that fail now and did not before, and ``margin`` how
+    many may.
+    """
 
     criterion: str
     n: int
@@ -152,8 +182,45 @@ class QualityRow(Part):
     low: Number
     high: Number
     margin: Number
+    p_holm: Number = math.nan
     verdict: Quality
     why: str
+
+
+class WatchedMean(Part):
+    """Mean difference of one watched group (mm2) over n participants at so many sites, with its interval.
+
+    ``power`` is the chance that the test sees this group when it alone moves by a year of disease.
+    """
+
+    name: str
+    n: int
+    sites: int
+    mean_mm2: Number
+    low_mm2: Number
+    high_mm2: Number
+    power: Number
+
+
+class Watched(Part):
+    """Whether the groups of one attribute moved differently: F test on the sites' means; p is NaN where it has none.
+
+    ``moved`` names the groups that moved by a year of disease or more, each with an interval that excludes 0.
+    """
+
+    attribute: str
+    p: Number
+    differs: bool
+    groups: list[WatchedMean]
+    moved: list[str]
+
+
+class SecondaryRows(Part):
+    """The rows of a number that is shown and does not decide, with the worst of their verdicts."""
+
+    metric: str
+    drift: Drift
+    rows: list[DriftRow]
 
 
 class Judge(Part):
@@ -167,6 +234,8 @@ class Judge(Part):
     why: str
     rows: list[DriftRow]
     criteria: list[QualityRow]
+    watched: list[Watched] = Field(default_factory=list)
+    secondary: list[SecondaryRows] = Field(default_factory=list)
 
 
 class Outcome(Part):
@@ -181,10 +250,12 @@ class Outcome(Part):
 class Decision(Outcome):
     """The outcome with those who judged.
 
-    ``smallest_margin_mm2`` is the margin from which on every row would have been equivalent; NaN where none was judged.
+    ``margin_share`` is the largest share of its margin that a row needs: below 1 every row is inside; NaN where no row
+    was judged, or one has no interval. ``smallest_margin_mm2`` is in records from before margins differed.
     """
 
-    smallest_margin_mm2: Number
+    margin_share: Number = math.nan
+    smallest_margin_mm2: Number = math.nan
     judges: list[Judge]
 
     @property
@@ -229,13 +300,14 @@ class RunnerFloor(Part):
 
 
 class SeedFloor(Part):
-    """What training again with another seed moves (mm2), over n participants."""
+    """What training again with another seed moves (mm2), over n participants; CSA STD over ``n_csa_std``."""
 
     seed: str
     bundle: str
     n: int
     bias_mm2: Number
     csa_std_difference_mm2: Number
+    n_csa_std: int = 0
 
 
 class Floors(Part):
@@ -266,14 +338,40 @@ def _largest(values: Iterable[float]) -> float:
 
 
 class Rule(Part):
-    """The rule of the comparison (see the settings of ``compare``)."""
+    """The rule of the comparison (see the settings of ``compare``); records from before some of it lack those fields."""
 
-    margin_mm2: float
-    csa_std_margin_mm2: float
+    metrics: list[JudgedMetric] = Field(default_factory=list)
+    bound_pooled_mm2: Number = math.nan
+    bound_contrast_mm2: Number = math.nan
+    csa_std_margin_mm2: Number = math.nan
+    csa_error_margin_mm2: Number = math.nan
+    uncovered_margin: Number = math.nan
+    failures_new_max: int = 0
     alpha: float
+    alpha_group: Number = math.nan
+    watched: list[str] = Field(default_factory=list)
+    missing_bound_mm2: Number = math.nan
     min_contrasts: int
     min_participants: int
+    min_sites: int = 0
+    min_dice: Number = math.nan
+    max_centreline_mm: Number = math.nan
     atrophy_mm2_per_year: Number = math.nan
+    margin_mm2: Number = math.nan
+
+    @property
+    def margin_pooled_mm2(self) -> float:
+        """Margin of the pooled bias of the number that decides."""
+        return self.primary.margin_pooled_mm2 if self.metrics else self.margin_mm2
+
+    def margin_of(self, contrast: str) -> float:
+        """Return the margin of a contrast of the number that decides (mm2)."""
+        return self.primary.margin_of(contrast) if self.metrics else self.margin_mm2
+
+    @property
+    def primary(self) -> JudgedMetric:
+        """The number that decides."""
+        return next(metric for metric in self.metrics if metric.role == "primary")
 
 
 class DriftRecord(Part):
@@ -288,14 +386,15 @@ class DriftRecord(Part):
     incomplete : what of the frozen set was not delivered, in sentences
     used : for how many versions the frozen set was used, this one among them; NaN where it was not counted
     declared : None where it was not declared by what the candidate is judged
+    margin_mm2, alpha, min_contrasts : in records from before ``rule`` held them
     """
 
     candidate: SeriesRecord
     range: str
     contrasts: list[str]
-    margin_mm2: float
-    alpha: float
-    min_contrasts: int
+    margin_mm2: Number = math.nan
+    alpha: Number = math.nan
+    min_contrasts: int = 0
     versions: list[VersionRecord]
     priors: list[PriorRecord]
     against: str | None

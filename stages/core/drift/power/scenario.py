@@ -1,0 +1,180 @@
+"""Made-up cohorts whose truth is known: what a candidate and its judges would measure, as evidence for the verdict.
+
+A version measures the true area plus an error. The error has a part that all versions share (the model's habits) and a
+part of its own, which is what a paired difference between versions shows. Both have the same correlation between
+contrasts, and of the own part a share is common to all people of a site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ..judgement.evidence import Differences, Evidence, Failed, People
+from ..statistics.bias import PERSON
+from ..statistics.clustered import Codes, Floats
+
+Tails = Literal["normal", "t3", "skewed", "skewed difference"]
+#: Participants at each site of the frozen 49 of spine-generic, by vendor (participants.tsv of r20250314).
+FROZEN_SITES = {
+    "Siemens": (4, 3, 3, 2, 2, 2, 2, *[1] * 12),
+    "Philips": (3, 3, 2, 1, 1, 1, 1, 1),
+    "GE": (4, 1, 1),
+}
+#: SD of the part of the error that all versions share (mm2): with the own part of an SD of 1.3 the mean absolute error
+#: is 1.64 mm2, as in the literature's table of a contrast-agnostic model.
+SHARED_SD_MM2 = 1.84
+AREA_MM2 = 76.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A truth, and how the measurements scatter around it.
+
+    Attributes
+    ----------
+    sites : participants at each site
+    vendors : vendor of each site
+    contrasts : how many
+    sd_mm2 : SD of a paired difference between two versions in one contrast
+    correlation : between the contrasts of a participant
+    icc : share of the variance of a difference that the people of a site have in common
+    tails : shape of the noise; ``skewed difference`` is an exponential difference between versions
+    shift_mm2 : by how much the new version moved, by contrast; one value for all
+    vendor_shift_mm2 : vendor -> by how much its people moved besides, in every contrast
+    growth : factor on the new version's errors
+    fails, fails_again : chance that a case fails in a version by itself, and in every version
+    judges : 1 (champion and anchor are one version) or 2
+    """
+
+    sites: tuple[int, ...] = tuple(n for sizes in FROZEN_SITES.values() for n in sizes)
+    vendors: tuple[str, ...] = tuple(name for name, sizes in FROZEN_SITES.items() for _ in sizes)
+    contrasts: int = 6
+    sd_mm2: float = 1.3
+    correlation: float = 0.3
+    icc: float = 0.0
+    tails: Tails = "normal"
+    shift_mm2: float | tuple[float, ...] = 0.0
+    vendor_shift_mm2: tuple[tuple[str, float], ...] = ()
+    growth: float = 1.0
+    fails: float = 0.0
+    fails_again: float = 0.0
+    judges: int = 2
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the contrasts."""
+        return tuple(f"contrast {k + 1}" for k in range(self.contrasts))
+
+    def with_(self, **changes: object) -> Scenario:
+        """Return the scenario with some fields changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def people(self) -> People:
+        """Return the participants with their sites and vendors."""
+        site = np.repeat(np.arange(len(self.sites)), self.sites)
+        index = pd.MultiIndex.from_tuples([("made up", f"sub-{k:03d}") for k in range(len(site))], names=PERSON)
+        return People(index, site, {"manufacturer": np.array(self.vendors, dtype=np.str_)[site]})
+
+
+def draw(scenario: Scenario, people: People, metric: str, rng: np.random.Generator) -> list[Evidence]:
+    """Draw what the new version and its judges measured; one evidence for each judge.
+
+    Parameters
+    ----------
+    people : of :meth:`Scenario.people`, made once for many draws
+    metric : name of the judged metric
+    rng : the source of chance
+    """
+    n, c = len(people.site), scenario.contrasts
+    shared = _noise(scenario.with_(icc=0.0, tails="normal"), people.site, rng) * SHARED_SD_MM2
+    own_sd = scenario.sd_mm2 / np.sqrt(2.0)
+    skewed = scenario.tails == "skewed difference"
+    noise = scenario.with_(tails="normal") if skewed else scenario
+    # A skewed difference between versions: the new version alone has noise, skewed, of the whole SD.
+    new_own = _noise(scenario.with_(tails="skewed") if skewed else scenario, people.site, rng)
+    new_own *= scenario.sd_mm2 if skewed else own_sd
+    vendor = dict(scenario.vendor_shift_mm2)
+    moved = np.array([vendor.get(name, 0.0) for name in people.groups["manufacturer"].tolist()])[:, None]
+    new = (shared + new_own) * scenario.growth + np.broadcast_to(scenario.shift_mm2, (c,)) + moved
+    always = rng.random((n, c)) < scenario.fails_again
+    new_failed = always | (rng.random((n, c)) < scenario.fails)
+    out = []
+    for _ in range(scenario.judges):
+        own = 0.0 if skewed else _noise(noise, people.site, rng) * own_sd
+        failed = always | (rng.random((n, c)) < scenario.fails)
+        out.append(_evidence(scenario, people, metric, new, new_failed, shared + own, failed))
+    return out
+
+
+def _noise(scenario: Scenario, site: Codes, rng: np.random.Generator) -> Floats:
+    """Noise of variance 1, (n, contrasts), correlated over contrasts and over the people of a site."""
+    n, c, rho, icc = len(site), scenario.contrasts, scenario.correlation, scenario.icc
+
+    def correlated(rows: int) -> Floats:
+        person, case = _shape(scenario.tails, (rows, 1), rng), _shape(scenario.tails, (rows, c), rng)
+        values: Floats = np.sqrt(rho) * person + np.sqrt(1.0 - rho) * case
+        return values
+
+    noise = np.sqrt(1.0 - icc) * correlated(n)
+    return noise + np.sqrt(icc) * correlated(int(site.max()) + 1)[site] if icc else noise
+
+
+def _shape(tails: Tails, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
+    if tails == "t3":
+        return np.asarray(rng.standard_t(3, shape) / np.sqrt(3.0))
+    if tails == "skewed":
+        return np.asarray(rng.exponential(1.0, shape) - 1.0)
+    return np.asarray(rng.normal(size=shape))
+
+
+def _evidence(
+    scenario: Scenario, people: People, metric: str, new: Floats, new_failed: Floats, old: Floats, old_failed: Floats
+) -> Evidence:
+    """Compare two versions' errors as the comparison does with tables."""
+    missing = new_failed | old_failed
+    value = np.where(missing, np.nan, new - old)
+    found = Differences(
+        contrasts=scenario.names,
+        value=value,
+        cases=np.ones(value.shape, dtype=np.int64),
+        entered=(~missing).astype(np.int64),
+        old=np.where(missing, np.nan, AREA_MM2 + old),
+    )
+    complete = ~missing.any(axis=1)
+    spread = np.column_stack([table.std(axis=1, ddof=1) for table in (new, old)])
+    errors = [np.where(missing, np.nan, np.abs(table)) for table in (new, old)]
+    measured = (~missing).sum(axis=1)
+    error = np.column_stack([np.nansum(one, axis=1) / np.maximum(measured, 1) for one in errors])
+    criteria = {
+        "csa_std_mm2": np.where(complete[:, None], spread, np.nan),
+        "csa_error_mm2": np.where(measured[:, None] > 0, error, np.nan),
+        "uncovered": np.zeros((len(value), 2)),
+    }
+    both = new_failed & old_failed
+    failed = Failed(
+        int(both.sum()), int((new_failed & ~old_failed).sum()), int((old_failed & ~new_failed).sum()), value.size
+    )
+    return Evidence(people, {metric: found}, criteria, failed)
+
+
+def with_participants(n: int) -> Scenario:
+    """Return a scenario of n participants whose sites resemble those of the frozen 49: its sites, repeated or cut."""
+    base = Scenario()
+    sizes: list[int] = []
+    vendors: list[str] = []
+    k = 0
+    while sum(sizes) < n:
+        sizes.append(min(_mixed(base.sites)[k % len(base.sites)], n - sum(sizes)))
+        vendors.append(_mixed(base.vendors)[k % len(base.sites)])
+        k += 1
+    return base.with_(sites=tuple(sizes), vendors=tuple(vendors))
+
+
+def _mixed(values: Sequence[object]) -> list[object]:
+    """Every third value, so that the large and the small sites of all vendors take turns."""
+    return [*values[::3], *values[1::3], *values[2::3]]
