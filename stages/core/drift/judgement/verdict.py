@@ -19,7 +19,7 @@ from ..record.record import Drift, Quality
 from ..rule.settings import Compare, JudgedMetric
 from ..statistics.bias import POOLED
 from ..statistics.clustered import Mean, clustered_mean, skewness
-from ..statistics.concordance import holm
+from ..statistics.multiplicity import holm
 from ..statistics.heterogeneity import spread_of_groups
 from .evidence import Differences, Evidence, Failed, Floats, People
 

@@ -9,7 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..judgement.evidence import Evidence
-from ..judgement.verdict import DRIFT, DRIFTED, EQUIVALENT, NOT_SHOWN, QUALITY, WORSE, judge_numbers, passes, words, worst
+from ..judgement.verdict import (
+    DRIFT,
+    DRIFTED,
+    EQUIVALENT,
+    NOT_SHOWN,
+    QUALITY,
+    WORSE,
+    judge_numbers,
+    passes,
+    words,
+    worst,
+)
 from ..rule.settings import Compare
 from .scenario import Scenario, draw
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..judgement.evidence import Differences, Evidence, Failed, People
 from ..statistics.bias import PERSON
@@ -81,6 +82,46 @@ class Scenario:
         return People(index, site, {"manufacturer": np.array(self.vendors, dtype=np.str_)[site]})
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a version measured: its error (mm2) in every case, (n, contrasts), and which cases failed."""
+
+    error: Floats
+    failed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """What all versions of one run share: the participants, the shared part of the error, and cases that always fail."""
+
+    scenario: Scenario
+    people: People
+    shared: Floats
+    always: NDArray[np.bool_]
+
+
+def cohort(scenario: Scenario, people: People, rng: np.random.Generator) -> Cohort:
+    """Draw what all versions of one run share; ``people`` is of :meth:`Scenario.people`, made once for many runs."""
+    shape = (len(people.site), scenario.contrasts)
+    shared = _noise(scenario.with_(icc=0.0, tails="normal"), people.site, rng) * SHARED_SD_MM2
+    return Cohort(scenario, people, shared, rng.random(shape) < scenario.fails_again)
+
+
+def version(one: Cohort, rng: np.random.Generator) -> Measured:
+    """Draw a version that has not moved."""
+    own = _noise(one.scenario, one.people.site, rng) * one.scenario.sd_mm2 / np.sqrt(2.0)
+    return Measured(one.shared + own, one.always | (rng.random(own.shape) < one.scenario.fails))
+
+
+def moved_version(one: Cohort, rng: np.random.Generator) -> Measured:
+    """Draw the new version, with the shifts and the growth of the scenario."""
+    scenario, measured = one.scenario, version(one, rng)
+    vendor = dict(scenario.vendor_shift_mm2)
+    of_vendor = np.array([vendor.get(name, 0.0) for name in one.people.groups["manufacturer"].tolist()])[:, None]
+    shift = np.broadcast_to(scenario.shift_mm2, (scenario.contrasts,))
+    return Measured(measured.error * scenario.growth + shift + of_vendor, measured.failed)
+
+
 def draw(scenario: Scenario, people: People, metric: str, rng: np.random.Generator) -> list[Evidence]:
     """Draw what the new version and its judges measured; one evidence for each judge.
 
@@ -90,25 +131,15 @@ def draw(scenario: Scenario, people: People, metric: str, rng: np.random.Generat
     metric : name of the judged metric
     rng : the source of chance
     """
-    n, c = len(people.site), scenario.contrasts
-    shared = _noise(scenario.with_(icc=0.0, tails="normal"), people.site, rng) * SHARED_SD_MM2
-    own_sd = scenario.sd_mm2 / np.sqrt(2.0)
-    skewed = scenario.tails == "skewed difference"
-    noise = scenario.with_(tails="normal") if skewed else scenario
-    # A skewed difference between versions: the new version alone has noise, skewed, of the whole SD.
-    new_own = _noise(scenario.with_(tails="skewed") if skewed else scenario, people.site, rng)
-    new_own *= scenario.sd_mm2 if skewed else own_sd
-    vendor = dict(scenario.vendor_shift_mm2)
-    moved = np.array([vendor.get(name, 0.0) for name in people.groups["manufacturer"].tolist()])[:, None]
-    new = (shared + new_own) * scenario.growth + np.broadcast_to(scenario.shift_mm2, (c,)) + moved
-    always = rng.random((n, c)) < scenario.fails_again
-    new_failed = always | (rng.random((n, c)) < scenario.fails)
-    out = []
-    for _ in range(scenario.judges):
-        own = 0.0 if skewed else _noise(noise, people.site, rng) * own_sd
-        failed = always | (rng.random((n, c)) < scenario.fails)
-        out.append(_evidence(scenario, people, metric, new, new_failed, shared + own, failed))
-    return out
+    one = cohort(scenario, people, rng)
+    if scenario.tails == "skewed difference":
+        # Noise that both versions have cancels in the difference, so the new version alone has it, of the whole SD.
+        own = _noise(scenario.with_(tails="skewed"), people.site, rng) * scenario.sd_mm2
+        shift = np.broadcast_to(scenario.shift_mm2, (scenario.contrasts,))
+        new, old = Measured(one.shared + own + shift, one.always), Measured(one.shared, one.always)
+        return [evidence_beside(one, metric, new, old)]
+    new = moved_version(one, rng)
+    return [evidence_beside(one, metric, new, version(one, rng)) for _ in range(scenario.judges)]
 
 
 def _noise(scenario: Scenario, site: Codes, rng: np.random.Generator) -> Floats:
@@ -132,34 +163,37 @@ def _shape(tails: Tails, shape: tuple[int, int], rng: np.random.Generator) -> Fl
     return np.asarray(rng.normal(size=shape))
 
 
-def _evidence(
-    scenario: Scenario, people: People, metric: str, new: Floats, new_failed: Floats, old: Floats, old_failed: Floats
-) -> Evidence:
-    """Compare two versions' errors as the comparison does with tables."""
-    missing = new_failed | old_failed
-    value = np.where(missing, np.nan, new - old)
+def evidence_beside(one: Cohort, metric: str, new: Measured, old: Measured) -> Evidence:
+    """Compare two versions' measurements, as the comparison does with tables.
+
+    Parameters
+    ----------
+    one : the run of both versions
+    metric : name of the judged metric
+    new, old : the versions
+    """
+    missing = new.failed | old.failed
+    value = np.where(missing, np.nan, new.error - old.error)
     found = Differences(
-        contrasts=scenario.names,
+        contrasts=one.scenario.names,
         value=value,
         cases=np.ones(value.shape, dtype=np.int64),
         entered=(~missing).astype(np.int64),
-        old=np.where(missing, np.nan, AREA_MM2 + old),
+        old=np.where(missing, np.nan, AREA_MM2 + old.error),
     )
     complete = ~missing.any(axis=1)
-    spread = np.column_stack([table.std(axis=1, ddof=1) for table in (new, old)])
-    errors = [np.where(missing, np.nan, np.abs(table)) for table in (new, old)]
+    spread = np.column_stack([version.error.std(axis=1, ddof=1) for version in (new, old)])
+    errors = [np.where(missing, np.nan, np.abs(version.error)) for version in (new, old)]
     measured = (~missing).sum(axis=1)
-    error = np.column_stack([np.nansum(one, axis=1) / np.maximum(measured, 1) for one in errors])
+    error = np.column_stack([np.nansum(table, axis=1) / np.maximum(measured, 1) for table in errors])
     criteria = {
         "csa_std_mm2": np.where(complete[:, None], spread, np.nan),
         "csa_error_mm2": np.where(measured[:, None] > 0, error, np.nan),
         "uncovered": np.zeros((len(value), 2)),
     }
-    both = new_failed & old_failed
-    failed = Failed(
-        int(both.sum()), int((new_failed & ~old_failed).sum()), int((old_failed & ~new_failed).sum()), value.size
-    )
-    return Evidence(people, {metric: found}, criteria, failed)
+    new_only, old_only = new.failed & ~old.failed, old.failed & ~new.failed
+    failed = Failed(int((new.failed & old.failed).sum()), int(new_only.sum()), int(old_only.sum()), value.size)
+    return Evidence(one.people, {metric: found}, criteria, failed)
 
 
 def with_participants(n: int) -> Scenario:
