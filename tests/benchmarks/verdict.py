@@ -16,8 +16,7 @@ from tqdm import tqdm
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from stages.core.drift.judgement.verdict import judge_numbers, passes, words, worst  # noqa: E402
-from stages.core.drift.judgement.verdict import DRIFT, QUALITY  # noqa: E402
+from stages.core.drift.judgement.verdict import DRIFT, QUALITY, judge_numbers, passes, words, worst  # noqa: E402  # noqa: E402
 from stages.core.drift.power.rates import Rates, rates  # noqa: E402
 from stages.core.drift.power.scenario import (  # noqa: E402
     Measured,
@@ -101,8 +100,9 @@ def decision_tables() -> bool:
     base, table = Scenario(), Table()
     table.head("Nothing moved, two judges")
     for name, shape in SHAPES.items():
-        least = 0.80
-        table.row(f"SD 1.3, {name}", over_rho(base, **shape), passes_min=least, drifted_max=0.05)
+        # The goal for "passes" is for normal noise, with and without sites; heavy tails are shown.
+        goals = {"passes_min": 0.80} if "tails" not in shape else {}
+        table.row(f"SD 1.3, {name}", over_rho(base, **shape), drifted_max=0.05, **goals)
     table.row("SD 1.3, normal, one judge", over_rho(base, judges=1), passes_min=0.80, drifted_max=0.05)
     for name in ("normal", "sites (ICC 0.3)", "t3 and sites"):
         table.row(f"SD 1.3, {name}, one case in 294 fails", over_rho(base, **SHAPES[name], **FAILING), drifted_max=0.05)

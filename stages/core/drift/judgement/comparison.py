@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ...tables.monitored import CASE, Source, csa_of, monitored_pair, range_csa
+from ...tables.monitored import CASE, Kind, Source, csa_of, monitored_pair, range_csa
 from ..record.record import (
     BiasRow,
     Declared,
     DeclaredItem,
     DriftRecord,
     Floors,
-    Judge,
     PriorRecord,
     Role,
     Rule,
@@ -24,28 +24,23 @@ from ..record.record import (
     VersionRecord,
     missing_shards,
 )
-from ..rule.protocol import Protocol
+from ..rule.protocol import Protocol, other_rule
 from ..rule.settings import Compare
-from ..statistics.bias import (
-    POOLED,
-    Bias,
-    atrophy_months,
-    bias_of_contrast,
-    mean_interval,
-    pair,
-    person_means,
-    pooled_bias,
-)
+from ..statistics.bias import POOLED, mean_interval, pair, person_means
 from ..statistics.concordance import COLUMNS as CONCORDANCE
 from ..statistics.concordance import concordance_table
 from ..statistics.contrast_pairs import contrast_pairs
 from ..statistics.conversion import COLUMNS, conversion_factors
-from ..statistics.csa_std import csa_std, summarise
-from ..statistics.quality import ALL, quality
+from ..statistics.coverage import coverage_of_cases
+from ..statistics.csa_std import csa_std, paired_csa_std, summarise
+from ..statistics.quality import ALL, paired_csa_error, quality
 from ..statistics.subgroups import ATTRIBUTES, groups, subgroups
+from ..versions.validity import OFF_CORD, validated
 from ..versions.version import CHAMPION, REFERENCE, MeasuredVersion, Prior, holder, marks, obstacle, remark, roles_of
-from .decision import decide, judge_of
-from .verdict import Scores, judge_drift, judge_quality, scores
+from .decision import decide
+from .evidence import Evidence, differences, failed_cases, people_of_cases, values_by_person
+from .judges import Case, bias_row, judge_all
+from .verdict import drift_rows
 
 
 @dataclass(frozen=True)
@@ -61,6 +56,7 @@ class Comparison:
     conversion: pd.DataFrame
     concordance: pd.DataFrame
     subgroups: pd.DataFrame
+    failures: pd.DataFrame
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the tables by name."""
@@ -72,11 +68,13 @@ MEANS = ("dice_mean", "dice_min", "rve_percent", "assd_mm", "hd95_mm", "csa_erro
 #: Counts of the record -> column of the quality table.
 COUNTS = {"n_dice": "n", "n_rve": "n_rve", "n_surface": "n_surface", "n_csa": "n_csa"}
 #: Columns of the tables that have no row where there is no prior.
-EMPTY = {
+COLUMNS_BY_TABLE = {
     "bias": ["prior", "contrast", *BiasRow.model_fields],
     "conversion": ["prior", *COLUMNS],
     "concordance": ["prior", *CONCORDANCE],
 }
+#: Columns of the table of participants that the comparison uses.
+KNOWN = [*CASE[:2], "site", *ATTRIBUTES]
 TablesByName = dict[str, pd.DataFrame]
 
 
@@ -90,24 +88,25 @@ def compare(
     people: pd.DataFrame | None = None,
     declared: Declared | None = None,
     floors: Floors | None = None,
+    gaps: Sequence[str] = (),
 ) -> Comparison:
     """Compare the candidate with every prior, and set the ground truth beside them, once.
 
-    A prior of another frozen set or another ruler is compared and marked, and judges nothing.
+    A prior of another frozen set, another ruler or another rule is compared and marked, and judges nothing.
 
     Parameters
     ----------
     priors : in the order of their versions
     contrasts : the frozen contrasts
-    rule : margin, alpha and least number of contrasts, fixed before results
+    rule : by what the candidate is judged, fixed before results
     offline : the history was not asked
-    people : columns dataset, participant, manufacturer, sex, age, pathology (text)
+    people : columns dataset, participant, site, manufacturer, sex, age, pathology (text)
     declared : by what the candidate was to be judged, and what of it was changed since
     floors : what moves when nothing should, as the stage floor found it
+    gaps : what of the history is missing, in sentences
     """
-    known = pd.DataFrame(columns=[*CASE[:2], *ATTRIBUTES], dtype=object) if people is None else people
-    floors = floors or Floors(runner=[], seeds=[])
-    comparer = _Comparer(candidate, contrasts, rule, known, floors.seeds_csa_std_mm2)
+    known = pd.DataFrame(columns=KNOWN, dtype=object) if people is None else people
+    comparer = _Comparer(_valid(candidate, rule), contrasts, rule, known, declared)
     versions: list[VersionRecord] = []
     parts: list[TablesByName] = []
     reference = comparer.csa(candidate, "reference")
@@ -117,34 +116,48 @@ def compare(
     beside = [comparer.compare_with(prior) for prior in priors]
     versions += [one.version for one in beside if one.version]
     parts += [one.tables for one in beside]
-    parts.append(comparer.tables(candidate.series.bundle, comparer.csa(candidate), candidate.agreement))
+    own = comparer.candidate
+    parts.append(comparer.tables(candidate.series.bundle, comparer.csa(own.version), own))
     versions.append(comparer.version(candidate.series.bundle, "", "candidate", parts[-1]))
     records = [one.record for one in beside]
     drift = DriftRecord(
         candidate=SeriesRecord(**{key: getattr(candidate.series, key) for key in SeriesRecord.model_fields}),
         range=candidate.series.range,
         contrasts=contrasts,
-        margin_mm2=rule.margin_mm2,
-        alpha=rule.alpha,
-        min_contrasts=rule.min_contrasts,
         versions=versions,
         priors=records,
         against=_against(records),
         offline=offline,
         incomplete=missing_shards(candidate.lost),
         used=1 + sum(prior.series.frozen == candidate.series.frozen for prior in priors),
-        rule=Rule(**rule.model_dump()),
+        rule=Rule(**rule.model_dump() | {"metrics": rule.metrics}),
         declared=declared,
-        floors=floors,
+        floors=floors or Floors(runner=[], seeds=[]),
         verdict=decide(
-            [one.judge for one in beside if one.judge],
+            judge_all([one.case for one in beside if one.case], rule),
             priors=sum(bool(prior.series.frozen) for prior in priors),  # an imported one is shown and judges nothing
             offline=offline,
-            changed=declared.changed if declared else [],
-            lost=candidate.lost,
+            missing=[*missing_shards(candidate.lost), *gaps],
+            doubts=_doubts(declared),
         ),
     )
     return Comparison(drift, **{f.name: _joined(f.name, parts) for f in fields(Comparison) if f.name != "drift"})
+
+
+def _doubts(declared: Declared | None) -> list[str]:
+    """Say why the rule was not fixed before the results, so that nothing is called equivalent by it."""
+    if declared is None:
+        return []
+    doubts = []
+    if declared.changed:
+        names = ", ".join(declared.changed)
+        doubts.append(f"changed after it was declared: {names}; nothing is called equivalent then")
+    if declared.when and not declared.before_results:
+        doubts.append(
+            f"the rule was declared on {declared.when[:10]}, when this version had results already; nothing is called "
+            "equivalent by a rule that was declared late"
+        )
+    return doubts
 
 
 def declared_record(protocol: Protocol, now: Mapping[str, str]) -> Declared:
@@ -160,11 +173,23 @@ def declared_record(protocol: Protocol, now: Mapping[str, str]) -> Declared:
 
 
 @dataclass(frozen=True)
+class _Valid:
+    """A version without the values of masks that miss the cord, and the table of its failures."""
+
+    version: MeasuredVersion
+    failures: pd.DataFrame
+
+
+def _valid(version: MeasuredVersion, rule: Compare) -> _Valid:
+    return _Valid(*validated(version, rule.min_dice, rule.max_centreline_mm))
+
+
+@dataclass(frozen=True)
 class _Beside:
-    """The candidate beside one prior; ``judge`` is None where it judges nothing, ``version`` where it has no tables."""
+    """The candidate beside one prior; ``case`` is None where it judges nothing, ``version`` where it has no tables."""
 
     record: PriorRecord
-    judge: Judge | None
+    case: Case | None
     version: VersionRecord | None
     tables: TablesByName
 
@@ -173,20 +198,24 @@ class _Beside:
 class _Comparer:
     """The candidate and all that it is compared by."""
 
-    candidate: MeasuredVersion
+    candidate: _Valid
     contrasts: list[str]
     rule: Compare
     people: pd.DataFrame
-    seed_floor_mm2: float  # by what another seed moves it, CSA STD and CSA error may grow; NaN where there is none
+    declared: Declared | None
 
     def csa(self, version: MeasuredVersion, source: Source = "prediction") -> pd.DataFrame:
         """CSA of one version in the frozen contrasts."""
-        return self._in_contrasts(range_csa(version.measures, source, version.series.range))
+        kind = self.rule.primary.kind
+        return self._in_contrasts(range_csa(version.measures, source, version.series.range, kind))
 
     def compare_with(self, prior: Prior) -> _Beside:
         """Set the candidate beside a prior."""
+        series = self.candidate.version.series
         digest, roles = prior.series.bundle, roles_of(prior)
-        hidden, marked = obstacle(self.candidate.series, prior.series), marks(self.candidate.series, prior.series)
+        hidden, marked = obstacle(series, prior.series), marks(series, prior.series)
+        if roles:
+            marked |= self._mark_of_rule(prior)
         why = " ".join(filter(None, [hidden, *marked.values()]))
         record = PriorRecord(
             digest=digest,
@@ -194,44 +223,80 @@ class _Comparer:
             aliases=list(prior.aliases),
             comparable=not why,
             marks=list(marked),
-            why=why or remark(self.candidate.series, prior.series),
+            why=why or remark(series, prior.series),
             pooled=None,
             contrasts={},
         )
-        judge = judge_of(digest, prior.label, roles, why=why) if roles else None
         if prior.version is None or hidden:
-            return _Beside(record, judge, None, {})
-        rule, contrasts, range_name = self.rule, self.contrasts, self.candidate.series.range
-        both = monitored_pair(self.candidate.measures, prior.version.measures, range_name)
-        new, old = (self._in_contrasts(csa_of(rows)) for rows in both)
-        pairs = pair(new, old)
-        biases = {name: self._row(bias_of_contrast(pairs, name, rule.alpha)) for name in contrasts}
-        pooled = self._row(pooled_bias(pairs, rule.min_contrasts, rule.alpha))
-        if roles and not why:
-            criteria = judge_quality(
-                self._scores(self.candidate, new), self._scores(prior.version, old), rule, self.seed_floor_mm2
-            )
-            judge = judge_of(digest, prior.label, roles, judge_drift(pairs, contrasts, rule), criteria)
-        named = [*biases.items(), (POOLED, pooled)]
+            return _Beside(record, Case(digest, prior.label, roles, why, None) if roles else None, None, {})
+        old, rule, contrasts = _valid(prior.version, self.rule), self.rule, self.contrasts
+        pairs = self._pairs(old.version, rule.primary.kind)
+        evidence = self._evidence(pairs, old.version)
+        rows = drift_rows(evidence.metrics[rule.primary.name], evidence.people, rule.primary, rule)
+        biases = {row.contrast: bias_row(row, rule) for row in rows}
         tables = {
-            "bias": pd.DataFrame([{"contrast": name, **dict(row)} for name, row in named]),
+            "bias": pd.DataFrame([{"contrast": name, **dict(row)} for name, row in biases.items()]),
             "conversion": conversion_factors(
-                self.candidate.measures, prior.version.measures, range_name, contrasts, rule.alpha
+                self.candidate.version.measures, old.version.measures, series.range, contrasts, rule.alpha
             ),
             "concordance": concordance_table(pairs, contrasts, rule.min_contrasts, rule.alpha),
         }
-        tables = {key: table.assign(prior=digest)[EMPTY[key]] for key, table in tables.items()}
-        differences = person_means(pairs, rule.min_contrasts)["difference"]
-        tables |= self.tables(digest, self.csa(prior.version), prior.version.agreement, differences)
-        version = self.version(digest, prior.label, "prior", tables, list(marked))
-        return _Beside(record.model_copy(update={"pooled": pooled, "contrasts": biases}), judge, version, tables)
+        tables = {key: table.assign(prior=digest)[COLUMNS_BY_TABLE[key]] for key, table in tables.items()}
+        moved = person_means(pairs, rule.min_contrasts)["difference"]
+        tables |= self.tables(digest, self.csa(old.version), old, moved)
+        version = self.version(digest, prior.label, "prior", tables, list(marked), evidence)
+        pooled = biases.pop(POOLED)
+        case = Case(digest, prior.label, roles, why, None if why else evidence) if roles else None
+        return _Beside(record.model_copy(update={"pooled": pooled, "contrasts": biases}), case, version, tables)
+
+    def _mark_of_rule(self, prior: Prior) -> dict[str, str]:
+        """Return the mark of a judge that was declared under another rule, or whose rule is not known."""
+        if self.declared is None:
+            return {}
+        if prior.declared is None:
+            return {
+                "rule not known": "By which rule it was judged is not on record, so that it cannot judge by this one."
+            }
+        now = {item.name: item.declared for item in self.declared.items}
+        found = other_rule(now, prior.declared)
+        if not found:
+            return {}
+        return {"other rule": f"It was declared under another rule ({'; '.join(found)})."}
+
+    def _pairs(self, old: MeasuredVersion, kind: Kind) -> pd.DataFrame:
+        """Return the cases of both versions side by side, over the slices that both cover."""
+        range_name = self.candidate.version.series.range
+        both = monitored_pair(self.candidate.version.measures, old.measures, range_name, kind=kind)
+        new_csa, old_csa = (self._in_contrasts(csa_of(rows)) for rows in both)
+        return pair(new_csa, old_csa)
+
+    def _evidence(self, pairs: pd.DataFrame, old: MeasuredVersion) -> Evidence:
+        new, rule = self.candidate.version, self.rule
+        people = people_of_cases(pairs, self.people, rule.watched)
+        found = {
+            metric.name: differences(
+                pairs if metric.kind == rule.primary.kind else self._pairs(old, metric.kind), people, self.contrasts
+            )
+            for metric in rule.metrics
+        }
+        areas = [pairs[CASE].assign(csa_mm2=pairs[side].where(pairs["difference"].notna())) for side in ("new", "old")]
+        covered = self._in_contrasts(coverage_of_cases(new.measures, old.measures, new.series.range))
+        criteria = {
+            "csa_std_mm2": paired_csa_std(*areas, self.contrasts),
+            "csa_error_mm2": paired_csa_error(*(self._in_contrasts(one.agreement) for one in (new, old))),
+            "uncovered": covered.assign(new=1.0 - covered["new"], old=1.0 - covered["old"]).dropna(
+                subset=["new", "old"]
+            ),
+        }
+        values = {name: values_by_person(table, people) for name, table in criteria.items()}
+        return Evidence(people, found, values, failed_cases(pairs))
 
     def tables(
         self,
         digest: str,
         csa: pd.DataFrame,
-        agreement: pd.DataFrame | None = None,
-        differences: pd.Series[float] | None = None,
+        valid: _Valid | None = None,
+        moved: pd.Series[float] | None = None,
     ) -> TablesByName:
         """Return the tables of one version, with its digest in the first column.
 
@@ -239,22 +304,29 @@ class _Comparer:
         ----------
         digest : of the version
         csa : its CSA, as :meth:`csa` gives it
-        agreement : its agreement.csv; None of the ground truth
-        differences : candidate - this version (mm2) by dataset and participant; None of the candidate itself
+        valid : the version; None of the ground truth
+        moved : candidate - this version (mm2) by dataset and participant; None of the candidate itself
         """
         spread = csa_std(csa, self.contrasts)
         tables = {
             "csa": csa,
             "csa_std": spread,
             "contrast_pairs": contrast_pairs(csa, self.contrasts),
-            "subgroups": subgroups(groups(csa, self.people), spread, differences, self.rule.alpha),
+            "subgroups": subgroups(groups(csa, self.people), spread, moved, self.rule.alpha),
         }
-        if agreement is not None:
-            tables["quality"] = quality(self._in_contrasts(agreement), csa, self.contrasts)
+        if valid is not None:
+            tables["quality"] = quality(self._in_contrasts(valid.version.agreement), csa, self.contrasts)
+            tables["failures"] = self._in_contrasts(valid.failures)
         return {key: table.assign(version=digest)[["version", *table.columns]] for key, table in tables.items()}
 
     def version(
-        self, digest: str, label: str, role: Role, tables: TablesByName, marked: Sequence[str] = ()
+        self,
+        digest: str,
+        label: str,
+        role: Role,
+        tables: TablesByName,
+        marked: Sequence[str] = (),
+        evidence: Evidence | None = None,
     ) -> VersionRecord:
         """Return the record of one version, which sums up its tables.
 
@@ -263,6 +335,7 @@ class _Comparer:
         digest, label, role : of the version
         tables : as :meth:`tables` gives them
         marked : why it judges nothing, in two or three words each
+        evidence : the candidate beside it; None of the candidate itself and of the ground truth
         """
         csa, spread = tables["csa"], tables["csa_std"]["csa_std_mm2"]
         summary = summarise(spread)
@@ -272,6 +345,13 @@ class _Comparer:
             overall = tables["quality"][tables["quality"]["contrast"] == ALL].iloc[0]
             agreement = {name: float(overall[name]) for name in MEANS}
             agreement |= {name: int(overall[column]) for name, column in COUNTS.items()}
+            agreement["off_cord"] = int((tables["failures"]["failure"] == OFF_CORD).sum())
+        if evidence is not None:
+            for criterion, key in (("csa_std_mm2", "csa_std"), ("csa_error_mm2", "csa_error")):
+                difference = np.diff(evidence.criteria[criterion][:, ::-1], axis=1).ravel()
+                difference = difference[np.isfinite(difference)]
+                agreement[f"{key}_difference_mm2"] = float(difference.mean()) if len(difference) else math.nan
+                agreement[f"n_{key}_difference"] = len(difference)
         return VersionRecord(
             version=digest,
             label=label,
@@ -289,13 +369,6 @@ class _Comparer:
             **agreement,
         )
 
-    def _scores(self, version: MeasuredVersion, csa: pd.DataFrame) -> Scores:
-        return scores(csa_std(csa, self.contrasts), self._in_contrasts(version.agreement), csa)
-
-    def _row(self, bias: Bias) -> BiasRow:
-        months = atrophy_months(bias.bias_mm2, self.rule.atrophy_mm2_per_year)
-        return BiasRow(**asdict(bias), atrophy_months=months)
-
     def _in_contrasts(self, table: pd.DataFrame) -> pd.DataFrame:
         return table[table["contrast"].isin(self.contrasts)].reset_index(drop=True)
 
@@ -303,7 +376,7 @@ class _Comparer:
 def _joined(name: str, parts: list[TablesByName]) -> pd.DataFrame:
     """Join the tables of one name; where there are none, return the columns alone."""
     tables = [tables[name] for tables in parts if name in tables]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=EMPTY[name])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS_BY_TABLE[name])
 
 
 def _against(priors: Sequence[PriorRecord]) -> str | None:

@@ -43,7 +43,9 @@ def decision(drift: Drift, quality: Quality, reasons: Sequence[str], judges: Seq
     )
 
 
-def decide(judges: Sequence[Judge], *, priors: int, offline: bool, doubts: Sequence[str] = ()) -> Decision:
+def decide(
+    judges: Sequence[Judge], *, priors: int, offline: bool, missing: Sequence[str] = (), doubts: Sequence[str] = ()
+) -> Decision:
     """Bring the judges' verdicts together.
 
     Parameters
@@ -51,33 +53,34 @@ def decide(judges: Sequence[Judge], *, priors: int, offline: bool, doubts: Seque
     judges : champion and anchor, once where one version is both
     priors : how many earlier versions there are at all
     offline : the history was not asked
-    doubts : why nothing can be called equivalent whatever the judges say, in sentences: a rule that was changed or
-        declared late, a part of the frozen set or of the history that is missing
+    missing : what of the frozen set or of the history is missing, in sentences. Then the verdict is inconclusive,
+        whatever the rest shows
+    doubts : why nothing can be called equivalent by this rule, in sentences: it was changed, or declared late
     """
     if offline:
-        return decision(
-            INCONCLUSIVE, UNKNOWN, [*doubts, "history was offline: no earlier version was asked for"], judges
-        )
+        return decision(INCONCLUSIVE, UNKNOWN, [*missing, "history was offline: no earlier version was asked for"])
     if not priors:
-        if doubts:
-            return decision(INCONCLUSIVE, UNKNOWN, doubts)
+        if missing:
+            return decision(INCONCLUSIVE, UNKNOWN, missing)
         return decision(FIRST, FIRST, ["the first version of its series: there is nothing to compare it with"])
-    reasons = [reason for judge in judges for reason in _reasons(judge)]
     roles = {role for judge in judges for role in judge.roles}
     absent = [role for role in JUDGES if role not in roles]
     if absent:
         doubts = [
             *doubts,
-            f"none of {priors} earlier version(s) is {' or '.join(absent)}, and both champion and anchor have to judge; "
-            "`cordrift promote DIGEST --reason ...` names one version as both",
+            f"none of {priors} earlier version(s) is {' or '.join(absent)}, and both of these have to judge; "
+            "`cordrift promote DIGEST --reason ...` makes one version both",
         ]
-    drift = worst([*(judge.drift for judge in judges), *([INCONCLUSIVE] if doubts or not judges else [])], DRIFT)
+    reasons = [*missing, *doubts, *(reason for judge in judges for reason in _reasons(judge))]
     quality = worst([judge.quality for judge in judges], QUALITY) if judges else UNKNOWN
-    return decision(drift, quality, [*doubts, *reasons], judges)
+    if missing or not judges:
+        return decision(INCONCLUSIVE, quality, reasons, judges)
+    drift = worst([judge.drift for judge in judges], DRIFT)
+    return decision(worst([drift, INCONCLUSIVE], DRIFT) if doubts else drift, quality, reasons, judges)
 
 
 def _reasons(judge: Judge) -> list[str]:
-    """Say what decided: the worst rows of drift, groups that moved apart, and criteria that gave the quality its word."""
+    """Say what decided: groups that moved apart, the worst rows, and the criteria that gave the quality its word."""
     name = f"{' and '.join(judge.roles)} {judge.label or judge.digest[:12]}"
     if judge.why:
         return [f"against {name}: cannot be judged. {judge.why}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ from .verdict import (
 
 @dataclass(frozen=True)
 class Case:
-    """An earlier version that judges: ``evidence`` is None where the versions cannot be compared, and ``why`` says so."""
+    """An earlier version that judges; ``evidence`` is None where it cannot be compared, and ``why`` says so."""
 
     digest: str
     label: str
@@ -69,7 +69,7 @@ def judge_all(cases: Sequence[Case], rule: Compare) -> list[Judge]:
                 why="",
                 rows=rows,
                 criteria=[*criteria, failures_row(one.failed, found.failures[k], rule)],
-                watched=watched(case.evidence, one, rule),
+                watched=watched(case.evidence, found.p_groups[k], rule),
                 secondary=secondary(case.evidence, rule),
             )
         )
@@ -141,7 +141,7 @@ def _why_drift(row: RowNumbers, verdict: str, p_holm: float, rows: int, rule: Co
     lost = ""
     if row.missing:
         lost = (
-            f"; {row.missing} of {row.cases} cases are missing in one of the versions and count as if they had moved by "
+            f"; {row.missing} of {row.cases} cases are missing in a version and count as if they had moved by "
             f"{rule.missing_bound_mm2:g} mm², so that the row needs ±{row.need_mm2:.2f}"
         )
     if verdict == EQUIVALENT:
@@ -200,7 +200,7 @@ def _why_quality(one: CriterionNumbers, verdict: Quality, low: float, high: floa
 def failures_row(failed: Failed, verdict: Quality, rule: Compare) -> QualityRow:
     """Return the row of failures, which are compared case by case."""
     new, old = failed.both + failed.new_only, failed.both + failed.old_only
-    said = f"{failed.new_only} of {failed.cases} cases failed now and not before, {failed.old_only} failed before and not now"
+    said = f"{failed.new_only} of {failed.cases} cases failed now and not before, {failed.old_only} before and not now"
     limit = f"at most {rule.failures_new_max} may fail newly"
     why = {
         "better": f"{said}: fewer",
@@ -222,13 +222,20 @@ def failures_row(failed: Failed, verdict: Quality, rule: Compare) -> QualityRow:
     )
 
 
-def watched(evidence: Evidence, numbers: JudgeNumbers, rule: Compare) -> list[Watched]:
-    """Return the groups of every watched attribute with the test of their difference."""
+def watched(evidence: Evidence, p_groups: Mapping[str, float], rule: Compare) -> list[Watched]:
+    """Return the groups of every watched attribute with the test of their difference.
+
+    Parameters
+    ----------
+    evidence : of one judge
+    p_groups : attribute -> p of its test, adjusted over attributes and judges
+    rule : the rule
+    """
     people = evidence.people
     values = person_values(evidence.metrics[rule.primary.name], rule)
     known = np.isfinite(values)
     out = []
-    for attribute, p in numbers.group_p.items():
+    for attribute, p in p_groups.items():
         groups = group_means(
             values[known],
             people.site[known],

@@ -19,8 +19,8 @@ from ..record.record import Drift, Quality
 from ..rule.settings import Compare, JudgedMetric
 from ..statistics.bias import POOLED
 from ..statistics.clustered import Mean, clustered_mean, skewness
-from ..statistics.multiplicity import holm
 from ..statistics.heterogeneity import spread_of_groups
+from ..statistics.multiplicity import holm
 from .evidence import Differences, Evidence, Failed, Floats, People
 
 EQUIVALENT: Final = "equivalent"
@@ -111,6 +111,7 @@ class Words:
     criteria: tuple[tuple[Quality, ...], ...]
     p_criteria: tuple[tuple[float, ...], ...]
     failures: tuple[Quality, ...]
+    p_groups: tuple[Mapping[str, float], ...]
     drift: tuple[Drift, ...]
     quality: tuple[Quality, ...]
 
@@ -234,7 +235,8 @@ def words(judges: Sequence[JudgeNumbers], rule: Compare) -> Words:
     """Give every row, criterion and judge its word.
 
     A row is equivalent by its own numbers. "Drifted" asks for a row outside its margin whose p, adjusted over all rows
-    of all judges, is below alpha; "worse" likewise over all criteria of all judges.
+    of all judges, is below alpha; "worse" likewise over all criteria of all judges, and "the groups moved differently"
+    over all watched attributes of all judges.
     """
     p_rows = _adjusted([[row.mean.p_not_zero() for row in judge.rows] for judge in judges])
     p_criteria = _adjusted([[one.p_grown for one in judge.criteria] for judge in judges])
@@ -247,15 +249,17 @@ def words(judges: Sequence[JudgeNumbers], rule: Compare) -> Words:
         for judge, adjusted in zip(judges, p_criteria, strict=True)
     )
     failures = tuple(_failures_word(judge.failed, rule) for judge in judges)
+    tests = _adjusted([list(judge.group_p.values()) for judge in judges])
+    p_groups = tuple(dict(zip(judge.group_p, p, strict=True)) for judge, p in zip(judges, tests, strict=True))
     drift: list[Drift] = []
-    for judge, verdicts in zip(judges, rows, strict=True):
+    for groups, verdicts in zip(p_groups, rows, strict=True):
         of_rows = worst(verdicts, DRIFT)
-        apart = any(p < rule.alpha_group for p in judge.group_p.values())  # False where p is NaN
+        apart = any(p < rule.alpha_group for p in groups.values())  # False where p is NaN
         drift.append(worst([of_rows, INCONCLUSIVE], DRIFT) if apart else of_rows)
     quality = tuple(
         _together([*of_criteria, of_failures]) for of_criteria, of_failures in zip(criteria, failures, strict=True)
     )
-    return Words(rows, p_rows, criteria, p_criteria, failures, tuple(drift), quality)
+    return Words(rows, p_rows, criteria, p_criteria, failures, p_groups, tuple(drift), quality)
 
 
 def _adjusted(p: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:

@@ -68,7 +68,7 @@ def rates_of(cohorts: Iterable[list[Evidence]], rule: Compare) -> Rates:
         numbers = [judge_numbers(evidence, rule) for evidence in cohort]
         said = words(numbers, rule)
         drift, quality = worst(list(said.drift), DRIFT), worst(list(said.quality), QUALITY)
-        apart = any(p < rule.alpha_group for one in numbers for p in one.group_p.values())
+        apart = any(p < rule.alpha_group for groups in said.p_groups for p in groups.values())
         found.append((drift, quality, apart))
         shares.append(max(row.need_mm2 / row.margin_mm2 for one in numbers for row in one.rows))
     n = len(found)

@@ -92,7 +92,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Cohort:
-    """What all versions of one run share: the participants, the shared part of the error, and cases that always fail."""
+    """What all versions of one run share: participants, the shared part of the error, cases that always fail."""
 
     scenario: Scenario
     people: People

@@ -203,7 +203,7 @@ class WatchedMean(Part):
 
 
 class Watched(Part):
-    """Whether the groups of one attribute moved differently: F test on the sites' means; p is NaN where it has none.
+    """Whether the groups of one attribute moved differently: F test on the sites' means; NaN where it has none.
 
     ``moved`` names the groups that moved by a year of disease or more, each with an interval that excludes 0.
     """
@@ -338,7 +338,7 @@ def _largest(values: Iterable[float]) -> float:
 
 
 class Rule(Part):
-    """The rule of the comparison (see the settings of ``compare``); records from before some of it lack those fields."""
+    """The rule of the comparison (see the settings of ``compare``); older records lack some of its fields."""
 
     metrics: list[JudgedMetric] = Field(default_factory=list)
     bound_pooled_mm2: Number = math.nan

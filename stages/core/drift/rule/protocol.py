@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...base.errors import PipelineError
 from ...base.files import read_json
-from .settings import Compare
+from .settings import Compare, JudgedMetric
 
 FILE = "protocol.json"
 #: Items of the rule that state a bias in other words and judge nothing.
@@ -41,8 +41,41 @@ def items(rule: Compare, contrasts: Sequence[str], range_name: str, frozen: str)
     range_name : the monitored range
     frozen : digest of the frozen set
     """
-    fixed = {name: f"{value:g}" for name, value in rule.model_dump().items() if name not in WORDS}
-    return {**fixed, "contrasts": ", ".join(contrasts), "range": range_name, "frozen": frozen}
+    fixed = {
+        name: ", ".join(value) if isinstance(value, list) else f"{value:g}"
+        for name, value in rule.model_dump(exclude={"metrics"}).items()
+        if name not in WORDS
+    }
+    judged = {f"metric {metric.name}": _metric(metric) for metric in rule.metrics}
+    return {**fixed, **judged, "contrasts": ", ".join(contrasts), "range": range_name, "frozen": frozen}
+
+
+def _metric(metric: JudgedMetric) -> str:
+    margins = metric.margin_contrast_mm2
+    each = (
+        ", ".join(f"{name} ±{margin:g}" for name, margin in sorted(margins.items()))
+        if isinstance(margins, Mapping)
+        else f"each contrast ±{margins:g}"
+    )
+    of = "" if metric.contrasts is None else f", of {', '.join(metric.contrasts)}"
+    return f"{metric.role}: pooled ±{metric.margin_pooled_mm2:g}, {each} mm2{of}"
+
+
+def other_rule(candidate: Mapping[str, str], judge: Mapping[str, str]) -> list[str]:
+    """Say item by item how the rule of a judge differs from the candidate's; empty where it is the same rule.
+
+    Frozen set and range are compared apart from the rule, with marks of their own.
+
+    >>> other_rule({"alpha": "0.1", "frozen": "b"}, {"alpha": "0.05", "frozen": "a"})
+    ['alpha 0.05, here 0.1']
+
+    Parameters
+    ----------
+    candidate, judge : what was declared for each, as :func:`items` gives it
+    """
+    names = sorted({*candidate, *judge} - {"frozen", "range"})
+    pairs = [(name, judge.get(name, "not declared"), candidate.get(name, "not declared")) for name in names]
+    return [f"{name} {theirs}, here {ours}" for name, theirs, ours in pairs if theirs != ours]
 
 
 def read_protocol(folder: Path, bundle: str) -> Protocol:
