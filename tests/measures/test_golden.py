@@ -19,16 +19,16 @@ ELLIPSE_MM2, DENTED_MM2 = 91.89, 78.78
 @pytest.mark.parametrize(
     ("name", "kind", "csa_mm2", "true_mm2", "n_slices", "flags"),
     [
-        ("straight", "soft", 91.89, ELLIPSE_MM2, 17, ""),
-        ("straight", "binary", 91.00, ELLIPSE_MM2, 17, ""),
-        ("leaning", "soft", 91.89, ELLIPSE_MM2, 17, ""),
-        ("leaning", "binary", 91.30, ELLIPSE_MM2, 17, ""),
-        ("curved", "soft", 91.89, ELLIPSE_MM2, 17, ""),
-        ("curved", "binary", 91.31, ELLIPSE_MM2, 17, ""),
-        ("thick", "soft", 91.89, ELLIPSE_MM2, 8, "gap"),
-        ("thick", "binary", 91.70, ELLIPSE_MM2, 8, "gap"),
-        ("oblique", "soft", 78.78, DENTED_MM2, 17, ""),
-        ("oblique", "binary", 78.32, DENTED_MM2, 17, ""),
+        ("straight", "soft", 91.89, ELLIPSE_MM2, 18, ""),
+        ("straight", "binary", 91.00, ELLIPSE_MM2, 18, ""),
+        ("leaning", "soft", 91.89, ELLIPSE_MM2, 18, ""),
+        ("leaning", "binary", 91.42, ELLIPSE_MM2, 18, ""),
+        ("curved", "soft", 91.89, ELLIPSE_MM2, 18, ""),
+        ("curved", "binary", 91.31, ELLIPSE_MM2, 18, ""),
+        ("thick", "soft", 91.89, ELLIPSE_MM2, 9, "gap"),
+        ("thick", "binary", 91.63, ELLIPSE_MM2, 9, "gap"),
+        ("oblique", "soft", 78.78, DENTED_MM2, 18, ""),
+        ("oblique", "binary", 78.29, DENTED_MM2, 18, ""),
     ],
 )
 def test_csa_is_what_it_was(name: str, kind: str, csa_mm2: float, true_mm2: float, n_slices: int, flags: str) -> None:

@@ -11,7 +11,7 @@ from support.cords import cord
 from stages.core.base.errors import ImageError, SettingsError
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.labels import on_grid, read_discs, read_map
-from stages.core.measures.morphometry.levels import Discs, assign, coverage, parse_range, range_name
+from stages.core.measures.morphometry.levels import Discs, assign, parse_range, range_name, range_shares
 from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 
@@ -169,8 +169,8 @@ def test_a_range_that_leaves_the_volume_is_covered_in_part() -> None:
     """Disc 2 lies above the image, and cord outside the image counts as not covered."""
     index = np.arange(10)
     discs = Discs({2: 15.0, 3: 6.0, 4: 1.0})
-    assert coverage(discs, 2, 3, index=index, cosine=np.ones(10)) == pytest.approx(8.5 / 14)
-    assert coverage(discs, 3, 3, index=index, cosine=np.ones(10)) == pytest.approx(1.0)
+    assert range_shares(discs, 2, 3, index=index, cosine=np.ones(10)).sum() == pytest.approx(8.5 / 14)
+    assert range_shares(discs, 3, 3, index=index, cosine=np.ones(10)).sum() == pytest.approx(1.0)
     mask = cord((1.0, 1.0, 2.0), 10)
     row = measure_volume(mask, Discs({2: 15.0, 3: 9.2, 4: 8.0}), PARAMS).iloc[-1]
     assert row["coverage"] == pytest.approx(1.5 / 7)

@@ -10,7 +10,7 @@ from support.cords import cord, discs_at
 from stages.core.base.errors import ImageError, SettingsError
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.labels import read_discs
-from stages.core.measures.morphometry.levels import assign, coverage, level_name, range_name
+from stages.core.measures.morphometry.levels import assign, level_name, range_name, range_shares
 from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 
@@ -82,7 +82,7 @@ def test_contradictory_labels_are_refused() -> None:
 def test_coverage_counts_slice_thickness(present: object, expected: float, why: str) -> None:
     found = read_discs(discs({2: 10, 3: 6, 4: 2}))
     index = np.array(list(present), dtype=np.int64)  # type: ignore[call-overload]
-    part = coverage(found, 2, 3, index=index, cosine=np.ones(len(index)))
+    part = range_shares(found, 2, 3, index=index, cosine=np.ones(len(index))).sum()
     assert part == pytest.approx(expected), why
 
 
@@ -91,11 +91,11 @@ def test_coverage_is_a_length_along_the_centreline() -> None:
     found = read_discs(discs({2: 10, 3: 6, 4: 2}))
     cosine = np.where(np.arange(12) > 6, 0.5, 1.0)
     index = np.arange(7, 12)
-    part = coverage(found, 2, 3, index=index, cosine=cosine[7:])
+    part = range_shares(found, 2, 3, index=index, cosine=cosine[7:]).sum()
     # Slices below take the angle of the nearest slice with cord: all of the range leans.
     assert part == pytest.approx(3.5 / 8)
     index = np.delete(np.arange(12), 5)
-    part = coverage(found, 2, 3, index=index, cosine=cosine[index])
+    part = range_shares(found, 2, 3, index=index, cosine=cosine[index]).sum()
     assert part == pytest.approx((3.5 / 0.5 + 3.5) / (3.5 / 0.5 + 4.5))
 
 

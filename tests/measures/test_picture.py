@@ -86,7 +86,7 @@ def test_levels_are_named(level: str) -> None:
 
 
 def test_the_summary_says_what_the_range_is_or_why_it_is_not() -> None:
-    assert any("C2-C3: CSA 91.9" in text and "17 slices" in text for text in texts(drawn(CORD, DISCS)))
+    assert any("C2-C3: CSA 91.9" in text and "18 slices" in text for text in texts(drawn(CORD, DISCS)))
     assert any("C2-C3: not measured   flags: no_levels" in text for text in texts(drawn(CORD, None)))
 
 

@@ -14,7 +14,6 @@ from stages.core.data.datasets.manifest import Manifest
 from stages.core.drift.judgement.comparison import Comparison, compare, declared_record
 from stages.core.drift.record.record import Declared, Floors
 from stages.core.drift.rule.protocol import Protocol
-from stages.core.drift.rule.settings import Compare
 from stages.core.drift.versions.version import MeasuredVersion, Prior, Series
 from stages.core.measures.morphometry.table import as_table
 from stages.core.model.lineage.manifest import TrainedImage, TrainingData
@@ -23,13 +22,12 @@ from stages.core.reports.change_report.facts import ChangeTables, Facts, Side, c
 from stages.core.tables.columns import AGREEMENT_COLUMNS
 from stages.core.workspace.runs.params import load_params
 from support.cords import ROOT
+from support.drift_factory import RULE as FACTORY_RULE
 from support.drift_factory import runner_floor, seed_floor
 
 CONTRASTS = ["T1w", "T2w", "T2star", "MTon", "MToff", "DWI"]
 NEW, OLD = "d" * 64, "b" * 64
-RULE = Compare(
-    margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=4, min_participants=30, atrophy_mm2_per_year=1.4
-)
+RULE = FACTORY_RULE.model_copy(update={"min_participants": 30})
 
 
 def key(name: str) -> str:
@@ -53,7 +51,7 @@ def _measured(moved_mm2: float, people: tuple[str, ...], seed: int) -> tuple[pd.
         for contrast in CONTRASTS:
             csa = truth + moved_mm2 + float(noise.normal(0, 0.6))
             case = {"dataset": "set", "participant": sub, "session": "", "contrast": contrast, "kind": "binary"}
-            common = case | {"scope": "range", "levels": "C2-C3"}
+            common = case | {"scope": "range", "levels": "C2-C3", "coverage": 1.0}
             rows.append(common | {"source": "prediction", "csa_mm2": csa, "flags": ""})
             rows.append(common | {"source": "reference", "csa_mm2": truth})
             pairs.append(case | {"dice": 0.95, "csa_error_mm2": abs(csa - truth), "flags": ""})

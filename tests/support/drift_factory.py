@@ -24,15 +24,23 @@ from stages.core.drift.record.record import (
     SeriesRecord,
     VersionRecord,
 )
-from stages.core.drift.rule.settings import Compare
+from stages.core.drift.rule.settings import Compare, JudgedMetric
 from stages.core.drift.versions.version import MeasuredVersion, Prior, Series
 from stages.core.measures.morphometry.table import as_table
 from stages.core.tables.columns import AGREEMENT_COLUMNS
 
 CONTRASTS = ["T1w", "T2w", "T2star", "MTon", "MToff", "DWI"]
+METRIC = JudgedMetric(
+    metric="csa_mm2", range="C2-C3", contrasts=None, kind="binary", margin_pooled_mm2=0.65, margin_contrast_mm2=1.0,
+    role="primary",
+)  # fmt: skip
+SOFT = METRIC.model_copy(update={"kind": "soft", "role": "secondary"})
 RULE = Compare(
-    margin_mm2=0.65, csa_std_margin_mm2=0.1, alpha=0.05, min_contrasts=4, min_participants=5, atrophy_mm2_per_year=1.4
-)
+    metrics=[METRIC, SOFT], bound_pooled_mm2=0.65, bound_contrast_mm2=1.4, csa_std_margin_mm2=0.3,
+    csa_error_margin_mm2=0.4, uncovered_margin=0.05, failures_new_max=2, alpha=0.05, alpha_group=0.01,
+    watched=["manufacturer"], missing_bound_mm2=4.0, min_contrasts=4, min_participants=5, min_sites=10, min_dice=0.5,
+    max_centreline_mm=3.0, atrophy_mm2_per_year=1.4,
+)  # fmt: skip
 SERIES = Series("b" * 64, "i" * 64, "r" * 64, "f" * 64, "C2-C3")
 
 
@@ -51,7 +59,8 @@ def version(values: dict[str, list[float]], series: Series = SERIES, truth: floa
     for sub, row in values.items():
         for contrast, value in zip(CONTRASTS, row, strict=True):
             case = {"dataset": "set", "participant": sub, "session": "", "contrast": contrast, "kind": "binary"}
-            common = case | {"scope": "range", "levels": "C2-C3"}
+            covered = math.nan if math.isnan(value) else 1.0
+            common = case | {"scope": "range", "levels": "C2-C3", "coverage": covered}
             flags = "failed" if math.isnan(value) else ""
             rows.append(common | {"source": "prediction", "csa_mm2": value, "flags": flags})
             rows.append(common | {"source": "prediction", "csa_mm2": 99.0, "kind": "soft"})
@@ -106,7 +115,7 @@ def version_record(version: str = "d", role: str = "candidate", **given: Any) ->
 def drift_row(verdict: str = "equivalent", smallest_margin_mm2: float = 0.1, **given: Any) -> DriftRow:
     usual: dict[str, Any] = {"contrast": "T1w", "n": 49, "bias_mm2": 0.0, "verdict": verdict, "why": "why"}
     ends = ("inner_low_mm2", "inner_high_mm2", "outer_low_mm2", "outer_high_mm2")
-    usual |= dict.fromkeys(ends, 0.0) | {"smallest_margin_mm2": smallest_margin_mm2}
+    usual |= dict.fromkeys(ends, 0.0) | {"smallest_margin_mm2": smallest_margin_mm2, "margin_mm2": 1.0}
     row: DriftRow = of(DriftRow, usual, given)
     return row
 
@@ -125,7 +134,7 @@ def judge(*rows: DriftRow, digest: str = "b", **given: Any) -> Judge:
 
 def verdict(drift: str = "drifted", **given: Any) -> Decision:
     usual: dict[str, Any] = {"quality": "same", "passed": drift in {"equivalent", "first"}, "reasons": []}
-    made: Decision = of(Decision, usual | {"drift": drift, "smallest_margin_mm2": math.nan, "judges": []}, given)
+    made: Decision = of(Decision, usual | {"drift": drift, "judges": []}, given)
     return made
 
 
@@ -137,17 +146,19 @@ def runner_floor(mean_mm2: float) -> RunnerFloor:
 
 
 def seed_floor(bias_mm2: float, csa_std_difference_mm2: float = 0.0) -> SeedFloor:
-    return SeedFloor(seed="2", bundle="e" * 64, n=36, bias_mm2=bias_mm2, csa_std_difference_mm2=csa_std_difference_mm2)
+    return SeedFloor(
+        seed="2", bundle="e" * 64, n=6, bias_mm2=bias_mm2, csa_std_difference_mm2=csa_std_difference_mm2, n_csa_std=6
+    )
 
 
 def drift_record(**given: Any) -> DriftRecord:
     """A record in which the candidate ``d`` is judged against the champion ``b``; ``given`` replaces its fields."""
     usual: dict[str, Any] = {
         "candidate": SeriesRecord(bundle="d", inference="i" * 64, ruler="r" * 64, frozen="f" * 64),
-        "range": "C2-C3", "contrasts": [], "margin_mm2": 0.65, "alpha": 0.05, "min_contrasts": 4,
+        "range": "C2-C3", "contrasts": [],
         "versions": [version_record()], "priors": [prior_record()], "against": "b", "offline": False, "incomplete": [],
         "used": 2, "declared": None, "floors": Floors(runner=[], seeds=[]), "verdict": verdict(),
-        "rule": Rule(**RULE.model_dump() | {"min_participants": 30}),
+        "rule": Rule(**RULE.model_dump() | {"min_participants": 30, "metrics": RULE.metrics}),
     }  # fmt: skip
     record: DriftRecord = of(DriftRecord, usual, given)
     return record

@@ -15,11 +15,15 @@ from packaging.version import Version as Label
 
 from ..base.errors import BundleError, StoreError
 from ..base.files import read_csv, read_json, sha256_of, write_csv, write_json
+from ..drift.record.record import read_drift
 from ..measures.kept_masks.reader import read_kept
 from ..measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
 from ..tables.columns import AGREEMENT_TEXT
 from .bundle_files import MASKS, MEASURES_FILES, SERIES
 from .client import INDEX, RegisteredVersion, Store
+
+#: Artifact of a version's run: its verdict, with the rule that was declared.
+VERDICT = "compare/drift.json"
 
 
 def select_priors(versions: Iterable[RegisteredVersion], current: str) -> tuple[list[RegisteredVersion], int]:
@@ -59,7 +63,7 @@ def fetch_prior(
     If another ruler made the tables, today's ruler measures the kept masks again and the new tables replace them:
     ``remeasured`` is then true, and ``ruler_was`` is the id of the other ruler. If this is not possible, the tables
     stay as they are, and ``other_ruler`` says why. The kept masks of a version that judges are copied too, because the
-    report draws them; ``masks`` is their registered digest.
+    report draws them; ``masks`` is their registered digest, and ``declared`` the rule by which it was judged itself.
 
     Parameters
     ----------
@@ -85,6 +89,7 @@ def fetch_prior(
                 f"file that was registered: registering it again was interrupted, or it was changed. Check out the "
                 f"revision of that version and run `dvc repro register`, which writes it again."
             )
+    declared = _declared(store, version, index) if digest in judges else None
     drawn = digest in judges and store.holds(version.run_id, MASKS)
     if drawn:
         store.fetch(version.run_id, MASKS, place / MASKS)
@@ -105,7 +110,18 @@ def fetch_prior(
         "remeasured": summary["ruler"] != ruler_was,
         "other_ruler": obstacle,
         "masks": str(index.get(MASKS, "")) if drawn else "",
+        "declared": declared,
     }
+
+
+def _declared(store: Store, version: RegisteredVersion, index: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the rule by which a version was declared, item -> text; None where its record does not hold one."""
+    if VERDICT not in index:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        store.fetch(version.run_id, VERDICT, Path(scratch) / "drift.json")
+        declared = read_drift(Path(scratch) / "drift.json").declared
+    return None if declared is None else {item.name: item.declared for item in declared.items if item.declared}
 
 
 def _measure_again(store: Store, version: RegisteredVersion, place: Path, masks: str | None, ruler: Ruler) -> str:

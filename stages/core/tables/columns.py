@@ -10,9 +10,12 @@ METRICS = (
     "csa_mm2", "diameter_ap_mm", "diameter_rl_mm", "ellipse_minor_mm", "ellipse_major_mm", "compression_ratio",
     "eccentricity", "orientation_deg", "solidity", "angle_ap_deg", "angle_rl_deg",
 )  # fmt: skip
+#: Metrics that are directions in degrees modulo 180.
+AXIAL = ("orientation_deg",)
 #: measures.csv, after ``schema``.
 MEASURES_COLUMNS = (
-    *IDENTITY, "slice", "z_mm", "level", "levels", *METRICS, "length_mm", "n_slices", "coverage", "csa_sd_mm2", "flags",
+    *IDENTITY, "slice", "x_mm", "y_mm", "z_mm", "level", "levels", *METRICS, "length_mm", "range_share", "n_slices",
+    "coverage", "csa_sd_mm2", "flags",
 )  # fmt: skip
 #: Columns of measures.csv to name when it is read, so that empty cells stay empty text.
 MEASURES_TEXT = (*IDENTITY, "levels", "flags")

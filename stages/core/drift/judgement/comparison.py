@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...tables.monitored import CASE, Kind, Source, csa_of, monitored_pair, range_csa
+from ...tables.monitored import CASE, OFF_CORD, Kind, Source, csa_of, monitored_pair, range_csa
 from ..record.record import (
     BiasRow,
     Declared,
@@ -35,7 +35,7 @@ from ..statistics.coverage import coverage_of_cases
 from ..statistics.csa_std import csa_std, paired_csa_std, summarise
 from ..statistics.quality import ALL, paired_csa_error, quality
 from ..statistics.subgroups import ATTRIBUTES, groups, subgroups
-from ..versions.validity import OFF_CORD, validated
+from ..versions.validity import validated
 from ..versions.version import CHAMPION, REFERENCE, MeasuredVersion, Prior, holder, marks, obstacle, remark, roles_of
 from .decision import decide
 from .evidence import Evidence, differences, failed_cases, people_of_cases, values_by_person
@@ -279,11 +279,13 @@ class _Comparer:
             )
             for metric in rule.metrics
         }
-        areas = [pairs[CASE].assign(csa_mm2=pairs[side].where(pairs["difference"].notna())) for side in ("new", "old")]
+        new_areas, old_areas = (
+            pairs[CASE].assign(csa_mm2=pairs[side].where(pairs["difference"].notna())) for side in ("new", "old")
+        )
         covered = self._in_contrasts(coverage_of_cases(new.measures, old.measures, new.series.range))
         criteria = {
-            "csa_std_mm2": paired_csa_std(*areas, self.contrasts),
-            "csa_error_mm2": paired_csa_error(*(self._in_contrasts(one.agreement) for one in (new, old))),
+            "csa_std_mm2": paired_csa_std(new_areas, old_areas, self.contrasts),
+            "csa_error_mm2": paired_csa_error(self._in_contrasts(new.agreement), self._in_contrasts(old.agreement)),
             "uncovered": covered.assign(new=1.0 - covered["new"], old=1.0 - covered["old"]).dropna(
                 subset=["new", "old"]
             ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,7 +97,8 @@ def people_of_cases(cases: pd.DataFrame, known: pd.DataFrame, watched: Sequence[
     index = pd.MultiIndex.from_frame(cases[PERSON].drop_duplicates().sort_values(PERSON))
     table = known.drop_duplicates(PERSON).set_index(PERSON).reindex(index)
     names = [
-        f"{row[0]}/{site}" if isinstance(site, str) and site.strip() else "" for row, site in table["site"].items()
+        f"{dataset}/{_text(site)}" if _text(site) else ""
+        for dataset, site in zip(index.get_level_values(0), table["site"], strict=True)
     ]
     codes = {name: code for code, name in enumerate(sorted(set(names) - {""}))}
     site = np.array([codes.get(name, NO_SITE) for name in names], dtype=np.int64)
@@ -120,7 +122,7 @@ def differences(pairs: pd.DataFrame, people: People, contrasts: Sequence[str]) -
     grouped = pairs.assign(entered=pairs["difference"].notna()).groupby([*PERSON, "contrast"])
     both = pairs.dropna(subset=["difference"]).groupby([*PERSON, "contrast"])[["difference", "old"]].mean()
 
-    def matrix(values: pd.Series[float], *, fill: float) -> Floats:
+    def matrix(values: pd.Series[Any], *, fill: float) -> Floats:
         wide = values.unstack("contrast")  # noqa: PD010 - one value for each participant and contrast
         return wide.reindex(index=people.index, columns=list(contrasts)).fillna(fill).to_numpy(dtype=np.float64)
 

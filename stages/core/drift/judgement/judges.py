@@ -8,7 +8,18 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ..record.record import UNITS, BiasRow, DriftRow, Judge, Quality, QualityRow, SecondaryRows, Watched, WatchedMean
+from ..record.record import (
+    UNITS,
+    BiasRow,
+    Drift,
+    DriftRow,
+    Judge,
+    Quality,
+    QualityRow,
+    SecondaryRows,
+    Watched,
+    WatchedMean,
+)
 from ..rule.settings import Compare
 from ..statistics.bias import atrophy_months
 from ..statistics.heterogeneity import group_means
@@ -105,7 +116,7 @@ def bias_row(row: RowNumbers, rule: Compare) -> BiasRow:
     )
 
 
-def drift_row(row: RowNumbers, verdict: str, p_holm: float, rows: int, rule: Compare) -> DriftRow:
+def drift_row(row: RowNumbers, verdict: Drift, p_holm: float, rows: int, rule: Compare) -> DriftRow:
     """Return a row of drift with its sentence; ``rows`` is the number of rows for which p is adjusted."""
     inner, outer = row.mean.interval(2.0 * rule.alpha), row.mean.interval(rule.alpha)
     return DriftRow(

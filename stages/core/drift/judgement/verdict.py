@@ -18,10 +18,10 @@ from scipy import stats
 from ..record.record import Drift, Quality
 from ..rule.settings import Compare, JudgedMetric
 from ..statistics.bias import POOLED
-from ..statistics.clustered import Mean, clustered_mean, skewness
+from ..statistics.clustered import Floats, Mean, clustered_mean, skewness
 from ..statistics.heterogeneity import spread_of_groups
 from ..statistics.multiplicity import holm
-from .evidence import Differences, Evidence, Failed, Floats, People
+from .evidence import Differences, Evidence, Failed, People
 
 EQUIVALENT: Final = "equivalent"
 INCONCLUSIVE: Final = "inconclusive"
@@ -224,7 +224,7 @@ def person_values(found: Differences, rule: Compare) -> Floats:
 def _group_tests(found: Differences, people: People, rule: Compare) -> dict[str, float]:
     values = person_values(found, rule)
     known = np.isfinite(values)
-    tests = {}
+    tests: dict[str, float] = {}
     for attribute in rule.watched:
         spread = spread_of_groups(values[known], people.site[known], people.groups[attribute][known])
         tests[attribute] = spread.p if spread else math.nan

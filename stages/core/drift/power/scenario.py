@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from ..judgement.evidence import Differences, Evidence, Failed, People
 from ..statistics.bias import PERSON
 from ..statistics.clustered import Codes, Floats
 
+Value = TypeVar("Value")
 Tails = Literal["normal", "t3", "skewed", "skewed difference"]
 #: Participants at each site of the frozen 49 of spine-generic, by vendor (participants.tsv of r20250314).
 FROZEN_SITES = {
@@ -151,8 +152,8 @@ def _noise(scenario: Scenario, site: Codes, rng: np.random.Generator) -> Floats:
         values: Floats = np.sqrt(rho) * person + np.sqrt(1.0 - rho) * case
         return values
 
-    noise = np.sqrt(1.0 - icc) * correlated(n)
-    return noise + np.sqrt(icc) * correlated(int(site.max()) + 1)[site] if icc else noise
+    noise: Floats = np.sqrt(1.0 - icc) * correlated(n)
+    return np.asarray(noise + np.sqrt(icc) * correlated(int(site.max()) + 1)[site]) if icc else noise
 
 
 def _shape(tails: Tails, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
@@ -172,7 +173,7 @@ def evidence_beside(one: Cohort, metric: str, new: Measured, old: Measured) -> E
     metric : name of the judged metric
     new, old : the versions
     """
-    missing = new.failed | old.failed
+    missing = np.asarray(new.failed | old.failed)
     value = np.where(missing, np.nan, new.error - old.error)
     found = Differences(
         contrasts=one.scenario.names,
@@ -181,17 +182,17 @@ def evidence_beside(one: Cohort, metric: str, new: Measured, old: Measured) -> E
         entered=(~missing).astype(np.int64),
         old=np.where(missing, np.nan, AREA_MM2 + old.error),
     )
-    complete = ~missing.any(axis=1)
+    complete = np.isfinite(value).all(axis=1)
     spread = np.column_stack([version.error.std(axis=1, ddof=1) for version in (new, old)])
     errors = [np.where(missing, np.nan, np.abs(version.error)) for version in (new, old)]
-    measured = (~missing).sum(axis=1)
+    measured = np.asarray((~missing).sum(axis=1))
     error = np.column_stack([np.nansum(table, axis=1) / np.maximum(measured, 1) for table in errors])
     criteria = {
         "csa_std_mm2": np.where(complete[:, None], spread, np.nan),
-        "csa_error_mm2": np.where(measured[:, None] > 0, error, np.nan),
+        "csa_error_mm2": np.where(measured.reshape(-1, 1) > 0, error, np.nan),
         "uncovered": np.zeros((len(value), 2)),
     }
-    new_only, old_only = new.failed & ~old.failed, old.failed & ~new.failed
+    new_only, old_only = np.asarray(new.failed & ~old.failed), np.asarray(old.failed & ~new.failed)
     failed = Failed(int((new.failed & old.failed).sum()), int(new_only.sum()), int(old_only.sum()), value.size)
     return Evidence(one.people, {metric: found}, criteria, failed)
 
@@ -209,6 +210,6 @@ def with_participants(n: int) -> Scenario:
     return base.with_(sites=tuple(sizes), vendors=tuple(vendors))
 
 
-def _mixed(values: Sequence[object]) -> list[object]:
+def _mixed(values: Sequence[Value]) -> list[Value]:
     """Every third value, so that the large and the small sites of all vendors take turns."""
     return [*values[::3], *values[1::3], *values[2::3]]

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from ...base.errors import DatasetError
 from ...tables.monitored import CASE
 
 #: Fewest values for a bootstrap interval: with six values it covers the mean in 86 % instead of 95 % of cases.
@@ -67,16 +68,29 @@ def pair(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        CASE, new, old, difference (mm2; NaN where either is not measured), lost. A case is lost when the old version
-        has a value and the new one has none though its mask did not fail: the mask does not cover the range, or a shard
-        is missing.
+        CASE, new, old, difference (mm2; NaN where either is not measured), failed_new, failed_old.
+
+    Raises
+    ------
+    DatasetError
+        A case stands twice in one of the tables.
     """
-    both = new[[*CASE, "csa_mm2", "failed"]].merge(old[[*CASE, "csa_mm2"]], on=CASE, how="outer", suffixes=("", "_old"))
-    both = both.rename(columns={"csa_mm2": "new", "csa_mm2_old": "old"})
+    for name, table in (("new", new), ("old", old)):
+        twice = table[table.duplicated(CASE, keep=False)]
+        if len(twice):
+            case = " ".join(filter(None, map(str, twice.iloc[0][CASE])))
+            raise DatasetError(
+                f"{len(twice)} rows of the {name} version are of cases that it has more than once, such as {case}; "
+                "expected one row for each case."
+            )
+    sides = [
+        table[[*CASE, "csa_mm2", "failed"]].rename(columns={"csa_mm2": side, "failed": f"failed_{side}"})
+        for side, table in (("new", new), ("old", old))
+    ]
+    both = sides[0].merge(sides[1], on=CASE, how="outer")
     both["difference"] = both["new"] - both["old"]
-    both["lost"] = (
-        both["old"].notna() & both["new"].isna() & ~both.pop("failed").eq(True)
-    )  # NaN: the new version has no row
+    for side in ("failed_new", "failed_old"):
+        both[side] = both[side].eq(True)  # NaN: that version has no row
     return both.sort_values(CASE, ignore_index=True)
 
 

@@ -30,6 +30,26 @@ def summarise(values: pd.Series[float]) -> Summary:
     return Summary(mean, float(defined.std(ddof=1)) if len(defined) > 1 else float("nan"), len(defined))
 
 
+def paired_csa_std(new: pd.DataFrame, old: pd.DataFrame, contrasts: list[str]) -> pd.DataFrame:
+    """Return the CSA STD of both versions for the participants of whom both measured all contrasts.
+
+    Parameters
+    ----------
+    new, old : columns dataset, participant, session, contrast, csa_mm2; NaN where either version has no value
+    contrasts : all of them must be measured
+
+    Returns
+    -------
+    DataFrame
+        dataset, participant, session, new, old (mm2).
+    """
+    sides = [
+        csa_std(table, contrasts)[[*PERSON_SESSION, "csa_std_mm2"]].rename(columns={"csa_std_mm2": side})
+        for side, table in (("new", new), ("old", old))
+    ]
+    return sides[0].merge(sides[1], on=PERSON_SESSION).dropna(subset=["new", "old"])
+
+
 def csa_std(csa: pd.DataFrame, contrasts: list[str]) -> pd.DataFrame:
     """Return the SD (ddof 1) over contrasts of each participant's CSA; lower is better, 0 is full agreement.
 

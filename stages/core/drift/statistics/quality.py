@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ...tables.monitored import CASE
 from .csa_std import summarise
 
 #: Name of the row over all contrasts.
@@ -12,6 +13,28 @@ COLUMNS = [
     "contrast", "cases", "failed", "n", "dice_mean", "dice_min", "n_rve", "rve_percent", "n_surface", "assd_mm",
     "hd95_mm", "n_csa", "csa_error_mm2",
 ]  # fmt: skip
+
+
+def paired_csa_error(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
+    """Return the absolute CSA error (mm2) of both versions, by case, for the cases in which both have one.
+
+    Means over each version's own cases would differ where the same cases have the same errors.
+
+    Parameters
+    ----------
+    new, old : columns CASE, csa_error_mm2, of agreement.csv
+
+    Returns
+    -------
+    DataFrame
+        CASE, new, old.
+    """
+    sides = [
+        table[[*CASE, "csa_error_mm2"]].rename(columns={"csa_error_mm2": side})
+        for side, table in (("new", new), ("old", old))
+    ]
+    both = sides[0].merge(sides[1], on=CASE).dropna(subset=["new", "old"])
+    return both.assign(new=both["new"].abs(), old=both["old"].abs())
 
 
 def quality(agreement: pd.DataFrame, csa: pd.DataFrame, contrasts: list[str]) -> pd.DataFrame:

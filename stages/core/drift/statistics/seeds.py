@@ -11,9 +11,9 @@ from typing import Any
 
 from ...base.files import read_csv, read_json
 from ...tables.columns import MEASURES_TEXT
-from ...tables.monitored import csa_of, monitored_pair
+from ...tables.monitored import CASE, csa_of, monitored_pair
 from .bias import pair, pooled_bias
-from .csa_std import csa_std, summarise
+from .csa_std import paired_csa_std
 
 #: Keys of summary.json in which a seed must agree with the candidate.
 SERIES = ("inference", "ruler", "frozen", "range")
@@ -48,15 +48,21 @@ def seed_floor(
         measures = read_csv(folder / "measures.csv", text=MEASURES_TEXT)
         csa = [csa_of(rows) for rows in monitored_pair(measures, base, str(measured["range"]))]
         new, old = (table[table["contrast"].isin(contrasts)] for table in csa)
-        new_std, old_std = (summarise(csa_std(table, contrasts)["csa_std_mm2"]).mean for table in (new, old))
-        bias = pooled_bias(pair(new, old), min_contrasts, alpha)
+        pairs = pair(new, old)
+        # Over the same cases: means over different people would differ without any seed.
+        new_areas, old_areas = (
+            pairs[CASE].assign(csa_mm2=pairs[side].where(pairs["difference"].notna())) for side in ("new", "old")
+        )
+        spread = paired_csa_std(new_areas, old_areas, contrasts)
+        bias = pooled_bias(pairs, min_contrasts, alpha)
         rows.append(
             {
                 "seed": folder.name,
                 "bundle": str(summary["bundle"]),
                 "n": bias.n,
                 "bias_mm2": bias.bias_mm2,
-                "csa_std_difference_mm2": new_std - old_std,
+                "csa_std_difference_mm2": float((spread["new"] - spread["old"]).mean()),
+                "n_csa_std": len(spread),
             }
         )
     return rows, others

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...base.errors import PipelineError
 from ...base.files import read_csv, read_json
-from ...tables.columns import AGREEMENT_COLUMNS, AGREEMENT_TEXT, MEASURES_TEXT
+from ...tables.columns import AGREEMENT_COLUMNS, AGREEMENT_TEXT, MEASURES_COLUMNS, MEASURES_TEXT
 from .version import MeasuredVersion, Prior, Series, obstacle
 
 
@@ -27,6 +27,7 @@ def read_version(folder: Path, label: str = "", aliases: tuple[str, ...] = ()) -
     measures = read_csv(folder / "measures.csv", text=MEASURES_TEXT)
     agreement = read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT)
     # A version that was registered before a column existed has no value in it.
+    measures = measures.reindex(columns=list(dict.fromkeys([*MEASURES_COLUMNS, *measures.columns])))
     agreement = agreement.reindex(columns=list(AGREEMENT_COLUMNS))
     lost = read_json(folder / "summary.json").get("lost", {})
     return MeasuredVersion(read_series(folder), label, aliases, measures, agreement, lost)
@@ -43,7 +44,9 @@ def read_priors(root: Path, candidate: Series) -> tuple[list[Prior], bool]:
             raise PipelineError(f"{root}/priors.json holds the candidate itself ({candidate.bundle[:12]}).")
         hidden = obstacle(candidate, series)
         version = None if hidden else read_version(root / str(entry["folder"]), label, aliases)
-        priors.append(Prior(series, label, aliases, version))
+        declared = entry.get("declared")
+        rule = None if declared is None else {str(name): str(text) for name, text in declared.items()}
+        priors.append(Prior(series, label, aliases, version, rule))
     return priors, bool(value["offline"])
 
 

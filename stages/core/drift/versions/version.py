@@ -77,12 +77,19 @@ def remark(candidate: Series, prior: Series) -> str:
 
 @dataclass(frozen=True)
 class Prior:
-    """A prior version: ``version`` is None where its numbers cannot be set beside the candidate's."""
+    """A prior version.
+
+    Attributes
+    ----------
+    version : None where its numbers cannot be set beside the candidate's
+    declared : the rule by which it was declared, item -> text; None where that is not on record
+    """
 
     series: Series
     label: str
     aliases: tuple[str, ...]
     version: MeasuredVersion | None
+    declared: Mapping[str, str] | None = None
 
 
 class Aliased(Protocol):

@@ -10,24 +10,26 @@ from numpy.typing import NDArray
 from ...images.volumes import Volume
 from .centreline import Centreline, fit_centreline
 from .mask import find_cord
-from .oddities import oddities
+from .oddities import AREA_JUMP, COLLAPSED, collapsed, jumps, oddities
 from .solidity import solidity
 
 Floats = NDArray[np.float64]
 #: Factor on the stiffness for a binary mask, whose centroids jump by parts of a voxel. With 8 mm instead of 4 mm the
 #: worst slice, at the end of a straight cord, has an error of 0.7 % instead of more than 1 %.
 BINARY_STIFFNESS = 2.0
+#: Slices that lie farther apart than this are rarely as thick as they are apart: gaps lie between them.
+THICKEST_MM = 6.0
 
 
 @dataclass(frozen=True)
 class Sections:
-    """Measures of the n slices that hold cord, in ascending order of the slices; every array is (n,).
+    """Measures of the n slices that hold cord, in ascending order of the slices; arrays are (n,) unless it is said.
 
     Attributes
     ----------
     kind : ``binary`` or ``soft``
     index : numbers of the slices in the volume
-    z_mm : height of the slices in world space
+    world_mm : (n, 3) centre of the cord in each slice in world space, on the centreline
     metrics : values by name; the names are columns of the table
     line : centreline at these slices
     flags : for each slice, the names of its oddities
@@ -35,7 +37,7 @@ class Sections:
 
     kind: str
     index: NDArray[np.int64]
-    z_mm: Floats
+    world_mm: Floats
     metrics: dict[str, Floats]
     line: Centreline
     flags: list[set[str]]
@@ -69,7 +71,7 @@ def measure_sections(mask: Volume, *, stiffness_mm: float) -> Sections:
     index = (np.flatnonzero(present) + cord.start[2]).astype(np.int64)
     if not len(index):
         none = np.zeros(0)
-        return Sections(kind, index, none, {}, Centreline(none, none, none, none), [])
+        return Sections(kind, index, np.zeros((0, 3)), {}, Centreline(none, none, none, none), [])
     data, area = cord.data[:, :, present], area[present]
     px, py, pz = cord.spacing_mm
     x = np.arange(data.shape[0], dtype=np.float64) * px + cord.start[0] * px
@@ -88,7 +90,15 @@ def measure_sections(mask: Volume, *, stiffness_mm: float) -> Sections:
     metrics["angle_rl_deg"] = np.degrees(np.arctan(line.slope_x))
     metrics["length_mm"] = pz / line.cosine
     world = mask.affine @ np.stack([line.x_mm / px, line.y_mm / py, index, np.ones(len(index))])
-    return Sections(kind, index, world[2], metrics, line, oddities(cord, data, index))
+    flags = oddities(cord, data, index)
+    for k in np.flatnonzero(collapsed(metrics["csa_mm2"], z)):
+        flags[k].add(COLLAPSED)
+    for k in np.flatnonzero(jumps(metrics["csa_mm2"], z)):
+        flags[k].add(AREA_JUMP)
+    if not cord.binary and pz > THICKEST_MM:
+        for of_slice in flags:
+            of_slice.add("thickness_unknown")
+    return Sections(kind, index, world[:3].T, metrics, line, flags)
 
 
 def _moments(data: Floats, area: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -107,12 +117,14 @@ def _sheppard(moments: Floats, line: Centreline, spacing_mm: tuple[float, float,
     """Subtract from the moments of a soft mask what the averaging over voxels added to them.
 
     In the plane this is p^2 / 12 for each axis. Through the slice a tilted cord is smeared along its own slope, which
-    adds (pz slope)^2 / 12. A binary mask samples the cord at voxel centres and averages nothing, so it needs no
-    correction.
+    adds (pz slope)^2 / 12. NIfTI knows the distance of slices and not their thickness. Above ``THICKEST_MM`` gaps may
+    lie between slices, the term could be ten times too large, and it is left out. A binary mask samples the cord at
+    voxel centres and averages nothing, so it needs no correction.
     """
     px, py, pz = spacing_mm
     slope = np.nan_to_num(np.stack([line.slope_x, line.slope_y], axis=1))
-    smear = np.einsum("ki,kj->kij", slope, slope) * pz**2 + np.diag([px**2, py**2])
+    through = pz if pz <= THICKEST_MM else 0.0
+    smear = np.einsum("ki,kj->kij", slope, slope) * through**2 + np.diag([px**2, py**2])
     return np.asarray(moments - smear / 12.0)
 
 

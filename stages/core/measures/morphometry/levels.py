@@ -139,18 +139,19 @@ def assign(discs: Discs, n_slices: int) -> NDArray[np.int64]:
     return level
 
 
-def coverage(discs: Discs, first: int, last: int, *, index: NDArray[np.int64], cosine: Floats) -> float:
-    """Return the part of the cord from the top of ``first`` to the bottom of ``last`` that the mask shows, [0, 1].
+def range_shares(discs: Discs, first: int, last: int, *, index: NDArray[np.int64], cosine: Floats) -> Floats:
+    """Return for each slice which part it is of the cord from the top of ``first`` to the bottom of ``last``, (n,).
 
-    It is a ratio of lengths along the centreline. A slice counts with its full thickness, or with the half of it that
-    lies between the discs. Cord outside the volume counts as not covered. The result is NaN where one of the two discs
-    is unknown or both lie at one height, because then the length is unknown.
+    It is a ratio of lengths along the centreline. A slice counts with its full thickness, or with the part of it that
+    lies between the discs: a thick slice that reaches beyond a disc would otherwise pull the mean of the range out of
+    the range. The sum is the coverage, in [0, 1]: cord without mask, and cord outside the volume, is not covered. All
+    are NaN where one of the two discs is unknown or both lie at one height, because then the length is unknown.
 
     The vertebra lies between slices 6 and 2, and the mask reaches from slice 4 upwards, so that it lacks the part from
-    2 to 3.5:
+    2 to 3.5. Half of slice 6 lies above the vertebra:
 
-    >>> float(coverage(Discs({2: 6.0, 3: 2.0}), 2, 2, index=np.array([4, 5, 6]), cosine=np.ones(3)))
-    0.625
+    >>> range_shares(Discs({2: 6.0, 3: 2.0}), 2, 2, index=np.array([4, 5, 6]), cosine=np.ones(3)).tolist()
+    [0.25, 0.25, 0.125]
 
     Parameters
     ----------
@@ -161,9 +162,12 @@ def coverage(discs: Discs, first: int, last: int, *, index: NDArray[np.int64], c
     """
     top, bottom = discs.slices.get(first), discs.slices.get(last + 1)
     if top is None or bottom is None or top <= bottom or not len(index):
-        return float("nan")
+        return np.full(len(index), np.nan)
     every = np.arange(math.floor(bottom), math.ceil(top) + 1)
     inside = np.clip(np.minimum(every + 0.5, top) - np.maximum(every - 0.5, bottom), 0.0, None)
     # Slices without cord have no angle of their own and get the angle of the nearest slice with cord.
     length = inside / cosine[np.abs(every[:, None] - index[None, :]).argmin(axis=1)]
-    return float(length[np.isin(every, index)].sum() / length.sum())
+    share = np.zeros(len(index))
+    found = np.isin(index, every)
+    share[found] = length[index[found] - every[0]] / length.sum()
+    return share

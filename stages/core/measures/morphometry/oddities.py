@@ -9,6 +9,17 @@ from scipy import ndimage
 from .mask import Cord
 
 Floats = NDArray[np.float64]
+#: Flag of a slice whose area is a crumb beside that of its neighbours: no measurement of the cord.
+COLLAPSED = "collapsed"
+#: Flag of a slice whose area differs from that of its neighbours more than a cord's does.
+AREA_JUMP = "area_jump"
+#: Neighbours lie within this distance, or are the two next slices on each side where slices are far apart.
+NEAR_MM, NEAR_SLICES = 15.0, 2
+#: A slice with less of its neighbours' median area has collapsed. The narrowest cords of severe compression keep about
+#: 40 % of the area a few slices away, so that none of them is taken for a crumb.
+CRUMB = 1.0 / 3.0
+#: Areas between these parts of the median are not unusual.
+USUAL = (0.6, 1.6)
 
 
 def oddities(cord: Cord, data: Floats, index: NDArray[np.int64]) -> list[set[str]]:
@@ -43,6 +54,35 @@ def oddities(cord: Cord, data: Floats, index: NDArray[np.int64]) -> list[set[str
     if len(index) == 1:
         flags[0].add("single_slice")
     return flags
+
+
+def collapsed(csa_mm2: Floats, z_mm: Floats) -> NDArray[np.bool_]:
+    """Tell for each slice whether its area is below a third of the median of its neighbours, itself included.
+
+    >>> collapsed(np.array([80.0, 81.0, 3.0, 79.0, 80.0]), np.arange(5.0)).tolist()
+    [False, False, True, False, False]
+
+    Parameters
+    ----------
+    csa_mm2 : (n,) areas of the slices
+    z_mm : (n,) their heights, ascending
+    """
+    return csa_mm2 < CRUMB * _median_nearby(csa_mm2, z_mm)
+
+
+def jumps(csa_mm2: Floats, z_mm: Floats) -> NDArray[np.bool_]:
+    """Tell for each slice whether its area lies outside the usual part of its neighbours' median; see `collapsed`."""
+    middle = _median_nearby(csa_mm2, z_mm)
+    return (csa_mm2 < USUAL[0] * middle) | (csa_mm2 > USUAL[1] * middle)
+
+
+def _median_nearby(values: Floats, z_mm: Floats) -> Floats:
+    n = len(values)
+    first = np.minimum(np.searchsorted(z_mm, z_mm - NEAR_MM), np.maximum(np.arange(n) - NEAR_SLICES, 0))
+    last = np.maximum(
+        np.searchsorted(z_mm, z_mm + NEAR_MM, side="right"), np.minimum(np.arange(n) + NEAR_SLICES + 1, n)
+    )
+    return np.array([np.median(values[a:b]) for a, b in zip(first.tolist(), last.tolist(), strict=True)])
 
 
 def _pieces(body: NDArray[np.bool_], *, diagonal: bool) -> NDArray[np.int64]:

@@ -20,6 +20,7 @@ MODULES = (
     "measures/morphometry/oddities.py",
     "measures/morphometry/solidity.py",
     "measures/morphometry/table.py",
+    "tables/weighted.py",
 )
 LIBRARIES = ("numpy", "scipy", "nibabel", "scikit-image")
 

@@ -31,12 +31,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...images.volumes import Volume
-from ...tables.columns import MEASURES_COLUMNS, MEASURES_TEXT, METRICS
+from ...tables.columns import AXIAL, MEASURES_COLUMNS, MEASURES_TEXT, METRICS
+from ...tables.weighted import weighted_mean
 from .csa import Sections, measure_sections
 from .labels import on_grid, read_discs
-from .levels import UNKNOWN, Discs, assign, coverage, range_name
+from .levels import UNKNOWN, Discs, assign, range_name, range_shares
+from .oddities import COLLAPSED
 from .settings import Measure
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: A coverage that falls short of the least one by rounding alone is enough.
+ROUNDING = 1e-9
 #: Columns of whole numbers, whose cells may be empty.
 WHOLE = ("slice", "level", "n_slices")
 
@@ -92,10 +99,11 @@ def tabulate(sections: Sections, discs: Discs | None, params: Measure, n_slices:
     name = range_name(params.levels)
     found = Discs({}) if discs is None else discs
     level = assign(found, n_slices)
-    rows = _slice_rows(sections, level, found)
+    shares = range_shares(found, params.levels[0], params.levels[-1], index=sections.index, cosine=sections.line.cosine)
+    rows = _slice_rows(sections, level, found, shares)
     measured = [*([n] for n in sorted(set(level.tolist()) - {UNKNOWN})), params.levels]
     for number, levels in enumerate(measured):
-        row = _aggregate(sections, levels, level, found, params.coverage)
+        row = _aggregate(sections, levels, found, params.coverage)
         is_range = number == len(measured) - 1
         row |= {"scope": "range", "levels": name} if is_range else {"scope": "level", "level": levels[0]}
         if is_range and discs is None:
@@ -131,48 +139,52 @@ def join_flags(flags: set[str]) -> str:
     return ";".join(sorted(flags))
 
 
-def _slice_rows(sections: Sections, level: NDArray[np.int64], discs: Discs) -> list[dict[str, Any]]:
+def _slice_rows(sections: Sections, level: Ints, discs: Discs, shares: Floats) -> list[dict[str, Any]]:
     rows = []
     for k, index in enumerate(sections.index.tolist()):
         flags = sections.flags[k] | ({"discs_share_slice"} if index in discs.shared else set())
         values = {name: float(metric[k]) for name, metric in sections.metrics.items()}
         known = int(level[index]) if level[index] != UNKNOWN else None
-        row = {"scope": "slice", "slice": index, "z_mm": float(sections.z_mm[k]), "level": known}
+        where = dict(zip(("x_mm", "y_mm", "z_mm"), sections.world_mm[k].tolist(), strict=True))
+        row = {"scope": "slice", "slice": index, "level": known, "range_share": float(shares[k]), **where}
         rows.append(row | values | {"flags": join_flags(flags)})
     return rows
 
 
-def _aggregate(
-    sections: Sections, levels: list[int], level: NDArray[np.int64], discs: Discs, least: float
-) -> dict[str, Any]:
-    """Return the mean over the slices of the levels, weighted by length, and the unweighted SD of CSA (ddof 1)."""
+def _aggregate(sections: Sections, levels: list[int], discs: Discs, least: float) -> dict[str, Any]:
+    """Return the mean over the slices of the levels, weighted by length, and the unweighted SD of CSA (ddof 1).
+
+    A slice weighs as much as its part that lies between the discs of the levels. A collapsed slice is no measurement of
+    the cord: it has no weight, and its part of the range is not covered.
+    """
     first, last = levels[0], levels[-1]
-    member = (level[sections.index] >= first) & (level[sections.index] <= last)
-    covered = coverage(discs, first, last, index=sections.index, cosine=sections.line.cosine)
+    shares = range_shares(discs, first, last, index=sections.index, cosine=sections.line.cosine)
+    collapsed = np.array([COLLAPSED in flags for flags in sections.flags], dtype=bool)
+    touched = shares > 0.0  # False where it is NaN
+    member = touched & ~collapsed
+    covered = float(shares[member].sum()) if len(shares) and np.isfinite(shares).all() else float("nan")
     row: dict[str, Any] = {"n_slices": int(member.sum()), "coverage": covered}
-    flags: set[str] = set().union(*(f for f, inside in zip(sections.flags, member, strict=True) if inside))
+    flags: set[str] = set().union(*(f for f, inside in zip(sections.flags, touched, strict=True) if inside))
     top, bottom = discs.slices.get(first), discs.slices.get(last + 1)
     if top is not None and bottom is not None and any(bottom - 0.5 <= shared <= top + 0.5 for shared in discs.shared):
         flags.add("discs_share_slice")
-    if not member.any() or not covered >= least:
+    if not member.any() or not covered >= least - ROUNDING:
         return row | {"flags": join_flags(flags | {"level_not_covered"})}
-    weights = sections.metrics["length_mm"][member]
+    weights = shares[member]
     for name in METRICS:
         if name in sections.metrics:
-            row[name] = _mean(sections.metrics[name][member], weights, axial=name == "orientation_deg")
+            row[name] = weighted_mean(sections.metrics[name][member], weights, axial=name in AXIAL)
     csa = sections.metrics["csa_mm2"][member]
     row["csa_sd_mm2"] = float(np.std(csa, ddof=1)) if len(csa) > 1 else float("nan")
-    row["length_mm"] = float(weights.sum())
+    # Half a slice inside the range stands for half of the slice's length.
+    row["length_mm"] = float(
+        (sections.metrics["length_mm"][member] * _inside(discs, levels, sections.index[member])).sum()
+    )
     row["flags"] = join_flags(flags)
     return row
 
 
-def _mean(values: NDArray[np.float64], weights: NDArray[np.float64], *, axial: bool) -> float:
-    """Return the weighted mean of the defined values; ``axial`` values are directions in degrees modulo 180."""
-    defined = np.isfinite(values)
-    if not defined.any():
-        return float("nan")
-    if not axial:
-        return float(np.average(values[defined], weights=weights[defined]))
-    doubled = np.exp(2j * np.radians(values[defined]))
-    return float(np.degrees(np.angle(np.average(doubled, weights=weights[defined]))) / 2.0)
+def _inside(discs: Discs, levels: list[int], index: Ints) -> Floats:
+    """Return which part of each slice lies between the outer discs of the levels, in [0, 1]."""
+    top, bottom = discs.slices[levels[0]], discs.slices[levels[-1] + 1]
+    return np.asarray(np.clip(np.minimum(index + 0.5, top) - np.maximum(index - 0.5, bottom), 0.0, 1.0))
