@@ -5,8 +5,8 @@ Metrics (an undefined one is NaN):
 - ``csa_std_mean_mm2``, ``csa_std_sd_mm2``, ``csa_std_n``: mean and SD over participants of the SD of CSA over
   contrasts (lower is better), and the number of participants;
 - ``dice_mean``, ``dice_min``, ``dice/<contrast>``: 0 to 1, higher is better;
-- ``csa_error_mean_mm2``: mean absolute error of CSA, lower is better;
-- ``cases``, ``failures``: counts;
+- ``csa_error_mean_mm2``: mean over participants of their mean absolute error of CSA, lower is better;
+- ``cases``, ``failures``: counts; a mask that misses the cord is a failure;
 - ``bias_to_champion_mm2`` with ``..._ci_low_mm2``, ``..._ci_high_mm2`` and ``..._n``, and
   ``bias_to_champion/<contrast>``: CSA of this version minus CSA of the champion, 0 is best.
 """
@@ -26,6 +26,7 @@ from ..base.files import digest_of, read_csv, read_json, sha256_of
 from ..data.datasets.manifest import CLONES, read_manifest
 from ..drift.record.record import Outcome, read_drift
 from ..drift.statistics.bias import POOLED
+from ..drift.statistics.quality import ALL
 from ..drift.versions.version import CHAMPION
 from ..measures.kept_masks.writer import keep_masks
 from ..measures.kept_masks.zips import pack
@@ -191,13 +192,15 @@ def read_trainings() -> list[tuple[int, dict[str, str], list[dict[str, float]]]]
 
 def _metrics(root: Path, digest: str, champion: str, summary: Mapping[str, Any]) -> dict[str, float]:
     agreement = read_csv(root / "reports/measure/agreement.csv", text=("contrast", "flags"))
-    dice, error = agreement["dice"].astype(float), agreement["csa_error_mm2"].astype(float).abs()
+    dice = agreement["dice"].astype(float)
+    quality = read_csv(root / "reports/compare/quality.csv", text=("version", "contrast"))
+    overall = _rows_of(quality[quality["contrast"] == ALL], "version", digest)
     metrics = {
         "cases": float(summary["cases"]),
-        "failures": float(summary["failed"]),
+        "failures": float(overall["failed"].iloc[0]),
         "dice_mean": float(dice.mean()),
         "dice_min": float(dice.min()),
-        "csa_error_mean_mm2": float(error.mean()),
+        "csa_error_mean_mm2": float(overall["csa_error_mm2"].iloc[0]),
     }
     metrics |= {f"dice/{name}": float(values.mean()) for name, values in dice.groupby(agreement["contrast"])}
     spread = read_csv(root / "reports/compare/csa_std.csv", text=("version",))

@@ -104,6 +104,7 @@ def _without_evidence(case: Case) -> Judge:
 def bias_row(row: RowNumbers, rule: Compare) -> BiasRow:
     """Return a row of bias with its two-sided (1 - alpha) interval."""
     low, high = row.mean.interval(rule.alpha)
+    inner = row.mean.interval(2.0 * rule.alpha)
     return BiasRow(
         n=row.mean.n,
         bias_mm2=row.mean.mean,
@@ -113,6 +114,8 @@ def bias_row(row: RowNumbers, rule: Compare) -> BiasRow:
         ci_high_mm2=high,
         dropped=row.dropped,
         atrophy_months=atrophy_months(row.mean.mean, rule.atrophy_mm2_per_year),
+        inner_low_mm2=inner[0],
+        inner_high_mm2=inner[1],
     )
 
 

@@ -33,7 +33,7 @@ def metrics(drift: DriftRecord) -> dict[str, Any]:
         contrasts = {name: row.bias_mm2 for name, row in prior.contrasts.items()}
         pooled = _defined({name: getattr(prior.pooled, name) for name in BIAS})
         found["bias"] = pooled | {"contrasts": _defined(contrasts)}
-    return found | _defined({"smallest_margin_mm2": drift.verdict.smallest_margin_mm2})
+    return found | _defined({"margin_share": drift.verdict.margin_share})
 
 
 def _defined(values: Mapping[str, float]) -> dict[str, float]:

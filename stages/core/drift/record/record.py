@@ -104,7 +104,10 @@ class VersionRecord(Part):
 
 
 class BiasRow(Part):
-    """Mean paired difference candidate - prior (mm2) over n participants with its two-sided interval."""
+    """Mean paired difference candidate - prior (mm2) over n participants with its two-sided (1 - alpha) interval.
+
+    The inner interval has the level 1 - 2 alpha, which is what the margin is compared with.
+    """
 
     n: int
     bias_mm2: Number
@@ -114,6 +117,8 @@ class BiasRow(Part):
     ci_high_mm2: Number
     dropped: int
     atrophy_months: Number = math.nan
+    inner_low_mm2: Number = math.nan
+    inner_high_mm2: Number = math.nan
 
 
 class PriorRecord(Part):
@@ -288,10 +293,12 @@ class Declared(Part):
 class RunnerFloor(Part):
     """What another way of running the same bundle on the same images moves (mm2), over n cases; ``lost`` had no value.
 
+    ``participants`` is of how many people the cases are.
     ``mean_mm2`` is signed; ``mean_abs_mm2`` and ``worst_mm2`` are absolute.
     """
 
     variant: str
+    participants: int = 0
     n: int
     lost: int
     mean_mm2: Number

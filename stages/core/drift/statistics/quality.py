@@ -51,14 +51,15 @@ def quality(agreement: pd.DataFrame, csa: pd.DataFrame, contrasts: list[str]) ->
     DataFrame
         contrast; cases and failed of them; n, dice_mean, dice_min of the cases with a reference; n_rve,
         rve_percent (mean, signed) of those whose reference is not empty; n_surface, assd_mm, hd95_mm (means) of those
-        with two masks; n_csa, csa_error_mm2 (mean absolute) of those with both CSA. NaN where n is 0.
+        with two masks; n_csa, csa_error_mm2 (mean absolute) of the participants with both CSA. NaN where n is 0.
     """
     rows = []
     for contrast in [*contrasts, ALL]:
         a = agreement if contrast == ALL else agreement[agreement["contrast"] == contrast]
         c = csa if contrast == ALL else csa[csa["contrast"] == contrast]
-        names = ("dice", "rve_percent", "assd_mm", "hd95_mm", "csa_error_mm2")
-        dice, rve, assd, hd95, error = (summarise(a[name]) for name in names)
+        dice, rve, assd, hd95 = (summarise(a[name]) for name in ("dice", "rve_percent", "assd_mm", "hd95_mm"))
+        # A participant is one observation, as in the verdict on this criterion.
+        error = summarise(a.groupby(CASE[:2])["csa_error_mm2"].mean())
         lowest = float(a["dice"].min()) if dice.n else float("nan")
         surfaces = [assd.n, assd.mean, hd95.mean]
         overlap = [dice.n, dice.mean, lowest, rve.n, rve.mean]

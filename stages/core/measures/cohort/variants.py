@@ -93,7 +93,7 @@ def _csa(predict: Predict, manifest: Manifest, case: Case, threshold: float, mea
 
 
 def runner_floor(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return one record for each variant: number of measured and lost cases, and the change of CSA in mm2.
+    """Return one record for each variant: participants, measured and lost cases, and the change of CSA in mm2.
 
     The change is given as mean, mean of the absolute values, and largest absolute value.
     """
@@ -103,6 +103,7 @@ def runner_floor(table: pd.DataFrame) -> list[dict[str, Any]]:
         rows.append(
             {
                 "variant": str(name),
+                "participants": len(cases[["dataset", "participant"]].drop_duplicates()),
                 "n": len(change),
                 "lost": int(cases["difference_mm2"].isna().sum()),
                 "mean_mm2": float(cases["difference_mm2"].mean()),

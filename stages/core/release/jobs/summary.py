@@ -35,9 +35,10 @@ def judged_summary(facts: Facts, history: Iterable[str]) -> str:
     bias = facts.tables.bias[facts.tables.bias["prior"] == drift.against]
     if drift.against and len(bias):
         parts += [
-            f"CSA, new − {escape(label_of(facts.shown, drift.against))}; margin ±{drift.margin_mm2:g} mm²:",
+            f"CSA, new − {escape(label_of(facts.shown, drift.against))}; pooled margin "
+            f"±{drift.rule.margin_pooled_mm2:g} mm²:",
             table(
-                ["contrast", "n", "bias, mm²", "95 % interval", "months of atrophy"],
+                ["contrast", "n", "bias, mm²", f"{100 * (1 - drift.rule.alpha):g} % interval", "months of atrophy"],
                 [[row[key] for key in ("contrast", "n", "bias", "interval", "months")] for row in bias_rows(bias)],
             ),
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ...drift.record.record import Rule
 from ...model.lineage.manifest import contents
 from ..drift_report.rows import floor_rows
 from ..drift_report.wording import number, short
@@ -32,14 +33,15 @@ def tested(facts: Facts) -> Iterator[Markdown]:
 
 
 def _questions(facts: Facts) -> Markdown:
-    drift, rule = facts.drift, facts.drift.rule
-    level, margin = number(100 * (1 - 2 * drift.alpha), 0), number(drift.margin_mm2)
+    rule = facts.drift.rule
+    level = number(100 * (1 - 2 * rule.alpha), 0)
     said = (
         f"Two questions. Did the measured cord area stay? Yes, if the {level} % interval of the mean paired difference "
-        f"lies inside ±{margin} mm² in every contrast and pooled, with at least {rule.min_participants} "
-        "participants (two one-sided tests). Did the quality stay? Yes, if the spread over contrasts (CSA STD) and the "
-        f"error against the ground truth grow by less than {rule.csa_std_margin_mm2:g} mm² (or by less than "
-        "another seed alone moves them, if that is more), and no more cases fail. Two judges: the champion (the "
+        f"lies inside the margin of every contrast and inside ±{number(rule.margin_pooled_mm2)} mm² pooled, missing "
+        f"cases at their worst, with at least {rule.min_participants} participants (two one-sided tests). Did the "
+        f"quality stay? Yes, if the spread over contrasts (CSA STD) grows by less than {rule.csa_std_margin_mm2:g} mm² "
+        f"and the error against the ground truth by less than {rule.csa_error_margin_mm2:g} mm², the masks cover as "
+        f"much, and at most {rule.failures_new_max} cases fail that did not fail before. Two judges: the champion (the "
         "version in use) and the anchor (the last one that a person accepted); the worse verdict counts. In full:"
     )
     return paragraph(said, Markdown(f"{link('docs/drift.md', facts.protocol)}."))
@@ -50,7 +52,7 @@ def _declared(facts: Facts) -> Iterator[Markdown]:
     again = f"This frozen set has now been used for {used} version(s)."
     if not declared:
         yield paragraph(bold("When the rule was fixed is not recorded."), again)
-        yield words_table(("", "now"), [(name, f"{value:g}") for name, value in sorted(dict(facts.drift.rule).items())])
+        yield words_table(("", "now"), _rule(facts.drift.rule))
         return
     if not declared.when:
         yield paragraph(bold("The rule was recorded nowhere before the results: history was offline."), again)
@@ -67,6 +69,13 @@ def _declared(facts: Facts) -> Iterator[Markdown]:
         changed = row.name in declared.changed
         rows.append((row.name, was, bold(f"{now} (changed)") if changed else "the same"))
     yield words_table(("", "declared", "now"), rows)
+
+
+def _rule(rule: Rule) -> list[tuple[str, str]]:
+    """Return the rule by which the release was judged, name and value as text."""
+    values = rule.model_dump(exclude_unset=True, exclude={"metrics"})
+    rows = [(name, ", ".join(value) if isinstance(value, list) else f"{value:g}") for name, value in values.items()]
+    return sorted([*rows, *((f"metric {metric.name}", metric.role) for metric in rule.metrics)])
 
 
 def _short(text: str) -> str:
@@ -113,7 +122,7 @@ def _instruments(facts: Facts) -> Markdown:
 def _floors(facts: Facts) -> Iterator[Markdown]:
     floors = floor_rows(facts.drift)
     if floors["runner"]:
-        head = ("the same bundle on the same images", "cases", "mean change, mm²", "mean absolute", "largest")
+        head = ("the same bundle on the same images", "n", "mean change, mm²", "mean absolute", "largest")
         rows = [[row[key] for key in ("variant", "n", "mean", "mean_abs", "worst")] for row in floors["runner"]]
         yield table(head, rows)
     else:

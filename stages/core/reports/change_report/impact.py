@@ -9,7 +9,7 @@ import pandas as pd
 
 from ...drift.statistics.subgroups import EVERYONE
 from ..drift_report.rows import bias_rows, conversion_rows, subgroup_rows, version_rows
-from ..drift_report.wording import number, smallest_margin
+from ..drift_report.wording import nearest_margin, number
 from .facts import Facts
 from .limits import limits
 from .markdown import Markdown, bold, bullets, heading, paragraph, table
@@ -44,7 +44,7 @@ def _reasons(facts: Facts) -> Iterator[Markdown]:
     found = facts.drift.verdict
     yield paragraph(f"Drift: {found.drift}; quality: {found.quality}.")
     yield bullets(found.reasons)
-    margin = smallest_margin(facts.drift)
+    margin = nearest_margin(facts.drift)
     if margin:
         yield paragraph(margin)
 
@@ -59,8 +59,16 @@ def _bias(facts: Facts) -> Iterator[Markdown]:
     if not rows:
         yield paragraph("No case was measured by both.")
         return
-    level = number(100 * (1 - facts.drift.alpha), 0)
-    head = ("contrast", "new − old, mm²", f"{level} % interval", "%", "participants", "dropped", "months of atrophy")
+    level = number(100 * (1 - facts.drift.rule.alpha), 0)
+    head = (
+        "contrast",
+        "new − old, mm²",
+        f"{level} % interval",
+        f"% of {facts.old_name}",
+        "participants",
+        "dropped",
+        "months of atrophy",
+    )
     keys = ("contrast", "bias", "interval", "percent", "n", "dropped", "months")
     yield table(head, [[row[key] for key in keys] for row in rows])
     yield paragraph(
@@ -87,7 +95,7 @@ def _subgroups(facts: Facts) -> Iterator[Markdown]:
     if facts.old is None:
         return
     new, old = (_of(facts.tables.subgroups, "version", digest) for digest in (facts.new.digest, facts.old.digest))
-    margin = facts.drift.margin_mm2
+    margin = facts.drift.rule.margin_pooled_mm2
     out = ~((old["ci_low_mm2"] > -margin) & (old["ci_high_mm2"] < margin)) & old["ci_low_mm2"].notna()
     everyone = old["attribute"] == EVERYONE
     if old.empty:
@@ -96,12 +104,12 @@ def _subgroups(facts: Facts) -> Iterator[Markdown]:
     few = int((old["ci_low_mm2"].isna() & ~everyone).sum())
     yield paragraph(
         f"Of {int((~everyone).sum())} groups the interval of {int((out & ~everyone).sum())} leaves "
-        f"±{number(margin)} mm²; {few} have fewer than two participants with a difference, and no interval. "
-        "No group judges."
+        f"the pooled ±{number(margin)} mm²; {few} have fewer than two participants with a difference, and no interval. "
+        "Of the watched groups the verdict asks whether they moved differently; no other group judges."
     )
     shown = old[out | everyone]
     new = new.merge(shown[["attribute", "group"]], on=["attribute", "group"])
-    level = number(100 * (1 - facts.drift.alpha), 0)
+    level = number(100 * (1 - facts.drift.rule.alpha), 0)
     head = ("group", "", "participants", "CSA STD, mm²", "new − old, mm²", f"{level} % interval", "n")
     keys = ("attribute", "group", "participants", "csa_std", "bias", "interval", "n")
     yield table(head, [[row[key] for key in keys] for row in subgroup_rows(new, shown)], words=(1,))
@@ -115,7 +123,7 @@ def _conversion(facts: Facts) -> Iterator[Markdown]:
     if not rows:
         return
     yield heading(3, f"Conversion factors of CSA, {facts.old_name} → {facts.new_name}")
-    level = number(100 * (1 - facts.drift.alpha), 0)
+    level = number(100 * (1 - facts.drift.rule.alpha), 0)
     head = ("contrast", "factor", f"{level} % interval", "n", "trend towards the head, per cm", f"{level} % interval")
     keys = ("contrast", "factor", "interval", "n", "trend", "trend_interval")
     yield table(head, [[row[key] for key in keys] for row in rows])

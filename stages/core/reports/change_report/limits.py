@@ -10,6 +10,9 @@ from ..drift_report.wording import number, short
 from .facts import Facts
 from .markdown import NOT_RECORDED
 
+#: Skewness from which the error rates of the rule are no longer those of docs/drift.md.
+SKEWED = 1.0
+
 
 def limits(facts: Facts) -> list[str]:
     """Return the known limits of this release's assessment, the most important first."""
@@ -71,7 +74,7 @@ def _earlier(facts: Facts) -> Iterator[str]:
             f"{_names(imported)}: measured by others, with another ruler, and imported as published; shown beside this "
             "version, they judge nothing."
         )
-    for mark in ("other ruler", "other frozen set"):
+    for mark in ("other ruler", "other frozen set", "other rule"):
         marked = [prior for prior in priors if mark in prior.marks and prior not in imported]
         if marked:
             yield f"{_names(marked)}: measured with {mark.replace('other', 'another')}; shown, they judge nothing."
@@ -80,6 +83,13 @@ def _earlier(facts: Facts) -> Iterator[str]:
         yield f"{_names(whole)}: measured at another range, and not compared."
     if priors and not facts.drift.verdict.judges:
         yield "No earlier version is champion or anchor, so nothing judged this one."
+    skewed = [row for row in facts.drift.verdict.rows if abs(row.skewness) > SKEWED]
+    if skewed:
+        yield (
+            f"{len(skewed)} row(s) of differences are skewed (skewness beyond ±{SKEWED:g}, such as "
+            f"{skewed[0].contrast}): a bias at its margin is called equivalent more often than alpha says then "
+            "(docs/drift.md)."
+        )
 
 
 def _floors(facts: Facts) -> Iterator[str]:

@@ -10,44 +10,44 @@ import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy import stats
 
 from ...pages.canvas import BLUE, MARGIN, STYLE, new_figure
 from .charts import colours
 from .wording import Shown
 
 
-def bias_figure(bias: pd.DataFrame, order: Sequence[str], margin_mm2: float, alpha: float) -> Figure:
-    """Draw the bias by contrast and pooled over the band of the margin, with both intervals of the verdict.
+def bias_figure(bias: pd.DataFrame, order: Sequence[str]) -> Figure:
+    """Draw the bias by contrast and pooled, each over the band of its margin, with both intervals of the verdict.
 
-    The thick one has the level 1 - 2 alpha (equivalent where it lies inside the band), the thin one 1 - alpha (drifted
-    where it excludes 0).
+    The thick one has the level 1 - 2 alpha (the row is equivalent where it lies inside the band and no case is
+    missing), the thin one 1 - alpha.
 
     Parameters
     ----------
-    bias : columns contrast, n, bias_mm2, sd_mm2, ci_low_mm2, ci_high_mm2; one row per name in ``order``
+    bias : columns contrast, n, bias_mm2, margin_mm2, ci_low_mm2, ci_high_mm2, inner_low_mm2, inner_high_mm2; one row
+        per name in ``order``
     order : names of the rows from top to bottom; the last one is pooled
-    margin_mm2, alpha : of the rule
     """
     with mpl.rc_context(STYLE):
         figure = new_figure(6.4, 0.38 * len(order) + 1.0)
         axes = figure.subplots()
-        axes.axvspan(-margin_mm2, margin_mm2, color=MARGIN, lw=0, zorder=0)
         axes.axvline(0, color="#6b727a", lw=1, zorder=1)
         rows = bias.set_index("contrast").reindex(list(order))
         for place, (name, row) in enumerate(rows.iterrows()):
-            pooled = name == order[-1]
+            pooled, margin = name == order[-1], row["margin_mm2"]
+            if np.isfinite(margin):
+                axes.fill_betweenx([place - 0.5, place + 0.5], -margin, margin, color=MARGIN, lw=0, zorder=0)
             if np.isfinite(row["ci_low_mm2"]):
                 axes.plot([row["ci_low_mm2"], row["ci_high_mm2"]], [place, place], color=BLUE, lw=1.2)
-                half = float(stats.t.ppf(1 - alpha, row["n"] - 1) * row["sd_mm2"] / np.sqrt(row["n"]))
-                inner = [row["bias_mm2"] - half, row["bias_mm2"] + half]
+                inner = [row["inner_low_mm2"], row["inner_high_mm2"]]
                 axes.plot(inner, [place, place], color=BLUE, lw=5, alpha=0.55, solid_capstyle="butt")
             axes.plot(row["bias_mm2"], place, "D" if pooled else "o", color=BLUE, ms=8 if pooled else 6)
         counts = [0 if pd.isna(n) else int(n) for n in rows["n"]]
         axes.set_yticks(range(len(order)), [f"{name}  (n = {n})" for name, n in zip(order, counts, strict=True)])
         axes.set_ylim(len(order) - 0.5, -0.5)
-        axes.set_xlabel(f"new − old (mm²); green band: margin ±{margin_mm2:g} mm²")
-        reach = 1.15 * max(margin_mm2, float(np.nanmax(np.abs(_reach(rows)), initial=0.0)))
+        axes.set_xlabel("new − old (mm²); green band: the row's margin")
+        widest = float(np.nanmax(rows["margin_mm2"].to_numpy(dtype=np.float64), initial=0.0))
+        reach = 1.15 * max(widest, float(np.nanmax(np.abs(_reach(rows)), initial=0.0)))
         axes.set_xlim(-reach, reach)
         axes.grid(axis="y", visible=False)
     return figure
@@ -179,7 +179,7 @@ def subgroup_figure(table: pd.DataFrame, margin_mm2: float) -> Figure:
             names.append(f"{name}  (n = {row['n']:.0f})".replace("$", r"\$"))
         axes.set_yticks(range(len(table)), names)
         axes.set_ylim(len(table) - 0.5, -0.5)
-        axes.set_xlabel(f"new − old (mm²); green band: margin ±{margin_mm2:g} mm²")
+        axes.set_xlabel(f"new − old (mm²); green band: pooled margin ±{margin_mm2:g} mm²")
         # The interval of two values is very wide. It is cut off, so that the others can be seen.
         shown = table.where(table["n"] > 2, table.assign(ci_low_mm2=np.nan, ci_high_mm2=np.nan))
         reach = 1.15 * max(margin_mm2, float(np.nanmax(np.abs(_reach(shown)), initial=0.0)))

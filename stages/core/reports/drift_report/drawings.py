@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ...base.files import read_csv
 from ...drift.record.record import DriftRecord, VersionRecord, read_drift
-from ...drift.statistics.bias import POOLED, pair
+from ...drift.statistics.bias import PERSON, POOLED, pair
 from ...tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
 from .charts import csa_figure, csa_std_figure, dice_figure, trend_figure
 from .difference_charts import bias_figure, bland_altman_figure, line_figure, matrix_figure, subgroup_figure
@@ -33,6 +33,7 @@ class ReportTables:
     concordance: pd.DataFrame
     conversion: pd.DataFrame
     subgroups: pd.DataFrame
+    failures: pd.DataFrame
     measures: pd.DataFrame
     agreement: pd.DataFrame
     dice: pd.DataFrame
@@ -65,6 +66,7 @@ def read_report_tables(measure: Path, compare: Path, history: Path) -> ReportTab
         read_csv(compare / "concordance.csv", text=("prior", "contrast")),
         read_csv(compare / "conversion.csv", text=("prior", "metric", "contrast")),
         read_csv(compare / "subgroups.csv", text=("version", "attribute", "group")),
+        read_csv(compare / "failures.csv", text=(*person, "failure")),
         read_csv(measure / "measures.csv", text=MEASURES_TEXT),
         agreement,
         pd.concat(dice, ignore_index=True)[[*person, "dice"]],
@@ -75,7 +77,7 @@ def draw_figures(tables: ReportTables, shown: list[Shown]) -> dict[str, Drawing]
     """Draw the charts, by name."""
     drift = tables.drift
     contrasts, near = drift.contrasts, nearest(drift, shown)
-    level_percent = 100 * (1 - drift.alpha)
+    level_percent = 100 * (1 - drift.rule.alpha)
     drawings = {
         "csa_std": Drawing(csa_std_figure(tables.csa_std, shown), tables.csa_std),
         "trend": Drawing(trend_figure(drift.versions, shown, level_percent), _trend_table(drift.versions)),
@@ -90,10 +92,13 @@ def draw_figures(tables: ReportTables, shown: list[Shown]) -> dict[str, Drawing]
         drawings["matrix"] = Drawing(matrix_figure(own, contrasts), tables.contrast_pairs)
     if drift.against:
         mine = tables.bias[tables.bias["prior"] == drift.against]
-        margin_mm2 = drift.margin_mm2
-        drawings["bias"] = Drawing(bias_figure(mine, [*contrasts, POOLED], margin_mm2, drift.alpha), mine)
+        rule = drift.rule
+        mine = mine.assign(
+            margin_mm2=[rule.margin_pooled_mm2 if name == POOLED else rule.margin_of(name) for name in mine["contrast"]]
+        )
+        drawings["bias"] = Drawing(bias_figure(mine, [*contrasts, POOLED]), mine)
         groups = tables.subgroups[tables.subgroups["version"] == drift.against]
-        drawings["subgroups"] = Drawing(subgroup_figure(groups, margin_mm2), groups)
+        drawings["subgroups"] = Drawing(subgroup_figure(groups, rule.margin_pooled_mm2), groups)
         pairs = pairs_of(tables)
         drawings["bland_altman"] = Drawing(bland_altman_figure(pairs, agreeing(tables), contrasts), pairs)
     return drawings
@@ -108,10 +113,14 @@ def nearest(drift: DriftRecord, shown: Sequence[Shown]) -> list[Shown]:
 
 
 def pairs_of(tables: ReportTables) -> pd.DataFrame:
-    """Return the cases of the candidate beside those of the prior that the headline speaks of."""
+    """Return the cases of the candidate beside those of the prior that the headline speaks of.
+
+    Several sessions of a participant are one point, their mean: the limits that are drawn are those of participants.
+    """
     versions = tables.drift.candidate.bundle, tables.drift.against
     new, old = (tables.csa[tables.csa["version"] == version] for version in versions)
-    return pair(new, old)
+    pairs = pair(new, old).groupby([*PERSON, "contrast"], as_index=False)[["new", "old", "difference"]].mean()
+    return pairs.assign(session="")
 
 
 def _trend_table(versions: Sequence[VersionRecord]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...data.datasets.manifest import Manifest
-from ...drift.record.record import CRITERIA, DriftRecord
+from ...drift.record.record import CRITERIA, UNITS, DriftRecord
 from ...pages.templates import style, templates
 from .drawings import ReportTables, agreeing, nearest
 from .rows import (
@@ -22,14 +22,15 @@ from .wording import (
     DASH,
     Shown,
     extremes,
+    groups_that_moved,
     headline,
     interval,
     label_of,
     meaning,
+    nearest_margin,
     number,
     reasons,
     short,
-    smallest_margin,
     typeset,
 )
 
@@ -73,17 +74,19 @@ def render(
         headline=headline(drift, shown),
         extremes=extremes(drift),
         first=not drift.priors and not drift.offline,
-        level=number(100 * (1 - drift.alpha), 0),
-        inner=number(100 * (1 - 2 * drift.alpha), 0),
+        level=number(100 * (1 - drift.rule.alpha), 0),
+        inner=number(100 * (1 - 2 * drift.rule.alpha), 0),
         verdict=drift.verdict,
-        margin=smallest_margin(drift),
+        margin=nearest_margin(drift),
+        moved_groups=groups_that_moved(drift),
         meaning=meaning(drift.verdict),
-        failures=failure_rows(drift, tables.csa),
+        failures=failure_rows(drift, tables.csa, tables.failures),
         number=number,
         interval=interval,
         typeset=typeset,
         reasons=reasons(drift.verdict),
         criteria=CRITERIA,
+        units=UNITS,
         versions=version_rows(drift, shown),
         fewer=len(nearest(drift, shown)) < len(shown),
         against=label_of(shown, against) if against else None,
@@ -111,7 +114,14 @@ def provenance(drift: DriftRecord, manifests: list[Manifest]) -> list[tuple[str,
         ("frozen set", drift.candidate.frozen),
         ("datasets", datasets),
         ("range", drift.range),
-        ("margin", f"±{number(drift.margin_mm2)} mm²"),
-        ("alpha", f"{drift.alpha:g}"),
-        ("least contrasts", str(drift.min_contrasts)),
+        ("margins", f"pooled ±{number(drift.rule.margin_pooled_mm2)} mm², by contrast {_contrast_margins(drift)}"),
+        ("alpha", f"{drift.rule.alpha:g}"),
+        ("least contrasts", str(drift.rule.min_contrasts)),
     ]
+
+
+def _contrast_margins(drift: DriftRecord) -> str:
+    margins = {name: drift.rule.margin_of(name) for name in drift.contrasts}
+    if len(set(margins.values())) == 1:
+        return f"±{number(next(iter(margins.values())))} mm²"
+    return ", ".join(f"{name} ±{number(margin)} mm²" for name, margin in margins.items())

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from ...drift.record.record import DriftRecord
-from ...tables.monitored import CASE, Source, monitored_rows
+from ...drift.record.record import DriftRecord, RunnerFloor
+from ...tables.monitored import CASE, OFF_CORD, Source, monitored_rows
 from .wording import DASH, Shown, interval, label_of, number, short
 
 #: Columns of subgroups.csv that are of one version, and not of a difference between two.
@@ -24,15 +24,23 @@ def version_rows(drift: DriftRecord, shown: Sequence[Shown]) -> list[dict[str, s
             "role": version.role,
             "csa_std": plus_minus(version.csa_std_mean_mm2, version.csa_std_sd_mm2),
             "n": f"{version.n} of {version.participants}",
-            "dice": _two(version.dice_mean, version.dice_min, 3),
+            "dice": _two(version.dice_mean, version.dice_min, 3) + _counted(version.n_dice),
             "rve": number(version.rve_percent, 1),
             "surfaces": _two(version.assd_mm, version.hd95_mm, 2),
-            "csa_error": number(version.csa_error_mm2),
-            "failed": f"{version.failed} of {version.cases}",
+            "csa_error": number(version.csa_error_mm2) + _counted(version.n_csa),
+            "failed": f"{version.failed} of {version.cases}"
+            + (f", {version.off_cord} off the cord" if version.off_cord else ""),
+            "csa_std_difference": number(version.csa_std_difference_mm2) + _counted(version.n_csa_std_difference),
+            "csa_error_difference": number(version.csa_error_difference_mm2) + _counted(version.n_csa_error_difference),
             "unmeasured": str(version.unmeasured),
         }
         for version in drift.versions
     ]
+
+
+def _counted(n: int) -> str:
+    """Write the number behind a mean; nothing where there is no mean."""
+    return f" (n = {n})" if n else ""
 
 
 def _two(first: object, second: object, digits: int) -> str:
@@ -69,10 +77,17 @@ def concordance_rows(table: pd.DataFrame) -> list[dict[str, str]]:
             "ccc": number(row["ccc"], 3),
             "ccc_interval": interval(row["ccc_low"], row["ccc_high"], 3),
             "icc": number(row["icc"], 3),
-            "p": "< 0.001" if row["holm_p"] < 0.001 else number(row["holm_p"], 3),
+            "p": _p(float(row["holm_p"]), int(row["n"]), len(table)),
         }
         for _, row in table.iterrows()
     ]
+
+
+def _p(holm_p: float, n: int, rows: int) -> str:
+    """Write an adjusted Wilcoxon p; where n is so small that no p below 0.05 can come out, that is said."""
+    said = "< 0.001" if holm_p < 0.001 else number(holm_p, 3)
+    smallest = min(1.0, rows * 2.0 ** (1 - n))  # all n differences have one sign
+    return f"{said} (n = {n} gives no less than {number(smallest, 2)})" if n > 0 and smallest >= 0.05 else said
 
 
 def conversion_rows(table: pd.DataFrame) -> list[dict[str, str]]:
@@ -151,7 +166,7 @@ def floor_rows(drift: DriftRecord) -> dict[str, Any]:
     runner = [
         {
             "variant": row.variant,
-            "n": f"{row.n} ({row.lost} lost)" if row.lost else str(row.n),
+            "n": _cases(row),
             "mean": number(row.mean_mm2, 3),
             "mean_abs": number(row.mean_abs_mm2, 3),
             "worst": number(row.worst_mm2, 3),
@@ -163,7 +178,7 @@ def floor_rows(drift: DriftRecord) -> dict[str, Any]:
             "seed": row.seed,
             "n": str(row.n),
             "bias": number(row.bias_mm2),
-            "csa_std": number(row.csa_std_difference_mm2),
+            "csa_std": f"{number(row.csa_std_difference_mm2)} (n = {row.n_csa_std})",
         }
         for row in drift.floors.seeds
     ]
@@ -184,16 +199,39 @@ def in_floors(drift: DriftRecord) -> str:
             said.append(f"{number(abs(bias) / moved, 1)} times {name} ({number(moved, 3)} mm²)")
         elif moved == 0:
             said.append(f"{'beyond' if bias else 'no more than'} {name}, which is 0")
-    return f"The pooled bias of {number(bias)} mm² is {' and '.join(said)}." if said else ""
+    sentences = [f"The pooled bias of {number(bias)} mm² is {' and '.join(said)}."] if said else []
+    margin = drift.rule.margin_pooled_mm2
+    sentences += [
+        f"{row.variant} alone moves the area by {number(row.mean_mm2)} mm² in the mean of {_cases(row)}, more than the "
+        f"pooled margin of ±{number(margin)} mm²."
+        for row in drift.floors.runner
+        if abs(row.mean_mm2) > margin
+    ]
+    sentences += [
+        f"Seed {row.seed} alone moves the pooled area by {number(row.bias_mm2)} mm² (n = {row.n}), more than the "
+        f"pooled margin of ±{number(margin)} mm²."
+        for row in drift.floors.seeds
+        if abs(row.bias_mm2) > margin
+    ]
+    return " ".join(sentences)
 
 
-def failure_rows(drift: DriftRecord, csa: pd.DataFrame) -> list[dict[str, str]]:
+def _cases(row: RunnerFloor) -> str:
+    """Write how many cases of how many participants, and how many had no value."""
+    of = f" of {row.participants} participant{'s' if row.participants > 1 else ''}" if row.participants else ""
+    return f"{row.n} cases{of}" + (f" ({row.lost} lost)" if row.lost else "")
+
+
+def failure_rows(drift: DriftRecord, csa: pd.DataFrame, failures: pd.DataFrame) -> list[dict[str, str]]:
     """Return the candidate's cases without a value: what is wrong, and what the prior of the headline measured there.
 
     Parameters
     ----------
     csa : columns version, CASE, csa_mm2, failed
+    failures : columns version, CASE, failure, dice, centreline_mm
     """
+    known = failures[failures["version"] == drift.candidate.bundle].set_index(CASE)
+    failed_before = set(failures[failures["version"] == drift.against].set_index(CASE).index)
     cases = csa[(csa["version"] == drift.candidate.bundle) & csa["csa_mm2"].isna()]
     cases = cases.sort_values(["failed", *CASE], ascending=[False, *[True] * len(CASE)])
     before = csa[csa["version"] == drift.against].set_index(CASE)["csa_mm2"]
@@ -202,8 +240,17 @@ def failure_rows(drift: DriftRecord, csa: pd.DataFrame) -> list[dict[str, str]]:
         key = tuple(case[CASE])
         was = f"{number(before[key], 1)} mm²" if key in before.index and not pd.isna(before[key]) else DASH
         name = " ".join(part for part in (case["participant"], case["session"], case["contrast"]) if part)
-        rows.append({"name": name, "what": "failed" if case["failed"] else "not covered", "before": was})
+        what = _failure(known.loc[[key]].iloc[0]) if key in known.index else "not covered"
+        rows.append({"name": name, "what": what, "before": "failed too" if key in failed_before else was})
     return rows
+
+
+def _failure(row: pd.Series[Any]) -> str:
+    """Say why a case is a failure, such as ``off the cord (Dice 0.004, 21.3 mm away)``."""
+    if row["failure"] != OFF_CORD:
+        return "failed" if row["failure"] == "failed" else "empty mask"
+    away = "" if pd.isna(row["centreline_mm"]) else f", {number(row['centreline_mm'], 1)} mm away"
+    return f"off the cord (Dice {number(row['dice'], 3)}{away})"
 
 
 def plus_minus(mean: object, sd: object) -> str:

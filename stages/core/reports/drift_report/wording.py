@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ...drift.record.record import Decision, DriftRecord
+from ...drift.record.record import BiasRow, Decision, DriftRecord
 from ...drift.statistics.bias import POOLED
 
 DASH = "–"
@@ -86,23 +86,35 @@ def headline(drift: DriftRecord, shown: Sequence[Shown]) -> tuple[str, str]:
             "Each was measured on other images or with another ruler; the reasons stand below.",
         )
     pooled, old = prior.pooled, label_of(shown, prior.digest)
-    bias, level = pooled.bias_mm2, number(100 * (1 - drift.alpha), 0)
-    if math.isnan(bias):
+    if math.isnan(pooled.bias_mm2):
         return (
-            f"{new} and {old} have no participant in common with {drift.min_contrasts} measured contrasts.",
+            f"{new} and {old} have no participant in common with {drift.rule.min_contrasts} measured contrasts.",
             "Nothing can be said about drift.",
         )
-    if abs(bias) < 0.005:
-        moved = f"{new} measures the same cord area as {old} at {drift.range} (mean difference {number(bias, 3)} mm²"
-    else:
+    first = _moved(new, old, drift, pooled)
+    if math.isnan(pooled.ci_low_mm2):
+        return first, "One participant gives no interval."
+    return first, _position(drift, pooled.ci_low_mm2, pooled.ci_high_mm2)
+
+
+def _moved(new: str, old: str, drift: DriftRecord, pooled: BiasRow) -> str:
+    """Say what the pooled mean did; "larger" or "smaller" is said only where the interval excludes 0."""
+    bias, low, high = pooled.bias_mm2, pooled.ci_low_mm2, pooled.ci_high_mm2
+    level = number(100 * (1 - drift.rule.alpha), 0)
+    between = f"{level} % interval {interval(low, high)} mm²; " if not math.isnan(low) else ""
+    counted = f"{between}n = {pooled.n} participants"
+    if low > 0.0 or high < 0.0:
         way = "larger" if bias > 0 else "smaller"
-        moved = f"{new} measures the cord {number(abs(bias))} mm² {way} than {old} at {drift.range} ("
-        moved += f"{number(pooled.bias_percent, 1)} %"
-    low, high = pooled.ci_low_mm2, pooled.ci_high_mm2
+        return (
+            f"{new} measures the cord {number(abs(bias))} mm² {way} than {old} at {drift.range} "
+            f"({number(abs(pooled.bias_percent), 1)} % of the mean area of {old}; {counted})."
+        )
+    if low == high == 0.0:
+        return f"{new} measures exactly the areas of {old} at {drift.range} (n = {pooled.n} participants)."
+    sign = "+" if bias > 0 else ""
     if math.isnan(low):
-        return f"{moved}; n = {pooled.n}).", "One participant gives no interval."
-    first = f"{moved}; {level} % interval {interval(low, high)} mm²; n = {pooled.n} participants)."
-    return first, _position(drift, low, high)
+        return f"The mean difference {new} − {old} at {drift.range} is {sign}{number(bias)} mm² ({counted})."
+    return f"The mean difference {new} − {old} at {drift.range} is {sign}{number(bias)} mm², and 0 is not excluded ({counted})."
 
 
 def _position(drift: DriftRecord, low: float, high: float) -> str:
@@ -110,19 +122,37 @@ def _position(drift: DriftRecord, low: float, high: float) -> str:
 
     ``low`` and ``high`` are replaced by the interval that the verdict asks where that prior judged.
     """
-    margin_mm2, level = drift.margin_mm2, number(100 * (1 - drift.alpha), 0)
+    margin_mm2, level = drift.rule.margin_pooled_mm2, number(100 * (1 - drift.rule.alpha), 0)
     judges = [judge for judge in drift.verdict.judges if judge.digest == drift.against]
     judged = next((row for judge in judges for row in judge.rows if row.contrast == POOLED), None)
     if judged and not math.isnan(judged.inner_low_mm2):
-        low, high, level = judged.inner_low_mm2, judged.inner_high_mm2, number(100 * (1 - 2 * drift.alpha), 0)
-    what = f"{level} % interval ({interval(low, high)})"
-    margin = f"the margin of ±{number(margin_mm2)} mm² that was fixed beforehand"
+        low, high, level = judged.inner_low_mm2, judged.inner_high_mm2, number(100 * (1 - 2 * drift.rule.alpha), 0)
+    what = f"{level} % interval ({interval(low, high)} mm²)"
+    margin = f"the pooled margin of ±{number(margin_mm2)} mm² that was fixed beforehand"
     if -margin_mm2 < low and high < margin_mm2:
         but = "" if drift.verdict.drift == "equivalent" else " That alone is not enough; the reasons stand below."
         return f"Over all contrasts the {what} lies inside {margin}.{but}"
     if low > margin_mm2 or high < -margin_mm2:
         return f"Over all contrasts the {what} lies outside {margin}."
     return f"Over all contrasts the {what} reaches beyond {margin}: the area cannot be said to have stayed inside it."
+
+
+def groups_that_moved(drift: DriftRecord) -> list[str]:
+    """Say which watched groups moved differently from the others, or by a year of disease; for the headline."""
+    said = []
+    for judge in drift.verdict.judges:
+        name = f"{' and '.join(judge.roles)} {judge.label or short(judge.digest)}"
+        for watched in judge.watched:
+            moved = [group for group in watched.groups if group.name in watched.moved]
+            if watched.differs and not moved:
+                said.append(f"Against {name}, the groups of {watched.attribute} moved differently.")
+            said += [
+                f"Against {name}, {watched.attribute} {group.name} by itself moved by {number(group.mean_mm2)} mm² "
+                f"({number(100 * (1 - drift.rule.alpha), 0)} % interval {interval(group.low_mm2, group.high_mm2)} mm²; "
+                f"n = {group.n}): a year of disease or more."
+                for group in moved
+            ]
+    return said
 
 
 def reasons(verdict: Decision) -> list[str]:
@@ -137,26 +167,30 @@ def meaning(verdict: Decision) -> str:
     """Say in a sentence or two what the verdict means to somebody who uses the numbers."""
     said = {
         "first": "There is no earlier version that it could have moved from.",
-        "equivalent": "Every mean difference is shown to be smaller than the margin.",
+        "equivalent": "Every mean difference is shown to be smaller than its margin.",
         "drifted": "The measured area moved: a study that uses both versions must convert its values with the factors "
         "below.",
-        "inconclusive": "It is not shown that the measured area stayed inside the margin, nor that it moved.",
+        "inconclusive": "It is not shown that every measured area stayed inside its margin; the reasons stand below.",
     }[verdict.drift]
     if verdict.passed:
         return f"{said} It passes the gate."
     return f"{said} It does not pass the gate by itself; a person may accept it, with a reason (cordrift promote)."
 
 
-def smallest_margin(drift: DriftRecord) -> str:
-    """Say which margin would have been passed; empty where nothing was judged."""
-    needed, least = drift.verdict.smallest_margin_mm2, drift.rule.min_participants
-    if math.isnan(needed):
+def nearest_margin(drift: DriftRecord) -> str:
+    """Say which row came nearest to its margin, or left it farthest; empty where nothing was judged."""
+    rows = [row for row in drift.verdict.rows if not math.isnan(row.smallest_margin_mm2)]
+    if not rows or math.isnan(drift.verdict.margin_share):
         return ""
-    fewest = min(row.n for row in drift.verdict.rows)
+    row = max(rows, key=lambda one: one.smallest_margin_mm2 / one.margin_mm2)
+    least = drift.rule.min_participants
+    fewest = min(one.n for one in drift.verdict.rows)
     few = f" With n = {fewest} none passes: {least} participants are asked for." if fewest < least else ""
+    where = "inside" if row.smallest_margin_mm2 < row.margin_mm2 else "beyond"
     return (
-        f"The smallest margin that would hold every row's interval is {number(needed)} mm²; the margin that was fixed "
-        f"beforehand is {number(drift.margin_mm2)} mm².{few}"
+        f"Of all rows {row.contrast} lies nearest to its margin or farthest beyond it: it needs "
+        f"±{number(row.smallest_margin_mm2)} mm², {where} the ±{number(row.margin_mm2)} mm² that were fixed "
+        f"beforehand.{few}"
     )
 
 
