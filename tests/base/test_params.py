@@ -55,7 +55,10 @@ def _edited(tmp_path: Path, change: Any) -> Path:
         (lambda p: p["train"].update(epoch=3), r"unknown key 'train.epoch' \(did you mean 'epochs'\?\)"),
         (lambda p: p["train"].pop("epochs"), r"key 'train.epochs' is missing"),
         (lambda p: p["train"].update(epochs=0), r"'train.epochs' is 0: input should be greater than or equal to 1"),
-        (lambda p: p["compare"].update(margin_mm2="wide"), r"'compare.margin_mm2' is 'wide': input should be a valid"),
+        (
+            lambda p: p["compare"].update(missing_bound_mm2="wide"),
+            r"'compare.missing_bound_mm2' is 'wide': input should be a valid",
+        ),
         (lambda p: p["fetch"].update(datasets=["../x"]), r"'fetch.datasets.0' is '../x'"),
         (lambda p: p.pop("measure"), r"key 'measure' is missing"),
         (lambda p: p.update(registr={}), r"unknown key 'registr' \(did you mean 'register'\?\)"),

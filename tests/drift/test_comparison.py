@@ -131,6 +131,8 @@ def test_quality_counts_what_it_averages() -> None:
     csa["failed"] = csa["csa_mm2"].isna()
     table = pd.DataFrame(
         {
+            "dataset": "set",
+            "participant": ["sub-a", "sub-a", "sub-b", "sub-b"],
             "contrast": ["T1w", "DWI", "T1w", "DWI"],
             "dice": [0.9, math.nan, 0.8, 0.0],
             "rve_percent": [-4.0, math.nan, 2.0, -100.0],
@@ -144,7 +146,7 @@ def test_quality_counts_what_it_averages() -> None:
     rows = {
         "T1w": [2, 0, 2, 0.85, 0.8, 2, -1, 2, 0.3, 1.5, 2, 1.5],
         "DWI": [2, 1, 1, 0, 0, 1, -100, 0, nan, nan, 1, 3],
-        "all": [4, 1, 3, 1.7 / 3, 0, 3, -34, 2, 0.3, 1.5, 3, 2],
+        "all": [4, 1, 3, 1.7 / 3, 0, 3, -34, 2, 0.3, 1.5, 2, 1.75],  # CSA error: sub-a 1, sub-b the mean of 2 and 3
     }
     for name, row in rows.items():
         assert result.loc[name].tolist() == pytest.approx(row, nan_ok=True)
@@ -182,7 +184,11 @@ def test_a_constant_shift_is_found_and_nothing_else() -> None:
     assert pooled.n == 5
     for version_record in result.drift.versions:
         assert version_record.csa_std_mean_mm2 == pytest.approx(0.0, abs=1e-9)
-    assert (result.drift.margin_mm2, result.drift.alpha) == (0.65, 0.05)
+    assert (result.drift.rule.margin_pooled_mm2, result.drift.rule.margin_of("T1w"), result.drift.rule.alpha) == (
+        0.65,
+        1.0,
+        0.05,
+    )
 
 
 def test_identical_versions_do_not_differ() -> None:

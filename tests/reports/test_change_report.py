@@ -139,21 +139,21 @@ def test_the_protocol_with_when_it_was_fixed(tmp_path: Path) -> None:
     assert f"[docs/drift.md]({address})" in text
     assert "Recorded in MLflow on 2026-03-02T10:43:45+00:00, before the release was measured." in text
     assert "used for 2 version(s)" in text
-    assert row(text, "margin_mm2") == ["margin_mm2", "0.65", "the same"]
+    assert row(text, "missing_bound_mm2") == ["missing_bound_mm2", "4", "the same"]
     assert row(text, "set") == ["set", "r1", "c" * 12, "CC0-1.0", "36", "216"]
     assert row(text, "ruler")[1] == "r" * 12
     assert row(text, "threshold")[1] == "0.5"
-    assert row(text, "seed 2") == ["seed 2", "36", "0.11", "0.03"]
+    assert row(text, "seed 2") == ["seed 2", "6", "0.11", "0.03 (n = 6)"]
     assert "**" not in text, "bold is a warning"
 
 
 def test_a_rule_that_was_changed_is_bold(tmp_path: Path) -> None:
-    says = {"declared": declared(margin_mm2="2")}
+    says = {"declared": declared(missing_bound_mm2="2")}
     text, page = written(facts(compared(says=says)), tmp_path)
-    assert row(text, "margin_mm2") == ["margin_mm2", "0.65", "**2 (changed)**"]
-    assert "**Changed since: margin_mm2. Nothing is called equivalent then.**" in text
+    assert row(text, "missing_bound_mm2") == ["missing_bound_mm2", "4", "**2 (changed)**"]
+    assert "**Changed since: missing_bound_mm2. Nothing is called equivalent then.**" in text
     assert '<strong class="red">2 (changed)</strong>' in page
-    assert "Changed after the declaration: margin_mm2." in part(text, 3)
+    assert "Changed after the declaration: missing_bound_mm2." in part(text, 3)
 
 
 @pytest.mark.parametrize(

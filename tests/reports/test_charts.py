@@ -18,12 +18,16 @@ def test_the_bias_has_both_intervals_of_the_rule() -> None:
     """Thin: 95 %, drifted where it excludes 0. Thick: 90 %, equivalent where it lies inside the band."""
     values = np.array([0.1, 0.4, 0.2, 0.5, 0.3])
     low, high = t_interval(values, 0.05)
-    row = {"n": 5, "bias_mm2": values.mean(), "sd_mm2": values.std(ddof=1), "ci_low_mm2": low, "ci_high_mm2": high}
-    nothing = {"n": 0} | dict.fromkeys(("bias_mm2", "sd_mm2", "ci_low_mm2", "ci_high_mm2"), np.nan)
+    inner = t_interval(values, 0.10)
+    row = {"n": 5, "bias_mm2": values.mean(), "margin_mm2": 1.0, "ci_low_mm2": low, "ci_high_mm2": high}
+    row |= {"inner_low_mm2": inner[0], "inner_high_mm2": inner[1]}
+    nothing = {"n": 0} | dict.fromkeys(set(row) - {"n", "margin_mm2"}, np.nan) | {"margin_mm2": 0.65}
     table = pd.DataFrame([{"contrast": "T1w", **row}, {"contrast": "pooled", **nothing}])
-    (axes,) = bias_figure(table, ["T1w", "pooled"], 0.65, 0.05).axes
+    (axes,) = bias_figure(table, ["T1w", "pooled"]).axes
     drawn = {line.get_linewidth(): list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2}
     assert drawn[1.2] == pytest.approx([low, high])
+    bands = sorted(float(band.get_paths()[0].vertices[:, 0].max()) for band in axes.collections)
+    assert bands == [0.65, 1.0], "each row over its own margin"
     assert drawn[5.0] == pytest.approx(list(t_interval(values, 0.10)))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["T1w  (n = 5)", "pooled  (n = 0)"]
 

@@ -28,7 +28,7 @@ from stages.core.reports.drift_report.charts import colours
 from stages.core.reports.drift_report.contours import Panel, contour_figure, gallery_figure
 from stages.core.reports.drift_report.drawings import nearest
 from stages.core.reports.drift_report.rows import in_floors
-from stages.core.reports.drift_report.wording import Shown, headline, meaning, number, shown_versions, smallest_margin
+from stages.core.reports.drift_report.wording import Shown, headline, meaning, nearest_margin, number, shown_versions
 from stages.core.reports.drift_report.worst import worst_cases
 from stages.core.store.record import Artifact
 
@@ -275,8 +275,15 @@ def test_conversion_and_groups_are_told(finished: Path) -> None:
 
 
 def test_a_drift_is_told_in_units_of_the_floors(workspace: Workspace) -> None:
-    way = {"variant": "step 0.5 instead of 0.75", "n": 6, "lost": 1, "mean_mm2": -0.05, "mean_abs_mm2": 0.1}
-    seed = {"seed": "2", "bundle": "e" * 64, "n": 3, "bias_mm2": 0.2, "csa_std_difference_mm2": -1.5}
+    way = {
+        "variant": "step 0.5 instead of 0.75",
+        "participants": 1,
+        "n": 6,
+        "lost": 1,
+        "mean_mm2": -0.05,
+        "mean_abs_mm2": 0.1,
+    }
+    seed = {"seed": "2", "bundle": "e" * 64, "n": 3, "bias_mm2": 0.2, "csa_std_difference_mm2": -1.5, "n_csa_std": 2}
     workspace.write_floor([way | {"worst_mm2": 0.3}], [seed])
     compare.main()
     report.main([])
@@ -285,10 +292,10 @@ def test_a_drift_is_told_in_units_of_the_floors(workspace: Workspace) -> None:
     assert record.priors[0].pooled is not None
     bias = abs(record.priors[0].pooled.bias_mm2)
     assert f"is {bias / 0.05:.1f} times the runner's largest mean change (0.050 mm²) and {bias / 0.2:.1f} times" in said
-    assert "step 0.5 instead of 0.75 6 (1 lost) −0.050 0.100 0.300" in said
-    assert "seed 2 3 0.20 −1.50" in said
+    assert "step 0.5 instead of 0.75 6 cases of 1 participant (1 lost) −0.050 0.100 0.300" in said
+    assert "seed 2 3 0.20 −1.50 (n = 2)" in said
     margins = {row.criterion: row.margin for row in record.verdict.judges[0].criteria}
-    assert margins == {"csa_std_mm2": 1.5, "csa_error_mm2": 1.5, "failures": 0.0}, "never below what a seed moves"
+    assert margins["csa_std_mm2"] == 0.3, "what a seed moves widens no margin"
 
 
 def test_monitored_profiles_of_this_bundle_are_shown(workspace: Workspace) -> None:
@@ -313,18 +320,18 @@ def drift(
     low: float = 0.1, high: float = 0.2, bias: float = 0.2, *judged: DriftRow, verdict: str = "drifted"
 ) -> DriftRecord:
     """A record of the candidate ``d`` beside ``b``; ``judged`` are rows of the verdict on that prior."""
-    needed = max((row.smallest_margin_mm2 for row in judged), default=math.nan)
+    needed = max((row.smallest_margin_mm2 / row.margin_mm2 for row in judged), default=math.nan)
     pooled = drift_factory.bias_row(bias, ci_low_mm2=low, ci_high_mm2=high)
     return drift_factory.drift_record(
         priors=[drift_factory.prior_record("b", pooled=pooled)],
-        verdict=drift_factory.verdict(verdict, smallest_margin_mm2=needed, judges=[drift_factory.judge(*judged)]),
+        verdict=drift_factory.verdict(verdict, margin_share=needed, judges=[drift_factory.judge(*judged)]),
     )
 
 
 def row(inner_low: float, inner_high: float, n: int = 49) -> DriftRow:
     ends = {"inner_low_mm2": inner_low, "inner_high_mm2": inner_high}
     needed = max(abs(inner_low), abs(inner_high))
-    return drift_factory.drift_row(contrast="pooled", n=n, smallest_margin_mm2=needed, **ends)
+    return drift_factory.drift_row(contrast="pooled", n=n, smallest_margin_mm2=needed, margin_mm2=0.65, **ends)
 
 
 SHOWN = [Shown("b", "v1", "prior"), Shown("d", "v2", "candidate")]
@@ -349,7 +356,9 @@ def test_the_headline_places_the_interval(low: float, high: float, says: str) ->
 def test_the_headline_asks_the_interval_that_the_verdict_asks() -> None:
     """The 95 % interval reaches over the margin, the 90 % one does not: the verdict is equivalent, and so is said."""
     said = headline(drift(-0.01, 0.66, 0.3, row(0.05, 0.6), verdict="equivalent"), SHOWN)[1]
-    assert said.startswith("Over all contrasts the 90 % interval (0.05 to 0.60) lies inside the margin of ±0.65 mm²")
+    assert said.startswith(
+        "Over all contrasts the 90 % interval (0.05 to 0.60 mm²) lies inside the pooled margin of ±0.65 mm²"
+    )
     assert "not enough" not in said
     apart = headline(drift(-0.1, 0.1, 0.0, row(-0.1, 0.1)), SHOWN)[1]
     assert "lies inside" in apart
@@ -360,20 +369,23 @@ def test_the_headline_asks_the_interval_that_the_verdict_asks() -> None:
     ("verdict", "says"),
     [
         ("first", "moved from. It passes the gate."),
-        ("equivalent", "smaller than the margin. It passes the gate."),
+        ("equivalent", "smaller than its margin. It passes the gate."),
         ("drifted", "convert its values with the factors below. It does not pass"),
-        ("inconclusive", "It is not shown that the measured area stayed"),
+        ("inconclusive", "It is not shown that every measured area stayed inside its margin"),
     ],
 )
 def test_what_a_verdict_means_is_said(verdict: str, says: str) -> None:
     assert says in meaning(drift_factory.verdict(verdict))
 
 
-def test_the_smallest_margin_is_no_promise_to_few() -> None:
-    assert smallest_margin(drift(0.1, 0.2)) == ""
-    assert "every row's interval is 0.60 mm²" in smallest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6)))
-    assert "none passes" not in smallest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6)))
-    few = smallest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6, n=6)))
+def test_the_row_nearest_its_margin_is_named_and_no_promise_to_few() -> None:
+    assert nearest_margin(drift(0.1, 0.2)) == ""
+    said = nearest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6)))
+    assert "Of all rows pooled lies nearest" in said
+    assert "needs ±0.60 mm², inside the ±0.65 mm²" in said
+    assert "beyond the ±0.65 mm²" in nearest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.7)))
+    assert "none passes" not in said
+    few = nearest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6, n=6)))
     assert few.endswith("With n = 6 none passes: 30 participants are asked for.")
 
 

@@ -36,7 +36,7 @@ def run_of(bundle: str = A) -> Run:
 
 def widen(margin: float = 9.0) -> None:
     value = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    value["compare"]["margin_mm2"] = margin
+    value["compare"]["missing_bound_mm2"] = margin
     Path("params.yaml").write_text(yaml.safe_dump(value), encoding="utf-8")
 
 
@@ -44,7 +44,7 @@ def test_it_is_in_the_run_before_any_result(lab: Path) -> None:
     declare.main()
     run = run_of()
     assert run.metrics == {}
-    assert run.params["declared.margin_mm2"] == "0.65"
+    assert run.params["declared.missing_bound_mm2"] == "4"
     assert run.params["declared.range"] == "C2-C3"
     assert len(run.params["declared.frozen"]) == 64
     assert run.params["declared.before_results"] == "yes"
@@ -53,7 +53,7 @@ def test_it_is_in_the_run_before_any_result(lab: Path) -> None:
     assert [version.run_id for version in open_store(MODEL).versions()] == [run.run_id], (
         "a bundle must have only one run"
     )
-    assert run_of().params["declared.margin_mm2"] == "0.65"
+    assert run_of().params["declared.missing_bound_mm2"] == "4"
 
 
 def test_the_first_declaration_stands_and_what_follows_rests(lab: Path) -> None:
@@ -62,7 +62,7 @@ def test_the_first_declaration_stands_and_what_follows_rests(lab: Path) -> None:
     widen()
     declare.main()
     assert PROTOCOL.read_bytes() == before
-    assert read_json(PROTOCOL)["items"]["margin_mm2"] == "0.65"
+    assert read_json(PROTOCOL)["items"]["missing_bound_mm2"] == "4"
 
 
 def test_another_bundle_has_its_own(lab: Path) -> None:
@@ -70,8 +70,8 @@ def test_another_bundle_has_its_own(lab: Path) -> None:
     workspace(lab, B, label="v2")
     widen(0.5)
     declare.main()
-    assert (read_json(PROTOCOL)["bundle"], read_json(PROTOCOL)["items"]["margin_mm2"]) == (B, "0.5")
-    assert run_of().params["declared.margin_mm2"] == "0.65"
+    assert (read_json(PROTOCOL)["bundle"], read_json(PROTOCOL)["items"]["missing_bound_mm2"]) == (B, "0.5")
+    assert run_of().params["declared.missing_bound_mm2"] == "4"
 
 
 def test_a_version_from_before_declarations_says_so(lab: Path) -> None:
@@ -162,7 +162,8 @@ def test_what_was_declared_and_kept_is_equivalent(judged: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "name"), [({"margin_mm2": "0.3"}, "margin_mm2"), ({"frozen": "0" * 64}, "frozen"), ({"new": "1"}, "new")]
+    ("change", "name"),
+    [({"missing_bound_mm2": "3"}, "missing_bound_mm2"), ({"frozen": "0" * 64}, "frozen"), ({"new": "1"}, "new")],
 )
 def test_a_change_after_the_declaration_shows_in_red_and_does_not_pass(
     judged: Workspace, change: dict[str, str], name: str

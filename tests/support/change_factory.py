@@ -58,11 +58,14 @@ def _measured(moved_mm2: float, people: tuple[str, ...], seed: int) -> tuple[pd.
     return as_table(rows), pd.DataFrame(pairs, columns=list(AGREEMENT_COLUMNS))
 
 
+#: By what both versions were declared.
+RULES = {"alpha": "0.05", "missing_bound_mm2": "4", "min_participants": "30", "range": "C2-C3", "frozen": "f" * 64}
+
+
 def declared(**changes: str) -> Declared:
     """What was declared; ``changes``: what holds now instead."""
-    fixed = {"alpha": "0.05", "margin_mm2": "0.65", "min_participants": "30", "range": "C2-C3", "frozen": "f" * 64}
-    protocol = Protocol(NEW, fixed, "2026-03-02T10:43:45+00:00", before_results=True)
-    return declared_record(protocol, fixed | changes)
+    protocol = Protocol(NEW, RULES, "2026-03-02T10:43:45+00:00", before_results=True)
+    return declared_record(protocol, RULES | changes)
 
 
 def compared(
@@ -71,13 +74,22 @@ def compared(
     """The comparison of the release with v2.0, the champion, unless ``priors`` says otherwise."""
     people = people or [f"sub-{n:03}" for n in range(36)]
     if priors is None:
-        priors = [Prior(version(OLD, 0.0, people, 2).series, "v2.0", ("champion",), version(OLD, 0.0, people, 2))]
+        old = version(OLD, 0.0, people, 2)
+        priors = [Prior(old.series, "v2.0", ("champion", "anchor"), old, RULES)]
     table = pd.DataFrame(
         [
-            ["set", sub, ("Siemens", "Philips", "GE")[n % 3], "FM"[n % 2], str(20 + n), "MS" if n < 2 else "HC"]
+            [
+                "set",
+                sub,
+                f"site{n}",
+                ("Siemens", "Philips", "GE")[n % 3],
+                "FM"[n % 2],
+                str(20 + n),
+                "MS" if n < 2 else "HC",
+            ]
             for n, sub in enumerate(people)
         ],
-        columns=["dataset", "participant", "manufacturer", "sex", "age", "pathology"],
+        columns=["dataset", "participant", "site", "manufacturer", "sex", "age", "pathology"],
     )
     floors = Floors(runner=[runner_floor(0.02)], seeds=[seed_floor(0.11, 0.03)])
     given: dict[str, Any] = {"offline": False, "declared": declared(), "floors": floors, "rule": RULE} | (says or {})

@@ -84,6 +84,8 @@ def workspace(root: Path, digest: str = A, *, label: str = "v1", report: str = "
     std = {"version": ["reference", digest, digest, digest], "csa_std_mm2": [9.0, 1.0, 3.0, None]}
     write_csv(root / "reports/compare/csa_std.csv", pd.DataFrame(std))
     write_csv(root / "reports/compare/bias.csv", bias())
+    quality = {"version": [digest], "contrast": ["all"], "failed": [1], "csa_error_mm2": [2.0]}
+    write_csv(root / "reports/compare/quality.csv", pd.DataFrame(quality))
     verdict = drift_factory.verdict("drifted", quality="better", reasons=["T2w: drifted. Why"])
     record = drift_factory.drift_record(candidate=SeriesRecord(**series), verdict=verdict)
     write_drift(root / "reports/compare/drift.json", record)

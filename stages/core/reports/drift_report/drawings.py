@@ -99,7 +99,9 @@ def draw_figures(tables: ReportTables, shown: list[Shown]) -> dict[str, Drawing]
         drawings["bias"] = Drawing(bias_figure(mine, [*contrasts, POOLED]), mine)
         groups = tables.subgroups[tables.subgroups["version"] == drift.against]
         drawings["subgroups"] = Drawing(subgroup_figure(groups, rule.margin_pooled_mm2), groups)
-        pairs = pairs_of(tables)
+        # Several sessions of a participant are one point, as in the limits that are drawn.
+        columns = ["new", "old", "difference"]
+        pairs = pairs_of(tables).groupby([*PERSON, "contrast"], as_index=False)[columns].mean()
         drawings["bland_altman"] = Drawing(bland_altman_figure(pairs, agreeing(tables), contrasts), pairs)
     return drawings
 
@@ -113,14 +115,10 @@ def nearest(drift: DriftRecord, shown: Sequence[Shown]) -> list[Shown]:
 
 
 def pairs_of(tables: ReportTables) -> pd.DataFrame:
-    """Return the cases of the candidate beside those of the prior that the headline speaks of.
-
-    Several sessions of a participant are one point, their mean: the limits that are drawn are those of participants.
-    """
+    """Return the cases of the candidate beside those of the prior that the headline speaks of."""
     versions = tables.drift.candidate.bundle, tables.drift.against
     new, old = (tables.csa[tables.csa["version"] == version] for version in versions)
-    pairs = pair(new, old).groupby([*PERSON, "contrast"], as_index=False)[["new", "old", "difference"]].mean()
-    return pairs.assign(session="")
+    return pair(new, old)
 
 
 def _trend_table(versions: Sequence[VersionRecord]) -> pd.DataFrame:

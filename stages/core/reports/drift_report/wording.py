@@ -114,7 +114,8 @@ def _moved(new: str, old: str, drift: DriftRecord, pooled: BiasRow) -> str:
     sign = "+" if bias > 0 else ""
     if math.isnan(low):
         return f"The mean difference {new} − {old} at {drift.range} is {sign}{number(bias)} mm² ({counted})."
-    return f"The mean difference {new} − {old} at {drift.range} is {sign}{number(bias)} mm², and 0 is not excluded ({counted})."
+    excluded = f"{sign}{number(bias)} mm², and 0 is not excluded"
+    return f"The mean difference {new} − {old} at {drift.range} is {excluded} ({counted})."
 
 
 def _position(drift: DriftRecord, low: float, high: float) -> str:
