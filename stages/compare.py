@@ -11,8 +11,9 @@ from .core.base.files import whole_folder, write_csv, write_json
 from .core.data.datasets.manifest import Participant, people_of, read_manifest
 from .core.data.datasets.settings import Monitored
 from .core.drift.judgement.comparison import compare, declared_record
+from .core.drift.record.floors import read_floors
 from .core.drift.record.metrics import metrics
-from .core.drift.record.record import read_floors, write_drift
+from .core.drift.record.record import write_drift
 from .core.drift.rule.protocol import items, read_protocol
 from .core.drift.rule.settings import Compare
 from .core.drift.versions.folders import read_priors, read_version

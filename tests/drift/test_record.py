@@ -24,7 +24,8 @@ from support.drift_factory import (
 
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_json
-from stages.core.drift.record.record import DriftRecord, read_drift, read_floors, write_drift
+from stages.core.drift.record.floors import read_floors
+from stages.core.drift.record.record import DriftRecord, read_drift, write_drift
 
 
 def stored(path: Path, record: DriftRecord, **changes: Any) -> dict[str, Any]:

@@ -7,76 +7,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
-from support.drift_factory import CONTRASTS, METRIC, RULE, csa_table, drift_row, failures_row, judge, older, version
+from support.drift_factory import CONTRASTS, METRIC, RULE, csa_table, older, version
+from support.verdict_factory import BOTH, RULE30, N, criterion, judge_tables, judged, people, rows, table_of_sites
 
-from stages.core.drift.judgement.comparison import compare
-from stages.core.drift.judgement.decision import decide, decision
-from stages.core.drift.judgement.evidence import Evidence, Failed, differences, people_of_cases
-from stages.core.drift.judgement.judges import Case, judge_all
-from stages.core.drift.judgement.verdict import DRIFT
-from stages.core.drift.record.record import Decision, Declared, DriftRow, QualityRow
-from stages.core.drift.rule.settings import Compare
-from stages.core.drift.statistics.bias import pair
-from stages.core.drift.versions.version import MeasuredVersion, Prior
-
-RULE30 = RULE.model_copy(update={"min_participants": 30})
-N = 49
-BOTH = ("anchor", "champion")
-
-
-def people(
-    shift: dict[str, float] | float = 0.0, spread: float = 0.0, n: int = N, seed: int = 1
-) -> dict[str, list[float]]:
-    """CSA of n participants in six contrasts, moved by ``shift`` with noise of ``spread`` per case."""
-    rng, noise = np.random.default_rng(7), np.random.default_rng(seed)
-    base = rng.normal(76, 6, N)
-    move = dict.fromkeys(CONTRASTS, shift) if isinstance(shift, float) else shift
-    return {
-        f"sub-{k:02d}": [float(base[k] + move.get(c, 0.0) + spread * noise.normal()) for c in CONTRASTS]
-        for k in range(n)
-    }
-
-
-def table_of_sites(names: list[str], sites: dict[str, str] | None = None, **groups: dict[str, str]) -> pd.DataFrame:
-    """The table of participants, in which nothing is known but what is given."""
-    rows = pd.DataFrame({"dataset": "set", "participant": names})
-    rows["site"] = [(sites or {}).get(name, "") for name in names]
-    for attribute in ("manufacturer", "sex", "age", "pathology"):
-        rows[attribute] = [groups.get(attribute, {}).get(name, "") for name in names]
-    return rows
-
-
-def judge_tables(new: pd.DataFrame, old: pd.DataFrame, rule: Compare = RULE30, contrasts: list[str] = CONTRASTS) -> Any:
-    """One judge over two tables of CSA."""
-    pairs = pair(new, old)
-    known = table_of_sites(sorted(pairs["participant"].unique()))
-    of = people_of_cases(pairs, known, rule.watched)
-    evidence = Evidence(of, {METRIC.name: differences(pairs, of, contrasts)}, {}, Failed(0, 0, 0, len(pairs)))
-    return judge_all([Case("b", "v1", list(BOTH), "", evidence)], rule)[0]
-
-
-def rows(new: dict[str, list[float]], old: dict[str, list[float]], rule: Compare = RULE30) -> dict[str, DriftRow]:
-    return {row.contrast: row for row in judge_tables(csa_table(new), csa_table(old), rule).rows}
-
-
-def judged(
-    candidate: MeasuredVersion, *priors: tuple[MeasuredVersion, tuple[str, ...]], offline: bool = False, **given: Any
-) -> Decision:
-    """The verdict; priors with their aliases."""
-    before = [Prior(p.series, f"v{k}", aliases, p) for k, (p, aliases) in enumerate(priors, start=1)]
-    return compare(
-        candidate, before, contrasts=CONTRASTS, rule=given.pop("rule", RULE30), offline=offline, **given
-    ).drift.verdict
-
+from stages.core.drift.record.record import DriftRow
 
 # Drift ---
 
@@ -337,22 +278,6 @@ def test_swapping_the_versions_turns_the_bias_and_keeps_the_verdict(shift: float
 # Quality ---
 
 
-def criterion(new: list[float], old: list[float], rule: Compare = RULE30) -> QualityRow:
-    """CSA STD of two versions by participant, judged."""
-    names = [f"sub-{k:02d}" for k in range(len(new))]
-    table = csa_table({name: [70.0] * 6 for name in names})
-    pairs = pair(table, table)
-    of = people_of_cases(pairs, table_of_sites(names), rule.watched)
-    evidence = Evidence(
-        of,
-        {METRIC.name: differences(pairs, of, CONTRASTS)},
-        {"csa_std_mm2": np.column_stack([new, old])},
-        Failed(0, 0, 0, len(pairs)),
-    )
-    row: QualityRow = judge_all([Case("b", "v1", list(BOTH), "", evidence)], rule)[0].criteria[0]
-    return row
-
-
 @pytest.mark.parametrize(
     ("grown", "spread", "word"),
     [(0.0, 0.2, "same"), (-1.0, 0.2, "better"), (1.0, 0.2, "worse"), (0.2, 0.2, "same"), (0.0, 3.0, "not shown")],
@@ -424,7 +349,7 @@ def test_the_spread_is_compared_over_the_same_participants() -> None:
 def test_a_seed_floor_widens_no_margin() -> None:
     from support.drift_factory import seed_floor
 
-    from stages.core.drift.record.record import Floors
+    from stages.core.drift.record.floors import Floors
 
     floors = Floors(runner=[], seeds=[seed_floor(0.1, csa_std_difference_mm2=5.0)])
     for more in ({}, {"floors": floors}):
@@ -486,139 +411,3 @@ def test_the_secondary_series_is_shown_and_decides_nothing() -> None:
         }
     )
     assert judged(new, (old, BOTH), rule=first).drift == "drifted", "where the declaration names it the primary one"
-
-
-# Champion, anchor and rule ---
-
-
-def test_five_small_steps_are_caught_by_the_anchor() -> None:
-    """Each step of +0.4 passes against the champion of its day; against the anchor the second one already does not."""
-    anchor = older(people(0.0, 0.05, seed=0), "0" * 64)
-    champion, found = anchor, []
-    for step in range(1, 6):
-        new = version(people(0.4 * step, 0.05, seed=step))
-        before = [(anchor, ("anchor",)), (champion, ("champion",))] if step > 1 else [(anchor, BOTH)]
-        record = judged(new, *before)
-        found.append({role: judge.drift for judge in record.judges for role in judge.roles})
-        assert record.drift == found[-1]["anchor"]
-        champion = older(people(0.4 * step, 0.05, seed=step), str(step) * 64)
-    assert [step["champion"] for step in found] == ["equivalent"] * 5
-    assert [step["anchor"] for step in found] == ["equivalent"] + ["drifted"] * 4
-
-
-def test_the_first_version_is_judged_by_nothing_and_passes() -> None:
-    record = judged(version(people()))
-    assert (record.drift, record.quality, record.passed, record.judges) == ("first", "first", True, [])
-
-
-def test_offline_nothing_passes() -> None:
-    record = judged(version(people()), offline=True)
-    assert (record.drift, record.passed) == ("inconclusive", False)
-    assert "history was offline" in record.reasons[0]
-
-
-@pytest.mark.parametrize("role", BOTH)
-def test_champion_and_anchor_are_both_required(role: str) -> None:
-    record = judged(version(people()), (older(people()), (role,)))
-    absent = next(name for name in BOTH if name != role)
-    assert (record.drift, record.quality, record.passed) == ("inconclusive", "same", False)
-    assert f"none of 1 earlier version(s) is {absent}" in record.reasons[0]
-    assert "`cordrift promote DIGEST --reason ...` makes one version both" in record.reasons[0]
-
-
-@pytest.mark.parametrize("changes", [{"frozen": "e" * 64}, {"ruler": "e" * 64}, {"range": "C3"}])
-def test_a_champion_that_cannot_be_compared_does_not_let_pass(changes: dict[str, str]) -> None:
-    record = judged(version(people()), (older(people(), **changes), BOTH))
-    assert (record.drift, record.quality, record.passed) == ("inconclusive", "unknown", False)
-    assert "cannot be judged. It was measured" in record.reasons[0]
-
-
-def declared(before_results: bool = True, **items: str) -> Declared:
-    return Declared.model_validate(
-        {
-            "when": "2026-01-01T00:00:00+00:00",
-            "before_results": before_results,
-            "items": [{"name": name, "declared": text, "now": text} for name, text in items.items()],
-            "changed": [],
-        }
-    )
-
-
-@pytest.mark.parametrize(
-    ("theirs", "says"),
-    [
-        ({"alpha": "0.05", "contrasts": "T1w, T2w, DWI"}, "contrasts T1w, T2w, DWI, here T1w, T2w"),
-        ({"alpha": "0.1", "contrasts": "T1w, T2w"}, "alpha 0.1, here 0.05"),
-        ({"alpha": "0.05", "contrasts": "T1w, T2w", "margin_mm2": "0.65"}, "margin_mm2 0.65, here not declared"),
-        (None, "By which rule it was judged is not on record"),
-    ],
-)
-def test_a_judge_of_another_rule_cannot_judge(theirs: dict[str, str] | None, says: str) -> None:
-    """A contrast that drifted and was dropped, a wider margin, another alpha: the judge was declared under another."""
-    prior = Prior(older(people()).series, "v1", BOTH, older(people()), theirs)
-    result = compare(
-        version(people()), [prior], contrasts=CONTRASTS, rule=RULE30, offline=False,
-        declared=declared(alpha="0.05", contrasts="T1w, T2w"),
-    )  # fmt: skip
-    verdict = result.drift.verdict
-    assert (verdict.drift, verdict.passed) == ("inconclusive", False)
-    assert says in verdict.reasons[0]
-    assert result.drift.priors[0].marks == (["rule not known"] if theirs is None else ["other rule"])
-
-
-def test_a_judge_of_the_same_rule_judges() -> None:
-    same = {"alpha": "0.05", "frozen": "another set is another mark", "range": "C2-C3"}
-    prior = Prior(older(people()).series, "v1", BOTH, older(people()), same)
-    given = {"contrasts": CONTRASTS, "rule": RULE30, "offline": False}
-    assert compare(version(people()), [prior], declared=declared(alpha="0.05"), **given).drift.verdict.passed
-
-
-def test_declared_late_is_inconclusive() -> None:
-    given = {"declared": declared(before_results=False)}
-    prior = Prior(older(people()).series, "v1", BOTH, older(people()), {})
-    verdict = compare(
-        version(people()), [prior], contrasts=CONTRASTS, rule=RULE30, offline=False, **given
-    ).drift.verdict
-    assert (verdict.drift, verdict.passed) == ("inconclusive", False)
-    assert "declared on 2026-01-01, when this version had results already" in verdict.reasons[0]
-
-
-def test_other_priors_are_shown_and_judge_nothing() -> None:
-    record = judged(version(people()), (older(people(5.0), "d" * 64), ()), (older(people()), BOTH))
-    assert (record.drift, record.passed) == ("equivalent", True)
-    record = judged(version(people()), (older(people()), ()))
-    assert "none of 1 earlier version(s) is champion or anchor" in record.reasons[0]
-
-
-@pytest.mark.parametrize("verdicts", [("equivalent", "drifted"), ("inconclusive", "equivalent"), ("equivalent",)])
-def test_the_worse_judge_decides(verdicts: tuple[str, ...]) -> None:
-    roles = [["anchor"], ["champion"]] if len(verdicts) == 2 else [list(BOTH)]
-    judges = [
-        judge(drift_row(verdict), digest="".join(of) * 9, roles=of, drift=verdict, criteria=[failures_row()])
-        for verdict, of in zip(verdicts, roles, strict=True)
-    ]
-    found = decide(judges, priors=2, offline=False)
-    assert found.drift == max(verdicts, key=DRIFT.index)
-    assert found.passed == (set(verdicts) == {"equivalent"})
-
-
-@pytest.mark.parametrize(
-    ("quality", "passed"),
-    [("better", True), ("same", True), ("not shown", False), ("unknown", False), ("worse", False)],
-)
-def test_the_gate_asks_for_both(quality: Any, passed: bool) -> None:
-    assert decision("equivalent", quality, []).passed == passed
-    assert not decision("drifted", quality, []).passed
-    assert not decision("inconclusive", quality, []).passed
-
-
-def test_the_margin_share_is_that_of_the_row_nearest_its_margin() -> None:
-    """0.3 of 0.65 is nearer than 0.4 of 1."""
-    judges = [
-        judge(drift_row(smallest_margin_mm2=0.1), drift_row(smallest_margin_mm2=0.4)),
-        judge(drift_row(smallest_margin_mm2=0.3, margin_mm2=0.65)),
-    ]
-    assert decision("equivalent", "same", [], judges).margin_share == pytest.approx(0.3 / 0.65)
-    unknown = judge(drift_row("inconclusive", math.nan), drift_row(smallest_margin_mm2=0.1))
-    assert math.isnan(decision("inconclusive", "same", [], [*judges, unknown]).margin_share)
-    assert math.isnan(decision("first", "first", []).margin_share)

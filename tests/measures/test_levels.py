@@ -103,7 +103,7 @@ def test_thick_slices_with_shared_discs_give_a_value() -> None:
     """As in real MT images: 17 mm between slices, discs 4 and 5 in one slice."""
     row = range_row(THICK, discs_at(THICK, {2: 4, 3: 3, 4: 1, 5: 1}))
     assert row["n_slices"] == 4
-    assert row["flags"] == "discs_share_slice"
+    assert row["flags"] == "discs_share_slice;thickness_unknown"
     assert row["csa_mm2"] > 0
     # As in real diffusion images: discs 2 and 3 share the top slice. C2 has no length of its own, C2-C3 has a value.
     table = measure_volume(THICK, discs_at(THICK, {2: 3, 3: 3, 4: 1, 5: 1}), PARAMS)

@@ -34,6 +34,7 @@ WAY = {
     "stages/core/drift/judgement/comparison.py": "the candidate beside each earlier version",
     "stages/core/tables/monitored.py": "which row of measures.csv counts",
     "stages/core/drift/statistics/bias.py": "the paired difference and its interval",
+    "stages/core/drift/judgement/evidence.py": "both versions by participant and contrast",
     "stages/core/drift/judgement/verdict.py": "equivalent, drifted or inconclusive, row by row",
     "stages/core/drift/judgement/decision.py": "which row and which judge decide",
     "stages/core/drift/record/record.py": "what drift.json holds",
@@ -41,7 +42,17 @@ WAY = {
 }
 #: Files that run beside the way: they compute other numbers of the same tables, or name what measured.
 BESIDE = {
+    "stages/core/drift/judgement/judges.py",
+    "stages/core/drift/record/floors.py",
     "stages/core/drift/record/metrics.py",
+    "stages/core/drift/record/parts.py",
+    "stages/core/drift/rule/settings.py",
+    "stages/core/drift/statistics/clustered.py",
+    "stages/core/drift/statistics/coverage.py",
+    "stages/core/drift/statistics/heterogeneity.py",
+    "stages/core/drift/statistics/multiplicity.py",
+    "stages/core/drift/versions/validity.py",
+    "stages/core/tables/weighted.py",
     "stages/core/drift/rule/protocol.py",
     "stages/core/drift/statistics/concordance.py",
     "stages/core/drift/statistics/contrast_pairs.py",

@@ -28,7 +28,7 @@ from support.drift_factory import seed_floor
 
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import write_csv, write_json
-from stages.core.drift.record.record import Floors
+from stages.core.drift.record.floors import Floors
 from stages.core.drift.versions.version import Prior
 from stages.core.model.lineage.manifest import TrainedImage
 from stages.core.reports.change_report.facts import (
@@ -75,7 +75,7 @@ def test_the_three_parts_follow_what_moved_and_the_verdict(tmp_path: Path) -> No
     given = facts()
     text, page = written(given, tmp_path)
     assert text.startswith(f"# {headline(given.drift, given.shown)[0]}\n")
-    assert "**drift: drifted** **quality: worse**" in text.split("\n## ")[0]
+    assert "**drift: equivalent** **quality: same**" in text.split("\n## ")[0]
     for number, name in enumerate(("Description of Modifications", "Modification Protocol", "Impact Assessment"), 1):
         assert part(text, number).startswith(f"Part {number}. ")
         assert name in part(text, number).splitlines()[0]
@@ -202,7 +202,8 @@ def test_the_impact_in_numbers(tmp_path: Path) -> None:
     factors = given.tables.conversion.query("metric == 'csa_mm2'").set_index("contrast")
     pooled = next(line for line in text.split("Conversion factors")[1].splitlines() if line.startswith("| pooled"))
     assert f"{factors.loc['pooled', 'factor']:.4f}" in pooled
-    assert f"is {given.drift.verdict.smallest_margin_mm2:.2f} mm²" in text
+    nearest = max(given.drift.verdict.rows, key=lambda one: one.smallest_margin_mm2 / one.margin_mm2)
+    assert f"it needs ±{nearest.smallest_margin_mm2:.2f} mm²" in text
     for reason in given.drift.verdict.reasons:
         assert f"- {reason}\n" in text
 
@@ -213,7 +214,7 @@ def test_groups_that_leave_the_margin_are_named(tmp_path: Path) -> None:
     mine = (groups["version"] == OLD) & (groups["group"] == "Philips")
     groups.loc[mine, "ci_high_mm2"] = 0.65
     text = written(replace(given, tables=replace(given.tables, subgroups=groups)), tmp_path)[0]
-    assert "Of 9 groups the interval of 1 leaves ±0.65 mm²; 0 have fewer" in text
+    assert "Of 9 groups the interval of 1 leaves the pooled ±0.65 mm²; 0 have fewer" in text
     assert row(text, "manufacturer")[1] == "Philips"
     assert "Siemens" not in text
 

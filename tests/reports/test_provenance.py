@@ -36,7 +36,7 @@ def test_a_number_can_be_traced() -> None:
     assert (data["tag"], data["commit"], data["participants"], data["images"]) == ("r3", "3" * 40, 11, 22)
     assert value["declared"] == given.drift.declared.model_dump()
     assert value["verdict"]["reasons"] == given.drift.verdict.reasons
-    assert value["verdict"]["judges"] == [{"digest": OLD, "label": "v2.0", "roles": ["champion"]}]
+    assert value["verdict"]["judges"] == [{"digest": OLD, "label": "v2.0", "roles": ["champion", "anchor"]}]
     assert json.loads(json.dumps(value, allow_nan=False)) == value
 
 

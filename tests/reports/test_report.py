@@ -19,7 +19,8 @@ from support.cords import Workspace, cord, digest_of_folder, keep_as_prior
 from stages import compare, measure, report
 from stages.core.base.files import read_csv, read_json, write_json
 from stages.core.data.datasets.manifest import read_manifest
-from stages.core.drift.record.record import DriftRecord, DriftRow, Floors, read_drift
+from stages.core.drift.record.floors import Floors
+from stages.core.drift.record.record import DriftRecord, DriftRow, read_drift
 from stages.core.images.volumes import Volume
 from stages.core.measures.kept_masks.writer import keep_masks
 from stages.core.model.segmentation.predictions import read_shards
@@ -91,7 +92,7 @@ def test_the_first_thing_said_is_what_moved(finished: Path) -> None:
     assert f"v2 measures the cord {pooled.bias_mm2:.2f} mm² larger than v1 at C2-C3" in heading
     assert f"95 % interval {pooled.ci_low_mm2:.2f} to {pooled.ci_high_mm2:.2f} mm²; n = 3" in heading
     text = text_of(page(finished))
-    assert "lies outside the margin of ±0.65 mm²" in text
+    assert "lies outside the pooled margin of ±0.65 mm²" in text
     assert text.index("drift: drifted") < text.index("v2 measures the cord"), "the verdict comes first"
     assert "None: every case of v2 has a CSA at C2-C3." in text
 
@@ -408,11 +409,22 @@ def test_a_chart_of_many_versions_shows_those_that_judge() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bias", "says"),
-    [(0.2, "0.20 mm² larger"), (-1.234, "1.23 mm² smaller"), (0.001, "the same cord area"), (math.nan, "in common")],
+    ("low", "high", "bias", "says"),
+    [
+        (0.1, 0.3, 0.2, "v2 measures the cord 0.20 mm² larger than v1"),
+        (-1.3, -1.1, -1.234, "v2 measures the cord 1.23 mm² smaller than v1"),
+        (-0.1, 0.3, 0.1, "The mean difference v2 − v1 at C2-C3 is +0.10 mm², and 0 is not excluded"),
+        (-8.0, 8.0, 0.001, "0 is not excluded"),
+        (0.0, 0.0, 0.0, "measures exactly the areas of v1"),
+        (math.nan, math.nan, math.nan, "in common"),
+    ],
 )
-def test_the_headline_has_a_direction(bias: float, says: str) -> None:
-    assert says in headline(drift(-0.1, 0.1, bias), SHOWN)[0]
+def test_the_headline_has_a_direction_only_where_the_interval_excludes_0(
+    low: float, high: float, bias: float, says: str
+) -> None:
+    said = headline(drift(low, high, bias), SHOWN)[0]
+    assert says in said
+    assert ("larger" in said or "smaller" in said) == (low > 0 or high < 0)
 
 
 @pytest.mark.parametrize(

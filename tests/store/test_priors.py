@@ -62,6 +62,7 @@ def test_priors_leave_out_the_current_bundle(lab: Path) -> None:
         "remeasured": False,
         "other_ruler": "",
         "masks": prior["masks"],
+        "declared": None,
     }
     assert len(prior["masks"]) == 64
     assert set(first) == {"priors.json", *(f"{A[:12]}/{name}" for name in (*priors.MEASURES_FILES, "masks.zip"))}

@@ -13,7 +13,7 @@ from support.store_workspace import MODEL, A, B, C, contents, files, page, param
 
 from stages import history, register
 from stages.core.base.errors import CordriftError, StoreError
-from stages.core.base.files import read_json, write_json
+from stages.core.base.files import read_csv, read_json, write_csv, write_json
 from stages.core.images.volumes import read
 from stages.core.measures.kept_masks.layout import restore
 from stages.core.measures.kept_masks.reader import read_kept
@@ -105,6 +105,7 @@ def test_first_version(lab: Path) -> None:
         "compare/drift.json",
         "record/drift.json",
         "compare/bias.csv",
+        "compare/quality.csv",
         "compare/csa_std.csv",
         "report/index.html",
         "figures/one.png",
@@ -248,8 +249,8 @@ def test_lost_store_is_filled_again(lab: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_changed_metric_replaces_the_larger_one(lab: Path) -> None:
     register.main()
-    summary = read_json(lab / "reports/measure/summary.json")
-    write_json(lab / "reports/measure/summary.json", {**summary, "failed": 0})
+    quality = read_csv(lab / "reports/compare/quality.csv", text=("version", "contrast"))
+    write_csv(lab / "reports/compare/quality.csv", quality.drop(columns="schema").assign(failed=0))
     register.main()
     assert contents(lab)["runs"]["version a 0"]["metrics"]["failures"] == [(0, "1.0"), (1, "0.0")]
     run = client.open_store(MODEL).find_run(registration.version_identity(A))

@@ -12,7 +12,8 @@ import pandas as pd
 
 from stages.core.data.datasets.manifest import Manifest
 from stages.core.drift.judgement.comparison import Comparison, compare, declared_record
-from stages.core.drift.record.record import Declared, Floors
+from stages.core.drift.record.floors import Floors
+from stages.core.drift.record.record import Declared
 from stages.core.drift.rule.protocol import Protocol
 from stages.core.drift.versions.version import MeasuredVersion, Prior, Series
 from stages.core.measures.morphometry.table import as_table
@@ -91,6 +92,7 @@ def compared(
         ],
         columns=["dataset", "participant", "site", "manufacturer", "sex", "age", "pathology"],
     )
+    priors = [replace(prior, declared=prior.declared or RULES) for prior in priors]
     floors = Floors(runner=[runner_floor(0.02)], seeds=[seed_floor(0.11, 0.03)])
     given: dict[str, Any] = {"offline": False, "declared": declared(), "floors": floors, "rule": RULE} | (says or {})
     return compare(version(NEW, 0.3, people, 3), priors, contrasts=CONTRASTS, people=table, **given)

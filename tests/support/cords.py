@@ -213,8 +213,15 @@ def keep_as_prior(workspace: Workspace, digest: str, label: str = "v1") -> None:
     shutil.copytree("reports/measure", f"reports/history/{digest[:12]}")
     summary = read_json(Path("reports/measure/summary.json"))
     entry = {key: summary[key] for key in ("bundle", "inference", "ruler", "frozen")}
-    entry |= {"digest": digest, "version": "1", "label": label, "aliases": ["champion"], "folder": digest[:12]}
-    entry["masks"] = ""
+    entry |= {
+        "digest": digest,
+        "version": "1",
+        "label": label,
+        "aliases": ["champion", "anchor"],
+        "folder": digest[:12],
+    }
+    protocol = Path("reports/declare/protocol.json")
+    entry |= {"masks": "", "declared": read_json(protocol)["items"] if protocol.is_file() else None}
     workspace.write_priors([entry])
 
 

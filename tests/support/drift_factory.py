@@ -9,18 +9,16 @@ from typing import Any
 import pandas as pd
 
 from stages.core.drift.judgement.comparison import Comparison, compare
+from stages.core.drift.record.floors import Floors, RunnerFloor, SeedFloor
 from stages.core.drift.record.record import (
     BiasRow,
     Decision,
     DriftRecord,
     DriftRow,
-    Floors,
     Judge,
     PriorRecord,
     QualityRow,
     Rule,
-    RunnerFloor,
-    SeedFloor,
     SeriesRecord,
     VersionRecord,
 )

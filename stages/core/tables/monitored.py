@@ -53,7 +53,14 @@ def monitored_pair(
 def monitored_rows(
     measures: pd.DataFrame, range_name: str, source: Source = "prediction", kind: Kind = KIND
 ) -> pd.DataFrame:
-    """Return such rows of one version alone, which is a pair of a version with itself."""
+    """Return such rows of one version alone, which is a pair of a version with itself.
+
+    Parameters
+    ----------
+    measures : measures.csv of the version
+    range_name : the monitored range, such as C2-C3
+    source, kind : whose masks, and which
+    """
     return monitored_pair(measures, measures, range_name, source, kind)[0]
 
 
@@ -110,7 +117,14 @@ def _series(measures: pd.DataFrame, source: Source, kind: Kind) -> pd.Series[boo
 
 
 def range_csa(measures: pd.DataFrame, source: Source, range_name: str, kind: Kind = KIND) -> pd.DataFrame:
-    """Return the CSA of every case of one version at the range, as :func:`csa_of` gives it."""
+    """Return the CSA of every case of one version at the range, as :func:`csa_of` gives it.
+
+    Parameters
+    ----------
+    measures : measures.csv of the version
+    source, kind : whose masks, and which
+    range_name : the range, such as C2-C3
+    """
     return csa_of(monitored_rows(measures, range_name, source, kind))
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from ...tables.monitored import CASE, OFF_CORD, Kind, Source, csa_of, monitored_pair, range_csa
+from ..record.floors import Floors
 from ..record.record import (
     BiasRow,
     Declared,
     DeclaredItem,
     DriftRecord,
-    Floors,
     PriorRecord,
     Role,
     Rule,
@@ -214,15 +214,16 @@ class _Comparer:
         series = self.candidate.version.series
         digest, roles = prior.series.bundle, roles_of(prior)
         hidden, marked = obstacle(series, prior.series), marks(series, prior.series)
-        if roles:
-            marked |= self._mark_of_rule(prior)
-        why = " ".join(filter(None, [hidden, *marked.values()]))
+        apart = " ".join(filter(None, [hidden, *marked.values()]))
+        # Another rule hides no number: the version is compared, and only does not judge.
+        rule_mark = self._mark_of_rule(prior) if roles else {}
+        why = " ".join(filter(None, [apart, *rule_mark.values()]))
         record = PriorRecord(
             digest=digest,
             label=prior.label,
             aliases=list(prior.aliases),
-            comparable=not why,
-            marks=list(marked),
+            comparable=not apart,
+            marks=[*marked, *rule_mark],
             why=why or remark(series, prior.series),
             pooled=None,
             contrasts={},

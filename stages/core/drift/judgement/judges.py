@@ -120,7 +120,16 @@ def bias_row(row: RowNumbers, rule: Compare) -> BiasRow:
 
 
 def drift_row(row: RowNumbers, verdict: Drift, p_holm: float, rows: int, rule: Compare) -> DriftRow:
-    """Return a row of drift with its sentence; ``rows`` is the number of rows for which p is adjusted."""
+    """Return a row of drift with its sentence.
+
+    Parameters
+    ----------
+    row : the row as numbers
+    verdict : its word
+    p_holm : adjusted p of no bias
+    rows : for how many rows p is adjusted
+    rule : the rule
+    """
     inner, outer = row.mean.interval(2.0 * rule.alpha), row.mean.interval(rule.alpha)
     return DriftRow(
         contrast=row.contrast,
@@ -178,7 +187,15 @@ def _why_drift(row: RowNumbers, verdict: str, p_holm: float, rows: int, rule: Co
 
 
 def quality_row(one: CriterionNumbers, verdict: Quality, p_holm: float, rule: Compare) -> QualityRow:
-    """Return a row of quality with its sentence."""
+    """Return a row of quality with its sentence.
+
+    Parameters
+    ----------
+    one : the criterion as numbers
+    verdict : its word
+    p_holm : adjusted p of its having grown
+    rule : the rule
+    """
     low, high = one.mean.interval(rule.alpha)
     return QualityRow(
         criterion=one.name,

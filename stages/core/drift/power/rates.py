@@ -56,7 +56,15 @@ class Rates:
 
 
 def rates(scenario: Scenario, rule: Compare, runs: int, seed: int) -> Rates:
-    """Judge ``runs`` cohorts of a scenario; the same seed gives the same rates."""
+    """Judge many cohorts of a scenario.
+
+    Parameters
+    ----------
+    scenario : the truth
+    rule : by which the cohorts are judged
+    runs : how many
+    seed : the same seed gives the same rates
+    """
     rng, people, metric = np.random.default_rng(seed), scenario.people(), rule.primary.name
     return rates_of((draw(scenario, people, metric, rng) for _ in range(runs)), rule)
 

@@ -182,14 +182,14 @@ def evidence_beside(one: Cohort, metric: str, new: Measured, old: Measured) -> E
         entered=np.isfinite(value).astype(np.int64),
         old=np.where(missing, np.nan, AREA_MM2 + old.error),
     )
-    complete = np.isfinite(value).all(axis=1)
+    complete = np.asarray(np.isfinite(value).all(axis=1))
     spread = np.column_stack([version.error.std(axis=1, ddof=1) for version in (new, old)])
     errors = [np.where(missing, np.nan, np.abs(version.error)) for version in (new, old)]
     measured: Floats = np.isfinite(value).sum(axis=1).astype(np.float64)
     error = np.column_stack([np.nansum(table, axis=1) / np.maximum(measured, 1) for table in errors])
     criteria = {
         "csa_std_mm2": np.where(complete[:, None], spread, np.nan),
-        "csa_error_mm2": np.where(measured[:, None] > 0, error, np.nan),
+        "csa_error_mm2": np.where(measured.reshape(-1, 1) > 0, error, np.nan),
         "uncovered": np.zeros((len(value), 2)),
     }
     new_only, old_only = np.asarray(new.failed & ~old.failed), np.asarray(old.failed & ~new.failed)

@@ -8,16 +8,18 @@ that was not given is not written, so that a record which is read and written ag
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import Field, model_validator
 
 from ...base.errors import CordriftError
 from ...base.files import read_json, write_json
-from ...base.params import Block, validate
+from ...base.params import validate
 from ..rule.settings import JudgedMetric
+from .floors import Floors
+from .parts import CountOrNumber, Number, Part
 
 Drift = Literal["first", "equivalent", "inconclusive", "drifted"]
 Quality = Literal["first", "better", "same", "not shown", "unknown", "worse"]
@@ -27,28 +29,6 @@ Role = Literal["reference", "prior", "candidate"]
 CRITERIA = {"csa_std_mm2": "CSA STD", "csa_error_mm2": "CSA error", "uncovered": "uncovered share of the range"}
 #: What a margin of each criterion is in.
 UNITS = {"csa_std_mm2": " mm²", "csa_error_mm2": " mm²", "uncovered": ""}
-
-
-def _nan_for_null(value: object) -> object:
-    infinite = isinstance(value, float) and not math.isfinite(value)
-    return math.nan if value is None or infinite else value
-
-
-def _null_for_nan(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
-_UNDEFINED = (BeforeValidator(_nan_for_null), PlainSerializer(_null_for_nan))
-#: A number; NaN where it is not defined.
-Number = Annotated[float, *_UNDEFINED]
-#: A number that may be a count, which stays whole in the file.
-CountOrNumber = Annotated[int | float, *_UNDEFINED]
-
-
-class Part(Block):
-    """Part of the record: a value of another type is refused and not converted."""
-
-    model_config = ConfigDict(strict=True)
 
 
 class SeriesRecord(Part):
@@ -122,7 +102,7 @@ class BiasRow(Part):
 
 
 class PriorRecord(Part):
-    """The candidate beside one earlier version; ``comparable`` means that it may judge.
+    """The candidate beside one earlier version; ``comparable`` means that a difference is the versions' own.
 
     ``pooled`` is None where its numbers cannot be set beside the candidate's; ``why`` says what is in the way.
     """
@@ -290,60 +270,6 @@ class Declared(Part):
     changed: list[str]
 
 
-class RunnerFloor(Part):
-    """What another way of running the same bundle on the same images moves (mm2), over n cases; ``lost`` had no value.
-
-    ``participants`` is of how many people the cases are.
-    ``mean_mm2`` is signed; ``mean_abs_mm2`` and ``worst_mm2`` are absolute.
-    """
-
-    variant: str
-    participants: int = 0
-    n: int
-    lost: int
-    mean_mm2: Number
-    mean_abs_mm2: Number
-    worst_mm2: Number
-
-
-class SeedFloor(Part):
-    """What training again with another seed moves (mm2), over n participants; CSA STD over ``n_csa_std``."""
-
-    seed: str
-    bundle: str
-    n: int
-    bias_mm2: Number
-    csa_std_difference_mm2: Number
-    n_csa_std: int = 0
-
-
-class Floors(Part):
-    """What moves when nothing should."""
-
-    runner: list[RunnerFloor]
-    seeds: list[SeedFloor]
-
-    @property
-    def runner_mm2(self) -> float:
-        """Largest mean change of CSA between two ways of running (mm2); NaN where none was tried."""
-        return _largest(row.mean_mm2 for row in self.runner)
-
-    @property
-    def seeds_mm2(self) -> float:
-        """Largest bias between two seeds (mm2); NaN where no other seed was trained."""
-        return _largest(row.bias_mm2 for row in self.seeds)
-
-    @property
-    def seeds_csa_std_mm2(self) -> float:
-        """Largest change of CSA STD between two seeds (mm2); NaN where no other seed was trained."""
-        return _largest(row.csa_std_difference_mm2 for row in self.seeds)
-
-
-def _largest(values: Iterable[float]) -> float:
-    """Return the largest absolute value of those that are defined."""
-    return max((abs(value) for value in values if not math.isnan(value)), default=math.nan)
-
-
 class Rule(Part):
     """The rule of the comparison (see the settings of ``compare``); older records lack some of its fields."""
 
@@ -466,10 +392,3 @@ def read_drift(path: Path) -> DriftRecord:
             f"{path} is not the record of a comparison, which `dvc repro compare` writes: {faults}"
         ) from error
     return record
-
-
-def read_floors(path: Path) -> Floors:
-    """Read the floors from ``floor.json`` of the stage floor."""
-    value = read_json(path)
-    floors: Floors = validate(Floors, {key: value.get(key) for key in Floors.model_fields}, str(path))
-    return floors

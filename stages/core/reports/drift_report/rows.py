@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from ...drift.record.record import DriftRecord, RunnerFloor
+from ...drift.record.floors import RunnerFloor
+from ...drift.record.record import DriftRecord
 from ...tables.monitored import CASE, OFF_CORD, Source, monitored_rows
 from .wording import DASH, Shown, interval, label_of, number, short
 
