@@ -21,7 +21,7 @@ OLD = {f"sub-{k:02d}": [float(v) for v in RNG.normal(76, 6, 6)] for k in range(1
 
 def factors(new: dict[str, list[float]], old: dict[str, list[float]] = OLD) -> dict[str, dict[str, float]]:
     tables: list[MeasuredVersion] = [version(new), version(old, replace(SERIES, bundle="a" * 64))]
-    found = conversion_factors(tables[0].measures, tables[1].measures, "C2-C3", CONTRASTS, 0.05)
+    found = conversion_factors(tables[0].measures, tables[1].measures, "C2-C3", CONTRASTS, 4, 0.05)
     csa = found[found["metric"] == "csa_mm2"]
     return {str(row["contrast"]): row.to_dict() for _, row in csa.iterrows()}
 
@@ -64,7 +64,20 @@ def test_what_was_not_measured_is_no_ratio() -> None:
 
 def test_angles_are_not_multiplied() -> None:
     assert not [name for name in SCALED if name.endswith("_deg")]
-    assert {"csa_mm2", "diameter_ap_mm", "compression_ratio", "solidity"} <= set(SCALED)
+    assert {"csa_mm2", "diameter_ap_mm", "compression_ratio"} <= set(SCALED)
+
+
+def test_metrics_that_cannot_exceed_1_have_no_factor() -> None:
+    assert not {"eccentricity", "solidity"} & set(SCALED)
+
+
+def test_the_pooled_factor_is_of_the_people_of_the_pooled_bias() -> None:
+    """Three people with three contrasts only, in which they are 10 % larger: with four asked for, they are left out."""
+    new = {sub: list(values) for sub, values in OLD.items()}
+    for sub in list(new)[:3]:
+        new[sub] = [v * 1.1 for v in new[sub][:3]] + [math.nan] * 3
+    row = factors(new)[POOLED]
+    assert (row["n"], row["factor"]) == (9, pytest.approx(1.0))
 
 
 def with_slices(of: MeasuredVersion, factor: float, slope_per_cm: float, noise: dict[int, float]) -> MeasuredVersion:
@@ -81,7 +94,7 @@ def with_slices(of: MeasuredVersion, factor: float, slope_per_cm: float, noise: 
 def over_slices(slope_per_cm: float, noise: dict[int, float]) -> dict[str, float]:
     new = with_slices(version(OLD), 1.02, slope_per_cm, noise)
     old = with_slices(version(OLD, replace(SERIES, bundle="a" * 64)), 1.0, 0.0, {})
-    found = conversion_factors(new.measures, old.measures, "C2-C3", CONTRASTS, 0.05)
+    found = conversion_factors(new.measures, old.measures, "C2-C3", CONTRASTS, 4, 0.05)
     return dict(found[(found["metric"] == "csa_mm2") & (found["contrast"] == POOLED)].iloc[0])
 
 

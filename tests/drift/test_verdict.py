@@ -130,13 +130,6 @@ def test_a_missing_shard_is_named_and_nothing_is_decided() -> None:
     assert (first.drift, first.quality, first.passed) == ("inconclusive", "unknown", False)
 
 
-def test_a_gap_in_the_history_is_named_and_nothing_is_decided() -> None:
-    gap = ["release v2 has no record"]
-    record = judged(version(people()), (older(people()), BOTH), gaps=gap)
-    assert (record.drift, record.passed, record.reasons[0]) == ("inconclusive", False, gap[0])
-    assert judged(version(people()), gaps=gap).drift == "inconclusive", "and no version after it is the first"
-
-
 def test_the_first_version_is_the_first_whatever_was_imported_before_it() -> None:
     imported = older(people(2.0, 0.1), ruler="none", frozen="")
     record = judged(version(people()), (imported, ()))

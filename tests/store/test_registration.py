@@ -278,6 +278,18 @@ def test_later_version_is_candidate_with_a_bias(lab: Path) -> None:
     assert aliases == [("anchor", "champion"), (), ("candidate",)]
 
 
+def test_a_version_whose_judge_is_gone_is_no_first_version(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A release whose record was lost was skipped, and the next one, accepted by nobody, became champion and anchor."""
+    prior = {"digest": B, "label": "v1", "aliases": ["champion", "anchor"], "folder": B[:12]}
+    write_json(lab / "reports/history/priors.json", {"offline": False, "model": MODEL, "priors": [prior]})
+    register.main()
+    (only,) = client.open_store(MODEL).versions()
+    assert only.aliases == ("candidate",)
+    said = "".join(capsys.readouterr())
+    assert f"was judged by {B[:12]}, which {MODEL} does not hold" in said
+    assert f"cordrift promote {A[:12]} --reason" in said
+
+
 def test_alias_moved_by_a_person_stays(lab: Path) -> None:
     register.main()
     workspace(lab, B, label="v2")

@@ -59,7 +59,7 @@ def register_version(store: Store, record: Record, say: Callable[[str], None]) -
     verdict = {"drift": record.verdict.drift, "quality": record.verdict.quality}
     store.ensure_tags(run, {**tags, **verdict, "mlflow.runName": record.name, "mlflow.note.content": record.note})
     store.finish(run)
-    return _ensure_version(store, run, {"digest": record.digest, **tags}, record)
+    return _ensure_version(store, run, {"digest": record.digest, **tags}, record, say)
 
 
 def ensure_artifacts(store: Store, run: Run, artifacts: Sequence[Artifact]) -> None:
@@ -84,7 +84,9 @@ def ensure_artifacts(store: Store, run: Run, artifacts: Sequence[Artifact]) -> N
     store.ensure_tags(run, {"artifacts": state})
 
 
-def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Record) -> RegisteredVersion:
+def _ensure_version(
+    store: Store, run: Run, tags: Mapping[str, str], record: Record, say: Callable[[str], None]
+) -> RegisteredVersion:
     versions = store.versions()
     version = next((known for known in versions if known.tags.get("digest") == tags["digest"]), None)
     if version is None:
@@ -101,6 +103,15 @@ def _ensure_version(store: Store, run: Run, tags: Mapping[str, str], record: Rec
     # Give aliases only once, so that an alias that a person moved stays there, and only when no shard is missing.
     if version.tags.get("aliased") != "yes" and not record.lost:
         first = version.number == next(known.number for known in versions if not known.tags.get("imported"))
+        named = sorted({digest[:12] for digest in record.judged.values() if digest})
+        if first and named:
+            # An earlier version judged this one and is gone: nobody accepted this one in its place.
+            first = False
+            say(
+                f"{record.label} (bundle {record.digest[:12]}) was judged by {', '.join(named)}, which {store.model} "
+                "does not hold: it becomes neither champion nor anchor. Register that version again, or, where it is "
+                f"lost, accept this one: `cordrift promote {record.digest[:12]} --reason ...`."
+            )
         taken = {alias for known in versions for alias in known.aliases}
         later = PASSED_ALIASES if record.verdict.passed and not _overtaken(versions, record) else LATER_ALIASES
         # Write verdict and judges before the alias: after an interruption the version would else judge itself.

@@ -88,7 +88,6 @@ def compare(
     people: pd.DataFrame | None = None,
     declared: Declared | None = None,
     floors: Floors | None = None,
-    gaps: Sequence[str] = (),
 ) -> Comparison:
     """Compare the candidate with every prior, and set the ground truth beside them, once.
 
@@ -103,7 +102,6 @@ def compare(
     people : columns dataset, participant, site, manufacturer, sex, age, pathology (text)
     declared : by what the candidate was to be judged, and what of it was changed since
     floors : what moves when nothing should, as the stage floor found it
-    gaps : what of the history is missing, in sentences
     """
     known = pd.DataFrame(columns=KNOWN, dtype=object) if people is None else people
     comparer = _Comparer(_valid(candidate, rule), contrasts, rule, known, declared)
@@ -137,7 +135,7 @@ def compare(
             judge_all([one.case for one in beside if one.case], rule),
             priors=sum(bool(prior.series.frozen) for prior in priors),  # an imported one is shown and judges nothing
             offline=offline,
-            missing=[*missing_shards(candidate.lost), *gaps],
+            missing=missing_shards(candidate.lost),
             doubts=_doubts(declared),
         ),
     )
@@ -238,7 +236,12 @@ class _Comparer:
         tables = {
             "bias": pd.DataFrame([{"contrast": name, **dict(row)} for name, row in biases.items()]),
             "conversion": conversion_factors(
-                self.candidate.version.measures, old.version.measures, series.range, contrasts, rule.alpha
+                self.candidate.version.measures,
+                old.version.measures,
+                series.range,
+                contrasts,
+                rule.min_contrasts,
+                rule.alpha,
             ),
             "concordance": concordance_table(pairs, contrasts, rule.min_contrasts, rule.alpha),
         }

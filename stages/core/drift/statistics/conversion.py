@@ -11,8 +11,10 @@ from ...tables.columns import METRICS
 from ...tables.monitored import CASE, monitored_pair, monitored_slices
 from .bias import PERSON, POOLED, t_interval
 
+#: Metrics that cannot exceed 1: a factor above 1 would take some people beyond it.
+BOUNDED = ("eccentricity", "solidity")
 #: Metrics that a factor makes sense for: sizes and ratios above 0. Angles are not multiplied.
-SCALED = tuple(name for name in METRICS if not name.endswith("_deg"))
+SCALED = tuple(name for name in METRICS if not name.endswith("_deg") and name not in BOUNDED)
 SLICE = [*CASE, "slice"]
 COLUMNS = [
     "metric", "contrast", "n", "factor", "ci_low", "ci_high", "ratio_of_means",
@@ -21,7 +23,12 @@ COLUMNS = [
 
 
 def conversion_factors(
-    new: pd.DataFrame, old: pd.DataFrame, range_name: str, contrasts: Sequence[str], alpha: float
+    new: pd.DataFrame,
+    old: pd.DataFrame,
+    range_name: str,
+    contrasts: Sequence[str],
+    min_contrasts: int,
+    alpha: float,
 ) -> pd.DataFrame:
     """Return the factors by which old numbers are multiplied, by metric and contrast, then pooled.
 
@@ -30,6 +37,8 @@ def conversion_factors(
     new, old : measures.csv of both versions
     range_name : the monitored range, such as C2-C3
     contrasts : order of the rows
+    min_contrasts : a participant with fewer contrasts is not pooled, so that the pooled factor is of the same people as
+        the pooled bias
     alpha : of the two-sided intervals
 
     Returns
@@ -58,7 +67,8 @@ def conversion_factors(
         for name in [*contrasts, POOLED]:
             chosen = pairs[pairs["contrast"].isin(list(contrasts) if name == POOLED else [name])]
             people = chosen.groupby([*PERSON, "contrast"])[["ratio", f"{metric}_new", f"{metric}_old"]].mean()
-            people = people.groupby(level=PERSON).mean()
+            grouped = people.groupby(level=PERSON)
+            people = grouped.mean()[grouped.size() >= (min_contrasts if name == POOLED else 1)]
             ratios = people["ratio"].to_numpy(dtype=np.float64)
             factor = float(ratios.mean()) if len(ratios) else float("nan")
             means = people[[f"{metric}_new", f"{metric}_old"]].mean()
