@@ -82,7 +82,9 @@ def main(argv: list[str] | None = None) -> None:
         if file.problem:
             failed += 1
             print(f"cordrift: {file.problem}", file=sys.stderr)
-        elif options.figures:
+        if file.remark:
+            print(f"cordrift: {file.remark}", file=sys.stderr)
+        if not file.problem and options.figures:
             write_picture(file, options.figures / picture_name(options.masks, number), images[number])
         tables.append(rows_of_scope(file, scope, levels if options.levels else None))
     if failed == len(tables):

@@ -7,9 +7,21 @@ import math
 import pytest
 from support import drift_factory
 
-from stages.core.drift.record.record import Decision
-from stages.core.reports.drift_report.rows import plus_minus
-from stages.core.reports.drift_report.wording import reasons, typeset
+from stages.core.drift.record.floors import Floors
+from stages.core.drift.record.record import Decision, DriftRecord, DriftRow
+from stages.core.reports.drift_report.charts import colours
+from stages.core.reports.drift_report.drawings import nearest
+from stages.core.reports.drift_report.rows import in_floors, plus_minus
+from stages.core.reports.drift_report.wording import (
+    Shown,
+    headline,
+    meaning,
+    nearest_margin,
+    number,
+    reasons,
+    shown_versions,
+    typeset,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +58,130 @@ def test_of_two_judges_each_reason_names_its_own() -> None:
 )
 def test_one_value_has_a_mean_and_no_sd(mean: float | None, sd: float | None, text: str) -> None:
     assert plus_minus(mean, sd) == text
+
+
+def drift(
+    low: float = 0.1, high: float = 0.2, bias: float = 0.2, *judged: DriftRow, verdict: str = "drifted"
+) -> DriftRecord:
+    """A record of the candidate ``d`` beside ``b``; ``judged`` are rows of the verdict on that prior."""
+    needed = max((row.smallest_margin_mm2 / row.margin_mm2 for row in judged), default=math.nan)
+    pooled = drift_factory.bias_row(bias, ci_low_mm2=low, ci_high_mm2=high)
+    return drift_factory.drift_record(
+        priors=[drift_factory.prior_record("b", pooled=pooled)],
+        verdict=drift_factory.verdict(verdict, margin_share=needed, judges=[drift_factory.judge(*judged)]),
+    )
+
+
+def row(inner_low: float, inner_high: float, n: int = 49) -> DriftRow:
+    ends = {"inner_low_mm2": inner_low, "inner_high_mm2": inner_high}
+    needed = max(abs(inner_low), abs(inner_high))
+    return drift_factory.drift_row(contrast="pooled", n=n, smallest_margin_mm2=needed, margin_mm2=0.65, **ends)
+
+
+SHOWN = [Shown("b", "v1", "prior"), Shown("d", "v2", "candidate")]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"),
+    [
+        (-0.1, 0.5, "lies inside"),
+        (-0.7, 0.5, "reaches beyond"),
+        (0.5, 0.7, "reaches beyond"),
+        (-0.65, 0.5, "reaches beyond"),
+        (0.7, 0.9, "lies outside"),
+        (-0.9, -0.7, "lies outside"),
+        (math.nan, math.nan, "One participant gives no interval"),
+    ],
+)
+def test_the_headline_places_the_interval(low: float, high: float, says: str) -> None:
+    assert says in headline(drift(low, high), SHOWN)[1]
+
+
+def test_the_headline_asks_the_interval_that_the_verdict_asks() -> None:
+    """The 95 % interval reaches over the margin, the 90 % one does not: the verdict is equivalent, and so is said."""
+    said = headline(drift(-0.01, 0.66, 0.3, row(0.05, 0.6), verdict="equivalent"), SHOWN)[1]
+    assert said.startswith(
+        "Over all contrasts the 90 % interval (0.05 to 0.60 mm²) lies inside the pooled margin of ±0.65 mm²"
+    )
+    assert "not enough" not in said
+    apart = headline(drift(-0.1, 0.1, 0.0, row(-0.1, 0.1)), SHOWN)[1]
+    assert "lies inside" in apart
+    assert "That alone is not enough" in apart, "contrasts moved apart"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "says"),
+    [
+        ("first", "moved from. It passes the gate."),
+        ("equivalent", "smaller than its margin. It passes the gate."),
+        ("drifted", "convert its values with the factors below. It does not pass"),
+        ("inconclusive", "It is not shown that every measured area stayed inside its margin"),
+    ],
+)
+def test_what_a_verdict_means_is_said(verdict: str, says: str) -> None:
+    assert says in meaning(drift_factory.verdict(verdict))
+
+
+def test_the_row_nearest_its_margin_is_named_and_no_promise_to_few() -> None:
+    assert nearest_margin(drift(0.1, 0.2)) == ""
+    said = nearest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6)))
+    assert "Of all rows pooled lies nearest" in said
+    assert "needs ±0.60 mm², inside the ±0.65 mm²" in said
+    assert "beyond the ±0.65 mm²" in nearest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.7)))
+    assert "none passes" not in said
+    few = nearest_margin(drift(0.1, 0.2, 0.2, row(0.1, 0.6, n=6)))
+    assert few.endswith("With n = 6 none passes: 30 participants are asked for.")
+
+
+@pytest.mark.parametrize(("bias", "says"), [(0.0, "is no more than"), (0.1, "is beyond")])
+def test_a_floor_of_nothing(bias: float, says: str) -> None:
+    floors = Floors(runner=[drift_factory.runner_floor(0.0)], seeds=[])
+    record = drift(-0.1, 0.1, bias).model_copy(update={"floors": floors})
+    assert f"{says} the runner's largest mean change, which is 0" in in_floors(record)
+
+
+def test_a_chart_of_many_versions_shows_those_that_judge() -> None:
+    shown = [Shown(f"p{k}", f"v{k}.0", "prior") for k in range(9)] + [Shown("d", "v9.0", "candidate")]
+    priors = [drift_factory.prior_record(f"p{k}", aliases=["anchor"] if k == 2 else []) for k in range(9)]
+    record = drift_factory.drift_record(against="p8", priors=priors)
+    assert [item.version for item in nearest(record, shown)] == ["p2", "p8", "d"]
+    assert nearest(record, shown[-6:]) == shown[-6:]
+    used = colours(shown)
+    assert len({used[f"p{k}"] for k in range(9)}) == 1, "no colour stands for two versions"
+    assert len(set(colours(shown[-6:]).values())) == 6
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "bias", "says"),
+    [
+        (0.1, 0.3, 0.2, "v2 measures the cord 0.20 mm² larger than v1"),
+        (-1.3, -1.1, -1.234, "v2 measures the cord 1.23 mm² smaller than v1"),
+        (-0.1, 0.3, 0.1, "The mean difference v2 − v1 at C2-C3 is +0.10 mm², and 0 is not excluded"),
+        (-8.0, 8.0, 0.001, "0 is not excluded"),
+        (0.0, 0.0, 0.0, "measures exactly the areas of v1"),
+        (math.nan, math.nan, math.nan, "in common"),
+    ],
+)
+def test_the_headline_has_a_direction_only_where_the_interval_excludes_0(
+    low: float, high: float, bias: float, says: str
+) -> None:
+    said = headline(drift(low, high, bias), SHOWN)[0]
+    assert says in said
+    assert ("larger" in said or "smaller" in said) == (low > 0 or high < 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.005, "1.00"), (-0.5, "−0.50"), (-0.001, "0.00"), (None, "–"), (float("nan"), "–"), (3, "3.00")],
+)
+def test_numbers_are_written_as_people_write_them(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_equal_labels_are_told_apart() -> None:
+    versions = [
+        drift_factory.version_record(digest * 64, role, label=label)
+        for digest, label, role in (("a", "v1", "prior"), ("b", "", "prior"), ("d", "", "candidate"))
+    ]
+    shown = shown_versions(drift_factory.drift_record(versions=versions), "v1")
+    assert [item.label for item in shown] == ["v1 (aaaaaa)", "b" * 12, "v1 (dddddd)"]

@@ -56,12 +56,13 @@ def measure_volume(mask: Volume, discs: Volume | Discs | None, params: Measure) 
     or range is measured when its coverage is at least ``params.coverage``; otherwise it is NaN and flagged
     ``level_not_covered``.
 
-    C2 has two slices of 100 mm2, and C3 below it has two slices of 80 mm2, so the mean of C2 and C3 is 90 mm2:
+    C2 has two slices of 100 mm2, and C3 below it has two slices of 80 mm2, so the mean of C2 and C3 is 90 mm2. The discs
+    lie between slices:
 
     >>> mask = np.zeros((12, 12, 6), np.float32)
     >>> mask[1:11, 1:11, 3:5] = 1
     >>> mask[2:10, 1:11, 1:3] = 1
-    >>> discs = Discs({2: 4.0, 3: 2.0, 4: 0.0})
+    >>> discs = Discs({2: 4.5, 3: 2.5, 4: 0.5})
     >>> table = measure_volume(Volume(mask, np.eye(4)), discs, Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0))
     >>> table[table["scope"] == "level"]["csa_mm2"].tolist()
     [100.0, 80.0]

@@ -18,6 +18,7 @@ from ..morphometry.levels import Discs
 from ..morphometry.ruler import ruler_id
 from ..morphometry.settings import Measure
 from ..morphometry.table import failed_row, tabulate
+from .header import forms_apart, require_mm
 from .template import onto_template
 
 
@@ -66,6 +67,7 @@ class MeasuredFile:
     table : rows of all scopes, or one row that is flagged ``failed``
     mask, sections : None where the file could not be measured
     problem : why it could not be measured; otherwise empty
+    remark : what to know about it although it was measured; otherwise empty
     """
 
     path: Path
@@ -73,6 +75,7 @@ class MeasuredFile:
     mask: Volume | None = None
     sections: Sections | None = None
     problem: str = ""
+    remark: str = ""
 
 
 def measure_file(path: Path, labels: Labels | None, params: Measure, *, template: bool = False) -> MeasuredFile:
@@ -88,9 +91,10 @@ def measure_file(path: Path, labels: Labels | None, params: Measure, *, template
     Raises
     ------
     ImageError
-        The mask or the labels cannot be read or measured; the message names the file.
+        The mask or the labels cannot be read or measured, or lengths are not in mm; the message names the file.
     """
     mask = read(path)
+    require_mm(path)
     try:
         sections = measure_sections(mask, stiffness_mm=params.stiffness_mm)
     except ImageError as error:
@@ -99,7 +103,7 @@ def measure_file(path: Path, labels: Labels | None, params: Measure, *, template
     table = tabulate(sections, discs, params, mask.data.shape[2])
     if template and discs is not None:
         table = pd.concat([table, onto_template(table, discs)], ignore_index=True)
-    return MeasuredFile(path, _named(table, path, params), mask, sections)
+    return MeasuredFile(path, _named(table, path, params), mask, sections, remark=forms_apart(path))
 
 
 def measure_files(
