@@ -10,9 +10,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from .core.base.errors import SettingsError, run
+from .core.base.errors import run
 from .core.workspace.edits.code_edit import accept_edit
-from .core.workspace.edits.moved_code import accept_moves
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,15 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "stages", nargs="*", metavar="STAGE", help="such as train or train@0 (default: all with new code)"
     )
-    parser.add_argument(
-        "--moves",
-        action="store_true",
-        help="once, for a workspace that was finished before the modules moved to their rooms: fetch to segment go on",
-    )
-    options = parser.parse_args(arguments)
-    if options.moves and options.stages:
-        raise SettingsError("--moves is for all stages from fetch to segment together; name no stage with it.")
-    recorded = accept_moves(Path()) if options.moves else accept_edit(Path(), options.stages)
+    recorded = accept_edit(Path(), parser.parse_args(arguments).stages)
     if recorded:
         print(f"recorded in dvc.lock without running: {', '.join(recorded)}")
     else:

@@ -12,7 +12,6 @@ import pytest
 
 from stages.accept_edit import main
 from stages.core.base.errors import CordriftError, SettingsError
-from stages.core.workspace.edits import moved_code
 from stages.core.workspace.edits.code_edit import accept_edit
 
 PIPELINE = """
@@ -223,59 +222,14 @@ def test_a_lock_that_git_does_not_know_and_a_misspelt_stage_are_told(lab: Path) 
         accept_edit(lab, [])
 
 
-#: Code of the stage train in a lock that was written just before the modules moved.
-BEFORE = """
-stages/__init__.py 3c7e0faa35cf5de71e522dc4f8113b97
-stages/core/__init__.py d5d41d642798ae21f537a8a04fc5eb9b
-stages/core/environment.py 054e6c3ef9b538de1a3482bd0a1dea8c
-stages/core/errors.py 678ae86d28eb9c55ab3969591bac2472
-stages/core/files.py 70df554975fe044433793fc068738ca7
-stages/core/nnunet/__init__.py 2e99f171e25694c391a47b483a9dacdb
-stages/core/nnunet/plans.py d9e612e2bf66a55122442f41baadcd38
-stages/core/nnunet/trainer.py 9133a26b4d156dcf9fe70e1aebb45e07
-stages/core/nnunet/training.py a2710e1aecf5a88ecda96d956cbd8be4
-stages/core/params.py aa99b2a00bb0ca62b65b2f67628e04a3
-stages/core/syntax.py a0277fc56efb79af238c17adfd364a0c
-stages/train.py c3fef150cb80e55ea6e13aa893ff5e26
-"""
-
-
-def test_moves_are_accepted_of_the_code_from_just_before_them_alone() -> None:
-    """Whole, with a workspace of that time: tests/pipeline/test_moves.py."""
-    code = [dict(zip(("path", "md5"), line.split(), strict=True)) for line in BEFORE.strip().splitlines()]
-    locked = {"cmd": "python -m stages.train --fold 0", "deps": [{"path": "data/prepare", "md5": "any.dir"}, *code]}
-    assert moved_code.unless_from_before(locked, ["stages/train.py"]) == ""
-    code[0]["md5"] = code[1]["md5"]
-    assert "other code than that just before the moves" in moved_code.unless_from_before(locked, ["stages/train.py"])
-
-
-def test_moves_are_refused_where_the_lock_knows_none_of_the_stages(lab: Path) -> None:
-    with pytest.raises(CordriftError, match=r"dvc.lock has no stage 'fetch'"):
-        moved_code.commit_stages(lab, list(moved_code.BEFORE_MOVES), moved_code.unless_from_before)
-
-
-def test_moves_are_refused_once_the_code_has_changed(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The digest follows the code that the stages declare, and neither its comments nor other stages."""
-    monkeypatch.setattr(moved_code, "BEFORE_MOVES", {"train": "0" * 16})
-    monkeypatch.setattr(moved_code, "AFTER_MOVES", moved_code.code_of_today(lab))
-    _words(lab)
-    _edit(lab, "stages/report.py", "write_text(", "write_text('x' + ")
-    assert moved_code.is_code_of_the_moves(lab)
-    _edit(lab, "stages/core/base/numbers.py", "2 * number", "3 * number")
-    assert not moved_code.is_code_of_the_moves(lab)
-    with pytest.raises(CordriftError, match="the code of fetch to segment has changed since the modules moved"):
-        moved_code.accept_moves(lab)
-
-
-@pytest.mark.parametrize("accept", [lambda folder: accept_edit(folder, []), moved_code.accept_moves])
-def test_a_folder_in_which_nothing_ran_is_refused(accept: Callable[[Path], object], lab: Path, tmp_path: Path) -> None:
+def test_a_folder_in_which_nothing_ran_is_refused(lab: Path) -> None:
     with pytest.raises(
         SettingsError, match=r"stages has no dvc.yaml: run this in the folder of a checkout or workspace"
     ):
-        accept(lab / "stages")
+        accept_edit(lab / "stages", [])
     (lab / "dvc.lock").unlink()
     with pytest.raises(SettingsError, match=r"lab has no dvc.lock"):
-        accept(lab)
+        accept_edit(lab, [])
 
 
 def test_a_declaration_of_the_encoding_is_no_comment(lab: Path) -> None:

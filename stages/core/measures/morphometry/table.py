@@ -56,8 +56,8 @@ def measure_volume(mask: Volume, discs: Volume | Discs | None, params: Measure) 
     or range is measured when its coverage is at least ``params.coverage``; otherwise it is NaN and flagged
     ``level_not_covered``.
 
-    C2 has two slices of 100 mm2, and C3 below it has two slices of 80 mm2, so the mean of C2 and C3 is 90 mm2. The discs
-    lie between slices:
+    C2 has two slices of 100 mm2, and C3 below it has two slices of 80 mm2, so the mean of C2 and C3 is 90 mm2. The
+    discs lie between slices:
 
     >>> mask = np.zeros((12, 12, 6), np.float32)
     >>> mask[1:11, 1:11, 3:5] = 1
