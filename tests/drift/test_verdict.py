@@ -58,7 +58,7 @@ def test_not_shown_is_never_said_of_an_interval_that_excludes_0() -> None:
     """One of seven rows moved by two standard errors: by itself it excludes 0, among seven rows it may be chance."""
     new = people({"T1w": 1.0}, 1.7, seed=8)
     row = rows(new, people(0.0, 1.7, seed=2))["T1w"]
-    assert (row.outer_low_mm2 > 0, row.p_holm > 0.05, row.verdict) == (True, True, "inconclusive")
+    assert (row.inner_low_mm2 > 0, row.p_holm > 0.05, row.verdict) == (True, True, "inconclusive")
     assert "not shown" not in row.why
     assert "this row alone is larger, which is not certain among all rows" in row.why
 

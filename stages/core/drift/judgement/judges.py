@@ -159,7 +159,7 @@ def _why_drift(row: RowNumbers, verdict: str, p_holm: float, rows: int, rule: Co
         return f"{n} participant(s) measured by both versions give no interval"
     low, high = row.mean.interval(2.0 * rule.alpha)
     level = f"{100 * (1 - 2 * rule.alpha):g} % interval {low:+.2f} to {high:+.2f} mm², n = {n}"
-    moved = row.mean.p_not_zero() < rule.alpha
+    moved = low > 0.0 or high < 0.0  # what the interval in this sentence shows
     direction = "larger" if row.mean.mean > 0.0 else "smaller"
     lost = ""
     if row.missing:
