@@ -1,13 +1,15 @@
 """Promote a version with a reason: it becomes champion and anchor, also if its verdict did not pass.
 
-The promotion publishes factors by which users of the replaced version multiply their numbers: those of CSA in the tag
-`cordrift.conversion` of the version, those of all metrics in compare/conversion.csv of its run.
+The promotion publishes factors by which users of the replaced version multiply their numbers, where enough people and a
+narrow interval stand behind them: those of CSA in the tag `cordrift.conversion` of the version. All factors are in
+compare/conversion.csv of its run.
 """
 
 from __future__ import annotations
 
 import argparse
 import getpass
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -15,7 +17,7 @@ from .core.base.errors import run
 from .core.data.clones.programs import user_name
 from .core.drift.versions.settings import Register
 from .core.store.client import open_store
-from .core.store.promotion import find_version, promote
+from .core.store.promotion import Promoted, find_version, promote
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,18 +41,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if number is not None and number != version.number:
             print(f"  {role} was version {number}")
     for number in sorted({number for number in done.before.values() if number} - {version.number}):
-        print(f"  {_converted(number, done.factors.get(number))}")
+        for line in _converted(number, done):
+            print(f"  {line}")
 
 
-def _converted(number: int, factors: dict[str, dict[str, float]] | None) -> str:
+def _converted(number: int, done: Promoted) -> list[str]:
+    """Say by what the CSA of a replaced version is multiplied, and which factors are not published and why."""
+    factors, withheld = done.factors.get(number), done.withheld.get(number, {})
     if factors is None:
-        return f"CSA of version {number}: no factor to this version is known, because the two were not compared"
-    factors_text = ", ".join(
-        f"{contrast} {value['factor']:.4f}" for contrast, value in factors.items() if "factor" in value
-    )
-    return (
-        f"CSA of version {number} is multiplied by: {factors_text} (published; every metric in compare/conversion.csv)"
-    )
+        return [f"CSA of version {number}: no factor to this version is known, because the two were not compared"]
+    lines = [
+        f"CSA of version {number}, {contrast}: multiplied by {value['factor']:.4f} ({value['ci_low']:.4f} to "
+        f"{value['ci_high']:.4f}, n = {value['n']}; one person ±{value.get('person_half_width', math.nan):.1f} mm2)"
+        for contrast, value in factors.items()
+    ]
+    for contrast, why in withheld.items():
+        lines.append(f"CSA of version {number}, {contrast}: no factor is published: {why}")
+    return [*lines, "every metric in compare/conversion.csv of its run"]
 
 
 if __name__ == "__main__":

@@ -205,21 +205,39 @@ def test_a_person_moves_champion_and_anchor_and_says_why(lab: Path, capsys: pyte
 def test_a_promotion_publishes_the_conversion_factors(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A tag of the version holds the CSA factors from the former champion, as the table of its run has them."""
     row = {"prior": A, "metric": "csa_mm2", "contrast": "T1w", "factor": 1.0125, "ci_low": 1.01, "ci_high": 1.015}
-    rows = [row | {"n": 2}, row | {"contrast": "pooled", "factor": 0.98, "ci_low": None, "ci_high": None, "n": 1}]
-    others = [row | {"n": 2, "metric": "solidity", "factor": 3.0}, row | {"n": 2, "prior": "c" * 64, "factor": 4.0}]
+    row |= {"line_intercept": 3.0, "line_slope": 0.97, "person_half_width": 2.5, "old_low": 60.0, "old_high": 95.0}
+    row |= {"n": 49, "withheld": ""}
+    few = {"contrast": "pooled", "factor": 0.98, "n": 1, "withheld": "n = 1 is fewer than 30"}
+    rows = [row, row | few | {"ci_low": None, "ci_high": None}]
+    others = [row | {"metric": "diameter_ap_mm", "factor": 3.0}, row | {"prior": "c" * 64, "factor": 4.0}]
     write_csv(Path("reports/compare/conversion.csv"), pd.DataFrame([*rows, *others]))
     register.main()
     promote.main(["v2", "--reason", "looked at"])
     assert json.loads(versions()["v2"].tags["conversion"]) == {
         "v1": {
-            "T1w": {"factor": 1.0125, "ci_low": 1.01, "ci_high": 1.015, "n": 2},
-            "pooled": {"factor": 0.98, "n": 1},
+            "T1w": {
+                **{"factor": 1.0125, "ci_low": 1.01, "ci_high": 1.015, "n": 49, "line_intercept": 3.0},
+                **{"line_slope": 0.97, "person_half_width": 2.5, "old_low": 60.0, "old_high": 95.0},
+            }
         }
     }
-    assert "CSA of version 1 is multiplied by: T1w 1.0125, pooled 0.9800 (published" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "CSA of version 1, T1w: multiplied by 1.0125 (1.0100 to 1.0150, n = 49; one person ±2.5 mm2)" in said
+    assert "CSA of version 1, pooled: no factor is published: n = 1 is fewer than 30" in said
     promote.main(["v1", "--reason", "back"])
     assert "CSA of version 2: no factor to this version is known" in capsys.readouterr().out
     assert "conversion" not in versions()["v1"].tags
+
+
+def test_a_factor_from_before_n_and_interval_were_asked_is_not_published(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"prior": A, "metric": "csa_mm2", "contrast": "pooled", "factor": 1.1, "ci_low": 1.0, "ci_high": 1.2, "n": 49}
+    write_csv(Path("reports/compare/conversion.csv"), pd.DataFrame([row]))
+    register.main()
+    promote.main(["v2", "--reason", "looked at"])
+    assert "conversion" not in versions()["v2"].tags
+    assert "pooled: no factor is published: the comparison is older" in capsys.readouterr().out
 
 
 def test_a_promotion_said_twice_is_kept_once_and_another_is_added(lab: Path) -> None:

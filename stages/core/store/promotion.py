@@ -1,7 +1,7 @@
 """The promotion of a version by a person: the version becomes champion and anchor.
 
 Name, time and reason are recorded with the version. An improvement is a drift too, so the promotion also publishes the
-factors by which users multiply the CSA of the replaced version.
+factors by which users multiply the CSA of the replaced version, as far as these are sure enough.
 """
 
 from __future__ import annotations
@@ -9,20 +9,26 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..base.errors import SettingsError, StoreError
 from ..base.files import read_csv, read_json
+from ..drift.judgement.publication import WITHHELD
 from ..drift.statistics.bias import POOLED
 from ..drift.versions.version import CHAMPION, JUDGES, holder
 from .client import INDEX, LEAST_DIGITS, RegisteredVersion, Store
 
 #: Tag with the promotions of a version, the oldest first, as JSON.
 PROMOTIONS = "promotions"
-#: Artifact with the factors of all metrics, and the tag with the factors of CSA: label -> contrast -> FACTOR_COLUMNS.
+#: Artifact with the factors of all metrics, and the tag with those of CSA that are sure enough to be published:
+#: label -> contrast -> FACTOR_COLUMNS and n.
 CONVERSION, PUBLISHED = "compare/conversion.csv", "conversion"
-FACTOR_COLUMNS = ("factor", "ci_low", "ci_high")
+FACTOR_COLUMNS = (
+    "factor", "ci_low", "ci_high", "line_intercept", "line_slope", "person_half_width", "old_low", "old_high",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,13 +38,15 @@ class Promoted:
     Attributes
     ----------
     before : role -> number of the version that had the role before; None where no version had it
-    factors : number of a replaced version -> contrast -> the factor from its CSA to the CSA of the promoted version,
-        with its confidence interval and n. A version without known factors is left out.
+    factors : number of a replaced version -> contrast -> the published factor from its CSA to the CSA of the promoted
+        version, with its confidence interval, line and n. A version without a pooled factor is left out.
+    withheld : number of a replaced version -> contrast -> why its factor is not published
     """
 
     version: RegisteredVersion
     before: dict[str, int | None]
     factors: dict[int, dict[str, dict[str, float]]]
+    withheld: dict[int, dict[str, str]]
 
 
 def find_version(store: Store, named: str) -> RegisteredVersion:
@@ -84,50 +92,54 @@ def promote(store: Store, version: RegisteredVersion, *, reason: str, person: st
     holders = {role: holder(role, store.versions()) for role in JUDGES}
     before = {role: version.number if version else None for role, version in holders.items()}
     replaced = {v.number: v for v in store.versions() if v.number in before.values() and v.number != version.number}
-    factors = _factors(store, version, replaced)
+    factors, withheld = _factors(store, version, replaced)
     log = promotions(version)
     if [(entry["who"], entry["why"]) for entry in log[-1:]] != [(person, reason)]:
         log.append({"who": person, "when": when, "why": reason, "champion_before": str(before[CHAMPION] or "")})
         # Write the reason before the alias: after an interruption there must be no promoted version without a reason.
         store.ensure_version_tags(version, {PROMOTIONS: json.dumps(log, ensure_ascii=False)})
-    if factors:
-        published = {replaced[number].tags.get("label", ""): found for number, found in factors.items()}
+    published = {replaced[number].tags.get("label", ""): found for number, found in factors.items() if found}
+    if published:
         store.ensure_version_tags(version, {PUBLISHED: json.dumps(published, ensure_ascii=False)})
     for role in JUDGES:
         store.set_alias(role, version.number)
     candidate = next((v for v in store.versions() if "candidate" in v.aliases), None)
     if candidate is not None and candidate.number == version.number:
         store.drop_alias("candidate")
-    return Promoted(version, before, factors)
+    return Promoted(version, before, factors, withheld)
 
 
 def _factors(
     store: Store, version: RegisteredVersion, replaced: dict[int, RegisteredVersion]
-) -> dict[int, dict[str, dict[str, float]]]:
+) -> tuple[dict[int, dict[str, dict[str, float]]], dict[int, dict[str, str]]]:
     """Return the CSA factors from each replaced version to this one, from the comparison that this version's run holds.
 
-    ``replaced`` and the result are indexed by version number.
+    ``replaced`` is indexed by version number, and so is the result: the published factors, and why others are withheld.
+    A comparison from before that was asked says nothing of it, and none of its factors is published.
     """
     with tempfile.TemporaryDirectory() as scratch:
         store.fetch(version.run_id, INDEX, Path(scratch) / INDEX)
         if CONVERSION not in read_json(Path(scratch) / INDEX, error=StoreError)["files"]:
-            return {}
+            return {}, {}
         store.fetch(version.run_id, CONVERSION, Path(scratch) / "conversion.csv")
-        table = read_csv(Path(scratch) / "conversion.csv", text=("prior", "metric", "contrast"))
+        table = read_csv(Path(scratch) / "conversion.csv", text=("prior", "metric", "contrast", WITHHELD))
+    if WITHHELD not in table:
+        table = table.assign(**{WITHHELD: "the comparison is older than the check of n and interval"})
     table = table[table["metric"] == "csa_mm2"]
-    found = {}
+    found, withheld = {}, {}
     for number, old in replaced.items():
         rows = table[table["prior"] == old.tags.get("digest", "")]
-        values = {
-            str(row["contrast"]): {
-                name: round(float(row[name]), 6) for name in FACTOR_COLUMNS if math.isfinite(row[name])
-            }
-            | {"n": int(row["n"])}
-            for _, row in rows.iterrows()
-        }
-        if "factor" in values.get(POOLED, {}):
-            found[number] = values
-    return found
+        if rows.loc[rows["contrast"] == POOLED, "factor"].notna().any():
+            sure = rows[rows[WITHHELD] == ""]
+            found[number] = {str(row["contrast"]): _published(row) for row in sure.to_dict("records")}
+            rest = rows[rows[WITHHELD] != ""]
+            withheld[number] = dict(zip(rest["contrast"].astype(str), rest[WITHHELD].astype(str), strict=True))
+    return found, withheld
+
+
+def _published(row: Mapping[Hashable, Any]) -> dict[str, float]:
+    values = {name: round(float(row[name]), 6) for name in FACTOR_COLUMNS if math.isfinite(row[name])}
+    return values | {"n": int(row["n"])}
 
 
 def promotions(version: RegisteredVersion) -> list[dict[str, str]]:

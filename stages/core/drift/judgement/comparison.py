@@ -40,6 +40,7 @@ from ..versions.version import CHAMPION, REFERENCE, MeasuredVersion, Prior, hold
 from .decision import decide
 from .evidence import Evidence, differences, failed_cases, people_of_cases, values_by_person
 from .judges import Case, bias_row, judge_all
+from .publication import WITHHELD, with_reasons
 from .verdict import drift_rows
 
 
@@ -70,7 +71,7 @@ COUNTS = {"n_dice": "n", "n_rve": "n_rve", "n_surface": "n_surface", "n_csa": "n
 #: Columns of the tables that have no row where there is no prior.
 COLUMNS_BY_TABLE = {
     "bias": ["prior", "contrast", *BiasRow.model_fields],
-    "conversion": ["prior", *COLUMNS],
+    "conversion": ["prior", *COLUMNS, WITHHELD],
     "concordance": ["prior", *CONCORDANCE],
 }
 #: Columns of the table of participants that the comparison uses.
@@ -228,22 +229,15 @@ class _Comparer:
         )
         if prior.version is None or hidden:
             return _Beside(record, Case(digest, prior.label, roles, why, None) if roles else None, None, {})
-        old, rule, contrasts = _valid(prior.version, self.rule), self.rule, self.contrasts
+        old, rule = _valid(prior.version, self.rule), self.rule
         pairs = self._pairs(old.version, rule.primary.kind)
         evidence = self._evidence(pairs, old.version)
         rows = drift_rows(evidence.metrics[rule.primary.name], evidence.people, rule.primary, rule)
         biases = {row.contrast: bias_row(row, rule) for row in rows}
         tables = {
             "bias": pd.DataFrame([{"contrast": name, **dict(row)} for name, row in biases.items()]),
-            "conversion": conversion_factors(
-                self.candidate.version.measures,
-                old.version.measures,
-                series.range,
-                contrasts,
-                rule.min_contrasts,
-                rule.alpha,
-            ),
-            "concordance": concordance_table(pairs, contrasts, rule.min_contrasts, rule.alpha),
+            "conversion": with_reasons(self._factors(old.version), rule, apart),
+            "concordance": concordance_table(pairs, self.contrasts, rule.min_contrasts, rule.alpha),
         }
         tables = {key: table.assign(prior=digest)[COLUMNS_BY_TABLE[key]] for key, table in tables.items()}
         moved = person_means(pairs, rule.min_contrasts)["difference"]
@@ -252,6 +246,12 @@ class _Comparer:
         pooled = biases.pop(POOLED)
         case = Case(digest, prior.label, roles, why, None if why else evidence) if roles else None
         return _Beside(record.model_copy(update={"pooled": pooled, "contrasts": biases}), case, version, tables)
+
+    def _factors(self, old: MeasuredVersion) -> pd.DataFrame:
+        new, rule = self.candidate.version, self.rule
+        return conversion_factors(
+            new.measures, old.measures, new.series.range, self.contrasts, rule.min_contrasts, rule.alpha
+        )
 
     def _mark_of_rule(self, prior: Prior) -> dict[str, str]:
         """Return the mark of a judge that was declared under another rule, or whose rule is not known."""

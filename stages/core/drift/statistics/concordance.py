@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from .bias import POOLED, person_means
+from .multiplicity import holm
 
 Floats = NDArray[np.float64]
 #: Share of the differences that the limits of agreement hold.
@@ -170,18 +170,3 @@ def moved(differences: Floats) -> float:
     if not len(differences):
         return math.nan
     return float(stats.wilcoxon(differences).pvalue) if np.any(differences) else 1.0
-
-
-def holm(p: Floats) -> Floats:
-    """Adjust p values by Holm's method; an undefined one stays undefined and is not counted.
-
-    Of two values the smaller is doubled:
-
-    >>> holm(np.array([0.01, 0.5])).tolist()
-    [0.02, 0.5]
-    """
-    out = np.full(len(p), np.nan)
-    known = np.isfinite(p)
-    if known.any():
-        out[known] = multipletests(p[known], method="holm")[1]
-    return out

@@ -146,7 +146,7 @@ def read_change_tables(folder: Path) -> ChangeTables:
     """Read the tables that the report needs from the output of the stage compare."""
     return ChangeTables(
         read_csv(folder / "bias.csv", text=("prior", "contrast")),
-        read_csv(folder / "conversion.csv", text=("prior", "metric", "contrast")),
+        read_csv(folder / "conversion.csv", text=("prior", "metric", "contrast", "withheld")),
         read_csv(folder / "subgroups.csv", text=("version", "attribute", "group")),
     )
 

@@ -124,12 +124,13 @@ def _conversion(facts: Facts) -> Iterator[Markdown]:
         return
     yield heading(3, f"Conversion factors of CSA, {facts.old_name} → {facts.new_name}")
     level = number(100 * (1 - facts.drift.rule.alpha), 0)
-    head = ("contrast", "factor", f"{level} % interval", "n", "trend towards the head, per cm", f"{level} % interval")
-    keys = ("contrast", "factor", "interval", "n", "trend", "trend_interval")
-    yield table(head, [[row[key] for key in keys] for row in rows])
+    head = ("contrast", "n", "factor", f"{level} % interval", "line, mm²", "one person, mm²", "published")
+    keys = ("contrast", "n", "factor", "interval", "line", "person", "published")
+    yield table(head, [[row[key] for key in keys] for row in rows], words=(6,))
     yield paragraph(
-        f"A study that spans both versions multiplies a CSA of {facts.old_name} by the factor of its contrast; one "
-        "factor serves all levels only where the trend is near 0. All metrics: conversion.csv."
+        f"A study that spans both versions multiplies a CSA of {facts.old_name} by the factor of its contrast, or puts "
+        "it on the line, where these are published; both convert means of groups, and one person's CSA is known to the "
+        "last but one column. Whether the factor holds over sizes and levels: conversion.csv, which has all metrics."
     )
 
 

@@ -64,7 +64,7 @@ def read_report_tables(measure: Path, compare: Path, history: Path) -> ReportTab
         read_csv(compare / "contrast_pairs.csv", text=("version", "contrast_x", "contrast_y")),
         read_csv(compare / "bias.csv", text=("prior", "contrast")),
         read_csv(compare / "concordance.csv", text=("prior", "contrast")),
-        read_csv(compare / "conversion.csv", text=("prior", "metric", "contrast")),
+        read_csv(compare / "conversion.csv", text=("prior", "metric", "contrast", "withheld")),
         read_csv(compare / "subgroups.csv", text=("version", "attribute", "group")),
         read_csv(compare / "failures.csv", text=(*person, "failure")),
         read_csv(measure / "measures.csv", text=MEASURES_TEXT),

@@ -99,14 +99,30 @@ def conversion_rows(table: pd.DataFrame) -> list[dict[str, str]]:
             "n": str(int(row["n"])),
             "factor": number(row["factor"], 4),
             "interval": interval(row["ci_low"], row["ci_high"], 4),
-            "ratio_of_means": number(row["ratio_of_means"], 4),
-            "slice_sd": number(row["slice_sd"], 4),
+            "line": _line(row["line_intercept"], row["line_slope"]),
+            "intercept_interval": interval(row["line_intercept_low"], row["line_intercept_high"], 1),
+            "slope_interval": interval(row["line_slope_low"], row["line_slope_high"], 3),
+            "old": interval(row["old_low"], row["old_high"], 0),
+            "person": DASH if pd.isna(row["person_half_width"]) else f"±{number(row['person_half_width'], 1)}",
+            "small": _excess(row, "small"),
+            "large": _excess(row, "large"),
+            "published": "yes" if not row["withheld"] else f"no: {row['withheld']}",
             "trend": number(row["slice_trend_per_cm"], 4),
             "trend_interval": interval(row["slice_trend_low"], row["slice_trend_high"], 4),
             "slice_n": str(int(row["slice_n"])),
         }
         for _, row in table.iterrows()
     ]
+
+
+def _line(intercept: float, slope: float) -> str:
+    return DASH if pd.isna(slope) else f"{number(intercept, 1)} + {number(slope, 3)} · old"
+
+
+def _excess(row: pd.Series[Any], size: str) -> str:
+    """Write by how much the factor differs from the line for a small or a large cord."""
+    found = row[f"{size}_excess"]
+    return DASH if pd.isna(found) else f"{number(found)} at {number(row[f'{size}_old'], 0)}"
 
 
 def subgroup_rows(candidate: pd.DataFrame, prior: pd.DataFrame | None) -> list[dict[str, str]]:
