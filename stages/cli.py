@@ -31,6 +31,7 @@ COMMANDS = {
     "accept-edit": "record that an edit of comments or layout changes no output: `dvc repro` then skips it",
     "withdraw": "exclude a participant for good, remove the data, and list all remaining copies",
     "diff-data": "what two model versions were trained on: added, removed, relabelled",
+    "compare-tables": "two tables of measures, ours or of SCT: what moved, how surely, and how to convert",
     "diff-metrics": "two reports/compare/metrics.json side by side, as a Markdown table",
     "gate": "exit status 1 unless the verdict in reports/compare/drift.json passes",
     "promote": "accept a version with a reason: it becomes champion and anchor",

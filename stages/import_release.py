@@ -15,7 +15,7 @@ from packaging.version import InvalidVersion, Version
 from .core.base.errors import SettingsError, run
 from .core.data.datasets.settings import Monitored
 from .core.drift.versions.settings import Register
-from .core.measures.cohort.published_tables import read_release
+from .core.measures.published.release_table import read_release
 from .core.store.client import open_store
 from .core.store.imported_version import import_version
 

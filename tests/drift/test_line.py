@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core.drift.statistics.line import deming
+from stages.core.drift.conversion.line import deming
 
 RNG = np.random.default_rng(11)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from support.drift_factory import CONTRASTS, RULE, older, run, version
 
-from stages.core.drift.judgement.publication import with_reasons
+from stages.core.drift.conversion.publication import with_reasons
 
 RNG = np.random.default_rng(3)
 

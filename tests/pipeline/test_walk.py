@@ -42,6 +42,9 @@ WAY = {
 }
 #: Files that run beside the way: they compute other numbers of the same tables, or name what measured.
 BESIDE = {
+    "stages/core/drift/conversion/factors.py",
+    "stages/core/drift/conversion/line.py",
+    "stages/core/drift/conversion/publication.py",
     "stages/core/drift/judgement/judges.py",
     "stages/core/drift/record/floors.py",
     "stages/core/drift/record/metrics.py",
@@ -56,7 +59,6 @@ BESIDE = {
     "stages/core/drift/rule/protocol.py",
     "stages/core/drift/statistics/concordance.py",
     "stages/core/drift/statistics/contrast_pairs.py",
-    "stages/core/drift/statistics/conversion.py",
     "stages/core/drift/statistics/csa_std.py",
     "stages/core/drift/statistics/quality.py",
     "stages/core/drift/statistics/subgroups.py",

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..base.errors import StoreError
 from ..base.files import write_csv, write_json
 from ..drift.statistics.csa_std import csa_std, summarise
-from ..measures.cohort.published_tables import CONTRASTS, Imported
+from ..measures.published.release_table import CONTRASTS, Imported
 from ..tables.monitored import range_csa
 from .bundle_files import MEASURES_FILES, SERIES, version_identity
 from .client import RegisteredVersion, Store

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..base.errors import SettingsError, StoreError
 from ..base.files import read_csv, read_json
-from ..drift.judgement.publication import WITHHELD
+from ..drift.conversion.publication import WITHHELD
 from ..drift.statistics.bias import POOLED
 from ..drift.versions.version import CHAMPION, JUDGES, holder
 from .client import INDEX, LEAST_DIGITS, RegisteredVersion, Store

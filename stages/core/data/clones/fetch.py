@@ -130,7 +130,7 @@ def download(selected: SelectedClone, jobs: int) -> Manifest:
             ManifestFile(path=name, key=selected.keys[name][0], size=selected.keys[name][1]) for name in selected.keys
         ],
         cases=selected.selection.cases,
-        participants=participants(selected.selection.cases, table),
+        participants=participants((case.participant for case in selected.selection.cases), table),
         excluded=selected.selection.excluded,
     )
 

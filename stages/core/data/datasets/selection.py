@@ -174,12 +174,12 @@ def _case(sub: str, key: str, contrast: ContrastFiles, paths: frozenset[str]) ->
     )
 
 
-def participants(cases: Iterable[ManifestRow], table: str) -> list[Participant]:
-    """Return the rows of participants.tsv for the participants of ``cases``; ``table`` is the text of that file."""
+def participants(names: Iterable[str], table: str) -> list[Participant]:
+    """Return the rows of participants.tsv for some participants, sorted; ``table`` is the text of that file."""
     rows = {row.get("participant_id") or "": row for row in csv.DictReader(StringIO(table), delimiter="\t")}
     return [
         Participant(participant=sub, **{field: _cell(rows.get(sub, {}), names) for field, names in _COLUMNS.items()})
-        for sub in sorted({case.participant for case in cases})
+        for sub in sorted(set(names))
     ]
 
 

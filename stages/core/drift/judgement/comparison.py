@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ...tables.monitored import CASE, OFF_CORD, Kind, Source, csa_of, monitored_pair, range_csa
+from ..conversion.factors import COLUMNS, conversion_factors
+from ..conversion.publication import WITHHELD, with_reasons
 from ..record.floors import Floors
 from ..record.record import (
     BiasRow,
@@ -30,7 +32,6 @@ from ..statistics.bias import POOLED, mean_interval, pair, person_means
 from ..statistics.concordance import COLUMNS as CONCORDANCE
 from ..statistics.concordance import concordance_table
 from ..statistics.contrast_pairs import contrast_pairs
-from ..statistics.conversion import COLUMNS, conversion_factors
 from ..statistics.coverage import coverage_of_cases
 from ..statistics.csa_std import csa_std, paired_csa_std, summarise
 from ..statistics.quality import ALL, paired_csa_error, quality
@@ -40,7 +41,6 @@ from ..versions.version import CHAMPION, REFERENCE, MeasuredVersion, Prior, hold
 from .decision import decide
 from .evidence import Evidence, differences, failed_cases, people_of_cases, values_by_person
 from .judges import Case, bias_row, judge_all
-from .publication import WITHHELD, with_reasons
 from .verdict import drift_rows
 
 

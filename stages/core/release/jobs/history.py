@@ -16,7 +16,7 @@ from pydantic import Field
 from ...base.errors import ReleaseError
 from ...base.files import read_json, write_json
 from ...base.params import Block, validate
-from ...measures.cohort.published_tables import read_release
+from ...measures.published.release_table import read_release
 from ...store.client import RegisteredVersion, Store
 from ...store.imported_version import import_version
 from ...store.promotion import promote

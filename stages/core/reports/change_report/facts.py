@@ -14,7 +14,7 @@ from ...base.files import read_csv, read_json
 from ...data.datasets.manifest import Manifest
 from ...drift.record.record import DriftRecord, PriorRecord
 from ...drift.versions.version import CHAMPION, holder
-from ...measures.cohort.published_tables import INFERENCE
+from ...measures.published.release_table import INFERENCE
 from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
 from ...model.segmentation.settings import Segment
 from ..drift_report.wording import Shown, label_of, short, shown_versions

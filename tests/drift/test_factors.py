@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 from support.drift_factory import CONTRASTS, SERIES, version
 
+from stages.core.drift.conversion.factors import SCALED, conversion_factors
 from stages.core.drift.statistics.bias import POOLED
-from stages.core.drift.statistics.conversion import SCALED, conversion_factors
 from stages.core.drift.versions.version import MeasuredVersion
 
 RNG = np.random.default_rng(5)

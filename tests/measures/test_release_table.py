@@ -16,7 +16,7 @@ from stages.core.base.errors import CordriftError, ReleaseError
 from stages.core.base.files import read_json
 from stages.core.drift.versions.folders import read_priors
 from stages.core.drift.versions.version import Series, marks
-from stages.core.measures.cohort.published_tables import read_release
+from stages.core.measures.published.release_table import read_release
 from stages.core.store.client import RegisteredVersion, open_store
 from stages.core.tables.columns import AGREEMENT_COLUMNS, MEASURES_COLUMNS
 from stages.core.tables.monitored import range_csa
@@ -98,7 +98,12 @@ def test_the_published_shape_is_read() -> None:
         ([row("sub-=1+1_T1w_seg_v2.0.nii.gz", 70)], "line 2: Filename ends in"),
         ([row("sub-<script>_T1w_seg_v2.0.nii.gz", 70)], "line 2: Filename ends in"),
         ([row("sub-a_T1w_seg_v3.0.nii.gz", 70)], "no prediction of 'v2.0' (did you mean 'v3.0'?); it has"),
-        ([row("sub-a_T1w_seg_v2.0.nii.gz", 70, VertLevel="3:2")], "VertLevel '3:2'; expected first and last"),
+        ([row("sub-a_T1w_seg_v2.0.nii.gz", 70, VertLevel="3:2")], "line 2: VertLevel is '3:2'; expected the first"),
+        ([row("sub-a_T1w_seg_v2.0.nii.gz", 70, VertLevel="30:31")], "rows of VertLevel 30:31; expected one, such as"),
+        (
+            [row("sub-a_T1w_seg_v2.0.nii.gz", 70, **{"Slice (I->S)": "155:121"})],
+            "line 2: Slice (I->S) is '155:121'; expected the first and the last slice, such as 121:155",
+        ),
         (
             [row("sub-a_T1w_seg_v2.0.nii.gz", 70), row("sub-a_T2w_seg_v2.0.nii.gz", 7, VertLevel="3:4")],
             "rows of VertLevel 2:3, 3:4; expected one",

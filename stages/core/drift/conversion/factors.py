@@ -13,7 +13,7 @@ import pandas as pd
 
 from ...tables.columns import METRICS
 from ...tables.monitored import CASE, monitored_pair, monitored_slices
-from .bias import PERSON, POOLED, t_interval
+from ..statistics.bias import PERSON, POOLED, t_interval
 from .line import deming
 
 #: Metrics that cannot exceed 1: a factor above 1 would take some people beyond it.
