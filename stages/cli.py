@@ -32,6 +32,7 @@ COMMANDS = {
     "withdraw": "exclude a participant for good, remove the data, and list all remaining copies",
     "diff-data": "what two model versions were trained on: added, removed, relabelled",
     "compare-tables": "two tables of measures, ours or of SCT: what moved, how surely, and how to convert",
+    "power": "what the rule of compare would do, before it is declared: chances to pass, drifts caught, margins",
     "diff-metrics": "two reports/compare/metrics.json side by side, as a Markdown table",
     "gate": "exit status 1 unless the verdict in reports/compare/drift.json passes",
     "promote": "accept a version with a reason: it becomes champion and anchor",

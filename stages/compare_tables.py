@@ -11,20 +11,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from .core.base.errors import SettingsError, run
 from .core.base.files import whole_folder, write_csv
-from .core.data.datasets.selection import participants
+from .core.data.datasets.people import people_of_table
 from .core.drift.judgement.two_tables import TwoTables, compare_tables
 from .core.drift.record.record import write_drift
-from .core.drift.rule.settings import Compare
+from .core.drift.rule.settings import Compare, rule_at_hand
 from .core.measures.morphometry.levels import parse_range, range_name
 from .core.measures.published.any_table import read_any
 from .core.reports.drift_report.two_tables import draw, say
-
-#: The rule of the frozen 49, in the checkout that this package is installed from.
-DEFAULT_RULE = Path(__file__).resolve().parents[1] / "params/spine-generic.yaml"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.output and options.output.exists():
         raise SettingsError(f"{options.output} exists already; name a folder that does not, or remove it.")
-    levels, rule = range_name(parse_range(options.levels)), Compare.read(options.params or _rule())
+    levels, rule = range_name(parse_range(options.levels)), Compare.read(options.params or rule_at_hand())
     old, new = (
         read_any(path, levels, rule.primary.kind, masks)
         for path, masks in ((options.old, options.old_masks), (options.new, options.new_masks))
@@ -51,30 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     people = None
     if options.participants:
         names = {*old.measures["participant"], *new.measures["participant"]}
-        people = _people(options.participants, names)
+        people = people_of_table(options.participants, names)
     found = compare_tables(old, new, levels, rule, people)
     print(say(found, old, new))
     if options.output:
         _write(options.output, found)
         print(f"\nTables and figures: {options.output}")
-
-
-def _rule() -> Path:
-    """Return the rule of this workspace, or that of the frozen 49."""
-    found = next((path for path in (Path("params.yaml"), DEFAULT_RULE) if path.is_file()), None)
-    if found is None:
-        raise SettingsError("there is no params.yaml here; name a file with a block `compare` with --params.")
-    return found
-
-
-def _people(path: Path, names: set[str]) -> pd.DataFrame:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read ({error}); expected a participants.tsv in UTF-8.") from error
-    if "participant_id" not in text.partition("\n")[0].split("\t"):
-        raise SettingsError(f"{path} has no column participant_id; expected a participants.tsv, separated by tabs.")
-    return pd.DataFrame([person.model_dump() for person in participants(names, text)], dtype=object).assign(dataset="")
 
 
 def _write(folder: Path, found: TwoTables) -> None:

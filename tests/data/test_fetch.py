@@ -16,7 +16,8 @@ from stages.core.base.params import validate
 from stages.core.data.clones import annex
 from stages.core.data.datasets.manifest import Case, ManifestRow, case_name, frozen_digest, locate, read_manifest
 from stages.core.data.datasets.registry import REGISTRY, Dataset, Frozen, load_registry, read_frozen
-from stages.core.data.datasets.selection import Selection, participants, select
+from stages.core.data.datasets.people import participants
+from stages.core.data.datasets.selection import Selection, select
 
 COMMIT = "a" * 40
 
@@ -133,9 +134,8 @@ def test_selection_on_the_real_datasets_paths(name: str) -> None:
     people = {case.participant for case in chosen.cases}
     held = {row.participant for row in frozen if row.dataset == "spine-generic-frozen"}
     assert set(chosen.files) <= set(paths)
-    rows = {
-        row.participant: row for row in participants(chosen.cases, (listing.parent / "participants.tsv").read_text())
-    }
+    names, table = (case.participant for case in chosen.cases), (listing.parent / "participants.tsv").read_text()
+    rows = {row.participant: row for row in participants(names, table)}
     assert set(rows) == people
     assert all(row.site and row.manufacturer and row.sex in {"M", "F"} and row.pathology for row in rows.values())
     told = [line.split("\t") for line in (listing.parent / "participants.tsv").read_text().splitlines()]

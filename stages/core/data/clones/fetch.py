@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from ...base.errors import DatasetError
 from ..datasets.manifest import CLONES, Manifest, ManifestFile
+from ..datasets.people import participants
 from ..datasets.registry import Dataset, Frozen, pinned
-from ..datasets.selection import PARTICIPANTS, Selection, participants, select
+from ..datasets.selection import PARTICIPANTS, Selection, select
 from . import annex
 from .fetch_plan import FetchPlan, check_space, describe_plan, describe_unavailable, plan_fetch
 from .lock import clone_lock

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from io import StringIO
 
 from ...base.errors import SettingsError, did_you_mean
-from .manifest import SYNTHETIC, Excluded, ManifestRow, Participant
+from .manifest import SYNTHETIC, Excluded, ManifestRow
 from .registry import ContrastFiles, Dataset, Frozen
 
 #: The table of participants, fetched with every dataset that has one.
 PARTICIPANTS = "participants.tsv"
-#: Column of the manifest -> columns of participants.tsv; the first of them that has a value is used.
-_COLUMNS = {
-    "site": ("institution_id", "institution"),
-    "manufacturer": ("manufacturer",),
-    "sex": ("sex",),
-    "age": ("age",),
-    "pathology": ("pathology",),
-}
 
 
 @dataclass(frozen=True)
@@ -172,18 +162,3 @@ def _case(sub: str, key: str, contrast: ContrastFiles, paths: frozenset[str]) ->
         softmask=existing(contrast.softmask),
         discs=existing(contrast.discs),
     )
-
-
-def participants(names: Iterable[str], table: str) -> list[Participant]:
-    """Return the rows of participants.tsv for some participants, sorted; ``table`` is the text of that file."""
-    rows = {row.get("participant_id") or "": row for row in csv.DictReader(StringIO(table), delimiter="\t")}
-    return [
-        Participant(participant=sub, **{field: _cell(rows.get(sub, {}), names) for field, names in _COLUMNS.items()})
-        for sub in sorted(set(names))
-    ]
-
-
-def _cell(row: dict[str, str], names: Sequence[str]) -> str:
-    """Return the first value of a row among the columns ``names``; ``""`` where all are empty or ``n/a``."""
-    values = ((row.get(name) or "").strip() for name in names)
-    return next((value for value in values if value and value.lower() != "n/a"), "")

@@ -294,6 +294,8 @@ class _Comparer:
                 subset=["new", "old"]
             ),
         }
+        if len(self.contrasts) < 2:
+            del criteria["csa_std_mm2"]  # one contrast has no spread that could grow
         values = {name: values_by_person(table, people) for name, table in criteria.items()}
         return Evidence(people, found, values, failed_cases(pairs))
 
@@ -354,6 +356,8 @@ class _Comparer:
             agreement["off_cord"] = int((tables["failures"]["failure"] == OFF_CORD).sum())
         if evidence is not None:
             for criterion, key in (("csa_std_mm2", "csa_std"), ("csa_error_mm2", "csa_error")):
+                if criterion not in evidence.criteria:
+                    continue
                 difference = np.diff(evidence.criteria[criterion][:, ::-1], axis=1).ravel()
                 difference = difference[np.isfinite(difference)]
                 agreement[f"{key}_difference_mm2"] = float(difference.mean()) if len(difference) else math.nan

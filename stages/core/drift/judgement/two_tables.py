@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -61,7 +61,7 @@ def compare_tables(old: AnyTable, new: AnyTable, levels: str, rule: Compare, peo
     for which, table in (("old", old), ("new", new)):
         if table.repeated:
             remarks.append(f"{table.repeated} row(s) of the {which} table repeat an earlier row and count once")
-    before, after = (_version(table, levels) for table in (old, new))
+    before, after = (version_of(table, levels) for table in (old, new))
     prior = Prior(before.series, old.name, JUDGES, before)
     found = compare(after, [prior], contrasts=contrasts, rule=own, offline=False, people=people)
     return TwoTables(found, own, remarks)
@@ -86,8 +86,17 @@ def _contrasts(old: AnyTable, new: AnyTable) -> tuple[list[str], list[str]]:
         lone = sum(case[3] in contrasts for case in side - both)
         if lone:
             remarks.append(f"{lone} case(s) stand in the {which} table alone and count as missing in the other")
+    return in_order(contrasts), remarks
+
+
+def in_order(contrasts: Iterable[str]) -> list[str]:
+    """Return contrasts in the order of the literature's frozen set, others after them by name.
+
+    >>> in_order({"T2w", "PSIR", "T1w"})
+    ['T1w', 'T2w', 'PSIR']
+    """
     place = {name: k for k, name in enumerate(ORDER)}
-    return sorted(contrasts, key=lambda name: (place.get(name, len(ORDER)), name)), remarks
+    return sorted(contrasts, key=lambda name: (place.get(name, len(ORDER)), name))
 
 
 def _cases(table: AnyTable) -> set[tuple[str, ...]]:
@@ -105,7 +114,8 @@ def _without_slices(table: AnyTable) -> AnyTable:
     return replace(table, measures=rows[rows["scope"] == "range"].reset_index(drop=True))
 
 
-def _version(table: AnyTable, levels: str) -> MeasuredVersion:
+def version_of(table: AnyTable, levels: str) -> MeasuredVersion:
+    """Return a table as a version that was measured at a range of levels."""
     # The user chose these two tables: another ruler is a remark here, and hides no verdict.
     series = Series(bundle=table.digest, inference="", ruler="tables", frozen="tables", range=levels)
     return MeasuredVersion(series, table.name, (), table.measures, table.agreement)

@@ -20,7 +20,7 @@ from ..statistics.bias import PERSON
 from ..statistics.clustered import Codes, Floats
 
 Value = TypeVar("Value")
-Tails = Literal["normal", "t3", "skewed", "skewed difference"]
+Tails = Literal["normal", "t3", "skewed", "skewed difference", "observed"]
 #: Participants at each site of the frozen 49 of spine-generic, by vendor (participants.tsv of r20250314).
 FROZEN_SITES = {
     "Siemens": (4, 3, 3, 2, 2, 2, 2, *[1] * 12),
@@ -42,21 +42,23 @@ class Scenario:
     sites : participants at each site
     vendors : vendor of each site
     contrasts : how many
-    sd_mm2 : SD of a paired difference between two versions in one contrast
+    sd_mm2 : SD of a paired difference between two versions in one contrast; one value for all, or one each
     correlation : between the contrasts of a participant
     icc : share of the variance of a difference that the people of a site have in common
-    tails : shape of the noise; ``skewed difference`` is an exponential difference between versions
+    tails : shape of the noise; ``skewed difference`` is an exponential difference between versions, and ``observed``
+        takes rows of ``observed`` site by site, whose correlations it has then
     shift_mm2 : by how much the new version moved, by contrast; one value for all
     vendor_shift_mm2 : vendor -> by how much its people moved besides, in every contrast
     growth : factor on the new version's errors
     fails, fails_again : chance that a case fails in a version by itself, and in every version
     judges : 1 (champion and anchor are one version) or 2
+    observed : for each site (k, contrasts) differences that were seen there, with variance 1
     """
 
     sites: tuple[int, ...] = tuple(n for sizes in FROZEN_SITES.values() for n in sizes)
     vendors: tuple[str, ...] = tuple(name for name, sizes in FROZEN_SITES.items() for _ in sizes)
     contrasts: int = 6
-    sd_mm2: float = 1.3
+    sd_mm2: float | tuple[float, ...] = 1.3
     correlation: float = 0.3
     icc: float = 0.0
     tails: Tails = "normal"
@@ -66,6 +68,7 @@ class Scenario:
     fails: float = 0.0
     fails_again: float = 0.0
     judges: int = 2
+    observed: tuple[Floats, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,7 +113,7 @@ def cohort(scenario: Scenario, people: People, rng: np.random.Generator) -> Coho
 
 def version(one: Cohort, rng: np.random.Generator) -> Measured:
     """Draw a version that has not moved."""
-    own = _noise(one.scenario, one.people.site, rng) * one.scenario.sd_mm2 / np.sqrt(2.0)
+    own = _noise(one.scenario, one.people.site, rng) * np.asarray(one.scenario.sd_mm2) / np.sqrt(2.0)
     return Measured(one.shared + own, one.always | (rng.random(own.shape) < one.scenario.fails))
 
 
@@ -135,7 +138,7 @@ def draw(scenario: Scenario, people: People, metric: str, rng: np.random.Generat
     one = cohort(scenario, people, rng)
     if scenario.tails == "skewed difference":
         # Noise that both versions have cancels in the difference, so the new version alone has it, of the whole SD.
-        own = _noise(scenario.with_(tails="skewed"), people.site, rng) * scenario.sd_mm2
+        own = _noise(scenario.with_(tails="skewed"), people.site, rng) * np.asarray(scenario.sd_mm2)
         shift = np.broadcast_to(scenario.shift_mm2, (scenario.contrasts,))
         new, old = Measured(one.shared + own + shift, one.always), Measured(one.shared, one.always)
         return [evidence_beside(one, metric, new, old)]
@@ -146,6 +149,8 @@ def draw(scenario: Scenario, people: People, metric: str, rng: np.random.Generat
 def _noise(scenario: Scenario, site: Codes, rng: np.random.Generator) -> Floats:
     """Noise of variance 1, (n, contrasts), correlated over contrasts and over the people of a site."""
     n, c, rho, icc = len(site), scenario.contrasts, scenario.correlation, scenario.icc
+    if scenario.tails == "observed":
+        return _drawn_again(scenario.observed, site, rng)
 
     def correlated(rows: int) -> Floats:
         person, case = _shape(scenario.tails, (rows, 1), rng), _shape(scenario.tails, (rows, c), rng)
@@ -154,6 +159,22 @@ def _noise(scenario: Scenario, site: Codes, rng: np.random.Generator) -> Floats:
 
     noise: Floats = np.sqrt(1.0 - icc) * correlated(n)
     return np.asarray(noise + np.sqrt(icc) * correlated(int(site.max()) + 1)[site]) if icc else noise
+
+
+def _drawn_again(observed: Sequence[Floats], site: Codes, rng: np.random.Generator) -> Floats:
+    """Draw a site that was seen for each site, and then whole rows of its people, so that both correlations stay.
+
+    A site is drawn among those that have enough people, and nobody of it twice: two copies of one person would look
+    like a correlation within sites.
+    """
+    out = np.empty((len(site), observed[0].shape[1]))
+    for code, size in zip(*np.unique(site, return_counts=True), strict=True):
+        enough = [rows for rows in observed if len(rows) >= size] or [np.concatenate(observed)]
+        donor = enough[int(rng.integers(len(enough)))]
+        out[site == code] = donor[rng.choice(len(donor), size=int(size), replace=len(donor) < size)]
+    # A version's own part may have either sign: its difference to another version is of both.
+    signs = rng.choice((-1.0, 1.0), size=int(site.max()) + 1)
+    return np.asarray(out * signs[site][:, None])
 
 
 def _shape(tails: Tails, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
@@ -183,15 +204,16 @@ def evidence_beside(one: Cohort, metric: str, new: Measured, old: Measured) -> E
         old=np.where(missing, np.nan, AREA_MM2 + old.error),
     )
     complete = np.asarray(np.isfinite(value).all(axis=1))
-    spread = np.column_stack([version.error.std(axis=1, ddof=1) for version in (new, old)])
     errors = [np.where(missing, np.nan, np.abs(version.error)) for version in (new, old)]
     measured: Floats = np.isfinite(value).sum(axis=1).astype(np.float64)
     error = np.column_stack([np.nansum(table, axis=1) / np.maximum(measured, 1) for table in errors])
     criteria = {
-        "csa_std_mm2": np.where(complete[:, None], spread, np.nan),
         "csa_error_mm2": np.where(measured.reshape(-1, 1) > 0, error, np.nan),
         "uncovered": np.zeros((len(value), 2)),
     }
+    if value.shape[1] > 1:
+        spread = np.column_stack([version.error.std(axis=1, ddof=1) for version in (new, old)])
+        criteria = {"csa_std_mm2": np.where(complete[:, None], spread, np.nan), **criteria}
     new_only, old_only = np.asarray(new.failed & ~old.failed), np.asarray(old.failed & ~new.failed)
     failed = Failed(int((new.failed & old.failed).sum()), int(new_only.sum()), int(old_only.sum()), value.size)
     return Evidence(one.people, {metric: found}, criteria, failed)

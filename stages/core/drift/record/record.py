@@ -290,6 +290,7 @@ class Rule(Part):
     min_dice: Number = math.nan
     max_centreline_mm: Number = math.nan
     atrophy_mm2_per_year: Number = math.nan
+    power: str = ""
     margin_mm2: Number = math.nan
 
     @property

@@ -42,7 +42,7 @@ def items(rule: Compare, contrasts: Sequence[str], range_name: str, frozen: str)
     frozen : digest of the frozen set
     """
     fixed = {
-        name: ", ".join(value) if isinstance(value, list) else f"{value:g}"
+        name: ", ".join(value) if isinstance(value, list) else value if isinstance(value, str) else f"{value:g}"
         for name, value in rule.model_dump(exclude={"metrics"}).items()
         if name not in WORDS
     }
@@ -64,7 +64,8 @@ def _metric(metric: JudgedMetric) -> str:
 def other_rule(candidate: Mapping[str, str], judge: Mapping[str, str]) -> list[str]:
     """Say item by item how the rule of a judge differs from the candidate's; empty where it is the same rule.
 
-    Frozen set and range are compared apart from the rule, with marks of their own.
+    Frozen set and range are compared apart from the rule, with marks of their own; the digest of what `cordrift power`
+    found says how the rule was chosen, and is no part of it.
 
     >>> other_rule({"alpha": "0.1", "frozen": "b"}, {"alpha": "0.05", "frozen": "a"})
     ['alpha 0.05, here 0.1']
@@ -73,7 +74,7 @@ def other_rule(candidate: Mapping[str, str], judge: Mapping[str, str]) -> list[s
     ----------
     candidate, judge : what was declared for each, as :func:`items` gives it
     """
-    names = sorted({*candidate, *judge} - {"frozen", "range"})
+    names = sorted({*candidate, *judge} - {"frozen", "range", "power"})
     pairs = [(name, judge.get(name, "not declared"), candidate.get(name, "not declared")) for name in names]
     return [f"{name} {theirs}, here {ours}" for name, theirs, ours in pairs if theirs != ours]
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ...base.errors import SettingsError
 from ...base.params import Block, Count, Name, Positive, Settings
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 #: By what participants of the frozen set are grouped: columns of the datasets' tables of participants.
 Attribute = Literal["manufacturer", "sex", "age", "pathology"]
+#: The rule of the frozen 49, in the checkout that this package is installed from.
+DEFAULT = Path(__file__).resolve().parents[4] / "params/spine-generic.yaml"
 
 
 class JudgedMetric(Block):
@@ -65,6 +69,8 @@ class Compare(Settings):
     min_participants : with fewer, a row is not called equivalent, and a criterion neither better nor same
     min_sites : with fewer sites, or unknown ones, participants count as independent
     min_dice, max_centreline_mm : a mask that overlaps its reference less, or lies farther from it, is a failure
+    power : digest that `cordrift power` printed for this rule; ``""`` where it was not run. It is declared and judges
+        nothing
     atrophy_mm2_per_year : how much a cord shrinks in a year of disease, to state a bias in months and to say how much
         of it the test of a watched group would see
     """
@@ -88,6 +94,7 @@ class Compare(Settings):
     min_dice: Share
     max_centreline_mm: Positive
     atrophy_mm2_per_year: Positive
+    power: Annotated[str, Field(pattern=r"^([0-9a-f]{12})?$")] = ""
 
     @property
     def primary(self) -> JudgedMetric:
@@ -121,3 +128,17 @@ class Compare(Settings):
                 if margin > bound:
                     raise ValueError(f"{what} of {metric.name} is {margin:g}, wider than its bound {bound:g} mm²")
         return self
+
+
+def rule_at_hand() -> Path:
+    """Return the params whose rule counts outside a pipeline: those of this folder, or of the frozen 49.
+
+    Raises
+    ------
+    SettingsError
+        There are neither.
+    """
+    found = next((path for path in (Path("params.yaml"), DEFAULT) if path.is_file()), None)
+    if found is None:
+        raise SettingsError(f"there is no params.yaml in {Path.cwd()}; name a file with a block `compare` by --params.")
+    return found

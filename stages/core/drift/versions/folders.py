@@ -8,7 +8,7 @@ from typing import Any
 from ...base.errors import PipelineError
 from ...base.files import read_csv, read_json
 from ...tables.columns import AGREEMENT_COLUMNS, AGREEMENT_TEXT, MEASURES_COLUMNS, MEASURES_TEXT
-from .version import MeasuredVersion, Prior, Series, obstacle
+from .version import MeasuredVersion, Prior, Series, marks, obstacle
 
 
 def read_series(folder: Path) -> Series:
@@ -48,6 +48,25 @@ def read_priors(root: Path, candidate: Series) -> tuple[list[Prior], bool]:
         rule = None if declared is None else {str(name): str(text) for name, text in declared.items()}
         priors.append(Prior(series, label, aliases, version, rule))
     return priors, bool(value["offline"])
+
+
+def read_past_pairs(history: Path, measure: Path) -> list[tuple[MeasuredVersion, MeasuredVersion]]:
+    """Return each earlier version of a workspace beside the one before it, as (new, old); empty where there are none.
+
+    Only versions of the present frozen set, range and ruler count. The candidate is left out: its own difference is
+    what a rule will judge, and no reason for a margin.
+
+    Parameters
+    ----------
+    history, measure : folders that the stages of these names wrote
+    """
+    if not (history / "priors.json").is_file() or not (measure / "summary.json").is_file():
+        return []
+    series = read_series(measure)
+    priors, _ = read_priors(history, series)
+    alike = [one.version for one in priors if one.version and not marks(series, one.series)]
+    own = [version for version in alike if version.series.frozen]  # the frozen set of an imported version is not known
+    return list(zip(own[1:], own, strict=False))
 
 
 def _series(path: Path, value: dict[str, Any]) -> Series:

@@ -1,0 +1,89 @@
+"""What a rule would do: margins, participants and drifts that are caught, from simulated rates."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.drift_factory import RULE, version
+
+from stages import power
+from stages.core.base.errors import CordriftError
+from stages.core.base.files import read_csv, read_json, sha256_of, write_csv
+from stages.core.drift.power.plan import Row, caught, suggest
+from stages.core.drift.rule.protocol import items, other_rule
+
+RNG = np.random.default_rng(4)
+
+
+def row(what: str = "unchanged", shift: float = 0.0, passes: float = 0.9, n: int = 49, need: float = 0.9) -> Row:
+    return Row(what, "normal", 2, shift, n, 100, passes, 0.01, 0.9, 0.0, 0.0, need, 1.1 * need)
+
+
+def test_the_smallest_shift_that_is_caught_lies_between_two_that_were_tried() -> None:
+    curve = [row("every contrast, curve", shift, passes) for shift, passes in ((0.0, 0.9), (0.5, 0.5), (1.0, 0.0))]
+    assert caught(curve, "every contrast", 0.8) == pytest.approx(0.8)
+    assert caught(curve, "every contrast", 0.05) == 0.0, "an unchanged version is refused so often"
+    assert math.isnan(caught(curve[:2], "every contrast", 0.8))
+    assert math.isnan(caught([], "one contrast", 0.8))
+
+
+def test_margins_are_those_that_the_worst_shape_needs_within_the_bounds() -> None:
+    sizes = [row("participants", passes=passes, n=n) for passes, n in ((0.85, 60), (0.95, 80))]
+    rows = [row(need=0.5), row(need=0.8), *sizes]
+    in_80, in_90 = suggest(rows, RULE)
+    assert (in_80.pooled_mm2, in_80.contrast_mm2) == (pytest.approx(0.55), pytest.approx(0.80))
+    assert (in_80.participants, in_90.participants) == (60, 80)
+    wide, _ = suggest([row(need=1.2)], RULE)
+    assert math.isnan(wide.pooled_mm2), "0.78 is wider than the bound of 0.65"
+    assert wide.participants == 0
+
+
+def test_the_command_plans_by_past_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    old = {f"sub-{k:02d}": [float(v) for v in RNG.normal(76, 6, 6)] for k in range(40)}
+    for name in ("a", "b", "c"):
+        values = {sub: [v + float(RNG.normal(0.2, 0.3)) for v in row] for sub, row in old.items()}
+        write_csv(Path(f"{name}.csv"), version(values).measures)
+    power.main(["--pair", "a.csv", "b.csv", "--pair", "b.csv", "c.csv", "--runs", "50", "-o", "out"])
+    said = capsys.readouterr().out
+    assert "2 pair(s) of past versions, 40 participants" in said
+    assert "2 judge(s): passes 1.000" in said, "an SD of 0.4 mm2 is far below the margins"
+    assert sha256_of(Path("out/power.json"))[:12] in said
+    value = read_json(Path("out/power.json"))
+    assert value["observed"]["sd_mm2"] == pytest.approx([0.3 * 2**0.5] * 6, rel=0.25)
+    table = read_csv(Path("out/power.csv"), text=("what", "shape"))
+    assert set(table["what"]) == {
+        *("unchanged", "every contrast", "one contrast", "every contrast, curve", "one contrast, curve", "participants")
+    }
+    assert (table.loc[table["what"] == "every contrast", "passes"] < 0.2).all()
+    assert Path("out/power.png").stat().st_size > 10_000
+
+
+def test_bad_input_is_a_sentence_and_no_folder_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("years of work")
+    two = {f"sub-{k}": [70.0] * 6 for k in range(2)}
+    write_csv(Path("two.csv"), version(two).measures)
+    for words, says in (
+        (["-o", "mine"], "mine exists and holds no power.json"),
+        (["--runs", "3", "-o", "out"], "--runs is 3; expected 50 or more"),
+        (["--pair", "two.csv", "two.csv", "-o", "out"], "fewer than three people"),
+        (["--pair", "absent.csv", "two.csv", "-o", "out"], "absent.csv is not a file"),
+    ):
+        with pytest.raises(CordriftError, match=says):
+            power.main(words)
+    assert Path("mine/thesis.txt").read_text() == "years of work"
+    assert not Path("out").exists()
+
+
+def test_the_digest_is_declared_and_is_no_other_rule() -> None:
+    planned = RULE.model_copy(update={"power": "0123456789ab"})
+    declared = [items(rule, ["T1w"], "C2-C3", "f") for rule in (RULE, planned)]
+    assert declared[1]["power"] == "0123456789ab"
+    assert other_rule(declared[1], declared[0]) == []
