@@ -15,8 +15,8 @@ from stages.core.base.errors import CordriftError, DatasetError, SettingsError
 from stages.core.base.params import validate
 from stages.core.data.clones import annex
 from stages.core.data.datasets.manifest import Case, ManifestRow, case_name, frozen_digest, locate, read_manifest
-from stages.core.data.datasets.registry import REGISTRY, Dataset, Frozen, load_registry, read_frozen
 from stages.core.data.datasets.people import participants
+from stages.core.data.datasets.registry import REGISTRY, Dataset, Frozen, load_registry, read_frozen
 from stages.core.data.datasets.selection import Selection, select
 
 COMMIT = "a" * 40
