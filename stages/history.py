@@ -20,6 +20,7 @@ def main() -> None:
     """Write reports/history: priors.json, and for each prior version a folder with its tables, by today's ruler."""
     offline, model = History.read().offline, Register.read().model
     rows: list[dict[str, Any]] = []
+    gaps: list[str] = []
     with whole_folder(Path("reports/history")) as part:
         if offline:
             print("history.offline is true: MLflow was not asked, so there are no priors and nothing can be judged.")
@@ -33,13 +34,14 @@ def main() -> None:
                 )
             ruler = current_ruler(Measure.read(), Path("reports/measure"))
             judges = judges_of(known, bundle_digest())
+            gaps = store.gaps()
             rows = [fetch_prior(store, version, part, ruler, judges) for version in versions]
             for row in rows:
                 if row["other_ruler"]:
                     print(f"version {row['version']} keeps the tables of another ruler: {row['other_ruler']}")
         write_json(
             part / "priors.json",
-            {"offline": offline, "model": model, "priors": rows},
+            {"offline": offline, "model": model, "priors": rows, "gaps": gaps},
         )
 
 

@@ -18,6 +18,14 @@ from stages.core.drift.versions.version import Prior
 # Champion, anchor and rule ---
 
 
+def test_a_gap_in_the_history_is_said_and_makes_it_inconclusive_even_for_a_first_version() -> None:
+    gap = "the release v1 has a model but no record"
+    for priors in (0, 1):
+        found = decide([], priors=priors, offline=False, missing=[gap])
+        assert (found.drift, found.passed) == ("inconclusive", False)
+        assert gap in found.reasons
+
+
 def test_five_small_steps_are_caught_by_the_anchor() -> None:
     """Each step of +0.4 passes against the champion of its day; against the anchor the second one already does not."""
     anchor = older(people(0.0, 0.05, seed=0), "0" * 64)

@@ -17,6 +17,7 @@ from stages import history, register, release
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_json
 from stages.core.drift.record.record import read_drift, write_drift
+from stages.core.drift.versions.folders import read_gaps
 from stages.core.model.segmentation.predictions import read_shards
 from stages.core.model.segmentation.predictor import inference_digest
 from stages.core.release.github.repository import open_repository
@@ -299,6 +300,31 @@ def test_tables_of_earlier_releases_are_imported_and_others_are_named(tmp_path: 
     assert [version.tags["label"] for version in store.versions()] == ["v2.0"]
     assert "imported from csa_c2c3__model_v2.0.csv" in said[0]
     assert said[1] == f"docs: no {RECORD_ZIP}, so it is not in the history"
+
+
+def test_a_lost_record_is_a_gap_that_decides(
+    tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first release lost its record: the second is no first version, and the candidate is judged by nobody."""
+    record = registered(tmp_path / "lab", monkeypatch, A, "v2")
+    github.add_release("v1", published="2026-01-01T00:00:00Z", assets={BUNDLE_ZIP: b"zip"})
+    github.add_release("v2", published="2026-02-01T00:00:00Z", assets={RECORD_ZIP: record})
+    store, said = replayed(tmp_path / "other", github, "v9")
+    assert said[0].startswith("the release v1 has a model but no cordrift-record.zip")
+    assert {v.tags["label"]: v.aliases for v in store.versions()} == {"v2": ("candidate",)}
+    assert store.gaps() == said[:1]
+    monkeypatch.chdir(workspace(tmp_path / "candidate", B, label="v9"))
+    open_store(MODEL).set_gaps(said[:1])
+    history.main()
+    assert read_gaps(Path("reports/history")) == said[:1]
+    accepted = {"digest": A, "who": "Ada", "when": "2026-03-01T00:00:00+00:00", "why": "looked at", "schema": 1}
+    github.add_release(
+        "v2b", published="2026-02-03T00:00:00Z",
+        assets={RECORD_ZIP: record, PROMOTION: json.dumps(accepted).encode()},
+    )  # fmt: skip
+    store, _ = replayed(tmp_path / "third", github, "v9")
+    assert store.gaps() == []
+    assert {v.tags["label"]: v.aliases for v in store.versions()} == {"v2": ("anchor", "champion")}
 
 
 def test_a_record_that_was_tampered_with_stops_the_judgement(tmp_path: Path, github: GitHubServer) -> None:

@@ -10,7 +10,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from .location import ROOT_TAG, Location, find_location
 INDEX = "index.json"
 #: Prefix of every tag that cordrift sets.
 TAG = "cordrift."
+#: Tag of the model with what is missing in its history, as JSON.
+GAPS = "gaps"
 #: A user must name a version by at least so many digits of its digest: fewer could be a number or a short label.
 LEAST_DIGITS = 6
 #: MLflow's ``ViewType.ALL``: a search that also finds what is marked as deleted.
@@ -235,16 +237,31 @@ class Store:
                 self.client.set_terminated(run.run_id, end_time=end_ms)
             run.status = "FINISHED"
 
-    def create_version(self, run: Run, tags: Mapping[str, str], description: str = "") -> int:
-        """Register the bundle of ``run`` as a new version of the model and return the number of the version."""
+    def gaps(self) -> list[str]:
+        """Return what is missing in the history of this model, in sentences; empty where nothing is known to be."""
+        with explained(self.location, "did not list the models"):
+            found = list(search_all(self.client.search_registered_models, filter_string=f"name='{self.model}'"))
+        return [str(gap) for model in found for gap in json.loads(model.tags.get(TAG + GAPS, "[]"))]
+
+    def set_gaps(self, sentences: Sequence[str]) -> None:
+        """Record what is missing in the history, in the place of what was recorded before."""
+        with explained(self.location, "did not take a tag"):
+            self._ensure_model()
+            self.client.set_registered_model_tag(self.model, TAG + GAPS, json.dumps(list(sentences)))
+
+    def _ensure_model(self) -> None:
         from mlflow.exceptions import MlflowException
 
+        try:
+            self.client.create_registered_model(self.model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def create_version(self, run: Run, tags: Mapping[str, str], description: str = "") -> int:
+        """Register the bundle of ``run`` as a new version of the model and return the number of the version."""
         with explained(self.location, "did not create a version"):
-            try:
-                self.client.create_registered_model(self.model)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
+            self._ensure_model()
             version = self.client.create_model_version(
                 self.model,
                 f"{run.artifact_uri}/bundle",

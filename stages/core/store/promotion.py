@@ -103,6 +103,8 @@ def promote(store: Store, version: RegisteredVersion, *, reason: str, person: st
         store.ensure_version_tags(version, {PUBLISHED: json.dumps(published, ensure_ascii=False)})
     for role in JUDGES:
         store.set_alias(role, version.number)
+    if store.gaps():
+        store.set_gaps([])  # a person has accepted a version with what there is
     candidate = next((v for v in store.versions() if "candidate" in v.aliases), None)
     if candidate is not None and candidate.number == version.number:
         store.drop_alias("candidate")

@@ -104,22 +104,29 @@ def _ensure_version(
     if version.tags.get("aliased") != "yes" and not record.lost:
         first = version.number == next(known.number for known in versions if not known.tags.get("imported"))
         named = sorted({digest[:12] for digest in record.judged.values() if digest})
+        orphan = first and (bool(named) or bool(store.gaps()))
         if first and named:
             # An earlier version judged this one and is gone: nobody accepted this one in its place.
-            first = False
             say(
                 f"{record.label} (bundle {record.digest[:12]}) was judged by {', '.join(named)}, which {store.model} "
                 "does not hold: it becomes neither champion nor anchor. Register that version again, or, where it is "
                 f"lost, accept this one: `cordrift promote {record.digest[:12]} --reason ...`."
             )
+        elif orphan:
+            say(
+                f"{record.label} (bundle {record.digest[:12]}) is the first version that {store.model} holds, but not "
+                f"the first that there was ({'; '.join(store.gaps())}): it becomes neither champion nor anchor until "
+                f"somebody accepts it: `cordrift promote {record.digest[:12]} --reason ...`."
+            )
         taken = {alias for known in versions for alias in known.aliases}
-        later = PASSED_ALIASES if record.verdict.passed and not _overtaken(versions, record) else LATER_ALIASES
+        passed = record.verdict.passed and not _overtaken(versions, record) and not orphan
+        later = PASSED_ALIASES if passed else LATER_ALIASES
         # Write verdict and judges before the alias: after an interruption the version would else judge itself.
         verdict = {"drift": record.verdict.drift, "quality": record.verdict.quality}
         store.ensure_version_tags(version, {**verdict, **record.judged})
         store.describe(version, f"{record.label}: {record.summary}")
-        for alias in FIRST_ALIASES if first else later:
-            if not first or alias not in taken:
+        for alias in FIRST_ALIASES if first and not orphan else later:
+            if not first or orphan or alias not in taken:
                 store.set_alias(alias, version.number)
         store.ensure_version_tags(version, {"aliased": "yes"})
         return next(known for known in store.versions() if known.number == version.number)

@@ -89,6 +89,7 @@ def compare(
     people: pd.DataFrame | None = None,
     declared: Declared | None = None,
     floors: Floors | None = None,
+    gaps: Sequence[str] = (),
 ) -> Comparison:
     """Compare the candidate with every prior, and set the ground truth beside them, once.
 
@@ -103,6 +104,7 @@ def compare(
     people : columns dataset, participant, site, manufacturer, sex, age, pathology (text)
     declared : by what the candidate was to be judged, and what of it was changed since
     floors : what moves when nothing should, as the stage floor found it
+    gaps : what is missing in the history, in sentences
     """
     known = pd.DataFrame(columns=KNOWN, dtype=object) if people is None else people
     comparer = _Comparer(_valid(candidate, rule), contrasts, rule, known, declared)
@@ -136,7 +138,7 @@ def compare(
             judge_all([one.case for one in beside if one.case], rule),
             priors=sum(bool(prior.series.frozen) for prior in priors),  # an imported one is shown and judges nothing
             offline=offline,
-            missing=missing_shards(candidate.lost),
+            missing=[*missing_shards(candidate.lost), *gaps],
             doubts=_doubts(declared),
         ),
     )

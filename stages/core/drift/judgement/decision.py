@@ -53,7 +53,7 @@ def decide(
     judges : champion and anchor, once where one version is both
     priors : how many earlier versions there are at all
     offline : the history was not asked
-    missing : what of the frozen set is missing, in sentences. Then the verdict is inconclusive,
+    missing : what of the frozen set or of the history is missing, in sentences. Then the verdict is inconclusive,
         whatever the rest shows
     doubts : why nothing can be called equivalent by this rule, in sentences: it was changed, or declared late
     """

@@ -50,6 +50,11 @@ def read_priors(root: Path, candidate: Series) -> tuple[list[Prior], bool]:
     return priors, bool(value["offline"])
 
 
+def read_gaps(history: Path) -> list[str]:
+    """Return what is known to be missing in the history, in sentences."""
+    return [str(gap) for gap in read_json(history / "priors.json").get("gaps", [])]
+
+
 def read_past_pairs(history: Path, measure: Path) -> list[tuple[MeasuredVersion, MeasuredVersion]]:
     """Return each earlier version of a workspace beside the one before it, as (new, old); empty where there are none.
 

@@ -24,7 +24,7 @@ from ...store.registration import register_version
 from ..github.api import Release
 from ..github.repository import MOST_ASSET_BYTES, Repository
 from .archive import Digest, read_record
-from .names import PROMOTION, RECORD_ZIP, version_of
+from .names import BUNDLE_ZIP, PROMOTION, PROVENANCE, RECORD_ZIP, version_of
 
 Text = Annotated[str, Field(min_length=1)]
 #: The largest sizes of an acceptance, and of a table that a release from before cordrift published.
@@ -85,15 +85,33 @@ def rebuild(
         if release.tag != tag and release.asset(PROMOTION):
             promotion = _promotion(repository, release, scratch)
             events.append(Event(max(promotion.when, release.published), release, promotion))
-    said = []
+    said: list[str] = []
+    gaps: list[str] = []
     for event in sorted(events, key=lambda event: (event.when, event.promotion is not None)):
         if event.promotion is not None:
             version = _accepted(store, event.release, event.promotion)
             promote(store, version, reason=event.promotion.why, person=event.promotion.who, when=event.promotion.when)
+            gaps = []  # a person has accepted a version with what there was
             said.append(f"{event.release.tag} was accepted by {event.promotion.who}: {event.promotion.why}")
+        elif _is_lost(event.release, tag):
+            gap = (
+                f"the release {event.release.tag} has a model but no {RECORD_ZIP}: what it measured is not in the "
+                "history, so that nothing can be judged until that file is back or a person accepts a later release"
+            )
+            gaps.append(gap)
+            said.append(gap)
         else:
             said += _replay(store, repository, event.release, tag, dataset, scratch, say)
+        if gaps != store.gaps():
+            store.set_gaps(gaps)
     return said
+
+
+def _is_lost(release: Release, current: str) -> bool:
+    """Tell whether a release was of a model, as its assets say, and its record is gone."""
+    of_model = any(release.asset(name) for name in (BUNDLE_ZIP, PROVENANCE))
+    imported = release.asset(f"csa_c2c3__model_{release.tag}.csv")
+    return bool(release.tag != current and of_model and not release.asset(RECORD_ZIP) and not imported)
 
 
 def _promotion(repository: Repository, release: Release, scratch: Path) -> Promotion:
