@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from ruler_native import native
+from ruler_s_shaped import s_shaped
 from ruler_speed import Goal, speed
 from support.rendering import Cord, Section, binarised, dented, ellipse, render, superellipse
 
@@ -170,7 +171,27 @@ def accuracy(stiffness_mm: float, quick: bool) -> list[Row]:
             rows[f"{kind} {path} inside"].add(label, added[1:-1])
             rows[f"{kind} {path} ends"].add(label, added[[0, -1]])
             rows[f"{kind} voxels"].add(label, percent(voxels, cord.area_in_plane_mm2))
+    rows |= bent_twice(stiffness_mm)
     return list(rows.values())
+
+
+def bent_twice(stiffness_mm: float) -> dict[str, Row]:
+    """Tubes along an S: the error against the true area of soft masks, and what the ruler adds to binary ones."""
+    rows = {
+        f"{kind} {part}": Row(f"{kind}, S-shaped, {part}", {})
+        for kind in ("soft", "binary, added")
+        for part in ("inside", "at ends")
+    }
+    for label, volume, true, cosine in s_shaped():
+        mask = binarised(volume)
+        for kind, found, known in (
+            ("soft", volume, np.full(len(cosine), true)),
+            ("binary, added", mask, voxel_areas(mask) * cosine),
+        ):
+            error = percent(measure_all(found, stiffness_mm)["csa_mm2"], known)
+            rows[f"{kind} inside"].add(label, error[1:-1])
+            rows[f"{kind} at ends"].add(label, error[[0, -1]])
+    return rows
 
 
 def voxel_areas(mask: Volume) -> Floats:
