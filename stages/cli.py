@@ -28,7 +28,7 @@ COMMANDS = {
     "profile": "use a file of params/ as the params of this workspace",
     "phantom": "generate the cohort and publish it as a DataLad dataset",
     "pin": "write the commit that a dataset's tag points to into the registry",
-    "accept-edit": "record that an edit of comments or layout changes no output: `dvc repro` then skips it",
+    "commit-edit": "record that an edit of comments or layout changes no output: `dvc repro` then skips it",
     "withdraw": "exclude a participant for good, remove the data, and list all remaining copies",
     "diff-data": "what two model versions were trained on: added, removed, relabelled",
     "compare-tables": "two tables of measures, ours or of SCT: what moved, how surely, and how to convert",

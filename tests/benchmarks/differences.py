@@ -81,13 +81,18 @@ def ellipse_or_axis() -> None:
 
 def solidities() -> None:
     """Solidity from whole pixels of a slice made five times finer, against the contour's."""
-    print("solidity: toolbox | cordrift | true hull")
+    rng = np.random.default_rng(3)
+    print("solidity: toolbox | cordrift | true hull | cordrift, binary masks at 20 places: mean (least to largest)")
     for name, section in (("ellipse", ellipse(A_MM, B_MM)), ("dented", dented(A_MM, B_MM, 0.6, 0.3))):
         true = section.area_mm2 / float(ConvexHull(section.points).volume)
         for pixel in (1.0, 0.5):
             cord = render(section, (pixel, pixel, 1.0), 6, offset=(0.11, -0.23))
             theirs, ours = finer(cord.volume).solidity, middle(cord.volume, "solidity")
-            print(f"  {name:<7} {pixel:.1f} mm: {theirs:.3f} | {ours:.3f} | {true:.3f}")
+            places = [tuple(rng.uniform(-0.5, 0.5, 2) * pixel) for _ in range(20)]
+            masks = [binarised(render(section, (pixel, pixel, 1.0), 6, offset=place).volume) for place in places]
+            found = np.array([middle(mask, "solidity") for mask in masks])
+            binary = f"{found.mean():.3f} ({found.min():.3f} to {found.max():.3f})"
+            print(f"  {name:<7} {pixel:.1f} mm: {theirs:.3f} | {ours:.3f} | {true:.3f} | {binary}")
 
 
 def dust() -> None:

@@ -20,8 +20,8 @@ from stages.core.data.inspection.header import (
     LARGEST_BYTES,
     Header,
     corner_shift_mm,
-    judge_grid,
-    judge_header,
+    faults_of_grid,
+    faults_of_header,
     read_header,
 )
 from stages.core.images.volumes import read
@@ -44,7 +44,7 @@ def test_no_header_breaks_the_check(tmp_path_factory: pytest.TempPathFactory, ed
     if header is None:
         assert [fault.severity for fault in faults] == ["error"]
         return
-    judge_header(header, PARAMS)
+    faults_of_header(header, PARAMS)
     assert len(header.orientation) == 3
     try:
         values = read(path).data.size
@@ -128,10 +128,10 @@ def test_no_rigid_grid_is_sheared(angles: Any, spacing: Any, order: list[int], f
     turn = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
     affine[:3, :3] = turn @ np.diag(flips)[:, order] @ np.diag(spacing)
     header = Header((10, 12, 14), affine, None, affine)
-    assert {fault.check for fault in judge_header(header, PARAMS)} <= {"oblique"}
+    assert {fault.check for fault in faults_of_header(header, PARAMS)} <= {"oblique"}
     bent = affine @ np.array([[1, 0.01, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
     bent[:3, :3] *= np.array(spacing) / np.linalg.norm(bent[:3, :3], axis=0)
-    faults = {fault.check for fault in judge_header(Header((10, 12, 14), bent, None, bent), PARAMS)}
+    faults = {fault.check for fault in faults_of_header(Header((10, 12, 14), bent, None, bent), PARAMS)}
     lean = 0.01 * spacing[0] / np.hypot(spacing[1], 0.01 * spacing[0])  # the cosine that this shear puts in
     assert ("sheared" in faults) == (lean > 1e-3) or abs(lean - 1e-3) < 1e-5
 
@@ -143,7 +143,7 @@ def test_obliqueness_is_the_angle_of_the_rotation(angle: float, axis: str, spaci
     affine[:3, :3] = Rotation.from_euler(axis, angle, degrees=True).as_matrix() @ np.diag(spacing)
     header = Header((9, 9, 9), affine, affine, affine)
     assert header.obliqueness_deg == pytest.approx(angle, abs=1e-4)
-    assert [f.check for f in judge_header(header, PARAMS)] == (["oblique"] if angle > PARAMS.oblique_deg else [])
+    assert [f.check for f in faults_of_header(header, PARAMS)] == (["oblique"] if angle > PARAMS.oblique_deg else [])
 
 
 @given(shift=arrays(np.float64, 3, elements=st.floats(-2, 2)))
@@ -153,5 +153,5 @@ def test_grids_are_compared_the_same_both_ways(shift: np.ndarray[Any, Any]) -> N
     moved[:3, 3] += shift
     a, b = Header(SHAPE, AFFINE, None, AFFINE), Header(SHAPE, moved, None, moved)
     assert corner_shift_mm(AFFINE, moved, SHAPE) == pytest.approx(float(np.linalg.norm(shift)))
-    assert [f.check for f in judge_grid(a, b, 0.01)] == [f.check for f in judge_grid(b, a, 0.01)]
-    assert bool(judge_grid(a, b, 0.01)) == bool(np.linalg.norm(shift) > 0.01)
+    assert [f.check for f in faults_of_grid(a, b, 0.01)] == [f.check for f in faults_of_grid(b, a, 0.01)]
+    assert bool(faults_of_grid(a, b, 0.01)) == bool(np.linalg.norm(shift) > 0.01)

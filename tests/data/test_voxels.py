@@ -18,10 +18,10 @@ from support.inspected import AFFINE, PARAMS, cord
 from stages.core.base.errors import CordriftError
 from stages.core.data.inspection import dataset as inspection
 from stages.core.data.inspection.header import (
-    judge_header,
+    faults_of_header,
     read_header,
 )
-from stages.core.data.inspection.voxels import judge_discs, judge_mask, voxel_digest
+from stages.core.data.inspection.voxels import faults_of_discs, faults_of_mask, voxel_digest
 from stages.core.images.volumes import Volume, read
 from stages.core.measures.morphometry.labels import read_discs
 
@@ -54,13 +54,13 @@ def test_discs_are_refused_exactly_where_the_ruler_refuses_them(labels: list[tup
         refused = False
     except CordriftError:
         refused = True
-    assert any(fault.severity == "error" for fault in judge_discs(volume)) == refused
+    assert any(fault.severity == "error" for fault in faults_of_discs(volume)) == refused
 
 
 def test_a_single_voxel_does_not_count_as_a_piece() -> None:
     mask = Volume((cord() >= 0.5).astype(np.float32), AFFINE)
     mask.data[1, 1, 1] = 1
-    assert judge_mask(mask, PARAMS, soft=False) == []
+    assert faults_of_mask(mask, PARAMS, soft=False) == []
 
 
 @given(values=arrays(np.float64, st.integers(3, 30), elements=st.floats(1, 1000)), factor=st.floats(0.1, 10))
@@ -82,4 +82,4 @@ def test_real_images_have_no_error() -> None:
     for path in sorted((SHARED / "real-cord").rglob("*.nii.gz")):
         header, faults = read_header(path)
         assert header is not None
-        assert [f for f in [*faults, *judge_header(header, PARAMS)] if f.severity == "error"] == []
+        assert [f for f in [*faults, *faults_of_header(header, PARAMS)] if f.severity == "error"] == []

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.accept_edit import main
+from stages.commit_edit import main
 from stages.core.base.errors import CordriftError, SettingsError
-from stages.core.workspace.edits.code_edit import accept_edit
+from stages.core.workspace.edits.code_edit import commit_edit
 
 PIPELINE = """
 stages:
@@ -136,11 +136,11 @@ def test_an_edit_of_words_is_recorded_and_nothing_runs(
 def test_a_second_edit_is_compared_with_the_lock_of_the_first(lab: Path) -> None:
     _words(lab)
     _commit(lab)
-    assert accept_edit(lab, ["train"]) == ["train@0", "train@1"]
+    assert commit_edit(lab, ["train"]) == ["train@0", "train@1"]
     _commit(lab)
     _edit(lab, "stages/train.py", '"""Train."""', '"""Train a fold."""')
     _commit(lab)
-    assert accept_edit(lab, ["train@0"]) == ["train@0"]
+    assert commit_edit(lab, ["train@0"]) == ["train@0"]
     assert "train@1" in _run(lab, "dvc", "status")
 
 
@@ -176,10 +176,10 @@ def test_anything_else_is_refused_and_nothing_is_recorded(
     _commit(lab)
     before = (lab / "dvc.lock").read_bytes()
     if not sentence:
-        assert accept_edit(lab, []) == ["train@0", "train@1"]
+        assert commit_edit(lab, []) == ["train@0", "train@1"]
         return
     with pytest.raises(CordriftError, match="nothing was recorded") as caught:
-        accept_edit(lab, [])
+        commit_edit(lab, [])
     assert sentence in str(caught.value)
     assert (lab / "dvc.lock").read_bytes() == before
 
@@ -189,14 +189,14 @@ def test_a_stage_with_more_than_words_does_not_stop_another_that_is_named(lab: P
     _edit(lab, "stages/report.py", "write_text(", "write_text('x' + ")
     _commit(lab)
     with pytest.raises(CordriftError, match=r"report: the code of stages/report.py has changed"):
-        accept_edit(lab, [])
-    assert accept_edit(lab, ["train"]) == ["train@0", "train@1"]
+        commit_edit(lab, [])
+    assert commit_edit(lab, ["train"]) == ["train@0", "train@1"]
 
 
 def test_a_tree_with_changes_that_are_not_committed_is_refused(lab: Path) -> None:
     _words(lab)
     with pytest.raises(CordriftError, match=r"not committed \(stages/core/base/numbers.py, stages/train.py\): commit"):
-        accept_edit(lab, [])
+        commit_edit(lab, [])
 
 
 def test_a_lock_that_was_written_for_other_code_than_its_commit_holds_is_refused(lab: Path) -> None:
@@ -207,29 +207,29 @@ def test_a_lock_that_was_written_for_other_code_than_its_commit_holds_is_refused
     _edit(lab, "stages/train.py", "# the sum", "# of both")
     _commit(lab)
     with pytest.raises(CordriftError, match=r"holds the code of stages/core/base that made the outputs"):
-        accept_edit(lab, [])
+        commit_edit(lab, [])
 
 
 def test_a_lock_that_git_does_not_know_and_a_misspelt_stage_are_told(lab: Path) -> None:
     with pytest.raises(CordriftError, match=r"dvc.lock has no stage 'trian' \(did you mean 'train'\?\); it has report"):
-        accept_edit(lab, ["trian"])
+        commit_edit(lab, ["trian"])
     _edit(lab, ".gitignore", "/data/train/", "/dvc.lock\n/data/train/")
     _run(lab, "git", "rm", "-rq", "--cached", "dvc.lock")
     shutil.rmtree(lab / ".git")
     _run(lab, "git", "init", "-q", "-b", "main")
     _commit(lab)
     with pytest.raises(CordriftError, match=r"git knows no commit of .*dvc\.lock"):
-        accept_edit(lab, [])
+        commit_edit(lab, [])
 
 
 def test_a_folder_in_which_nothing_ran_is_refused(lab: Path) -> None:
     with pytest.raises(
         SettingsError, match=r"stages has no dvc.yaml: run this in the folder of a checkout or workspace"
     ):
-        accept_edit(lab / "stages", [])
+        commit_edit(lab / "stages", [])
     (lab / "dvc.lock").unlink()
     with pytest.raises(SettingsError, match=r"lab has no dvc.lock"):
-        accept_edit(lab, [])
+        commit_edit(lab, [])
 
 
 def test_a_declaration_of_the_encoding_is_no_comment(lab: Path) -> None:
@@ -241,18 +241,18 @@ def test_a_declaration_of_the_encoding_is_no_comment(lab: Path) -> None:
     path.write_bytes(b"# -*- coding: latin-1 -*-\n" + path.read_bytes())
     _commit(lab)
     with pytest.raises(CordriftError, match=r"the code of stages/core/base/numbers\.py has changed"):
-        accept_edit(lab, [])
+        commit_edit(lab, [])
     path.write_bytes(b"\0 this is not Python")
     _commit(lab)
     with pytest.raises(CordriftError, match=r"the code of stages/core/base/numbers\.py has changed"):
-        accept_edit(lab, [])
+        commit_edit(lab, [])
 
 
 def test_the_text_that_the_lock_knew_is_found_in_an_earlier_commit(lab: Path) -> None:
     """The lock was written again for one instance; the text that made the other one is older."""
     _words(lab)
     _commit(lab)
-    assert accept_edit(lab, ["train@0"]) == ["train@0"]
+    assert commit_edit(lab, ["train@0"]) == ["train@0"]
     _commit(lab)
-    assert accept_edit(lab, ["train@1"]) == ["train@1"]
+    assert commit_edit(lab, ["train@1"]) == ["train@1"]
     assert "up to date" in _run(lab, "dvc", "status")

@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..base.errors import BundleError, PipelineError
+from ..base.errors import PipelineError
 from ..base.files import digest_of, read_csv, read_json, sha256_of
 from ..data.datasets.manifest import CLONES, read_manifest
 from ..drift.record.record import Outcome, read_drift
@@ -138,15 +138,14 @@ def collect_record(label: str, segment: Segment, scratch: Path, root: Path = Pat
 
     Raises
     ------
-    BundleError
-        The tables were measured on another bundle, because a stage in between did not run.
     PipelineError
-        An output of a stage is missing.
+        An output of a stage is missing, or the tables were measured on another bundle, because a stage in between did
+        not run.
     """
     digest = bundle_digest(root / PACKAGE)
     summary = read_json(root / "reports/measure/summary.json", error=PipelineError)
     if summary["bundle"] != digest:
-        raise BundleError(
+        raise PipelineError(
             f"reports/measure is of the bundle {summary['bundle'][:12]}, data/package holds {digest[:12]}; "
             "run `dvc repro`, which runs what lies between."
         )

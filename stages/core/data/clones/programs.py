@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import CordriftError, DatasetError
+from ...base.errors import DatasetError
 
 _DATALAD = ("datalad", "-l", "error", "-f", "json")
 _IDENTITY = {"user.name": "cordrift", "user.email": "cordrift@localhost"}
@@ -118,9 +118,9 @@ def call(command: Sequence[str], stdin: bytes = b"") -> subprocess.CompletedProc
         raise _not_found(command[0]) from error
 
 
-def _not_found(program: str) -> CordriftError:
+def _not_found(program: str) -> DatasetError:
     """Return the error for a program that is not installed."""
-    return CordriftError(
+    return DatasetError(
         f"{program} was not found beside {sys.executable} or on the search path; cordrift needs git (from the "
         "system) and DataLad with git-annex (`pip install datalad git-annex`)."
     )

@@ -16,9 +16,9 @@ from ..datasets.findings import Finding
 from ..datasets.keys import verify
 from ..datasets.manifest import CLONES, SYNTHETIC, Manifest, ManifestRow
 from .fault import Fault, error, warning
-from .header import Header, judge_grid, judge_header, read_header
+from .header import Header, faults_of_grid, faults_of_header, read_header
 from .settings import Check
-from .voxels import components, disc_numbers, judge_discs, judge_image, judge_mask, mask_size, voxel_digest
+from .voxels import components, disc_numbers, faults_of_discs, faults_of_image, faults_of_mask, mask_size, voxel_digest
 
 #: Fields of a case with its masks and labels.
 LABEL_FIELDS = ("mask", "softmask", "discs")
@@ -87,7 +87,7 @@ def inspect(task: Task, params: Check) -> dict[str, Any]:
         row["voxels"] = voxel_digest(volume)
         low, middle, high = np.percentile(volume.data, [1, 50, 99])
         row |= {"intensity_p1": float(low), "intensity_p50": float(middle), "intensity_p99": float(high)}
-        findings += _findings(case, case.image, judge_image(volume.data, params))
+        findings += _findings(case, case.image, faults_of_image(volume.data, params))
     for kind in LABEL_FIELDS:
         name = getattr(case, kind)
         if name is not None:
@@ -104,7 +104,7 @@ def _inspect_header(
     """Check the header of the image; add its findings and its columns of the row."""
     header, faults = read_header(task.clone / name)
     if header is not None:
-        faults += judge_header(header, params)
+        faults += faults_of_header(header, params)
         row["shape"] = " ".join(str(n) for n in header.shape)
         row |= {f"spacing_{k}_mm": size for k, size in enumerate(header.spacing_mm)}
         row |= {"orientation": header.orientation, "obliqueness_deg": header.obliqueness_deg}
@@ -132,16 +132,16 @@ def _inspect_label(
     """
     header, faults = read_header(task.clone / name)
     if header is not None and image is not None:
-        faults += judge_grid(header, image, GRID_TOLERANCE_MM)
+        faults += faults_of_grid(header, image, GRID_TOLERANCE_MM)
     findings += _findings(task.case, name, faults)
     volume = _read_volume(task, name, findings) if header is not None else None
     if volume is None:
         return
     if kind == "discs":
-        findings += _findings(task.case, name, judge_discs(volume))
+        findings += _findings(task.case, name, faults_of_discs(volume))
         row["discs"] = " ".join(str(number) for number in disc_numbers(volume))
         return
-    faults = judge_mask(volume, params, soft=kind == "softmask")
+    faults = faults_of_mask(volume, params, soft=kind == "softmask")
     if task.case.contrast == SYNTHETIC:  # its images are cropped on purpose
         faults = [fault for fault in faults if fault.check != "mask-border"]
     findings += _findings(task.case, name, faults)

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ...base.errors import CordriftError
+from ...base.errors import PipelineError
 from ...base.files import digest_of, whole_file
 from ...base.syntax import syntax_of
 from ..datasets.findings import Finding
@@ -106,7 +106,7 @@ def _run(tasks: list[Task], params: Check, processes: int) -> Iterator[tuple[Tas
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool as reason:
-            raise CordriftError(
+            raise PipelineError(
                 "another program or the operating system killed a process of the check, most likely because memory was "
                 "short; free some memory and run the check again: it continues where it stopped."
             ) from reason

@@ -177,7 +177,7 @@ def _reason(reason: Exception) -> str:
     return (text or type(reason).__name__).strip().rstrip(".")
 
 
-def judge_header(header: Header, params: Check) -> list[Fault]:
+def faults_of_header(header: Header, params: Check) -> list[Fault]:
     """Check the grid of an image: its two forms, shear, obliqueness and voxel sizes."""
     faults: list[Fault] = []
     if header.qform is None and header.sform is None:
@@ -216,7 +216,7 @@ def judge_header(header: Header, params: Check) -> list[Fault]:
     return faults
 
 
-def judge_grid(header: Header, image: Header, tolerance_mm: float) -> list[Fault]:
+def faults_of_grid(header: Header, image: Header, tolerance_mm: float) -> list[Fault]:
     """Check that the stored grid of a mask or label file is that of its image; ``tolerance_mm`` is for the corners."""
     if header.orientation != image.orientation:
         say = f"is stored in {header.orientation} orientation, its image in {image.orientation}"

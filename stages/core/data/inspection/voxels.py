@@ -30,7 +30,7 @@ def voxel_digest(volume: Volume) -> str:
     return digest.hexdigest()
 
 
-def judge_image(data: NDArray[np.float32], params: Check) -> list[Fault]:
+def faults_of_image(data: NDArray[np.float32], params: Check) -> list[Fault]:
     """Check the intensities (nx, ny, nz) of an image: a constant image, or many voxels at its largest value."""
     low, high = float(data.min()), float(data.max())
     if low == high:
@@ -42,7 +42,7 @@ def judge_image(data: NDArray[np.float32], params: Check) -> list[Fault]:
     return []
 
 
-def judge_mask(mask: Volume, params: Check, *, soft: bool) -> list[Fault]:
+def faults_of_mask(mask: Volume, params: Check, *, soft: bool) -> list[Fault]:
     """Check a mask: wrong values, no voxels, several pieces, or a cord that is cut off at the side of the image.
 
     ``soft`` allows all values from 0 to 1, otherwise only 0 and 1 are allowed.
@@ -91,7 +91,7 @@ def disc_numbers(labels: Volume) -> list[int]:
     return sorted(int(value) for value in values if 1 <= value <= LAST_DISC)
 
 
-def judge_discs(labels: Volume) -> list[Fault]:
+def faults_of_discs(labels: Volume) -> list[Fault]:
     """Check single-voxel disc labels: whole numbers, each once, rising from head to foot, without a gap.
 
     A fault is an error exactly where the measuring code refuses the labels

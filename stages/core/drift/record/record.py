@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from ...base.errors import CordriftError
+from ...base.errors import CordriftError, PipelineError
 from ...base.files import read_json, write_json
 from ...base.params import validate
 from ..rule.settings import JudgedMetric
@@ -379,7 +379,7 @@ def read_drift(path: Path) -> DriftRecord:
 
     Raises
     ------
-    CordriftError
+    PipelineError
         The file is missing, carries a newer schema, or is not such a record. A key that no version ever wrote is
         refused: what it says would be ignored.
     """
@@ -389,7 +389,7 @@ def read_drift(path: Path) -> DriftRecord:
         record: DriftRecord = validate(DriftRecord, value, str(path))
     except CordriftError as error:
         faults = str(error).removeprefix(f"{path}: ")
-        raise CordriftError(
+        raise PipelineError(
             f"{path} is not the record of a comparison, which `dvc repro compare` writes: {faults}"
         ) from error
     return record

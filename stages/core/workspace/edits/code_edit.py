@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import CordriftError, SettingsError, did_you_mean
+from ...base.errors import PipelineError, SettingsError, did_you_mean
 from ...base.params import load_yaml
 from ...base.syntax import syntax
 from ...data.clones.programs import git
@@ -30,7 +30,7 @@ _EVERY_TIME = "always changed"
 Objection = Callable[[Mapping[str, Any], Sequence[str]], str]
 
 
-def accept_edit(root: Path, stages: Sequence[str]) -> list[str]:
+def commit_edit(root: Path, stages: Sequence[str]) -> list[str]:
     """Record that edits of comments, docstrings and layout change no output of the stages; returns their names.
 
     Parameters
@@ -40,7 +40,7 @@ def accept_edit(root: Path, stages: Sequence[str]) -> list[str]:
 
     Raises
     ------
-    CordriftError
+    PipelineError
         The tree holds changes that are not committed, ``dvc.lock`` is not tracked, or more than comments, docstrings
         and layout has changed in one of the stages. Nothing is recorded then.
     """
@@ -48,7 +48,7 @@ def accept_edit(root: Path, stages: Sequence[str]) -> list[str]:
     _refuse_uncommitted(root)
     commit = git(root, ["log", "-1", "--format=%H", "--", "dvc.lock"]).strip()
     if not commit:
-        raise CordriftError(
+        raise PipelineError(
             f"git knows no commit of {root.resolve() / 'dvc.lock'}: without one, nothing says which text the code had "
             "when the outputs were made. Commit dvc.lock after each `dvc repro`."
         )
@@ -76,12 +76,12 @@ def commit_stages(root: Path, stages: Sequence[str], objection: Objection) -> li
 
     Parameters
     ----------
-    root, stages : as :func:`accept_edit`
+    root, stages : as :func:`commit_edit`
     objection : is asked for each stage
 
     Raises
     ------
-    CordriftError
+    PipelineError
         More has changed in one of the stages. Nothing is recorded then.
     """
     chosen, lock = _choose(root, stages), _lock(root)
@@ -91,9 +91,9 @@ def commit_stages(root: Path, stages: Sequence[str], objection: Objection) -> li
         if why:
             refused.append(f"{stage}: {why}")
     if refused:
-        raise CordriftError(
+        raise PipelineError(
             f"nothing was recorded, because an output may be another now. {'; '.join(refused)}. `dvc repro` runs these "
-            "stages again; `cordrift accept-edit STAGE` records others alone."
+            "stages again; `cordrift commit-edit STAGE` records others alone."
         )
     if chosen:
         ask_dvc(root, "commit", "--force", *chosen)
@@ -151,7 +151,7 @@ def _refuse_uncommitted(root: Path) -> None:
     changed = [line[3:] for line in git(root, ["status", "--porcelain"]).splitlines()]
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        raise CordriftError(
+        raise PipelineError(
             f"{root.resolve()} holds changes that are not committed ({', '.join(changed[:3])}{more}): commit them "
             "first, so that the record of what made each output stays true."
         )

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .core.base.errors import run
-from .core.workspace.edits.code_edit import accept_edit
+from .core.workspace.edits.code_edit import commit_edit
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Record the stages that the arguments name, and say which they were."""
-    parser = argparse.ArgumentParser(prog="cordrift accept-edit", description=__doc__)
+    parser = argparse.ArgumentParser(prog="cordrift commit-edit", description=__doc__)
     parser.add_argument(
         "stages", nargs="*", metavar="STAGE", help="such as train or train@0 (default: all with new code)"
     )
-    recorded = accept_edit(Path(), parser.parse_args(arguments).stages)
+    recorded = commit_edit(Path(), parser.parse_args(arguments).stages)
     if recorded:
         print(f"recorded in dvc.lock without running: {', '.join(recorded)}")
     else:
