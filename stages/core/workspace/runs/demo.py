@@ -30,7 +30,7 @@ from .workspace import make_workspace, run_command, run_dvc
 from .yaml_edit import edit_yaml
 
 #: Why the demo promotes v2 even if its verdict does not pass.
-REASON = "trained on every contrast; v1 fails on those it never saw, so no study should span the two without its own factor"
+REASON = "trained on every contrast; v1 fails on those it never saw, so that a study should keep to one of the two"
 
 
 @dataclass(frozen=True)
