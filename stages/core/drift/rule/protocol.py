@@ -41,13 +41,18 @@ def items(rule: Compare, contrasts: Sequence[str], range_name: str, frozen: str)
     range_name : the monitored range
     frozen : digest of the frozen set
     """
-    fixed = {
-        name: ", ".join(value) if isinstance(value, list) else value if isinstance(value, str) else f"{value:g}"
-        for name, value in rule.model_dump(exclude={"metrics"}).items()
-        if name not in WORDS
-    }
+    fixed = {name: as_text(value) for name, value in rule.model_dump(exclude={"metrics"}).items() if name not in WORDS}
     judged = {f"metric {metric.name}": _metric(metric) for metric in rule.metrics}
     return {**fixed, **judged, "contrasts": ", ".join(contrasts), "range": range_name, "frozen": frozen}
+
+
+def as_text(value: list[str] | str | float) -> str:
+    """Return a value of the rule as text.
+
+    >>> as_text(0.05), as_text(["sex", "age"]), as_text("")
+    ('0.05', 'sex, age', '')
+    """
+    return value if isinstance(value, str) else ", ".join(value) if isinstance(value, list) else f"{value:g}"
 
 
 def _metric(metric: JudgedMetric) -> str:

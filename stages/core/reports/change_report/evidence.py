@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ...drift.record.record import Rule
+from ...drift.rule.protocol import as_text
 from ...model.lineage.manifest import contents
 from ..drift_report.rows import floor_rows
 from ..drift_report.wording import number, short
@@ -74,7 +75,7 @@ def _declared(facts: Facts) -> Iterator[Markdown]:
 def _rule(rule: Rule) -> list[tuple[str, str]]:
     """Return the rule by which the release was judged, name and value as text."""
     values = rule.model_dump(exclude_unset=True, exclude={"metrics"})
-    rows = [(name, ", ".join(value) if isinstance(value, list) else f"{value:g}") for name, value in values.items()]
+    rows = [(name, as_text(value)) for name, value in values.items()]
     return sorted([*rows, *((f"metric {metric.name}", metric.role) for metric in rule.metrics)])
 
 
