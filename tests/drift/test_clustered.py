@@ -74,7 +74,9 @@ def test_values_that_do_not_vary_have_no_error() -> None:
     found = clustered_mean(np.full(5, 0.3), np.arange(5), min_sites=3)
     assert (found.half_width(0.05), found.p_not_zero()) == (0.0, 0.0)
     assert clustered_mean(np.zeros(5), np.arange(5), min_sites=3).p_not_zero() == 1.0
-    assert math.isnan(clustered_mean(np.array([1.0]), np.array([0]), min_sites=3).half_width(0.05))
+    alone = clustered_mean(np.array([1.0]), np.array([0]), min_sites=3)
+    assert math.isnan(alone.half_width(0.05))
+    assert math.isnan(alone.p_not_zero()), "no value shows nothing, and not that nothing moved"
 
 
 def test_skewness_is_that_of_scipy() -> None:

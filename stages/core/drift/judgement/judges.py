@@ -56,7 +56,7 @@ def judge_all(cases: Sequence[Case], rule: Compare) -> list[Judge]:
     numbers = [judge_numbers(case.evidence, rule) for case in cases if case.evidence]
     found = words(numbers, rule)
     judges, k = [], 0
-    rows_of_all = sum(len(one.rows) for one in numbers)
+    rows_of_all = sum(row.mean.n > 1 for one in numbers for row in one.rows)  # a row without a p is not counted
     for case in cases:
         if case.evidence is None:
             judges.append(_without_evidence(case))
@@ -297,7 +297,7 @@ def secondary(evidence: Evidence, rule: Compare) -> list[SecondaryRows]:
         )
         found = words([numbers], alone)
         rows = [
-            drift_row(row, verdict, p, len(numbers.rows), rule)
+            drift_row(row, verdict, p, sum(one.mean.n > 1 for one in numbers.rows), rule)
             for row, verdict, p in zip(numbers.rows, found.rows[0], found.p_rows[0], strict=True)
         ]
         out.append(SecondaryRows(metric=metric.name, drift=worst(list(found.rows[0]), DRIFT), rows=rows))

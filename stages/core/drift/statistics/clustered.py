@@ -59,7 +59,9 @@ class Mean:
         return self.mean - half, self.mean + half
 
     def p_not_zero(self) -> float:
-        """Return the two-sided p of a true mean of 0: the larger of both errors' p values."""
+        """Return the two-sided p of a true mean of 0, the larger of both errors' p values; NaN below two values."""
+        if self.n < 2:
+            return math.nan
         return min(1.0, 2.0 * self.p_above(sign=-1.0 if self.mean < 0.0 else 1.0))
 
     def p_above(self, sign: float = 1.0) -> float:
