@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from .core.base.errors import run
 from .core.base.files import whole_folder, write_csv, write_json
-from .core.data.datasets.manifest import Participant, people_of, read_manifest
+from .core.data.datasets.manifest import read_manifest
+from .core.data.datasets.people import people_of_manifests
 from .core.data.datasets.settings import Monitored
 from .core.drift.judgement.comparison import compare, declared_record
 from .core.drift.record.floors import read_floors
@@ -23,7 +22,6 @@ def main() -> None:
     """Compare, and write the record ``drift.json`` with its tables."""
     monitored, rule = Monitored.read(), Compare.read()
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in monitored.datasets]
-    people = pd.DataFrame(people_of(manifests), columns=["dataset", *Participant.model_fields], dtype=object)
     candidate = read_version(Path("reports/measure"))
     priors, offline = read_priors(Path("reports/history"), candidate.series)
     protocol = read_protocol(Path("reports/declare"), candidate.series.bundle)
@@ -34,7 +32,7 @@ def main() -> None:
         contrasts=monitored.contrasts,
         rule=rule,
         offline=offline,
-        people=people,
+        people=people_of_manifests(manifests),
         declared=declared_record(protocol, now),
         floors=read_floors(Path("reports/floor/floor.json")),
         gaps=read_gaps(Path("reports/history")),

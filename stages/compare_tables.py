@@ -11,6 +11,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from .core.base.errors import SettingsError, run
 from .core.base.files import whole_folder, write_csv
 from .core.data.datasets.people import people_of_table
@@ -45,8 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     people = None
     if options.participants:
-        names = {*old.measures["participant"], *new.measures["participant"]}
-        people = people_of_table(options.participants, names)
+        people = people_of_table(options.participants, pd.concat([old.measures, new.measures]))
     found = compare_tables(old, new, levels, rule, people)
     print(say(found, old, new))
     if options.output:

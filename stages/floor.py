@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from .core.base.errors import run
-from .core.base.files import read_csv, whole_folder, write_csv, write_json
+from .core.base.files import whole_folder, write_csv, write_json
 from .core.data.datasets.manifest import read_manifest
 from .core.drift.rule.settings import Compare
-from .core.drift.statistics.seeds import seed_floor
+from .core.drift.versions.folders import read_version
+from .core.drift.versions.seeds import read_seeds, seed_floor
+from .core.drift.versions.validity import validated
 from .core.measures.cohort.settings import Floor
 from .core.measures.cohort.variants import run_variants, runner_floor, some_cases, variants
 from .core.measures.morphometry.levels import range_name
@@ -18,7 +20,6 @@ from .core.measures.morphometry.settings import Measure
 from .core.model.bundle.content import read_bundle
 from .core.model.segmentation.predictor import Predictor
 from .core.model.segmentation.settings import Segment
-from .core.tables.columns import MEASURES_TEXT
 from .core.tables.monitored import range_csa
 
 PACKAGE, MEASURED = Path("data/package"), Path("reports/measure")
@@ -30,8 +31,9 @@ def main() -> None:
     contrasts = segment.contrasts
     model = read_bundle(PACKAGE)
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
-    measures = read_csv(MEASURED / "measures.csv", text=MEASURES_TEXT)
-    base = range_csa(measures, "prediction", range_name(measure.levels))
+    candidate = read_version(MEASURED)
+    valid, _ = validated(candidate, rule.min_dice, rule.max_centreline_mm)
+    base = range_csa(valid.measures, "prediction", range_name(measure.levels))
     table = run_variants(
         variants(segment, floor),
         some_cases(manifests, contrasts, floor.participants),
@@ -39,7 +41,8 @@ def main() -> None:
         measure,
         lambda settings: Predictor(model, settings),
     )
-    seeds, others = seed_floor(Path("data/seeds"), MEASURED, PACKAGE, contrasts, rule.min_contrasts, rule.alpha)
+    trained, others = read_seeds(Path("data/seeds"), candidate, PACKAGE)
+    seeds = [seed_floor(seed, candidate, contrasts, rule) for seed in trained]
     for other in others:
         print(f"floor: seed {other}; it does not count.")
     with whole_folder(Path("reports/floor")) as part:

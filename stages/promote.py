@@ -55,8 +55,9 @@ def _converted(number: int, done: Promoted) -> list[str]:
         f"{value['ci_high']:.4f}, n = {value['n']}; one person ±{value.get('person_half_width', math.nan):.1f} mm2)"
         for contrast, value in factors.items()
     ]
-    for contrast, why in withheld.items():
-        lines.append(f"CSA of version {number}, {contrast}: no factor is published: {why}")
+    for why in dict.fromkeys(withheld.values()):
+        contrasts = ", ".join(contrast for contrast, reason in withheld.items() if reason == why)
+        lines.append(f"CSA of version {number}, {contrasts}: no factor is published: {why}")
     return [*lines, "every metric in compare/conversion.csv of its run"]
 
 

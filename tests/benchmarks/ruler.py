@@ -177,20 +177,17 @@ def accuracy(stiffness_mm: float, quick: bool) -> list[Row]:
 
 def bent_twice(stiffness_mm: float) -> dict[str, Row]:
     """Tubes along an S: the error against the true area of soft masks, and what the ruler adds to binary ones."""
-    rows = {
-        f"{kind} {part}": Row(f"{kind}, S-shaped, {part}", {})
-        for kind in ("soft", "binary, added")
-        for part in ("inside", "at ends")
-    }
-    for label, volume, true, cosine in s_shaped():
+    rows: dict[str, Row] = {}
+    for label, lean, volume, true, cosine in s_shaped():
         mask = binarised(volume)
         for kind, found, known in (
             ("soft", volume, np.full(len(cosine), true)),
             ("binary, added", mask, voxel_areas(mask) * cosine),
         ):
             error = percent(measure_all(found, stiffness_mm)["csa_mm2"], known)
-            rows[f"{kind} inside"].add(label, error[1:-1])
-            rows[f"{kind} at ends"].add(label, error[[0, -1]])
+            for part, slices in (("inside", error[1:-1]), ("at ends", error[[0, -1]])):
+                name = f"{kind}, S of {lean} degrees, {part}"
+                rows.setdefault(name, Row(name, {})).add(label, slices)
     return rows
 
 

@@ -18,14 +18,14 @@ from stages.core.images.volumes import Volume
 
 Floats = NDArray[np.float64]
 RADIUS_MM, LENGTH_MM = 5.0, 60.0
-#: How far the S swings to either side (mm): it leans by up to 17 and 28 degrees.
+#: How far the S swings to either side (mm): it leans by up to 17 and 28 degrees where it is steepest.
 SWINGS_MM = (3.0, 5.0)
 SPACING_MM = ((0.5, 0.5, 1.0), (0.8, 0.8, 0.8), (0.9, 0.9, 5.0))
 SAMPLES = 9
 
 
-def s_shaped() -> Iterator[tuple[str, Volume, float, Floats]]:
-    """Label, occupancy, true area (mm2) and true cosine of each slice of each tube."""
+def s_shaped() -> Iterator[tuple[str, int, Volume, float, Floats]]:
+    """Label, steepest lean (degrees), occupancy, true area (mm2) and true cosine of each slice of each tube."""
     for swing, spacing in product(SWINGS_MM, SPACING_MM):
         n = round(LENGTH_MM / spacing[2])
         wave = 2.0 * np.pi / (n * spacing[2])
@@ -45,4 +45,11 @@ def s_shaped() -> Iterator[tuple[str, Volume, float, Floats]]:
         data = covered.reshape(shape).mean(axis=(2, 4)).astype(np.float32)
         label = f"swing {swing:g} mm, {' x '.join(f'{size:g}' for size in spacing)} mm"
         slope = swing * wave * np.cos(wave * (np.arange(n) + 0.5) * spacing[2])
-        yield label, Volume(data, np.diag([*spacing, 1.0])), float(np.pi * RADIUS_MM**2), 1.0 / np.hypot(1.0, slope)
+        lean = round(float(np.degrees(np.arctan(swing * wave))))
+        yield (
+            label,
+            lean,
+            Volume(data, np.diag([*spacing, 1.0])),
+            float(np.pi * RADIUS_MM**2),
+            1.0 / np.hypot(1.0, slope),
+        )

@@ -7,11 +7,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from support.drift_factory import CONTRASTS, RULE, older, version
+from support.drift_factory import CONTRASTS, RULE, older, runner_floor, version
 
+from stages.core.base.errors import DatasetError
 from stages.core.drift.power.observed import icc_of_sites, observe
 from stages.core.drift.power.rates import rates
 from stages.core.drift.power.scenario import Scenario
+from stages.core.drift.record.floors import Floors
 
 RNG = np.random.default_rng(21)
 N = 240
@@ -39,7 +41,6 @@ def people(sites: int = 80) -> pd.DataFrame:
 def test_sd_correlation_and_icc_come_back() -> None:
     new, old = lab(icc=0.3, rho=0.5, sd=1.3)
     found = observe([(version(new), older(old))], CONTRASTS, RULE, people())
-    assert found is not None
     assert (found.pairs, found.participants, found.sites_known, set(found.sites)) == (1, N, True, {3})
     assert found.sd_mm2 == pytest.approx([1.3] * 6, rel=0.12)
     assert all(plan > sd for plan, sd in zip(found.sd_plan_mm2, found.sd_mm2, strict=True))
@@ -49,28 +50,46 @@ def test_sd_correlation_and_icc_come_back() -> None:
     assert set(found.vendors) == {"GE", "Philips"} or set(found.vendors) == {"GE"}
 
 
+def test_the_runner_floor_is_added_to_the_scatter() -> None:
+    """Another way of running that moves cases by 0.8 mm2 in the mean has an SD of 1 mm2 where the moves are normal."""
+    new, old = lab(icc=0.0, rho=0.2, sd=1.0)
+    floors = Floors(runner=[runner_floor(0.1).model_copy(update={"mean_abs_mm2": math.sqrt(2 / math.pi)})], seeds=[])
+    pairs = [(version(new), older(old))]
+    found = observe(pairs, CONTRASTS, RULE, people(), floors)
+    alone = observe(pairs, CONTRASTS, RULE, people())
+    assert (found.runner_sd_mm2, alone.runner_sd_mm2) == (pytest.approx(1.0), 0.0)
+    assert found.scenario().sd_mm2 == pytest.approx([math.hypot(sd, 1.0) for sd in alone.sd_plan_mm2])
+    assert alone.scenario().sd_mm2 == alone.sd_plan_mm2
+
+
 def test_a_bias_between_the_versions_is_no_scatter() -> None:
     new, old = lab(icc=0.0, rho=0.0, sd=0.5)
     far = {sub: [v + 30.0 for v in values] for sub, values in new.items()}
     found = [observe([(version(one), older(old))], CONTRASTS, RULE, people()) for one in (new, far)]
-    assert found[0] is not None
-    assert found[1] is not None
     assert found[0].sd_mm2 == pytest.approx(found[1].sd_mm2)
 
 
 def test_sites_that_are_not_known_are_people() -> None:
     new, old = lab(icc=0.0, rho=0.2, sd=1.0)
     found = observe([(version(new), older(old))], CONTRASTS, RULE, people().assign(site="", manufacturer=""))
-    assert found is not None
     assert (found.sites_known, found.sites) == (False, (1,) * N)
     assert math.isnan(found.icc)
     assert math.isnan(found.design_effect)
 
 
-def test_too_few_people_give_nothing() -> None:
+def test_too_few_people_are_a_sentence() -> None:
     new, old = lab(icc=0.0, rho=0.2, sd=1.0)
     two = [{sub: one[sub] for sub in list(one)[:2]} for one in (new, old)]
-    assert observe([(version(two[0]), older(two[1]))], CONTRASTS, RULE, people()) is None
+    with pytest.raises(DatasetError, match="2 people have T1w in both versions of a pair; expected three or more"):
+        observe([(version(two[0]), older(two[1]))], CONTRASTS, RULE, people())
+    with pytest.raises(DatasetError, match="have no contrast in common"):
+        observe([(version(new), older(old))], [], RULE, people())
+
+
+def test_the_same_version_twice_says_nothing() -> None:
+    new, _ = lab(icc=0.0, rho=0.2, sd=1.0)
+    with pytest.raises(DatasetError, match="T1w measures the same for everybody"):
+        observe([(version(new), older(new))], CONTRASTS, RULE, people())
 
 
 def test_the_icc_is_that_of_an_analysis_of_variance() -> None:
@@ -87,7 +106,6 @@ def test_own_rows_have_the_spread_that_was_planned() -> None:
     """Rows that are drawn again need the margin that normal noise of the same SD needs."""
     new, old = lab(icc=0.0, rho=0.3, sd=1.3)
     found = observe([(version(new), older(old))], CONTRASTS, RULE, people())
-    assert found is not None
     base = found.scenario()
     rule = RULE.model_copy(update={"watched": []})
     needs = {

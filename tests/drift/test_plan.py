@@ -6,13 +6,17 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from support.drift_factory import RULE, version
+import yaml
+from support.cords import ROOT
+from support.drift_factory import RULE, SERIES, version
 
 from stages import power
 from stages.core.base.errors import CordriftError
-from stages.core.base.files import read_csv, read_json, sha256_of, write_csv
-from stages.core.drift.power.plan import Row, caught, suggest
+from stages.core.base.files import read_csv, read_json, sha256_of, write_csv, write_json
+from stages.core.data.datasets.people import people_of_table
+from stages.core.drift.power.plan import Row, caught, cells, suggest, truths
 from stages.core.drift.rule.protocol import items, other_rule
 
 RNG = np.random.default_rng(4)
@@ -51,7 +55,7 @@ def test_the_command_plans_by_past_versions(
         write_csv(Path(f"{name}.csv"), version(values).measures)
     power.main(["--pair", "a.csv", "b.csv", "--pair", "b.csv", "c.csv", "--runs", "50", "-o", "out"])
     said = capsys.readouterr().out
-    assert "2 pair(s) of past versions, 40 participants" in said
+    assert "2 pair(s) of versions, 40 participants" in said
     assert "2 judge(s): passes 1.000" in said, "an SD of 0.4 mm2 is far below the margins"
     assert sha256_of(Path("out/power.json"))[:12] in said
     value = read_json(Path("out/power.json"))
@@ -64,6 +68,68 @@ def test_the_command_plans_by_past_versions(
     assert Path("out/power.png").stat().st_size > 10_000
 
 
+def test_in_a_workspace_past_versions_and_sites_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The candidate, and a prior of another frozen set, are no past; sites come from the manifest."""
+    monkeypatch.chdir(tmp_path)
+    old = {f"sub-{k:02d}": [float(v) for v in RNG.normal(76, 6, 6)] for k in range(40)}
+    priors = []
+    places = {"measure": "reports/measure", "2": "data/seeds/2"}
+    for name, frozen in (("a", "f"), ("b", "f"), ("c", "other"), ("measure", "f"), ("2", "f")):
+        folder = Path(places.get(name, f"reports/history/{name}"))
+        series = SERIES.__dict__ | {"bundle": name * 12, "frozen": frozen}
+        values = {sub: [v + float(RNG.normal(0.2, 0.3)) for v in row] for sub, row in old.items()}
+        made = version(values)
+        folder.mkdir(parents=True)
+        write_csv(folder / "measures.csv", made.measures)
+        write_csv(folder / "agreement.csv", made.agreement)
+        write_json(folder / "summary.json", series)
+        if name not in places:
+            priors.append({"folder": name, "label": name, "aliases": [], "declared": None})
+    write_json(Path("reports/history/priors.json"), {"priors": priors, "offline": False})
+    for folder in ("data/package", "data/seeds/2"):
+        write_json(Path(folder) / "provenance.json", {"training": {}})
+    people = [{"participant": sub, "site": f"site {k % 20}", "manufacturer": "GE"} for k, sub in enumerate(old)]
+    rest = {"sex": "", "age": "", "pathology": ""}
+    value = {"dataset": "set", "url": "u", "tag": "r1", "commit": "c" * 40, "role": "test", "licence": "CC0-1.0"}
+    Path("data/fetch").mkdir(parents=True)
+    lists = {"files": [], "cases": [], "excluded": [], "participants": [person | rest for person in people]}
+    write_json(Path("data/fetch/set.json"), value | lists)
+    params = yaml.safe_load((ROOT / "params/demo.yaml").read_text(encoding="utf-8"))
+    params["segment"]["datasets"] = ["set"]
+    Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    power.main(["--runs", "50"])
+    said = capsys.readouterr().out
+    assert "2 pair(s) of versions, 40 participants" in said
+    assert "sites not known" not in said
+    assert read_json(Path("reports/power/power.json"))["observed"]["sites"] == [2] * 20
+
+
+def test_margins_by_contrast_are_planned_with() -> None:
+    """The contrast that moves alone is the one with the widest margin, and by its own margin."""
+    metric = RULE.primary.model_copy(update={"margin_contrast_mm2": {"T1w": 0.8, "T2w": 1.2, "DWI": 1.0}})
+    bases, rule = truths(RULE.model_copy(update={"metrics": [metric]}), None)
+    assert [base.names for base in bases] == [("T1w", "T2w", "DWI")] * 3
+    assert rule.min_contrasts == 3
+    moved = {cell.scenario.shift_mm2 for cell in cells(bases, rule, 50) if cell.what == "one contrast"}
+    assert moved == {(0.0, 1.2, 0.0), (0.0, -1.2, 0.0)}
+
+
+def test_sites_of_named_people_are_found_whatever_their_dataset_is_called(tmp_path: Path) -> None:
+    table = tmp_path / "participants.tsv"
+    table.write_text("participant_id\tinstitution\nsub-a\tLab\nsub-b\tLab\n")
+    cases = pd.DataFrame({"dataset": ["one", "two", "one"], "participant": ["sub-a", "sub-b", "sub-a"]})
+    found = people_of_table(table, cases).set_index(["dataset", "participant"])["site"]
+    assert found.to_dict() == {("one", "sub-a"): "Lab", ("two", "sub-b"): "Lab"}
+
+
+def test_a_margin_that_is_missing_is_said_when_the_rule_is_declared() -> None:
+    metric = RULE.primary.model_copy(update={"margin_contrast_mm2": {"T1w": 1.0}})
+    with pytest.raises(CordriftError, match="names no margin of 'DWI'"):
+        items(RULE.model_copy(update={"metrics": [metric]}), ["T1w", "DWI"], "C2-C3", "f")
+
+
 def test_bad_input_is_a_sentence_and_no_folder_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine").mkdir()
@@ -73,7 +139,7 @@ def test_bad_input_is_a_sentence_and_no_folder_is_lost(tmp_path: Path, monkeypat
     for words, says in (
         (["-o", "mine"], "mine exists and holds no power.json"),
         (["--runs", "3", "-o", "out"], "--runs is 3; expected 50 or more"),
-        (["--pair", "two.csv", "two.csv", "-o", "out"], "fewer than three people"),
+        (["--pair", "two.csv", "two.csv", "-o", "out"], "2 people have T1w in both versions"),
         (["--pair", "absent.csv", "two.csv", "-o", "out"], "absent.csv is not a file"),
     ):
         with pytest.raises(CordriftError, match=says):

@@ -90,6 +90,24 @@ def test_what_only_one_table_has_is_said_and_counts_as_missing(
     }
 
 
+def test_a_crumb_counts_as_missing_and_is_said(tables: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = {**NEW, "sub-00": [0.4, *NEW["sub-00"][1:]]}
+    write_csv(tables / "new.csv", version(values).measures)
+    compare_tables.main(["old.csv", "new.csv", "-o", "out"])
+    assert "1 area(s) of the new table are not between 10 and 300 mm2" in capsys.readouterr().out
+    (judge,) = read_drift(Path("out/drift.json")).verdict.judges
+    first = judge.rows[0]
+    assert (first.contrast, first.n, first.missing) == ("T1w", 30, 1)
+    assert abs(first.bias_mm2) < 1.0, "the crumb would move the mean by 2.4 mm2"
+
+
+def test_margins_that_name_no_such_contrast_are_a_sentence(tables: Path) -> None:
+    text = (ROOT / "params/spine-generic.yaml").read_text(encoding="utf-8")
+    Path("params.yaml").write_text(text.replace("margin_contrast_mm2: 1.0", "margin_contrast_mm2: {T1w: 1.0}"))
+    with pytest.raises(CordriftError, match=r"names no margin of 'T2w'; it has T1w"):
+        compare_tables.main(["old.csv", "new.csv"])
+
+
 def test_bad_input_is_a_sentence_and_nothing_is_written(tables: Path) -> None:
     other = {f"sub-x{k}": [70.0] * 6 for k in range(3)}
     write_csv(tables / "other.csv", version(other).measures)

@@ -78,6 +78,17 @@ def test_a_row_that_stands_twice_counts_once(tmp_path: Path) -> None:
     assert (csa(found), found.repeated) == ({"sub-a T1w": 71.5}, 1)
 
 
+def test_the_area_of_a_crumb_is_no_measurement(tmp_path: Path) -> None:
+    """Its case stays, so that it counts as missing; its slices go."""
+    good = [(f"sub-{name}_T2w_seg.nii.gz", str(k), str(k), 80) for name in "bcd" for k in (2, 3)]
+    crumb = [("sub-a_T2w_seg.nii.gz", str(k), str(k), 0.4) for k in (2, 3)]
+    found = read(sct(tmp_path / "a.csv", *crumb, *good))
+    assert found.implausible == 1
+    assert math.isnan(csa(found)["sub-a T2w"])
+    assert csa(found)["sub-b T2w"] == 80
+    assert set(range_slices(found.measures, "prediction")["participant"]) == {"sub-b", "sub-c", "sub-d"}
+
+
 def test_our_own_tables_are_read(tmp_path: Path) -> None:
     write_csv(tmp_path / "measures.csv", version(FLAT).measures)
     found = read(tmp_path / "measures.csv")

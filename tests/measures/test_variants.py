@@ -13,14 +13,16 @@ from support.cords import CONTRASTS, Workspace
 
 from stages import measure
 from stages.core.base.errors import CordriftError
-from stages.core.base.files import read_csv, read_json, write_json
+from stages.core.base.files import read_csv, read_json, write_csv, write_json
 from stages.core.data.datasets.manifest import read_manifest
-from stages.core.drift.statistics.seeds import same_training, seed_floor
+from stages.core.drift.rule.settings import Compare
+from stages.core.drift.versions.folders import read_version
+from stages.core.drift.versions.seeds import read_seeds, same_training, seed_floor
 from stages.core.images.volumes import Volume
 from stages.core.measures.cohort.settings import Floor
 from stages.core.measures.cohort.variants import Variant, run_variants, runner_floor, some_cases, variants
 from stages.core.model.segmentation.settings import Segment
-from stages.core.tables.columns import MEASURES_TEXT
+from stages.core.tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
 from stages.core.tables.monitored import range_csa
 from stages.core.workspace.runs.other_seed import train_again
 from stages.core.workspace.runs.params import load_params
@@ -130,14 +132,28 @@ def test_a_seed_shows_the_changes_that_a_retraining_causes(workspace: Workspace)
     another_seed(workspace, "2", "e" * 64, dict.fromkeys(CONTRASTS, 0.1) | {"T1w": 0.9})
     another_seed(workspace, "3", "c" * 64, dict.fromkeys(CONTRASTS, 0.1), epochs=9)
     another_seed(workspace, "4", "d" * 64, dict.fromkeys(CONTRASTS, 0.1))
-    rows, others = seed_floor(
-        Path("data/seeds"), Path("reports/measure"), Path("data/package"), list(CONTRASTS), 4, 0.05
-    )
+    candidate = read_version(Path("reports/measure"))
+    seeds, others = read_seeds(Path("data/seeds"), candidate, Path("data/package"))
+    rows = [seed_floor(seed, candidate, list(CONTRASTS), Compare.read()) for seed in seeds]
     assert [(row["seed"], row["n"]) for row in rows] == [("2", 2)]
     assert rows[0]["bias_mm2"] > 1.0
     assert rows[0]["csa_std_difference_mm2"] > 1.0
     assert [line.split(":")[0] for line in others] == ["3", "4"]
     assert "other data or settings" in others[0]
+
+
+def test_masks_of_a_seed_that_miss_the_cord_are_no_part_of_its_floor(workspace: Workspace) -> None:
+    """Their areas, which are twice as large, would move the floor by many mm2; nobody keeps four contrasts then."""
+    another_seed(workspace, "2", "e" * 64, dict.fromkeys(CONTRASTS, 0.1))
+    path = Path("data/seeds/2/agreement.csv")
+    table = read_csv(path, text=AGREEMENT_TEXT)
+    off = table["contrast"].isin(list(CONTRASTS)[:3])
+    write_csv(path, table.assign(dice=table["dice"].where(~off, 0.0)))
+    candidate = read_version(Path("reports/measure"))
+    (seed,), _ = read_seeds(Path("data/seeds"), candidate, Path("data/package"))
+    assert seed_floor(seed, candidate, list(CONTRASTS), Compare.read())["n"] == 0
+    few = Compare.read().model_copy(update={"min_contrasts": 3})
+    assert seed_floor(seed, candidate, list(CONTRASTS), few)["n"] == 2
 
 
 def test_only_the_seed_may_differ() -> None:

@@ -133,11 +133,6 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
-def people_of(manifests: Iterable[Manifest]) -> list[dict[str, str]]:
-    """Return one row per participant of the manifests: its dataset and the values of participants.tsv."""
-    return [{"dataset": m.dataset, **person.model_dump()} for m in manifests for person in m.participants]
-
-
 def case_name(case: Case) -> str:
     """Return the name of a case, nnU-Net's case id and the stem of its files, e.g. ``phantom_sub-p001_T1w``."""
     return "_".join(part for part in (case.dataset, case.participant, case.session, case.contrast) if part)

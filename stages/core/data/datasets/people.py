@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ...base.errors import DatasetError
-from .manifest import Participant
+from .manifest import Manifest, Participant
 
 #: Column of the manifest -> columns of participants.tsv; the first of them that has a value is used.
 _COLUMNS = {
@@ -31,8 +31,13 @@ def participants(names: Iterable[str], table: str) -> list[Participant]:
     ]
 
 
-def people_of_table(path: Path | None, names: Iterable[str]) -> pd.DataFrame:
-    """Return dataset (``""``) and the columns of :class:`Participant` for some people, from a participants.tsv.
+def people_of_table(path: Path | None, cases: pd.DataFrame) -> pd.DataFrame:
+    """Return dataset and the columns of :class:`Participant` for everybody in some cases, from a participants.tsv.
+
+    Parameters
+    ----------
+    path : of the table; None where there is none, and then only the names are known
+    cases : columns dataset, participant
 
     Raises
     ------
@@ -47,8 +52,15 @@ def people_of_table(path: Path | None, names: Iterable[str]) -> pd.DataFrame:
             raise DatasetError(f"{path} cannot be read ({error}); expected a participants.tsv in UTF-8.") from error
         if "participant_id" not in text.partition("\n")[0].split("\t"):
             raise DatasetError(f"{path} has no column participant_id; expected a participants.tsv, separated by tabs.")
-    people = [person.model_dump() for person in participants(names, text)]
-    return pd.DataFrame(people, columns=list(Participant.model_fields), dtype=object).assign(dataset="")
+    people = [person.model_dump() for person in participants(cases["participant"], text)]
+    table = pd.DataFrame(people, columns=list(Participant.model_fields), dtype=object)
+    return cases[["dataset", "participant"]].drop_duplicates().merge(table, on="participant")
+
+
+def people_of_manifests(manifests: Iterable[Manifest]) -> pd.DataFrame:
+    """Return the same columns for everybody in some manifests."""
+    rows = [{"dataset": m.dataset, **person.model_dump()} for m in manifests for person in m.participants]
+    return pd.DataFrame(rows, columns=["dataset", *Participant.model_fields], dtype=object)
 
 
 def _cell(row: dict[str, str], names: Sequence[str]) -> str:

@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from ...base.errors import ReleaseError
-from ...measures.published.any_table import OURS, AnyTable
+from ...measures.published.any_table import OURS, PLAUSIBLE_MM2, AnyTable
+from ...measures.published.release_table import CONTRASTS
 from ...tables.monitored import CASE
 from ..rule.settings import Compare
 from ..versions.version import JUDGES, MeasuredVersion, Prior, Series
 from .comparison import Comparison, compare
-
-#: Contrasts in the order of the literature's frozen set; others follow by name.
-ORDER = ("T1w", "T2w", "T2star", "MTon", "MToff", "DWI")
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,12 @@ def compare_tables(old: AnyTable, new: AnyTable, levels: str, rule: Compare, peo
     for which, table in (("old", old), ("new", new)):
         if table.repeated:
             remarks.append(f"{table.repeated} row(s) of the {which} table repeat an earlier row and count once")
+        if table.implausible:
+            low, high = PLAUSIBLE_MM2
+            remarks.append(
+                f"{table.implausible} area(s) of the {which} table are not between {low:g} and {high:g} mm2; they are "
+                "no measurement of a cord and count as missing"
+            )
     before, after = (version_of(table, levels) for table in (old, new))
     prior = Prior(before.series, old.name, JUDGES, before)
     found = compare(after, [prior], contrasts=contrasts, rule=own, offline=False, people=people)
@@ -95,8 +99,8 @@ def in_order(contrasts: Iterable[str]) -> list[str]:
     >>> in_order({"T2w", "PSIR", "T1w"})
     ['T1w', 'T2w', 'PSIR']
     """
-    place = {name: k for k, name in enumerate(ORDER)}
-    return sorted(contrasts, key=lambda name: (place.get(name, len(ORDER)), name))
+    place = {name: k for k, name in enumerate(CONTRASTS)}
+    return sorted(contrasts, key=lambda name: (place.get(name, len(CONTRASTS)), name))
 
 
 def _cases(table: AnyTable) -> set[tuple[str, ...]]:

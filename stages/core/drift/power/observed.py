@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ...base.errors import DatasetError
 from ...tables.monitored import csa_of, monitored_pair
 from ..judgement.evidence import differences, failed_cases, people_of_cases
+from ..record.floors import Floors
 from ..rule.settings import Compare
 from ..statistics.bias import PERSON, pair
 from ..statistics.clustered import Codes, Floats, skewness
@@ -48,6 +50,7 @@ class Observed:
     sites_known : whether they are
     vendors : of each site; ``""`` where it is not known
     rows : for each site (k, c) complete rows, in units of the SD
+    runner_sd_mm2 : SD that another way of running the same bundle adds to a difference; 0 where it is not known
     """
 
     contrasts: tuple[str, ...]
@@ -66,19 +69,21 @@ class Observed:
     sites_known: bool
     vendors: tuple[str, ...]
     rows: tuple[Floats, ...]
+    runner_sd_mm2: float
 
     def scenario(self) -> Scenario:
-        """Return the truth in which nothing moved, with the SD that is planned with and normal noise."""
+        """Return the truth in which nothing moved, with normal noise of the SD that is planned with and of runners."""
         return Scenario(
             sites=self.sites,
             vendors=self.vendors,
             contrasts=len(self.contrasts),
-            sd_mm2=self.sd_plan_mm2,
+            sd_mm2=tuple(math.hypot(sd, self.runner_sd_mm2) for sd in self.sd_plan_mm2),
             correlation=self.correlation,
             icc=0.0 if math.isnan(self.icc) else self.icc,
             fails=self.fails / 2.0,
             fails_again=self.fails_again,
             observed=self.rows,
+            named=self.contrasts,
         )
 
 
@@ -87,8 +92,9 @@ def observe(
     contrasts: Sequence[str],
     rule: Compare,
     people: pd.DataFrame,
-) -> Observed | None:
-    """Return what pairs of versions (new, old) of the same people show; None below two people in a contrast.
+    floors: Floors | None = None,
+) -> Observed:
+    """Return what pairs of versions (new, old) of the same people show.
 
     Parameters
     ----------
@@ -96,7 +102,15 @@ def observe(
     contrasts : those that count
     rule : which masks are measurements
     people : columns dataset, participant, site, manufacturer
+    floors : what other ways of running move; None where that is not known
+
+    Raises
+    ------
+    DatasetError
+        The pairs have no contrast in common, fewer than three people in one, or no difference at all.
     """
+    if not contrasts:
+        raise DatasetError("the versions of the pairs have no contrast in common; there is nothing to plan by.")
     values, tables = [], []
     failed = np.zeros(3)
     for new, old in pairs:
@@ -105,18 +119,26 @@ def observe(
         cases = pair(*(csa_of(rows[rows["contrast"].isin(list(contrasts))]) for rows in both))
         known = people_of_cases(cases, people, [])
         found = differences(cases, known, contrasts).value
-        values.append(found - np.nanmean(found, axis=0, keepdims=True) if found.size else found)
+        values.append(found - _means(found))
         told = people.drop_duplicates(PERSON).set_index(PERSON)[["site", "manufacturer"]]
         tables.append(told.reindex(known.index).fillna(""))
         counts = failed_cases(cases)
         failed += (counts.new_only + counts.old_only, counts.both, counts.cases)
     table = np.concatenate(values)
     n = np.isfinite(table).sum(axis=0)
-    if n.min(initial=len(table)) < 3:
-        return None
+    if n.min() < 3:
+        raise DatasetError(
+            f"{int(n.min())} people have {contrasts[int(n.argmin())]} in both versions of a pair; expected three or "
+            "more to plan by."
+        )
     # A mean was taken off in every pair: each costs one degree of freedom.
     df = np.maximum(n - len(pairs), 1)
     sd = np.sqrt(np.nansum(table**2, axis=0) / df)
+    if not (sd > 0.0).all():
+        raise DatasetError(
+            f"{contrasts[int(sd.argmin())]} measures the same for everybody in both versions of each pair; the same "
+            "version twice says nothing of how much two versions differ."
+        )
     plan = sd * np.sqrt(df / stats.chi2.ppf(1.0 - CONFIDENCE, df))
     enough = np.isfinite(table).sum(axis=1) >= min(rule.min_contrasts, len(contrasts))
     person = np.nanmean(table[enough], axis=1)
@@ -147,6 +169,7 @@ def observe(
         sites_known=known_sites,
         vendors=tuple(vendors.astype(str)),
         rows=_rows(table / sd, codes),
+        runner_sd_mm2=_runner_sd(floors),
     )
 
 
@@ -169,6 +192,18 @@ def icc_of_sites(values: Floats, sites: Codes) -> float:
     size = (n - float((sizes**2).sum()) / n) / (k - 1)
     whole = between + (size - 1.0) * within
     return min(max((between - within) / whole, 0.0), MOST_SHARED) if whole > 0.0 else math.nan
+
+
+def _runner_sd(floors: Floors | None) -> float:
+    """SD (mm2) of the way of running that moves most; a normal deviate has a mean absolute value of 0.80 SD."""
+    moved = [row.mean_abs_mm2 for row in floors.runner if math.isfinite(row.mean_abs_mm2)] if floors else []
+    return max(moved, default=0.0) * math.sqrt(math.pi / 2.0)
+
+
+def _means(table: Floats) -> Floats:
+    """Mean of each column, (1, c); NaN where it has no value."""
+    n = np.isfinite(table).sum(axis=0, keepdims=True)
+    return np.asarray(np.where(n > 0, np.nansum(table, axis=0, keepdims=True) / np.maximum(n, 1), np.nan))
 
 
 def _mean_correlation(table: Floats) -> float:

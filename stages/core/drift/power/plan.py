@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -19,24 +20,25 @@ SEED = 1
 SIZES = (20, 30, 40, 49, 60, 80, 100, 130, 160, 200)
 #: Shifts that are tried, in units of the margin.
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+#: Correlations between contrasts that are tried, and the ICC of sites, where a lab has no data of its own.
+CORRELATIONS, ICC = (0.3, 0.0, 0.6), 0.3
 #: The chances to pass that margins and numbers of participants are given for.
 GOALS = (0.8, 0.9)
 Progress = Callable[[Sequence["Cell"]], Iterable["Cell"]]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One truth that is simulated.
+class Truth:
+    """What is simulated, and how often.
 
     Attributes
     ----------
-    what : ``unchanged``, ``every contrast``, ``one contrast`` or ``participants``
+    what : ``unchanged``, ``every contrast``, ``one contrast``, either of these with ``, curve``, or ``participants``
     shape : of the noise
     judges : 1 or 2
     shift_mm2 : by how much the new version moved
     participants : how many
     runs : how often it is simulated
-    scenario : the truth
     """
 
     what: str
@@ -45,19 +47,27 @@ class Cell:
     shift_mm2: float
     participants: int
     runs: int
+
+
+@dataclass(frozen=True)
+class Cell(Truth):
+    """A truth with the scenario that makes its cohorts."""
+
     scenario: Scenario
 
 
 @dataclass(frozen=True)
-class Row:
-    """What came of a cell; shares of its runs, with the Monte-Carlo error of ``passes``."""
+class Row(Truth):
+    """What came of a truth: shares of its runs.
 
-    what: str
-    shape: str
-    judges: int
-    shift_mm2: float
-    participants: int
-    runs: int
+    Attributes
+    ----------
+    passes, error : how often the gate let the version through, with the Monte-Carlo error
+    equivalent, drifted : how often the drift part said so
+    not_shown : how often the quality part said so
+    need_80, need_90 : in so many percent of the runs no row needed a larger share of its margin
+    """
+
     passes: float
     error: float
     equivalent: float
@@ -67,13 +77,24 @@ class Row:
     need_90: float
 
 
-def rule_for(rule: Compare, observed: Observed | None) -> Compare:
-    """Return the rule for some data: with their contrasts, and of the groups the manufacturers where they are known."""
-    known = observed is None or any(observed.vendors)
-    watched: list[Attribute] = ["manufacturer"] if known and "manufacturer" in rule.watched else []
-    few = rule.min_contrasts if observed is None else min(rule.min_contrasts, len(observed.contrasts))
+def truths(rule: Compare, observed: Observed | None) -> tuple[list[Scenario], Compare]:
+    """Return the truths in which nothing moved, and the rule for their contrasts and groups.
+
+    Of the watched groups only manufacturers are simulated, and only where they are known. Where a lab has no data of
+    its own, the literature's stand for them, with each correlation of ``CORRELATIONS``.
+    """
+    each = rule.primary.margin_contrast_mm2
+    if observed is not None:
+        bases = [observed.scenario()]
+    else:
+        named = tuple(each) if isinstance(each, Mapping) else ()
+        usual = Scenario(icc=ICC, named=named, contrasts=len(named) or Scenario.contrasts)
+        bases = [usual.with_(correlation=correlation) for correlation in CORRELATIONS]
+    known = any(bases[0].vendors) and "manufacturer" in rule.watched
+    watched: list[Attribute] = ["manufacturer"] if known else []
+    few = min(rule.min_contrasts, bases[0].contrasts)
     primary = rule.primary.model_copy(update={"contrasts": None})
-    return rule.model_copy(update={"watched": watched, "min_contrasts": few, "metrics": [primary]})
+    return bases, rule.model_copy(update={"watched": watched, "min_contrasts": few, "metrics": [primary]})
 
 
 def cells(bases: Sequence[Scenario], rule: Compare, runs: int) -> list[Cell]:
@@ -94,12 +115,12 @@ def cells(bases: Sequence[Scenario], rule: Compare, runs: int) -> list[Cell]:
             out += [_cell("unchanged", name, noise.with_(judges=judges), 0.0, runs) for judges in (1, 2)]
             for what, margin in margins(base, rule).items():
                 for sign in (1.0, -1.0):
-                    out.append(_cell(what, name, _moved(noise, what, sign * margin), sign * margin, runs))
+                    out.append(_cell(what, name, _moved(noise, what, sign * margin, rule), sign * margin, runs))
         if number:
             continue
         for what, margin in margins(base, rule).items():
             for share in SHIFTS:
-                moved = _moved(base, what, share * margin)
+                moved = _moved(base, what, share * margin, rule)
                 out.append(_cell(f"{what}, curve", "normal", moved, share * margin, runs // 4))
         for n in SIZES:
             sites = with_participants(n)
@@ -109,16 +130,20 @@ def cells(bases: Sequence[Scenario], rule: Compare, runs: int) -> list[Cell]:
 
 
 def margins(base: Scenario, rule: Compare) -> dict[str, float]:
-    """Return the two kinds of move, each with its margin: all contrasts together, and the first contrast alone."""
-    each = rule.primary.margin_contrast_mm2
-    contrast = each if isinstance(each, float | int) else max(each.values())
-    kinds = {"every contrast": rule.primary.margin_pooled_mm2}
-    return kinds | ({"one contrast": float(contrast)} if base.contrasts > 1 else {})
+    """Return the two kinds of move, each with its margin: all contrasts together, and the widest contrast alone."""
+    one = {} if base.contrasts < 2 else {"one contrast": rule.primary.margin_of(_widest(base, rule))}
+    return {"every contrast": rule.primary.margin_pooled_mm2, **one}
 
 
-def _moved(base: Scenario, what: str, shift: float) -> Scenario:
-    one = (shift, *(0.0,) * (base.contrasts - 1))
-    return base.with_(shift_mm2=shift if what == "every contrast" else one)
+def _widest(base: Scenario, rule: Compare) -> str:
+    """Name of the contrast with the widest margin: a move of it is the hardest to see."""
+    return max(base.names, key=rule.primary.margin_of)
+
+
+def _moved(base: Scenario, what: str, shift: float, rule: Compare) -> Scenario:
+    if what == "every contrast":
+        return base.with_(shift_mm2=shift)
+    return base.with_(shift_mm2=tuple(shift if name == _widest(base, rule) else 0.0 for name in base.names))
 
 
 def _alone(base: Scenario, n: int) -> Scenario:
@@ -142,11 +167,18 @@ def simulate(found: Sequence[Cell], rule: Compare, progress: Progress) -> list[R
 
 
 def _row(cell: Cell, one: Rates) -> Row:
-    needs = [float(np.quantile(one.need_share, goal)) for goal in GOALS]
+    truth: dict[str, Any] = {field.name: getattr(cell, field.name) for field in fields(Truth)}
+    need_80, need_90 = (float(np.quantile(one.need_share, goal)) for goal in GOALS)
     return Row(
-        cell.what, cell.shape, cell.judges, cell.shift_mm2, cell.participants, cell.runs,
-        one.passes, one.error(one.passes), one.equivalent, one.drifted, one.not_shown, needs[0], needs[1],
-    )  # fmt: skip
+        **truth,
+        passes=one.passes,
+        error=one.error(one.passes),
+        equivalent=one.equivalent,
+        drifted=one.drifted,
+        not_shown=one.not_shown,
+        need_80=need_80,
+        need_90=need_90,
+    )
 
 
 @dataclass(frozen=True)
@@ -171,7 +203,7 @@ def suggest(rows: Sequence[Row], rule: Compare) -> list[Suggestion]:
     """Return margins and numbers of participants for each goal; both margins grow by one factor, rounded up to 0.05."""
     unchanged = [row for row in rows if row.what == "unchanged" and row.judges == 2]
     each = rule.primary.margin_contrast_mm2
-    contrast = each if isinstance(each, float | int) else max(each.values())
+    contrast = max(each.values()) if isinstance(each, Mapping) else each
     out = []
     for goal, name in zip(GOALS, ("need_80", "need_90"), strict=True):
         factor = max(getattr(row, name) for row in unchanged)
@@ -200,3 +232,26 @@ def caught(rows: Sequence[Row], what: str, chance: float) -> float:
             share = (chance - low) / (high - low)
             return before.shift_mm2 + share * (after.shift_mm2 - before.shift_mm2)
     return math.nan
+
+
+def as_record(
+    rows: Sequence[Row], suggested: Sequence[Suggestion], observed: Observed | None, rule: Compare
+) -> dict[str, Any]:
+    """Return what power.json holds; None stands for what is not defined.
+
+    Parameters
+    ----------
+    rows, suggested : what came of the simulation
+    observed : what it was planned by; None for the literature
+    rule : that was simulated
+    """
+    return {
+        "observed": None if observed is None else _defined(replace(observed, rows=())),
+        "rule": rule.model_dump(exclude={"power"}),
+        "suggested": [_defined(one) for one in suggested],
+        "rows": [_defined(row) for row in rows],
+    }
+
+
+def _defined(one: Observed | Suggestion | Row) -> dict[str, Any]:
+    return {name: None if isinstance(x, float) and math.isnan(x) else x for name, x in asdict(one).items()}

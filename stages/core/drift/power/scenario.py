@@ -53,6 +53,7 @@ class Scenario:
     fails, fails_again : chance that a case fails in a version by itself, and in every version
     judges : 1 (champion and anchor are one version) or 2
     observed : for each site (k, contrasts) differences that were seen there, with variance 1
+    named : names of the contrasts; empty where they do not matter
     """
 
     sites: tuple[int, ...] = tuple(n for sizes in FROZEN_SITES.values() for n in sizes)
@@ -69,11 +70,12 @@ class Scenario:
     fails_again: float = 0.0
     judges: int = 2
     observed: tuple[Floats, ...] = ()
+    named: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the contrasts."""
-        return tuple(f"contrast {k + 1}" for k in range(self.contrasts))
+        return self.named or tuple(f"contrast {k + 1}" for k in range(self.contrasts))
 
     def with_(self, **changes: object) -> Scenario:
         """Return the scenario with some fields changed."""
@@ -172,7 +174,7 @@ def _drawn_again(observed: Sequence[Floats], site: Codes, rng: np.random.Generat
         enough = [rows for rows in observed if len(rows) >= size] or [np.concatenate(observed)]
         donor = enough[int(rng.integers(len(enough)))]
         out[site == code] = donor[rng.choice(len(donor), size=int(size), replace=len(donor) < size)]
-    # A version's own part may have either sign: its difference to another version is of both.
+    # A row is the difference of two versions. Which of the two measured more is chance, so each site's sign is drawn.
     signs = rng.choice((-1.0, 1.0), size=int(site.max()) + 1)
     return np.asarray(out * signs[site][:, None])
 

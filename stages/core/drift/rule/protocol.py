@@ -42,6 +42,9 @@ def items(rule: Compare, contrasts: Sequence[str], range_name: str, frozen: str)
     frozen : digest of the frozen set
     """
     fixed = {name: as_text(value) for name, value in rule.model_dump(exclude={"metrics"}).items() if name not in WORDS}
+    for metric in rule.metrics:
+        for name in metric.contrasts or contrasts:
+            metric.margin_of(name)  # a margin that is missing is said now, and not after the measuring
     judged = {f"metric {metric.name}": _metric(metric) for metric in rule.metrics}
     return {**fixed, **judged, "contrasts": ", ".join(contrasts), "range": range_name, "frozen": frozen}
 

@@ -46,9 +46,22 @@ class JudgedMetric(Block):
         return f"{self.metric} {self.range} {self.kind}"
 
     def margin_of(self, contrast: str) -> float:
-        """Return the margin of a contrast in mm2."""
+        """Return the margin of a contrast in mm2.
+
+        Raises
+        ------
+        SettingsError
+            Margins are named by contrast, and this one has none.
+        """
         margins = self.margin_contrast_mm2
-        return margins[contrast] if isinstance(margins, Mapping) else margins
+        if not isinstance(margins, Mapping):
+            return margins
+        if contrast not in margins:
+            raise SettingsError(
+                f"margin_contrast_mm2 of {self.name} names no margin of {contrast!r}; it has {', '.join(margins)}. "
+                "Give one number for all contrasts, or a margin for each."
+            )
+        return margins[contrast]
 
 
 class Compare(Settings):

@@ -55,7 +55,7 @@ def read_gaps(history: Path) -> list[str]:
     return [str(gap) for gap in read_json(history / "priors.json").get("gaps", [])]
 
 
-def read_past_pairs(history: Path, measure: Path) -> list[tuple[MeasuredVersion, MeasuredVersion]]:
+def read_past_pairs(history: Path, candidate: Series) -> list[tuple[MeasuredVersion, MeasuredVersion]]:
     """Return each earlier version of a workspace beside the one before it, as (new, old); empty where there are none.
 
     Only versions of the present frozen set, range and ruler count. The candidate is left out: its own difference is
@@ -63,13 +63,13 @@ def read_past_pairs(history: Path, measure: Path) -> list[tuple[MeasuredVersion,
 
     Parameters
     ----------
-    history, measure : folders that the stages of these names wrote
+    history : folder that the stage history wrote
+    candidate : the present series
     """
-    if not (history / "priors.json").is_file() or not (measure / "summary.json").is_file():
+    if not (history / "priors.json").is_file():
         return []
-    series = read_series(measure)
-    priors, _ = read_priors(history, series)
-    alike = [one.version for one in priors if one.version and not marks(series, one.series)]
+    priors, _ = read_priors(history, candidate)
+    alike = [one.version for one in priors if one.version and not marks(candidate, one.series)]
     own = [version for version in alike if version.series.frozen]  # the frozen set of an imported version is not known
     return list(zip(own[1:], own, strict=False))
 

@@ -18,7 +18,7 @@ import pandas as pd
 from ...base.errors import ReleaseError
 from ...base.files import digest_of, read_csv, sha256_of
 from ...tables.columns import AGREEMENT_COLUMNS, MEASURES_TEXT
-from ...tables.monitored import Kind
+from ...tables.monitored import CASE, Kind
 from ..morphometry.levels import parse_range
 from ..morphometry.table import as_table
 from .sct_table import NEEDED, SctRow, read_sct, read_text_table, require_same_area
@@ -36,7 +36,7 @@ NAME = re.compile(
 REFERENCE = "softseg_bin"
 #: A mean over less than this part of a range is no mean of it.
 LEAST_COVERED = 0.5
-#: A median area (mm2) outside is in another unit.
+#: An area (mm2) outside is no measurement of a cord; a median outside is in another unit.
 PLAUSIBLE_MM2 = (10.0, 300.0)
 Key = tuple[str, str, str]
 
@@ -54,6 +54,7 @@ class AnyTable:
     measures, agreement : with the columns of measures.csv and agreement.csv; a table without references has no CSA
         error, and none has Dice
     repeated : rows that repeat an earlier one; they count once
+    implausible : areas at the range that are no measurement of a cord; they are NaN and flagged
     """
 
     name: str
@@ -63,6 +64,7 @@ class AnyTable:
     measures: pd.DataFrame
     agreement: pd.DataFrame
     repeated: int
+    implausible: int
 
 
 def read_any(path: Path, levels: str, kind: Kind, masks: str = "") -> AnyTable:
@@ -93,12 +95,13 @@ def read_any(path: Path, levels: str, kind: Kind, masks: str = "") -> AnyTable:
     else:
         measures, rulers, repeated = _sct(files, levels, kind, masks)
     _require_mm2(path, measures)
+    measures, implausible = _plausible(measures)
     digest = digest_of([sha256_of(file) for file in files])
-    return AnyTable(path.name, digest, layout, rulers, measures, _agreement(measures), repeated)
+    return AnyTable(path.name, digest, layout, rulers, measures, _agreement(measures), repeated, implausible)
 
 
 def _layout(path: Path) -> Layout:
-    columns = set(read_text_table(path).columns)
+    columns = set(read_text_table(path, rows=0).columns)
     if set(OWN_COLUMNS) <= columns:
         return OURS
     if set(NEEDED) <= columns:
@@ -255,12 +258,27 @@ def _require_mm2(path: Path, measures: pd.DataFrame) -> None:
         raise ReleaseError(f"{path} has a median area of {median:g}; a cord has about 80 mm2, expected areas in mm2.")
 
 
+def _plausible(measures: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return the table without areas that no cord has, such as that of a crumb, and how many there were at the range.
+
+    Their cases keep their rows, so that they count as missing. Their slices are dropped.
+    """
+    low, high = PLAUSIBLE_MM2
+    area = measures["csa_mm2"].astype(float)
+    at_range = (measures["scope"] == "range") & area.notna() & ~area.between(low, high)
+    out = measures.copy()
+    out.loc[at_range, "csa_mm2"] = math.nan
+    out.loc[at_range, "flags"] = [f"{text};implausible".strip(";") for text in measures.loc[at_range, "flags"]]
+    cases = pd.MultiIndex.from_frame(measures[[*CASE, "source"]])
+    dropped = (measures["scope"] == "slice") & cases.isin(cases[at_range])
+    return out[~dropped].reset_index(drop=True), int(at_range.sum())
+
+
 def _agreement(measures: pd.DataFrame) -> pd.DataFrame:
     """Return agreement.csv: the CSA error of each prediction whose reference is in the table too."""
-    case = ["dataset", "participant", "session", "contrast"]
     rows = measures[measures["scope"] == "range"]
-    sides = [rows[rows["source"] == source][[*case, "csa_mm2"]] for source in ("prediction", "reference")]
-    both = sides[0].merge(sides[1].drop_duplicates(case), on=case, how="left", suffixes=("", "_reference"))
+    sides = [rows[rows["source"] == source][[*CASE, "csa_mm2"]] for source in ("prediction", "reference")]
+    both = sides[0].merge(sides[1].drop_duplicates(CASE), on=CASE, how="left", suffixes=("", "_reference"))
     error = (both["csa_mm2"] - both["csa_mm2_reference"]).abs()
-    table = both[case].assign(csa_error_mm2=error).reindex(columns=list(AGREEMENT_COLUMNS))
+    table = both[CASE].assign(csa_error_mm2=error).reindex(columns=list(AGREEMENT_COLUMNS))
     return table.fillna({"flags": "", "bundle": "", "inference": ""})

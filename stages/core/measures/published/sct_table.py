@@ -69,8 +69,8 @@ def read_sct(path: Path) -> SctTable:
     return SctTable(rows, sorted(set(table["SCT Version"])))
 
 
-def read_text_table(path: Path) -> pd.DataFrame:
-    """Read a CSV file as text, cell by cell.
+def read_text_table(path: Path, rows: int | None = None) -> pd.DataFrame:
+    """Read a CSV file as text, cell by cell; ``rows`` is how many of its rows, None for all.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
     if path.stat().st_size > MOST_BYTES:
         raise ReleaseError(f"{path} has {path.stat().st_size} bytes; at most {MOST_BYTES} are read.")
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
+        return pd.read_csv(path, dtype=str, keep_default_na=False, nrows=rows)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ReleaseError(f"{path} is not a table of comma-separated values: {error}.") from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -19,6 +20,30 @@ from .wording import Shown
 
 #: Versions that a chart with points side by side, or with a line for each, can show.
 FEW = 6
+
+
+class DifferenceTables(Protocol):
+    """What the charts of two versions need: the record of a comparison and four of its tables."""
+
+    @property
+    def drift(self) -> DriftRecord:
+        """The record."""
+
+    @property
+    def csa(self) -> pd.DataFrame:
+        """CSA of every case of every version."""
+
+    @property
+    def bias(self) -> pd.DataFrame:
+        """Bias by contrast and pooled."""
+
+    @property
+    def concordance(self) -> pd.DataFrame:
+        """Agreement person by person."""
+
+    @property
+    def subgroups(self) -> pd.DataFrame:
+        """Groups of participants."""
 
 
 @dataclass(frozen=True)
@@ -90,20 +115,25 @@ def draw_figures(tables: ReportTables, shown: list[Shown]) -> dict[str, Drawing]
         drawings["line"] = Drawing(line_figure(two, tables.contrast_pairs, near, x, y), two)
         own = tables.contrast_pairs[tables.contrast_pairs["version"] == drift.candidate.bundle]
         drawings["matrix"] = Drawing(matrix_figure(own, contrasts), tables.contrast_pairs)
-    if drift.against:
-        mine = tables.bias[tables.bias["prior"] == drift.against]
-        rule = drift.rule
-        mine = mine.assign(
-            margin_mm2=[rule.margin_pooled_mm2 if name == POOLED else rule.margin_of(name) for name in mine["contrast"]]
-        )
-        drawings["bias"] = Drawing(bias_figure(mine, [*contrasts, POOLED]), mine)
-        groups = tables.subgroups[tables.subgroups["version"] == drift.against]
-        drawings["subgroups"] = Drawing(subgroup_figure(groups, rule.margin_pooled_mm2), groups)
-        # Several sessions of a participant are one point, as in the limits that are drawn.
-        columns = ["new", "old", "difference"]
-        pairs = pairs_of(tables).groupby([*PERSON, "contrast"], as_index=False)[columns].mean()
-        drawings["bland_altman"] = Drawing(bland_altman_figure(pairs, agreeing(tables), contrasts), pairs)
-    return drawings
+    return drawings | (draw_differences(tables) if drift.against else {})
+
+
+def draw_differences(tables: DifferenceTables) -> dict[str, Drawing]:
+    """Draw the charts of the candidate beside the prior that the headline speaks of, by name."""
+    drift, rule = tables.drift, tables.drift.rule
+    mine = tables.bias[tables.bias["prior"] == drift.against]
+    mine = mine.assign(
+        margin_mm2=[rule.margin_pooled_mm2 if name == POOLED else rule.margin_of(name) for name in mine["contrast"]]
+    )
+    groups = tables.subgroups[tables.subgroups["version"] == drift.against]
+    # Several sessions of a participant are one point, as in the limits that are drawn.
+    columns = ["new", "old", "difference"]
+    pairs = pairs_of(tables).groupby([*PERSON, "contrast"], as_index=False)[columns].mean()
+    return {
+        "bias": Drawing(bias_figure(mine, [*drift.contrasts, POOLED]), mine),
+        "subgroups": Drawing(subgroup_figure(groups, rule.margin_pooled_mm2), groups),
+        "bland_altman": Drawing(bland_altman_figure(pairs, agreeing(tables), drift.contrasts), pairs),
+    }
 
 
 def nearest(drift: DriftRecord, shown: Sequence[Shown]) -> list[Shown]:
@@ -114,7 +144,7 @@ def nearest(drift: DriftRecord, shown: Sequence[Shown]) -> list[Shown]:
     return [item for item in shown if item.role != "prior" or item.version in judging]
 
 
-def pairs_of(tables: ReportTables) -> pd.DataFrame:
+def pairs_of(tables: DifferenceTables) -> pd.DataFrame:
     """Return the cases of the candidate beside those of the prior that the headline speaks of."""
     versions = tables.drift.candidate.bundle, tables.drift.against
     new, old = (tables.csa[tables.csa["version"] == version] for version in versions)
@@ -142,6 +172,6 @@ def line_of(contrasts: Sequence[str]) -> tuple[str, str]:
     return ("T1w", "T2w") if {"T1w", "T2w"} <= set(contrasts) else (contrasts[0], contrasts[1])
 
 
-def agreeing(tables: ReportTables) -> pd.DataFrame:
+def agreeing(tables: DifferenceTables) -> pd.DataFrame:
     """Return the concordance with the prior that the headline speaks of; empty where there is none."""
     return tables.concordance[tables.concordance["prior"] == tables.drift.against]

@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from ...drift.power.observed import Observed
-from ...drift.power.plan import Row, Suggestion, caught
+from ...drift.power.plan import SIZES, Row, Suggestion, caught
 from ...drift.rule.settings import Compare
 from ...pages.canvas import BLUE, MARGIN, STYLE, new_figure
 from .wording import number
@@ -70,15 +70,16 @@ def say(rows: Sequence[Row], suggested: Sequence[Suggestion], observed: Observed
             shift = abs(mine[0].shift_mm2)
             refused = ", ".join(f"{100 * chance:.0f} % from {_mm2(caught(rows, what, chance))}" for chance in CHANCES)
             lines.append(f"  {what} ±{shift:g} mm²: passes {_range(mine, 'passes')}; refused in {refused}")
-    lines += ["", "Every row of an unchanged version inside its margin, or passing:"]
+    lines += ["", "What would let an unchanged version through more often, in two ways:"]
     for one in suggested:
         margins = (
-            f"margins ±{one.pooled_mm2:.2f} mm² pooled and ±{one.contrast_mm2:.2f} by contrast"
+            f"margins of ±{one.pooled_mm2:.2f} mm² pooled and ±{one.contrast_mm2:.2f} by contrast hold every row"
             if math.isfinite(one.pooled_mm2)
-            else f"no margins within the bounds ±{rule.bound_pooled_mm2:g} and ±{rule.bound_contrast_mm2:g} mm²"
+            else f"no margins within the bounds (±{rule.bound_pooled_mm2:g} and ±{rule.bound_contrast_mm2:g} mm²) hold "
+            "every row"
         )
-        people = f"{one.participants} participants" if one.participants else "more participants than 200"
-        lines.append(f"  in {100 * one.goal:.0f} %: {margins}; with the margins as they are, {people}")
+        people = f"{one.participants} participants" if one.participants else f"more than {SIZES[-1]} participants"
+        lines.append(f"  in {100 * one.goal:.0f} % of cases: {margins}; or, with the margins as they are, {people}")
     return "\n".join(lines)
 
 
@@ -89,7 +90,7 @@ def _data(observed: Observed | None) -> list[str]:
             "correlation between contrasts 0, 0.3 and 0.6, ICC of sites 0.3). Give your own with --pair OLD NEW.",
         ]
     n = observed.participants
-    lines = [f"{observed.pairs} pair(s) of past versions, {n} participants; SD of the paired differences, mm²:"]
+    lines = [f"{observed.pairs} pair(s) of versions, {n} participants; SD of the paired differences, mm²:"]
     lines += [
         f"  {name}: {sd:.2f}, planned with {plan:.2f} (upper 80 % limit)"
         for name, sd, plan in zip(observed.contrasts, observed.sd_mm2, observed.sd_plan_mm2, strict=True)
@@ -103,6 +104,8 @@ def _data(observed: Observed | None) -> list[str]:
         f"  participants' means: {observed.sd_pooled_mm2:.2f}, skewness {number(observed.skewness)}",
         f"  correlation between contrasts {observed.correlation:.2f}; {sites}",
     ]
+    if observed.runner_sd_mm2:
+        lines.append(f"  another way of running adds an SD of {observed.runner_sd_mm2:.2f} mm²")
     if not observed.rows:
         lines.append("  too few people with every contrast for a simulation from their own rows")
     return lines

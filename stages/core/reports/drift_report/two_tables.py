@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from ...drift.judgement.two_tables import TwoTables
 from ...drift.record.record import CRITERIA, Judge, VersionRecord
-from ...drift.statistics.bias import PERSON, POOLED, pair
 from ...measures.published.any_table import AnyTable
 from ...pages.canvas import png_bytes
-from .difference_charts import bias_figure, bland_altman_figure, subgroup_figure
+from .drawings import draw_differences
 from .rows import concordance_rows, conversion_rows
 from .wording import interval, number, typeset
 
@@ -79,21 +78,8 @@ def _columns(rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def draw(found: TwoTables) -> dict[str, bytes]:
-    """Return the figures as PNG, by name."""
-    table, rule = found.comparison, found.rule
-    drift = table.drift
-    against = drift.priors[0].digest
-    margins = [
-        rule.primary.margin_pooled_mm2 if name == POOLED else rule.primary.margin_of(name)
-        for name in table.bias["contrast"]
-    ]
-    new, old = (table.csa[table.csa["version"] == version] for version in (drift.candidate.bundle, against))
-    pairs = pair(new, old).groupby([*PERSON, "contrast"], as_index=False)[["new", "old", "difference"]].mean()
-    figures = {
-        "bias": bias_figure(table.bias.assign(margin_mm2=margins), [*drift.contrasts, POOLED]),
-        "bland_altman": bland_altman_figure(pairs, table.concordance, drift.contrasts),
-    }
-    groups = table.subgroups[table.subgroups["version"] == against]
-    if rule.watched:
-        figures["subgroups"] = subgroup_figure(groups, rule.primary.margin_pooled_mm2)
-    return {name: png_bytes(figure) for name, figure in figures.items()}
+    """Return the figures as PNG, by name; that of the groups only where they are known."""
+    drawings = draw_differences(found.comparison)
+    if not found.rule.watched:
+        del drawings["subgroups"]
+    return {name: png_bytes(drawing.figure) for name, drawing in drawings.items()}
