@@ -247,6 +247,15 @@ def test_other_inference_settings_are_compared_and_said() -> None:
     assert "inference settings differ" in record.why
 
 
+def test_a_prior_that_was_measured_again_is_named() -> None:
+    before = older(FLAT)
+    for remeasured in (True, False):
+        prior = Prior(before.series, "v1", (), before, remeasured=remeasured)
+        found = compare(version(FLAT), [prior], contrasts=CONTRASTS, rule=RULE, offline=False).drift.priors[0]
+        assert found.comparable is True
+        assert ("measured again with today's ruler" in found.why) == remeasured
+
+
 def test_the_headline_speaks_of_the_champion_else_of_the_newest() -> None:
     first, second = older(FLAT), older(FLAT, "c" * 64)
     priors = [Prior(first.series, "v1", ("champion",), first), Prior(second.series, "v2", (), second)]

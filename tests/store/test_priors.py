@@ -16,7 +16,7 @@ from stages.core.base.errors import CordriftError, ImageError
 from stages.core.base.files import read_csv, read_json, write_csv, write_json
 from stages.core.data.datasets.manifest import read_manifest
 from stages.core.drift.versions.folders import read_priors
-from stages.core.drift.versions.version import Series, marks
+from stages.core.drift.versions.version import Prior, Series, marks
 from stages.core.measures.cohort.measurement import measure_cohort
 from stages.core.measures.kept_masks import remeasurement as remeasuring
 from stages.core.measures.morphometry.ruler import ruler_id
@@ -90,11 +90,17 @@ def masks_of(version: int = 1) -> Path:
     return Path(run.info.artifact_uri) / "masks.zip"
 
 
-def judged() -> bool:
-    """Tell whether `compare` may judge by the one prior."""
+def one_prior() -> tuple[Series, Prior]:
+    """The candidate's series and the one prior, as `compare` reads them."""
     summary = read_json(Path("reports/measure/summary.json"))
     candidate = Series(**{name: str(summary[name]) for name in Series.__dataclass_fields__})
     (prior,), _ = read_priors(Path("reports/history"), candidate)
+    return candidate, prior
+
+
+def judged() -> bool:
+    """Tell whether `compare` may judge by the one prior."""
+    candidate, prior = one_prior()
     return not marks(candidate, prior.series)
 
 
@@ -106,6 +112,7 @@ def test_a_prior_of_another_ruler_is_measured_again(lab: Path, tmp_path: Path) -
     (prior,) = read_json(lab / "reports/history/priors.json")["priors"]
     assert (prior["ruler"], prior["ruler_was"]) == (ruler_id(measure), ruler())
     assert (prior["remeasured"], prior["other_ruler"]) == (True, "")
+    assert one_prior()[1].remeasured
     before = workspace(tmp_path / "direct", A, store=False)
     direct = measure_cohort(
         [read_manifest(before / "data/fetch/frozen.json")],

@@ -225,7 +225,7 @@ class _Comparer:
             aliases=list(prior.aliases),
             comparable=not apart,
             marks=[*marked, *rule_mark],
-            why=why or remark(series, prior.series),
+            why=why or remark(series, prior),
             pooled=None,
             contrasts={},
         )

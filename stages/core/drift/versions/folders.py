@@ -46,7 +46,7 @@ def read_priors(root: Path, candidate: Series) -> tuple[list[Prior], bool]:
         version = None if hidden else read_version(root / str(entry["folder"]), label, aliases)
         declared = entry.get("declared")
         rule = None if declared is None else {str(name): str(text) for name, text in declared.items()}
-        priors.append(Prior(series, label, aliases, version, rule))
+        priors.append(Prior(series, label, aliases, version, rule, bool(entry.get("remeasured"))))
     return priors, bool(value["offline"])
 
 

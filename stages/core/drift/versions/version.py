@@ -70,11 +70,6 @@ def marks(candidate: Series, prior: Series) -> dict[str, str]:
     return found
 
 
-def remark(candidate: Series, prior: Series) -> str:
-    """Say what else differs between two comparable versions, or return an empty string."""
-    return "Its inference settings differ from the candidate's." if prior.inference != candidate.inference else ""
-
-
 @dataclass(frozen=True)
 class Prior:
     """A prior version.
@@ -83,6 +78,7 @@ class Prior:
     ----------
     version : None where its numbers cannot be set beside the candidate's
     declared : the rule by which it was declared, item -> text; None where that is not on record
+    remeasured : whether its kept masks were measured again with today's ruler
     """
 
     series: Series
@@ -90,6 +86,17 @@ class Prior:
     aliases: tuple[str, ...]
     version: MeasuredVersion | None
     declared: Mapping[str, str] | None = None
+    remeasured: bool = False
+
+
+def remark(candidate: Series, prior: Prior) -> str:
+    """Say what else is to be known of two comparable versions, or return an empty string."""
+    said = []
+    if prior.series.inference != candidate.inference:
+        said.append("Its inference settings differ from the candidate's.")
+    if prior.remeasured:
+        said.append("Its kept masks were measured again with today's ruler; what was published of it may differ.")
+    return " ".join(said)
 
 
 class Aliased(Protocol):
