@@ -13,7 +13,7 @@ from .core.base.errors import SettingsError, StoreError, run
 from .core.store.location import check_location, find_location
 
 #: Switches off the background jobs, which start more processes, and the telemetry.
-ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+DASHBOARD_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 #: The workspace of `cordrift demo`.
 DEMO = Path(".demo")
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"Models, their versions and verdicts: {address}/#/models?workflowType=machine_learning")
     print("(ready in about 10 seconds; Ctrl-C ends it)")
     sys.stdout.flush()  # execve discards what is still buffered
-    os.execve(sys.executable, command, {**os.environ, **ENVIRONMENT})  # noqa: S606 - an argument list, no shell
+    os.execve(sys.executable, command, {**os.environ, **DASHBOARD_ENVIRONMENT})  # noqa: S606 - an argument list, no shell
 
 
 def server(database: Path, host: str, port: int) -> list[str]:

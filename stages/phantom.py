@@ -8,7 +8,7 @@ from pathlib import Path
 from .core.base.errors import run
 from .core.data.clones import annex
 from .core.data.datasets.registry import REGISTRY, load_registry
-from .core.phantom.acquisition.contrasts import CONTRASTS, SIX
+from .core.phantom.acquisition.contrasts import PHANTOM_CONTRASTS, SIX
 from .core.phantom.anatomy.pathology import JOIN, PATHOLOGIES
 from .core.phantom.dataset.cohort import COHORTS, last_revision
 from .core.phantom.dataset.order import order_cohort
@@ -25,7 +25,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=2, help="number of processes (default: %(default)s)")
     one = parser.add_argument_group("only for --cohort one", "a cohort of one participant with these options")
     one.add_argument("--pathology", help=f"of {', '.join(PATHOLOGIES)}; joined by {JOIN} (default: HC)")
-    one.add_argument("--contrasts", help=f"of {', '.join(CONTRASTS)}; joined by commas (default: {','.join(SIX)})")
+    one.add_argument(
+        "--contrasts", help=f"of {', '.join(PHANTOM_CONTRASTS)}; joined by commas (default: {','.join(SIX)})"
+    )
     one.add_argument("--view", help="neck: cord and spine; large: 320 x 260 x 192 mm with head and shoulders, 1 mm "
                      "(default: neck)")  # fmt: skip
     one.add_argument("--turn", help="angles in degrees by which the grid is turned about x, y and z, e.g. 12,0,-5; "

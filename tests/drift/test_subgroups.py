@@ -12,7 +12,7 @@ from support.drift_factory import CONTRASTS, FLAT, RULE, SERIES, older, version
 
 from stages.core.drift.judgement.comparison import compare
 from stages.core.drift.statistics.bias import mean_interval, t_interval
-from stages.core.drift.statistics.subgroups import UNKNOWN, age_band, groups
+from stages.core.drift.statistics.subgroups import UNKNOWN_GROUP, age_band, groups
 from stages.core.drift.versions.version import Prior
 
 
@@ -61,7 +61,8 @@ def test_each_group_has_its_own_bias_and_n() -> None:
 
 def test_whom_the_table_leaves_out_is_a_group_too() -> None:
     rows = table({})
-    assert rows.loc[("sex", UNKNOWN), "participants"].tolist() == [2, 2]  # as candidate and as prior: sub-3 and sub-4
+    unnamed = rows.loc[("sex", UNKNOWN_GROUP), "participants"]
+    assert unnamed.tolist() == [2, 2]  # as candidate and as prior: sub-3 and sub-4
     per_attribute = rows.groupby(level="attribute")["participants"].sum()
     assert (per_attribute == 10).all()
 

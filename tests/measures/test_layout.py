@@ -29,7 +29,7 @@ from stages.core.data.datasets.manifest import read_manifest
 from stages.core.images.volumes import Volume, read, write
 from stages.core.measures.cohort.measurement import measure_cohort
 from stages.core.measures.kept_masks import reader, zips
-from stages.core.measures.kept_masks.layout import INDEX, KeptEntry, KeptIndex, KeptMask, discs_of, keep, restore
+from stages.core.measures.kept_masks.layout import KEPT_INDEX, KeptEntry, KeptIndex, KeptMask, discs_of, keep, restore
 from stages.core.measures.kept_masks.reader import KeptZip, read_kept
 from stages.core.measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
 from stages.core.measures.kept_masks.writer import keep_masks
@@ -234,8 +234,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         masks={"soft": mask},
         discs=None,
     )
-    write_json(folder / INDEX, KeptIndex(bundle="b", inference="i", cases=[case]).model_dump(mode="json"))
-    return {"d/one.nii.gz": content, INDEX: (folder / INDEX).read_bytes()}
+    write_json(folder / KEPT_INDEX, KeptIndex(bundle="b", inference="i", cases=[case]).model_dump(mode="json"))
+    return {"d/one.nii.gz": content, KEPT_INDEX: (folder / KEPT_INDEX).read_bytes()}
 
 
 Members = dict[str, bytes]
@@ -254,9 +254,9 @@ def zipped(path: Path, members: Members, change: Change | None = None) -> str:
 
 
 def edited(members: Members, edit: Callable[[dict[str, Any]], None]) -> Members:
-    value = json.loads(members[INDEX])
+    value = json.loads(members[KEPT_INDEX])
     edit(value)
-    return {**members, INDEX: json.dumps(value).encode()}
+    return {**members, KEPT_INDEX: json.dumps(value).encode()}
 
 
 def test_a_good_zip_is_read(good: Members, tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def test_an_invalid_index_is_refused(
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b"[" * 100_000])
 def test_an_index_that_is_not_json_is_refused(good: Members, tmp_path: Path, content: bytes) -> None:
     with pytest.raises(BundleError, match=r"kept.json in masks.zip"):
-        read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", {**good, INDEX: content}))
+        read_kept(tmp_path / "m.zip", zipped(tmp_path / "m.zip", {**good, KEPT_INDEX: content}))
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_an_index_that_is_not_json_is_refused(good: Members, tmp_path: Path, con
 )
 def test_an_entry_of_an_impossible_volume_is_refused(good: Members, entry: dict[str, Any], sentence: str) -> None:
     mask = (
-        KeptIndex.model_validate({k: v for k, v in json.loads(good[INDEX]).items() if k != "schema"})
+        KeptIndex.model_validate({k: v for k, v in json.loads(good[KEPT_INDEX]).items() if k != "schema"})
         .cases[0]
         .masks["soft"]
     )
@@ -378,7 +378,7 @@ def test_an_entry_of_an_impossible_volume_is_refused(good: Members, entry: dict[
 
 def test_a_file_that_does_not_fit_its_entry_is_refused(good: Members, tmp_path: Path) -> None:
     mask = (
-        KeptIndex.model_validate({k: v for k, v in json.loads(good[INDEX]).items() if k != "schema"})
+        KeptIndex.model_validate({k: v for k, v in json.loads(good[KEPT_INDEX]).items() if k != "schema"})
         .cases[0]
         .masks["soft"]
     )

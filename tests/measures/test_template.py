@@ -11,7 +11,7 @@ from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.levels import Discs
 from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
-from stages.core.measures.own_masks.template import FIRST, LAST, onto_template, template_slices
+from stages.core.measures.own_masks.template import FIRST_VERTEBRA, LAST_VERTEBRA, onto_template, template_slices
 
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)
 NORMATIVE = REAL_CORD.parent / "normative"
@@ -62,10 +62,10 @@ def test_without_cord_or_discs_there_are_no_rows() -> None:
 
 
 def test_vertebrae_follow_each_other_without_a_gap() -> None:
-    for vertebra in range(FIRST, LAST):
+    for vertebra in range(FIRST_VERTEBRA, LAST_VERTEBRA):
         assert template_slices(vertebra)[0] == template_slices(vertebra + 1)[1] + 1
     with pytest.raises(KeyError):
-        template_slices(LAST + 1)
+        template_slices(LAST_VERTEBRA + 1)
 
 
 @pytest.mark.skipif(not NORMATIVE.is_dir(), reason=f"{NORMATIVE} is not there")
@@ -73,5 +73,5 @@ def test_vertebrae_follow_each_other_without_a_gap() -> None:
 def test_the_slices_are_those_of_the_published_tables(edition: str) -> None:
     table = pd.read_csv(sorted((NORMATIVE / edition).glob("*.csv"))[0])
     for vertebra, part in table.groupby("VertLevel")["Slice (I->S)"]:
-        if FIRST <= vertebra <= LAST:
+        if FIRST_VERTEBRA <= vertebra <= LAST_VERTEBRA:
             assert template_slices(int(vertebra)) == (part.min(), part.max())

@@ -22,7 +22,7 @@ from stages.core.data.datasets.registry import FROZEN, read_frozen
 from stages.core.images import volumes
 from stages.core.images.volumes import Volume
 from stages.core.measures.cohort.measurement import measure_cohort
-from stages.core.model.segmentation.predictions import EMPTY, id_of_case, read_shards, write_lost
+from stages.core.model.segmentation.predictions import EMPTY_MASK, id_of_case, read_shards, write_lost
 from stages.core.model.segmentation.shards import check_shards, deal
 from stages.core.tables.monitored import range_csa
 from stages.core.workspace.runs.params import load_params
@@ -145,7 +145,7 @@ def test_an_empty_prediction_is_a_failure_of_the_model(lab: Path) -> None:
     _rewrite("sub-b1", empty)
     segment.main()
     cases = read_json(lab / "reports/segment/frozen/0/manifest.json")["cases"]
-    assert [case["reason"] for case in cases if case["status"] == "failed"] == [EMPTY]
+    assert [case["reason"] for case in cases if case["status"] == "failed"] == [EMPTY_MASK]
 
 
 def _pointer(path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.core.phantom.acquisition.contrasts import CONTRASTS
+from stages.core.phantom.acquisition.contrasts import PHANTOM_CONTRASTS
 from stages.core.phantom.acquisition.grid import Grid, Pose, View
 from stages.core.phantom.acquisition.tissues import Tissue
 from stages.core.phantom.anatomy.draw import draw_anatomy
@@ -33,7 +33,7 @@ def anatomy() -> Anatomy:
 def cases(anatomy: Anatomy) -> dict[str, Rendering]:
     return {
         name: render_case(anatomy, contrast, SITES["A"], np.random.default_rng(k), view=View(SMALL_MM))
-        for k, (name, contrast) in enumerate(CONTRASTS.items())
+        for k, (name, contrast) in enumerate(PHANTOM_CONTRASTS.items())
     }
 
 
@@ -157,7 +157,7 @@ def test_pathology_changes_the_cord(anatomy: Anatomy) -> None:
     assert replace(anatomy, atrophy=0.1).csa(s)[0] == pytest.approx(0.9 * anatomy.csa(s)[0])
     lesion = replace(anatomy, lesions=(Lesion(0.0, 0.0, -0.3, 2.0, 6.0),))
     plain, lit = (
-        render_case(a, CONTRASTS["T2w"], SITES["A"], np.random.default_rng(0), view=View((20, 20, 12)))
+        render_case(a, PHANTOM_CONTRASTS["T2w"], SITES["A"], np.random.default_rng(0), view=View((20, 20, 12)))
         for a in (anatomy, lesion)
     )
     middle = plain.grid.shape[2] // 2
@@ -209,13 +209,13 @@ def test_everything_lies_on_the_grid(cases: dict[str, Rendering]) -> None:
 def test_contrast_order(cases: dict[str, Rendering]) -> None:
     brighter = {"T2w": True, "T2star": True, "T1w": False, "MToff": False, "DWI": False}
     for name, csf_is_brighter in brighter.items():
-        signals = CONTRASTS[name].signals()
+        signals = PHANTOM_CONTRASTS[name].signals()
         assert (signals[Tissue.CSF] > signals[Tissue.WHITE]) is csf_is_brighter, name
-    assert CONTRASTS["T2star"].signals()[Tissue.GREY] > 1.05  # the butterfly is bright
-    assert CONTRASTS["T1w"].signals()[Tissue.GREY] < 1.1
+    assert PHANTOM_CONTRASTS["T2star"].signals()[Tissue.GREY] > 1.05  # the butterfly is bright
+    assert PHANTOM_CONTRASTS["T1w"].signals()[Tissue.GREY] < 1.1
     # The saturation pulse takes more from the cord than from CSF.
-    on, off = (CONTRASTS["MTon"].signals(p)[Tissue.CSF] for p in
-               (CONTRASTS["MTon"].protocol, replace(CONTRASTS["MTon"].protocol, mt=False)))  # fmt: skip
+    on, off = (PHANTOM_CONTRASTS["MTon"].signals(p)[Tissue.CSF] for p in
+               (PHANTOM_CONTRASTS["MTon"].protocol, replace(PHANTOM_CONTRASTS["MTon"].protocol, mt=False)))  # fmt: skip
     assert on > off
 
 
@@ -237,7 +237,7 @@ def test_raters_draw_t2w_larger_than_t1w(anatomy: Anatomy) -> None:
     ratios = {}
     for name in ("T1w", "T2w"):
         made = [
-            render_case(anatomy, CONTRASTS[name], SITES["A"], np.random.default_rng(k), view=View((18, 20, 20)))
+            render_case(anatomy, PHANTOM_CONTRASTS[name], SITES["A"], np.random.default_rng(k), view=View((18, 20, 20)))
             for k in range(6)
         ]
         ratios[name] = np.mean([c.rater.sum() / c.soft.sum() for c in made])
@@ -281,10 +281,10 @@ def test_resampling_keeps_what_is_constant(*, linear: bool) -> None:
 
 
 def test_same_seed_same_case(anatomy: Anatomy, cases: dict[str, Rendering]) -> None:
-    again = render_case(anatomy, CONTRASTS["MTon"], SITES["A"], np.random.default_rng(3), view=View(SMALL_MM))
+    again = render_case(anatomy, PHANTOM_CONTRASTS["MTon"], SITES["A"], np.random.default_rng(3), view=View(SMALL_MM))
     for name in ("image", "soft", "rater", "discs"):
         np.testing.assert_array_equal(getattr(again, name), getattr(cases["MTon"], name))
-    other = render_case(anatomy, CONTRASTS["MTon"], SITES["A"], np.random.default_rng(4), view=View(SMALL_MM))
+    other = render_case(anatomy, PHANTOM_CONTRASTS["MTon"], SITES["A"], np.random.default_rng(4), view=View(SMALL_MM))
     assert not np.array_equal(other.image, again.image)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core.phantom.acquisition.contrasts import CONTRASTS, NINE, SIX
+from stages.core.phantom.acquisition.contrasts import NINE, PHANTOM_CONTRASTS, SIX
 from stages.core.phantom.acquisition.grid import Grid, Pose, View
 from stages.core.phantom.acquisition.sequences import (
     INVERSION_EFFICIENCY,
@@ -50,7 +50,9 @@ def anatomy() -> Anatomy:
 @pytest.fixture(scope="module")
 def cases(anatomy: Anatomy) -> dict[str, Rendering]:
     return {
-        name: render_case(anatomy, CONTRASTS[name], SITES["A"], np.random.default_rng(1), view=View((64, 80, 20)))
+        name: render_case(
+            anatomy, PHANTOM_CONTRASTS[name], SITES["A"], np.random.default_rng(1), view=View((64, 80, 20))
+        )
         for name in ("STIR", "PSIR", "MP2RAGE")
     }
 
@@ -66,10 +68,10 @@ def test_stir_nulls_a_tissue_at_t1_ln_2_when_tr_is_long(t1_ms: float) -> None:
 
 
 def test_stir_nulls_fat_and_nothing_else_of_interest() -> None:
-    signals = CONTRASTS["STIR"].signals()
+    signals = PHANTOM_CONTRASTS["STIR"].signals()
     assert signals[Tissue.FAT] < 0.005
     assert signals[Tissue.CSF] > signals[Tissue.LESION] > 1.5
-    assert CONTRASTS["STIR"].protocol.ti_ms == pytest.approx(TISSUES[Tissue.FAT].t1_ms * log(2), abs=1)
+    assert PHANTOM_CONTRASTS["STIR"].protocol.ti_ms == pytest.approx(TISSUES[Tissue.FAT].t1_ms * log(2), abs=1)
 
 
 @given(body=TISSUE, ti_ms=st.floats(20, 3000), tr_ms=st.floats(3000, 9000))
@@ -82,27 +84,27 @@ def test_psir_has_the_magnitude_of_inversion_recovery_and_a_sign(body: Propertie
 
 
 def test_psir_orders_tissues_by_t1() -> None:
-    signals = CONTRASTS["PSIR"].signals()
+    signals = PHANTOM_CONTRASTS["PSIR"].signals()
     assert signals[Tissue.WHITE] == -1
     assert signals[Tissue.FAT] > 0 > signals[Tissue.WHITE] > signals[Tissue.GREY] > signals[Tissue.CSF]
 
 
 @given(body=TISSUE)
 def test_uni_lies_within_one_half_and_knows_neither_density_nor_t2star(body: Properties) -> None:
-    p = CONTRASTS["MP2RAGE"].protocol
+    p = PHANTOM_CONTRASTS["MP2RAGE"].protocol
     assert -0.5 <= mp2rage(body, p) <= 0.5
     assert mp2rage(replace(body, pd=body.pd / 2, t2star_ms=body.t2star_ms * 3), p) == pytest.approx(mp2rage(body, p))
 
 
 def test_uni_falls_with_t1_over_the_tissues() -> None:
-    p = CONTRASTS["MP2RAGE"].protocol
+    p = PHANTOM_CONTRASTS["MP2RAGE"].protocol
     values = [mp2rage(tissue(t1), p) for t1 in np.linspace(500, 4500, 60)]
     assert (np.diff(values) < 0).all()
 
 
 @pytest.mark.parametrize("t1_ms", [380.0, 876.0, 4309.0])
 def test_mp2rage_agrees_with_a_simulation_pulse_by_pulse(t1_ms: float) -> None:
-    p = CONTRASTS["MP2RAGE"].protocol
+    p = PHANTOM_CONTRASTS["MP2RAGE"].protocol
     half = p.train * p.train_tr_ms / 2
     m, seen = 1.0, [0.0, 0.0]
 
@@ -124,7 +126,7 @@ def test_mp2rage_agrees_with_a_simulation_pulse_by_pulse(t1_ms: float) -> None:
 
 def test_timings_leave_room_for_the_trains_of_every_maker() -> None:
     for scanner in SITES.values():
-        p = scanner.protocol(CONTRASTS["MP2RAGE"].protocol)
+        p = scanner.protocol(PHANTOM_CONTRASTS["MP2RAGE"].protocol)
         half = p.train * p.train_tr_ms / 2
         assert min(p.ti_ms - half, p.ti2_ms - p.ti_ms - 2 * half, p.tr_ms - p.ti2_ms - half) > 0
 
@@ -134,14 +136,14 @@ def test_timings_leave_room_for_the_trains_of_every_maker() -> None:
 
 def test_the_default_set_stays_the_six_of_spine_generic() -> None:
     assert SIX == ("T1w", "T2w", "T2star", "MTon", "MToff", "DWI")
-    assert tuple(CONTRASTS) == NINE
-    assert {CONTRASTS[n].suffix for n in NINE} >= {"STIR", "PSIR", "UNIT1"}
-    assert all(CONTRASTS[n].warped_discs for n in ("STIR", "PSIR", "MP2RAGE"))
+    assert tuple(PHANTOM_CONTRASTS) == NINE
+    assert {PHANTOM_CONTRASTS[n].suffix for n in NINE} >= {"STIR", "PSIR", "UNIT1"}
+    assert all(PHANTOM_CONTRASTS[n].warped_discs for n in ("STIR", "PSIR", "MP2RAGE"))
 
 
 @pytest.mark.parametrize("name", NINE)
 def test_the_raters_surface_encloses_the_tables_bias(anatomy: Anatomy, name: str) -> None:
-    c = CONTRASTS[name]
+    c = PHANTOM_CONTRASTS[name]
     grid = Grid.around((22, 22, 20), c.spacing_mm, (0.1, 0.2, 0.3))
     true = cord_occupancy(anatomy, grid, Pose()).sum(dtype=float)
     drawn = cord_occupancy(anatomy, grid, Pose(), area_factor=1 + c.rater_bias).sum(dtype=float)
@@ -150,7 +152,7 @@ def test_the_raters_surface_encloses_the_tables_bias(anatomy: Anatomy, name: str
 
 @pytest.mark.parametrize("name", NINE)
 def test_rater_masks_deviate_from_occupancy_by_the_tables_bias(anatomy: Anatomy, name: str) -> None:
-    c = CONTRASTS[name]
+    c = PHANTOM_CONTRASTS[name]
     no_texture = np.zeros((2, 80, 80, 80), np.float32)
     view = View((20, 20, 20))
     made = [
@@ -176,7 +178,7 @@ def test_sagittal_slices_are_thick_along_x(cases: dict[str, Rendering]) -> None:
 
 def test_slice_profiles_follow_the_thick_axis(anatomy: Anatomy) -> None:
     """A thick sagittal slice shows about the mean of the thin ones that it covers; a single depth would not."""
-    signals, quiet = CONTRASTS["T2w"].signals(), np.zeros((2, 80, 80, 80), np.float32)
+    signals, quiet = PHANTOM_CONTRASTS["T2w"].signals(), np.zeros((2, 80, 80, 80), np.float32)
     thick = Grid.around((27, 30, 14), (3.0, 0.7, 0.7), (0.4, 0.0, 0.0))
     thin = replace(thick, shape=(90, *thick.shape[1:]), spacing_mm=(0.3, 0.7, 0.7),
                    origin_mm=(thick.origin_mm[0] - 1.35, *thick.origin_mm[1:]))  # fmt: skip
@@ -185,7 +187,9 @@ def test_slice_profiles_follow_the_thick_axis(anatomy: Anatomy) -> None:
     middle = fine.reshape(9, 10, *thick.shape[1:])[:, 4:6].mean(axis=1)
     blurred, sharp = (float(np.sqrt(np.mean((seen - image) ** 2))) for image in (mean, middle))
     assert blurred < 0.4 * sharp
-    case = render_case(anatomy, CONTRASTS["STIR"], SITES["A"], np.random.default_rng(3), view=View((30, 36, 21)))
+    case = render_case(
+        anatomy, PHANTOM_CONTRASTS["STIR"], SITES["A"], np.random.default_rng(3), view=View((30, 36, 21))
+    )
     area = 2.1 * case.soft.sum(axis=(0, 1), dtype=float) * np.cos(np.radians(case.truth["angle_deg"]))
     np.testing.assert_allclose(area[1:-1], case.truth["csa_mm2"][1:-1], rtol=0.003)
 
@@ -203,7 +207,7 @@ def test_uni_images_fill_their_range_with_noise_in_air(cases: dict[str, Renderin
     assert case.image.min() >= 0
     assert case.image.max() <= RATIO_RANGE
     cord = case.image[case.soft == 1]
-    white = mp2rage(TISSUES[Tissue.WHITE], CONTRASTS["MP2RAGE"].protocol)
+    white = mp2rage(TISSUES[Tissue.WHITE], PHANTOM_CONTRASTS["MP2RAGE"].protocol)
     assert np.median(cord) / RATIO_RANGE - 0.5 == pytest.approx(white, abs=0.04)  # grey matter is a little darker
     b = anatomy.bulk
     middle = np.array([[0.0, b.body_ap_mm * 2 + anatomy.sac_ap_mm + b.epidural_front_mm + b.airway_gap_mm
@@ -215,7 +219,7 @@ def test_uni_images_fill_their_range_with_noise_in_air(cases: dict[str, Renderin
 
 def test_lesions_are_bright_in_stir_and_dark_in_psir_and_uni() -> None:
     lesion, white = Tissue.LESION, Tissue.WHITE
-    assert CONTRASTS["STIR"].signals()[lesion] > 1.5
-    assert CONTRASTS["PSIR"].signals()[lesion] < -1.5
-    p = CONTRASTS["MP2RAGE"].protocol
+    assert PHANTOM_CONTRASTS["STIR"].signals()[lesion] > 1.5
+    assert PHANTOM_CONTRASTS["PSIR"].signals()[lesion] < -1.5
+    p = PHANTOM_CONTRASTS["MP2RAGE"].protocol
     assert mp2rage(TISSUES[lesion], p) < mp2rage(TISSUES[white], p) - 0.1

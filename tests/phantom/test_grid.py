@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stages.core.base.errors import CordriftError
-from stages.core.phantom.acquisition.contrasts import CONTRASTS
+from stages.core.phantom.acquisition.contrasts import PHANTOM_CONTRASTS
 from stages.core.phantom.acquisition.grid import LARGE, Grid, Pose, View
 from stages.core.phantom.anatomy.draw import draw_anatomy, extend_anatomy
 from stages.core.phantom.anatomy.geometry import Anatomy
@@ -114,7 +114,7 @@ def test_the_truth_of_a_turned_grid_is_that_of_the_world(anatomy: Anatomy) -> No
 
 
 def test_images_turn_with_their_masks(anatomy: Anatomy) -> None:
-    case = render_case(anatomy, CONTRASTS["T2w"], SITES["A"], np.random.default_rng(0),
+    case = render_case(anatomy, PHANTOM_CONTRASTS["T2w"], SITES["A"], np.random.default_rng(0),
                        view=View((40, 44, 24), turn_deg=(15, -8, 10)))  # fmt: skip
     x, y, z = (case.grid.affine[:3, :3] @ np.indices(case.grid.shape).reshape(3, -1)) + case.grid.affine[:3, 3:]
     at = localise(anatomy, x, y, z)
@@ -183,7 +183,7 @@ def test_slabs_are_the_grid(tall: Anatomy) -> None:
 def test_head_jaw_shoulders_and_air_are_in_view(tall: Anatomy) -> None:
     """Coarse, and without noise: what lies where."""
     grid = Grid.around(LARGE.extent_mm, (4.0, 4.0, 4.0), LARGE.centre_mm)
-    contrast, scanner = replace(CONTRASTS["T1w"], noise=0.0), replace(SITES["A"], bias=0.0, coil=0.0, blur=0.0)
+    contrast, scanner = replace(PHANTOM_CONTRASTS["T1w"], noise=0.0), replace(SITES["A"], bias=0.0, coil=0.0, blur=0.0)
     image = render_image(tall, contrast, grid, Pose(), scanner, np.random.default_rng(0))
     dark = image < 60
 
@@ -208,7 +208,7 @@ def test_a_large_volume_is_rendered_whole() -> None:
     cohort = COHORTS["large"]
     person = participants_of(cohort, cohort.revisions["r1"])[0]
     an = anatomy_of(cohort, person)
-    case = render_case(an, CONTRASTS["T2w"], SITES[person.site], np.random.default_rng(0), view=cohort.view)
+    case = render_case(an, PHANTOM_CONTRASTS["T2w"], SITES[person.site], np.random.default_rng(0), view=cohort.view)
     assert case.image.shape == (192, 260, 320)
     assert case.grid.spacing_mm == (1.0, 1.0, 1.0)
     found = set(np.unique(case.discs)) - {0}

@@ -13,7 +13,7 @@ import pytest
 
 from stages import phantom as command
 from stages.core.base.errors import CordriftError, SettingsError
-from stages.core.phantom.acquisition.contrasts import CONTRASTS, NINE
+from stages.core.phantom.acquisition.contrasts import NINE, PHANTOM_CONTRASTS
 from stages.core.phantom.acquisition.grid import LARGE, View
 from stages.core.phantom.anatomy.draw import draw_anatomy
 from stages.core.phantom.anatomy.geometry import Anatomy
@@ -201,7 +201,7 @@ def test_a_turned_participant_is_published_with_true_tables(tmp_path: Path) -> N
         canonical = nib.as_closest_canonical(soft)
         tilt = np.degrees(np.arccos(canonical.affine[2, 2] / np.linalg.norm(canonical.affine[:3, 2])))
         assert tilt == pytest.approx(10, abs=1e-3)
-        assert "".join(nib.aff2axcodes(image.affine)) == CONTRASTS[name].axcodes
+        assert "".join(nib.aff2axcodes(image.affine)) == PHANTOM_CONTRASTS[name].axcodes
         np.testing.assert_array_equal(image.affine, soft.affine)
         truth = pd.read_csv(out / paths.truth)
         px, py, _ = np.linalg.norm(canonical.affine[:3, :3], axis=0)

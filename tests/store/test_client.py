@@ -190,7 +190,7 @@ def test_team_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
     process = subprocess.Popen(
         command,
         cwd=tmp_path / "server",
-        env={**os.environ, **dashboard.ENVIRONMENT},
+        env={**os.environ, **dashboard.DASHBOARD_ENVIRONMENT},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -37,7 +37,7 @@ from .bundle_files import MASKS, MEASURES_FILES, PACKAGE, SERIES, bundle_digest
 from .judges import JUDGED, judge_tags
 
 #: Column of bias.csv -> the ending of the metric ``bias_to_champion_...``.
-BIAS = {"bias_mm2": "mm2", "ci_low_mm2": "ci_low_mm2", "ci_high_mm2": "ci_high_mm2", "n": "n"}
+BIAS_NAMES = {"bias_mm2": "mm2", "ci_low_mm2": "ci_low_mm2", "ci_high_mm2": "ci_high_mm2", "n": "n"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Record:
     def summary(self) -> str:
         """One line with the verdict, the bias to the champion and the SD of CSA over contrasts."""
         parts = [f"drift {self.verdict.drift}, quality {self.verdict.quality}"]
-        bias, low, high, n = (self.metrics.get(f"bias_to_champion_{key}", math.nan) for key in BIAS.values())
+        bias, low, high, n = (self.metrics.get(f"bias_to_champion_{key}", math.nan) for key in BIAS_NAMES.values())
         if math.isfinite(bias):
             interval = f" ({low:.2f} to {high:.2f})" if math.isfinite(low) else ""
             parts.append(f"CSA {bias:+.2f} mm²{interval} to the champion before it, n = {n:.0f}")
@@ -217,7 +217,7 @@ def _bias_to_champion(root: Path, champion: str) -> dict[str, float]:
     contrasts = bias[bias["contrast"] != POOLED]
     overall = {
         f"bias_to_champion_{name}": float(pooled[column].iloc[0]) if len(pooled) else float("nan")
-        for column, name in BIAS.items()
+        for column, name in BIAS_NAMES.items()
     }
     return overall | {
         f"bias_to_champion/{contrast}": float(bias)

@@ -27,7 +27,7 @@ from .fault import error, warning
 from .settings import Check
 
 #: Folder with the results of each case: an interrupted check continues, and only new cases of a dataset are inspected.
-SCRATCH = Path("data/scratch")
+CHECK_SCRATCH = Path("data/scratch")
 #: Columns of volumes.csv, after ``schema``. The spacing is along the storage axes.
 COLUMNS = (
     "participant", "session", "contrast", "image", "image_key", "shape", "spacing_0_mm", "spacing_1_mm", "spacing_2_mm",
@@ -40,7 +40,7 @@ _CODE = (
     "data/inspection/voxels.py", "images/volumes.py",
 )  # fmt: skip
 #: So few cases are inspected faster than other processes start.
-FEW = 8
+FEW_IMAGES = 8
 #: Standard deviation of normally distributed values, in median absolute deviations.
 _SD_PER_MAD = 1.4826
 #: Smallest standard deviation that :func:`robust_z` assumes, as a share of the median.
@@ -74,7 +74,7 @@ def inspect_dataset(manifest: Manifest, params: Check, processes: int) -> tuple[
 def _inspect_all(manifest: Manifest, params: Check, processes: int) -> list[dict[str, Any]]:
     """Return the results of all cases in the order of the manifest; only new cases are inspected."""
     code = syntax_of(Path(__file__).parents[2], _CODE)
-    results = SCRATCH / f"check-{manifest.dataset}-{digest_of([code, params.model_dump()])[:16]}"
+    results = CHECK_SCRATCH / f"check-{manifest.dataset}-{digest_of([code, params.model_dump()])[:16]}"
     results.mkdir(parents=True, exist_ok=True)
     tasks = list_tasks(manifest)
     new = [task for task in tasks if not (results / f"{task.digest}.json").is_file()]
@@ -87,7 +87,7 @@ def _inspect_all(manifest: Manifest, params: Check, processes: int) -> list[dict
     for path in results.iterdir():  # do not keep results about participants who left the dataset
         if path.name not in current:
             path.unlink()
-    for folder in SCRATCH.glob(f"check-{manifest.dataset}-" + "?" * 16):
+    for folder in CHECK_SCRATCH.glob(f"check-{manifest.dataset}-" + "?" * 16):
         if folder != results:
             shutil.rmtree(folder)
     return [json.loads((results / f"{task.digest}.json").read_text(encoding="utf-8")) for task in tasks]
@@ -95,7 +95,7 @@ def _inspect_all(manifest: Manifest, params: Check, processes: int) -> list[dict
 
 def _run(tasks: list[Task], params: Check, processes: int) -> Iterator[tuple[Task, dict[str, Any]]]:
     """Yield tasks with their results, in the order in which they end."""
-    if processes <= 1 or len(tasks) < FEW:
+    if processes <= 1 or len(tasks) < FEW_IMAGES:
         for task in tasks:
             yield task, inspect(task, params)
         return

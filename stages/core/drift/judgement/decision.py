@@ -12,10 +12,10 @@ from typing import Final
 
 from ..record.record import CRITERIA, Decision, Drift, Judge, Quality
 from ..versions.version import JUDGES
-from .verdict import DRIFT, EQUIVALENT, INCONCLUSIVE, QUALITY, UNKNOWN, passes, worst
+from .verdict import DRIFT, EQUIVALENT, INCONCLUSIVE, NOT_JUDGED, QUALITY, passes, worst
 
 #: What a first version gets: there is no earlier version that it could have moved from.
-FIRST: Final = "first"
+FIRST_VERSION: Final = "first"
 #: How many rows a list of reasons names; the table has them all.
 SHOWN = 3
 
@@ -36,7 +36,7 @@ def decision(drift: Drift, quality: Quality, reasons: Sequence[str], judges: Seq
     return Decision(
         drift=drift,
         quality=quality,
-        passed=drift == FIRST or passes(drift, quality),
+        passed=drift == FIRST_VERSION or passes(drift, quality),
         reasons=list(reasons),
         margin_share=max(shares) if shares and all(map(math.isfinite, shares)) else math.nan,
         judges=list(judges),
@@ -58,11 +58,13 @@ def decide(
     doubts : why nothing can be called equivalent by this rule, in sentences: it was changed, or declared late
     """
     if offline:
-        return decision(INCONCLUSIVE, UNKNOWN, [*missing, "history was offline: no earlier version was asked for"])
+        return decision(INCONCLUSIVE, NOT_JUDGED, [*missing, "history was offline: no earlier version was asked for"])
     if not priors:
         if missing:
-            return decision(INCONCLUSIVE, UNKNOWN, missing)
-        return decision(FIRST, FIRST, ["the first version of its series: there is nothing to compare it with"])
+            return decision(INCONCLUSIVE, NOT_JUDGED, missing)
+        return decision(
+            FIRST_VERSION, FIRST_VERSION, ["the first version of its series: there is nothing to compare it with"]
+        )
     roles = {role for judge in judges for role in judge.roles}
     absent = [role for role in JUDGES if role not in roles]
     if absent:
@@ -72,7 +74,7 @@ def decide(
             "`cordrift promote DIGEST --reason ...` makes one version both",
         ]
     reasons = [*missing, *doubts, *(reason for judge in judges for reason in _reasons(judge))]
-    quality = worst([judge.quality for judge in judges], QUALITY) if judges else UNKNOWN
+    quality = worst([judge.quality for judge in judges], QUALITY) if judges else NOT_JUDGED
     if missing or not judges:
         return decision(INCONCLUSIVE, quality, reasons, judges)
     drift = worst([judge.drift for judge in judges], DRIFT)

@@ -31,9 +31,9 @@ DRIFT: tuple[Drift, ...] = (EQUIVALENT, INCONCLUSIVE, DRIFTED)
 BETTER: Final = "better"
 SAME: Final = "same"
 NOT_SHOWN: Final = "not shown"
-UNKNOWN: Final = "unknown"
+NOT_JUDGED: Final = "unknown"
 WORSE: Final = "worse"
-QUALITY: tuple[Quality, ...] = (BETTER, SAME, NOT_SHOWN, UNKNOWN, WORSE)
+QUALITY: tuple[Quality, ...] = (BETTER, SAME, NOT_SHOWN, NOT_JUDGED, WORSE)
 Word = TypeVar("Word", bound=str)
 
 
@@ -276,7 +276,7 @@ def _drift_word(row: RowNumbers, p: float, rule: Compare) -> Drift:
 
 def _quality_word(one: CriterionNumbers, p: float, rule: Compare) -> Quality:
     if one.mean.n < 2:
-        return UNKNOWN
+        return NOT_JUDGED
     inside = one.upper(rule.alpha) < one.margin
     if not inside and p < rule.alpha:
         return WORSE
@@ -301,7 +301,7 @@ def _sign_test(more: int, fewer: int) -> float:
 def _together(verdicts: Sequence[Quality]) -> Quality:
     """Better when one criterion is better and all others are better or the same; else the worst."""
     if not verdicts:
-        return UNKNOWN
+        return NOT_JUDGED
     bad = worst(verdicts, QUALITY)
     return bad if bad not in {BETTER, SAME} else min(verdicts, key=QUALITY.index)
 

@@ -19,7 +19,7 @@ OWN = (
     "csa_std_mean_mm2", "n", "dice_mean", "dice_min", "rve_percent", "hd95_mm", "csa_error_mm2", "failed", "unmeasured",
 )  # fmt: skip
 #: Numbers of its pooled bias to the version that the headline speaks of.
-BIAS = ("bias_mm2", "ci_low_mm2", "ci_high_mm2", "n", "atrophy_months")
+BIAS_FIELDS = ("bias_mm2", "ci_low_mm2", "ci_high_mm2", "n", "atrophy_months")
 
 
 def metrics(drift: DriftRecord) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def metrics(drift: DriftRecord) -> dict[str, Any]:
     prior = drift.headline_prior
     if prior is not None and prior.pooled is not None:
         contrasts = {name: row.bias_mm2 for name, row in prior.contrasts.items()}
-        pooled = _defined({name: getattr(prior.pooled, name) for name in BIAS})
+        pooled = _defined({name: getattr(prior.pooled, name) for name in BIAS_FIELDS})
         found["bias"] = pooled | {"contrasts": _defined(contrasts)}
     return found | _defined({"margin_share": drift.verdict.margin_share})
 

@@ -17,9 +17,9 @@ from .csa_std import summarise
 #: Attributes by which participants are grouped; ``everyone`` is a group of its own, to compare the others with.
 EVERYONE, ATTRIBUTES = "everyone", ("manufacturer", "sex", "age", "pathology")
 #: Group of the participants of whom the table of participants says nothing.
-UNKNOWN = "not said"
+UNKNOWN_GROUP = "not said"
 #: Ages (years) at which a band begins.
-BANDS = (0, 20, 40, 60)
+AGE_BANDS = (0, 20, 40, 60)
 COLUMNS = [
     "attribute", "group", "participants", "n_csa_std", "csa_std_mean_mm2", "csa_std_sd_mm2",
     "n", "bias_mm2", "sd_mm2", "ci_low_mm2", "ci_high_mm2",
@@ -40,7 +40,7 @@ def groups(persons: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     named = [str(group).strip() if isinstance(group, str) else "" for group in long["group"]]
     # Names are free text: one that a spreadsheet would take for a formula is quoted.
     named = [f"'{name}" if name.startswith(("=", "+", "-", "@")) else name for name in named]
-    return long.assign(group=[name or UNKNOWN for name in named])
+    return long.assign(group=[name or UNKNOWN_GROUP for name in named])
 
 
 def age_band(age: object) -> str:
@@ -55,8 +55,8 @@ def age_band(age: object) -> str:
         return ""
     if not 0 <= years < 130:  # NaN too
         return ""
-    first = max(start for start in BANDS if start <= years)
-    later = [start for start in BANDS if start > first]
+    first = max(start for start in AGE_BANDS if start <= years)
+    later = [start for start in AGE_BANDS if start > first]
     return f"{first}-{later[0] - 1}" if later else f"{first} and older"
 
 
@@ -76,7 +76,7 @@ def subgroups(
     rows = []
     for attribute in (EVERYONE, *ATTRIBUTES):
         members = membership[membership["attribute"] == attribute]
-        for group in sorted(members["group"].unique(), key=lambda name: (name == UNKNOWN, name)):
+        for group in sorted(members["group"].unique(), key=lambda name: (name == UNKNOWN_GROUP, name)):
             index = pd.MultiIndex.from_frame(members.loc[members["group"] == group, PERSON])
             inside = people[people.index.isin(index)]
             csa_std = summarise(inside)

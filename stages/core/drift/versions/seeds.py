@@ -19,7 +19,7 @@ from .validity import validated
 from .version import MeasuredVersion
 
 #: In these a seed must agree with the candidate.
-SERIES = ("inference", "ruler", "frozen", "range")
+SEED_SERIES = ("inference", "ruler", "frozen", "range")
 
 
 def read_seeds(root: Path, candidate: MeasuredVersion, package: Path) -> tuple[list[MeasuredVersion], list[str]]:
@@ -39,7 +39,7 @@ def read_seeds(root: Path, candidate: MeasuredVersion, package: Path) -> tuple[l
         if same_training(read_json(folder / "provenance.json")) != training:
             others.append(f"{folder.name}: other data or settings")
         elif seed.series.bundle == candidate.series.bundle or any(
-            getattr(seed.series, name) != getattr(candidate.series, name) for name in SERIES
+            getattr(seed.series, name) != getattr(candidate.series, name) for name in SEED_SERIES
         ):
             others.append(f"{folder.name}: the same bundle, or measured in another way")
         else:

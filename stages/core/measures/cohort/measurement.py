@@ -12,7 +12,7 @@ import pandas as pd
 from ...base.errors import DatasetError, ImageError
 from ...data.datasets.manifest import CLONES, Case, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
-from ...model.segmentation.predictions import EMPTY, Prediction, Segmentation, id_of_case, monitored_cases
+from ...model.segmentation.predictions import EMPTY_MASK, Prediction, Segmentation, id_of_case, monitored_cases
 from ...tables.columns import AGREEMENT_COLUMNS, MEASURES_COLUMNS
 from ...tables.monitored import csa_of_mask
 from ..morphometry.ruler import ruler_id
@@ -134,7 +134,7 @@ def _compare(prediction: Prediction, masks: Mapping[str, Volume], csa: Mapping[s
     ----------
     masks, csa : ``prediction`` and ``reference``, where they exist: the binary mask, and its CSA at the range (mm2)
     """
-    if prediction.binary is None and prediction.reason == EMPTY and "reference" in masks:
+    if prediction.binary is None and prediction.reason == EMPTY_MASK and "reference" in masks:
         # The model found nothing where there is cord: the overlap is 0, and not unknown.
         nothing = Volume(masks["reference"].data * 0, masks["reference"].affine)
         overlap, flags = asdict(agreement(nothing, masks["reference"])), "failed;prediction_empty"

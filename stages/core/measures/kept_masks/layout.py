@@ -27,7 +27,7 @@ from ...base.params import Block
 from ...images.volumes import Volume, is_grid, write
 
 #: Name of the file beside the masks that describes them.
-INDEX = "kept.json"
+KEPT_INDEX = "kept.json"
 #: Most voxels of a mask (2 GiB as float32); no scan has more.
 MOST_VOXELS = 1 << 29
 #: Most bytes of a NIfTI besides its voxels: the header, with room for extensions.
@@ -162,7 +162,7 @@ def discs_of(case: KeptEntry, like: Volume) -> Volume | None:
     data = np.zeros(like.data.shape, dtype=np.float32)
     for value, *where in case.discs:
         if (np.array(where) >= data.shape).any():
-            raise ImageError(f"{INDEX} has a disc label at {tuple(where)}, outside its volume of {data.shape}.")
+            raise ImageError(f"{KEPT_INDEX} has a disc label at {tuple(where)}, outside its volume of {data.shape}.")
         data[tuple(where)] = value
     return Volume(data, like.affine)
 
@@ -179,7 +179,7 @@ def _voxels(mask: KeptMask, content: bytes) -> NDArray[np.float32]:
         if image.shape != mask.box or image.get_data_dtype() not in (np.uint8, np.float32):
             raise ImageError(
                 f"{mask.file} holds {image.get_data_dtype()} of the shape {image.shape}; expected uint8 or float32 of "
-                f"{mask.box}, as {INDEX} says."
+                f"{mask.box}, as {KEPT_INDEX} says."
             )
         return np.asarray(image.dataobj, dtype=np.float32)
     except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, zlib.error) as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from ...base.errors import BundleError
 from ...base.files import SCHEMA, digest_of
 from ...base.params import validate
-from .layout import INDEX, KeptIndex
+from .layout import KEPT_INDEX, KeptIndex
 from .zips import UNREADABLE, check_members
 
 #: Limits far above the size of any frozen set, which has some hundred masks of about 20 KB.
@@ -47,24 +47,24 @@ def read_kept(path: Path, digest: str) -> KeptZip | None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            if INDEX not in archive.namelist():
+            if KEPT_INDEX not in archive.namelist():
                 return None
             # cordrift does not compress the members, because they are gzip files.
             check_members(archive.infolist(), "masks.zip", most_bytes=MOST_BYTES, stored=True)
-            size = archive.getinfo(INDEX).file_size
+            size = archive.getinfo(KEPT_INDEX).file_size
             if size > MOST_INDEX_BYTES:
-                raise BundleError(f"{INDEX} in masks.zip has {size} bytes; at most {MOST_INDEX_BYTES} are read.")
+                raise BundleError(f"{KEPT_INDEX} in masks.zip has {size} bytes; at most {MOST_INDEX_BYTES} are read.")
             files = {member.filename: archive.read(member) for member in archive.infolist()}
     except UNREADABLE as error:
         raise BundleError(f"masks.zip cannot be read as a zip: {error or type(error).__name__}.") from error
     if digest_of({name: hashlib.sha256(content).hexdigest() for name, content in files.items()}) != digest:
         raise BundleError("masks.zip is not the file that was registered: its members have other hashes.")
-    index = _index(files.pop(INDEX))
+    index = _index(files.pop(KEPT_INDEX))
     named = [mask.file for case in index.cases for mask in case.masks.values()]
     cases = [(case.dataset, case.participant, case.session, case.contrast) for case in index.cases]
     if sorted(named) != sorted(files) or len(set(cases)) != len(cases):
         raise BundleError(
-            f"masks.zip holds {len(files)} masks, its {INDEX} names {len(set(named))} of {len(set(cases))} cases; "
+            f"masks.zip holds {len(files)} masks, its {KEPT_INDEX} names {len(set(named))} of {len(set(cases))} cases; "
             "expected the same files, each of them and each case once."
         )
     return KeptZip(index, files)
@@ -74,9 +74,9 @@ def _index(content: bytes) -> KeptIndex:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"{INDEX} in masks.zip is not valid JSON: {error}.") from error
+        raise BundleError(f"{KEPT_INDEX} in masks.zip is not valid JSON: {error}.") from error
     schema = value.pop("schema", None) if isinstance(value, dict) else None
     if schema != SCHEMA:
-        raise BundleError(f"{INDEX} in masks.zip has the schema {schema!r}; this cordrift reads {SCHEMA}.")
-    index: KeptIndex = validate(KeptIndex, value, f"{INDEX} in masks.zip", error=BundleError)
+        raise BundleError(f"{KEPT_INDEX} in masks.zip has the schema {schema!r}; this cordrift reads {SCHEMA}.")
+    index: KeptIndex = validate(KeptIndex, value, f"{KEPT_INDEX} in masks.zip", error=BundleError)
     return index

@@ -11,7 +11,7 @@ from ...base.files import sha256_of, write_json
 from ...data.datasets.manifest import CLONES, Case, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
 from ...model.segmentation.predictions import Prediction, Segmentation, id_of_case, monitored_cases
-from .layout import INDEX, KeptEntry, KeptIndex, KeptMask, MaskKind, keep
+from .layout import KEPT_INDEX, KeptEntry, KeptIndex, KeptMask, MaskKind, keep
 
 
 def keep_masks(
@@ -44,8 +44,8 @@ def keep_masks(
     ):
         cases.append(_keep_case(manifest, case, segmentation.predictions[id_of_case(case)], folder, clones))
     index = KeptIndex(bundle=segmentation.bundle, inference=segmentation.inference, cases=cases)
-    write_json(folder / INDEX, index.model_dump(mode="json"))
-    names = {INDEX, *(mask.file for case in cases for mask in case.masks.values())}
+    write_json(folder / KEPT_INDEX, index.model_dump(mode="json"))
+    names = {KEPT_INDEX, *(mask.file for case in cases for mask in case.masks.values())}
     return [(name, folder / name) for name in sorted(names)]
 
 

@@ -12,10 +12,10 @@ from scipy import ndimage
 
 from ...base.errors import ImageError
 from ...images.volumes import Volume, grid_difference
-from .levels import LAST_DISC, UNKNOWN, Discs, order_discs
+from .levels import LAST_DISC, NO_LEVEL, Discs, order_discs
 
 #: Largest difference of a label from a whole number, for the rounding of stored floats.
-WHOLE = 1e-3
+NOT_WHOLE = 1e-3
 
 
 def read_discs(labels: Volume, mask: Volume | None = None) -> Discs:
@@ -82,12 +82,12 @@ def read_map(levels: Volume, mask: Volume | None = None) -> Discs:
     counts = np.zeros((n_slices, LAST_DISC + 1), dtype=np.int64)
     np.add.at(counts, (where[known, 2], values[known]), 1)
     # argmax takes the first of equal counts; in the reversed array this is the lower vertebra.
-    level = np.where(counts.any(axis=1), LAST_DISC - counts[:, ::-1].argmax(axis=1), UNKNOWN)
+    level = np.where(counts.any(axis=1), LAST_DISC - counts[:, ::-1].argmax(axis=1), NO_LEVEL)
     slices: dict[int, float] = {}
-    for vertebra in sorted(set(level.tolist()) - {UNKNOWN}):
+    for vertebra in sorted(set(level.tolist()) - {NO_LEVEL}):
         held = np.flatnonzero(level == vertebra).tolist()
         below = level[: held[-1]]
-        if (below[below != UNKNOWN] < vertebra).any():
+        if (below[below != NO_LEVEL] < vertebra).any():
             raise ImageError(
                 f"level {vertebra} of the map reaches slice {held[-1]}, above a slice of a level with a lower number; "
                 f"levels must descend."
@@ -117,7 +117,7 @@ def on_grid(labels: Volume, mask: Volume, what: str) -> None:
 
 def _whole(values: NDArray[np.float32], what: str) -> NDArray[np.int64]:
     rounded = np.round(values.astype(np.float64))
-    if len(values) and float(np.abs(values - rounded).max()) > WHOLE:
+    if len(values) and float(np.abs(values - rounded).max()) > NOT_WHOLE:
         raise ImageError(f"{what} must be whole numbers; this volume was interpolated.")
     return rounded.astype(np.int64)
 

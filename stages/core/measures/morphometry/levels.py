@@ -20,7 +20,7 @@ from ...base.errors import ImageError, SettingsError
 Floats = NDArray[np.float64]
 #: Discs 1 to 25 lie on top of C1 to S1. Larger labels mark other landmarks (49 and 50: brain stem) and are ignored.
 LAST_DISC = 25
-UNKNOWN = 0
+NO_LEVEL = 0
 #: First vertebra of each region, from below.
 _REGIONS = ((25, "S"), (20, "L"), (8, "T"), (1, "C"))
 _NAME = re.compile(r"([CTLS])(\d{1,2})", re.IGNORECASE)
@@ -130,7 +130,7 @@ def assign(discs: Discs, n_slices: int) -> NDArray[np.int64]:
     >>> assign(Discs({2: 5.0, 3: 3.0, 4: 0.0}), 7).tolist()
     [0, 3, 3, 3, 2, 2, 0]
     """
-    level = np.full(n_slices, UNKNOWN, dtype=np.int64)
+    level = np.full(n_slices, NO_LEVEL, dtype=np.int64)
     centre = np.arange(n_slices)
     for vertebra, top in discs.slices.items():
         bottom = discs.slices.get(vertebra + 1)

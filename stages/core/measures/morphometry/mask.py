@@ -12,7 +12,7 @@ from ...images.volumes import Volume
 
 Floats = NDArray[np.float64]
 #: Values below this are left over from resampling and are not cord.
-DUST = 1e-3
+LEAST_VALUE = 1e-3
 #: Largest distance of a value from [0, 1], for the rounding of stored floats.
 RANGE_TOLERANCE = 1e-3
 #: Largest cosine between two voxel axes that still count as perpendicular.
@@ -69,7 +69,7 @@ def find_cord(mask: Volume) -> Cord:
         raise ImageError("the mask's voxel axes are not perpendicular (sheared affine); resample it first.")
     start, part = _crop(mask.data)
     data = np.clip(part.astype(np.float64), 0.0, 1.0)
-    data[data < DUST] = 0.0
+    data[data < LEAST_VALUE] = 0.0
     nx, ny, nz = mask.data.shape
     binary = not bool(((data != 0.0) & (data != 1.0)).any())
     return Cord(data, start, (nx, ny, nz), mask.spacing_mm, frame, binary)
@@ -77,7 +77,7 @@ def find_cord(mask: Volume) -> Cord:
 
 def _crop(data: NDArray[np.float32]) -> tuple[tuple[int, int, int], NDArray[np.float32]]:
     """Return the start and the content of the smallest box that holds all values but dust."""
-    inside = data >= DUST
+    inside = data >= LEAST_VALUE
     in_plane: NDArray[np.bool_] = np.any(inside, axis=2)
     along = np.any(np.any(inside, axis=0), axis=0)
     box = []

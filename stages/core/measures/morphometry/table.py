@@ -35,7 +35,7 @@ from ...tables.columns import AXIAL, MEASURES_COLUMNS, MEASURES_TEXT, METRICS
 from ...tables.weighted import weighted_mean
 from .csa import Sections, measure_sections
 from .labels import on_grid, read_discs
-from .levels import UNKNOWN, Discs, assign, range_name, range_shares
+from .levels import NO_LEVEL, Discs, assign, range_name, range_shares
 from .oddities import COLLAPSED
 from .settings import Measure
 
@@ -45,7 +45,7 @@ Ints = NDArray[np.int64]
 #: A coverage that falls short of the least one by rounding alone is enough.
 ROUNDING = 1e-9
 #: Columns of whole numbers, whose cells may be empty.
-WHOLE = ("slice", "level", "n_slices")
+WHOLE_COLUMNS = ("slice", "level", "n_slices")
 
 
 def measure_volume(mask: Volume, discs: Volume | Discs | None, params: Measure) -> pd.DataFrame:
@@ -102,7 +102,7 @@ def tabulate(sections: Sections, discs: Discs | None, params: Measure, n_slices:
     level = assign(found, n_slices)
     shares = range_shares(found, params.levels[0], params.levels[-1], index=sections.index, cosine=sections.line.cosine)
     rows = _slice_rows(sections, level, found, shares)
-    measured = [*([n] for n in sorted(set(level.tolist()) - {UNKNOWN})), params.levels]
+    measured = [*([n] for n in sorted(set(level.tolist()) - {NO_LEVEL})), params.levels]
     for number, levels in enumerate(measured):
         row = _aggregate(sections, levels, found, params.coverage)
         is_range = number == len(measured) - 1
@@ -128,7 +128,7 @@ def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
         cells = [row.get(name) for row in rows]
         if name in MEASURES_TEXT:
             columns[name] = pd.array(["" if cell is None else str(cell) for cell in cells], dtype=object)
-        elif name in WHOLE:
+        elif name in WHOLE_COLUMNS:
             columns[name] = pd.array(cells, dtype="Int64")
         else:
             columns[name] = np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
@@ -145,7 +145,7 @@ def _slice_rows(sections: Sections, level: Ints, discs: Discs, shares: Floats) -
     for k, index in enumerate(sections.index.tolist()):
         flags = sections.flags[k] | ({"discs_share_slice"} if index in discs.shared else set())
         values = {name: float(metric[k]) for name, metric in sections.metrics.items()}
-        known = int(level[index]) if level[index] != UNKNOWN else None
+        known = int(level[index]) if level[index] != NO_LEVEL else None
         where = dict(zip(("x_mm", "y_mm", "z_mm"), sections.world_mm[k].tolist(), strict=True))
         row = {"scope": "slice", "slice": index, "level": known, "range_share": float(shares[k]), **where}
         rows.append(row | values | {"flags": join_flags(flags)})

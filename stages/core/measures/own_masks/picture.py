@@ -25,7 +25,7 @@ from ..morphometry.levels import level_name
 Floats = NDArray[np.float64]
 OUTLINE, AXES, LINE = "#ffb000", "#3fd0ff", "#e8505b"
 #: Colours of the vertebrae, which alternate so that neighbours differ.
-BANDS = ("#dbe8f4", "#f4e6d3")
+BAND_COLOURS = ("#dbe8f4", "#f4e6d3")
 #: Margins around the cord, mm: beside it in a cross-section, in front of and behind it, above and below it.
 BESIDE_MM, BEFORE_MM, ABOVE_MM = 13.0, 22.0, 12.0
 SECTIONS = 6
@@ -161,7 +161,7 @@ def _along_the_cord(axes: Axes, slice_mm: float, slices: pd.DataFrame, table: pd
     room = max(4.0, 0.35 * float(np.ptp(csa)))
     left = float(csa.min()) - room
     for number, (level, low, high) in enumerate(_bands(slices, slice_mm)):
-        axes.axhspan(low, high, color=BANDS[number % 2], zorder=0)
+        axes.axhspan(low, high, color=BAND_COLOURS[number % 2], zorder=0)
         axes.text(left + 0.15 * room, (low + high) / 2, level, va="center", fontsize=10, fontweight="bold")
     row = table[table["scope"] == "range"].iloc[0]
     if pd.notna(row["csa_mm2"]):

@@ -20,7 +20,7 @@ from ..morphometry.table import as_table
 Floats = NDArray[np.float64]
 #: Top slice of each vertebra from C2 to T12, numbered from below as in the tables. The one above begins one higher.
 _TOPS = (938, 907, 870, 833, 800, 769, 735, 692, 646, 600, 551, 500, 449, 396, 342, 289, 231, 168)
-FIRST, LAST = 2, 18
+FIRST_VERTEBRA, LAST_VERTEBRA = 2, 18
 SCOPE = "pam50"
 
 
@@ -35,9 +35,9 @@ def template_slices(vertebra: int) -> tuple[int, int]:
     KeyError
         The vertebra is not in the table.
     """
-    if not FIRST <= vertebra <= LAST:
+    if not FIRST_VERTEBRA <= vertebra <= LAST_VERTEBRA:
         raise KeyError(vertebra)
-    return _TOPS[vertebra - FIRST + 1] + 1, _TOPS[vertebra - FIRST]
+    return _TOPS[vertebra - FIRST_VERTEBRA + 1] + 1, _TOPS[vertebra - FIRST_VERTEBRA]
 
 
 def onto_template(table: pd.DataFrame, discs: Discs) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def onto_template(table: pd.DataFrame, discs: Discs) -> pd.DataFrame:
     slices = table[table["scope"] == "slice"]
     index = slices["slice"].to_numpy(dtype=np.float64)
     rows: list[dict[str, Any]] = []
-    for vertebra in range(FIRST, LAST + 1):
+    for vertebra in range(FIRST_VERTEBRA, LAST_VERTEBRA + 1):
         top, bottom = discs.slices.get(vertebra), discs.slices.get(vertebra + 1)
         if top is None or bottom is None or top <= bottom:
             continue

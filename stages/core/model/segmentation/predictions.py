@@ -12,7 +12,7 @@ from ...data.datasets.manifest import Case, Manifest
 
 CaseId = tuple[str, str, str, str]
 #: Reason of a case whose image could be read, but in which the model found no cord.
-EMPTY = "the predicted mask is empty"
+EMPTY_MASK = "the predicted mask is empty"
 #: Start of the reason of a case that ``check`` stopped: neither its image nor its reference is used.
 STOPPED = "check: "
 #: Start of the reason of a case whose shard was not delivered: its result is unknown, which is not a failure.

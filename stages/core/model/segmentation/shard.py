@@ -14,7 +14,7 @@ from ...data.datasets.findings import Checked
 from ...data.datasets.manifest import Case, Manifest, locate
 from ...images.volumes import read
 from .masks import write_description, write_masks
-from .predictions import EMPTY, STOPPED
+from .predictions import EMPTY_MASK, STOPPED
 from .predictor import Predict
 from .settings import Segment
 
@@ -76,5 +76,5 @@ def _segment(
     except ImageError as error:
         return {"reason": str(error)}
     if not (soft >= settings.threshold).any():
-        return {"reason": EMPTY}
+        return {"reason": EMPTY_MASK}
     return {**write_masks(folder, case, image, soft, settings.threshold, series), "status": "ok", "reason": ""}

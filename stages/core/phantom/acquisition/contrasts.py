@@ -36,7 +36,7 @@ class Contrast:
 
     Attributes
     ----------
-    name : key in ``CONTRASTS``
+    name : key in ``PHANTOM_CONTRASTS``
     suffix : end of the BIDS file name, after the participant
     folder : BIDS folder
     spacing_mm : voxel size along x, y, z
@@ -85,7 +85,7 @@ _SAGITTAL = (3.0, 0.7, 0.7)
 #: timing is that of Schlaeger 2014, Ann Neurol 76:568 (TR 4000, TE 3.2, TI 400 ms). MP2RAGE: 1 mm, timing assumed
 #: within what is published for the cervical cord at 3 T (Forodighasemabadi 2021, ISMRM 3455). Their rater biases are
 #: assumed to be those of the contrast that they resemble: bright CSF widens the drawn cord, dark CSF narrows it.
-CONTRASTS: dict[str, Contrast] = {
+PHANTOM_CONTRASTS: dict[str, Contrast] = {
     c.name: c
     for c in (
         Contrast("T1w", "T1w", "anat", (1.0, 1.0, 1.0), "RPI", (inversion_recovery,),

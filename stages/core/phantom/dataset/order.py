@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from ...base.errors import SettingsError, did_you_mean
-from ..acquisition.contrasts import CONTRASTS, SIX
+from ..acquisition.contrasts import PHANTOM_CONTRASTS, SIX
 from ..acquisition.grid import LARGE, NECK
 from ..anatomy.pathology import split_pathology
 from .cohort import Cohort, Revision, find_cohort
@@ -24,7 +24,7 @@ def order_cohort(cohort: str, pathology: str | None = None, contrasts: str | Non
     ----------
     cohort : name in ``COHORTS``
     pathology : options of ``PATHOLOGIES`` joined by +
-    contrasts : names in ``CONTRASTS`` joined by commas
+    contrasts : names in ``PHANTOM_CONTRASTS`` joined by commas
     view : name in ``VIEWS``
     turn : three angles in degrees about x, y, z, joined by commas
 
@@ -47,10 +47,9 @@ def order_cohort(cohort: str, pathology: str | None = None, contrasts: str | Non
     split_pathology(pathology)
     wanted = tuple(contrasts.split(",")) if contrasts else SIX
     for name in wanted:
-        if name not in CONTRASTS:
-            raise SettingsError(
-                f"There is no contrast {name!r}{did_you_mean(name, CONTRASTS)}; there are {', '.join(CONTRASTS)}."
-            )
+        if name not in PHANTOM_CONTRASTS:
+            guess = did_you_mean(name, PHANTOM_CONTRASTS)
+            raise SettingsError(f"There is no contrast {name!r}{guess}; there are {', '.join(PHANTOM_CONTRASTS)}.")
     if len(set(wanted)) < len(wanted):
         raise SettingsError(f"--contrasts names one twice: {contrasts}; expected each once.")
     view = view or "neck"

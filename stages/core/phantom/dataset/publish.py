@@ -21,7 +21,7 @@ from ...base.files import digest_of, whole_file
 from ...data.clones import annex
 from ...data.clones.programs import call
 from ...images.volumes import write
-from ..acquisition.contrasts import CONTRASTS
+from ..acquisition.contrasts import PHANTOM_CONTRASTS
 from ..acquisition.grid import View
 from ..rendering.randomise import render_synth
 from ..rendering.render import Rendering, render_case
@@ -67,7 +67,7 @@ def paths_of(participant: str, contrast: str) -> Paths:
     if contrast == "synth":
         stem = f"{participant}/anat/{participant}_acq-synth_T1w"
         return Paths(f"{stem}.nii.gz", f"derivatives/labels_softseg_bin/{stem}_desc-softseg_label-SC_seg.nii.gz")
-    c = CONTRASTS[contrast]
+    c = PHANTOM_CONTRASTS[contrast]
     stem = f"{participant}/{c.folder}/{participant}_{c.suffix}"
     warp = "_desc-warp" if c.warped_discs else ""
     return Paths(
@@ -114,14 +114,14 @@ def write_participant(out: Path, cohort: str | Cohort, person: PhantomParticipan
     for name in missing:
         rng = generator_of(spec, person.participant, name)
         scanner = SITES[person.site]
-        case = render_case(an, CONTRASTS[name], scanner, rng, view=spec.view, fields=fields)
+        case = render_case(an, PHANTOM_CONTRASTS[name], scanner, rng, view=spec.view, fields=fields)
         _write_case(out, person, name, case)
     return len(missing)
 
 
 def _write_case(out: Path, person: PhantomParticipant, name: str, case: Rendering) -> None:
     """Write all files of one contrast, ``name``, of a participant."""
-    contrast, scanner, paths = CONTRASTS[name], SITES[person.site], paths_of(person.participant, name)
+    contrast, scanner, paths = PHANTOM_CONTRASTS[name], SITES[person.site], paths_of(person.participant, name)
     p = scanner.protocol(contrast.protocol)
     sidecar: dict[str, Any] = {
         "Manufacturer": scanner.manufacturer, "MagneticFieldStrength": 3,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from ..acquisition.contrasts import CONTRASTS, SIX
+from ..acquisition.contrasts import PHANTOM_CONTRASTS, SIX
 from ..acquisition.grid import Grid
 from ..acquisition.scanner import bias_field, rician, smooth_field
 from ..acquisition.tissues import Tissue
@@ -63,7 +63,7 @@ def draw_signals(rng: np.random.Generator) -> dict[Tissue, float]:
     With probability one half it is that of a real contrast, changed by up to 15 %; otherwise any number.
     """
     if rng.uniform() < 0.5:
-        contrast = CONTRASTS[str(rng.choice(sorted(SIX)))]
+        contrast = PHANTOM_CONTRASTS[str(rng.choice(sorted(SIX)))]
         signals = {t: s * float(rng.uniform(0.85, 1.15)) for t, s in contrast.signals().items()}
         if rng.uniform() < 0.5:  # CSF flows, so that real images differ from the equations
             signals[Tissue.CSF] *= float(np.exp(rng.uniform(-0.7, 1.5)))

@@ -20,7 +20,7 @@ from ...store.bundle_files import MASKS
 from ...store.judges import JUDGED
 from ...store.record import Artifact, Record
 
-INDEX = "record.json"
+RECORD_INDEX = "record.json"
 #: The largest size of an unpacked record: tables, figures and some hundred kept masks.
 MOST_BYTES = 2 << 30
 #: Files that stay out of a record: the bundle and the toolbox's zip are assets of the release themselves.
@@ -71,8 +71,8 @@ def write_record(path: Path, record: Record, params: Mapping[str, str], scratch:
         lost=record.lost,
         once=[artifact.path for artifact in record.artifacts if artifact.once],
     )
-    write_json(scratch / INDEX, archived.model_dump(mode="json"))
-    files = {INDEX: scratch / INDEX}
+    write_json(scratch / RECORD_INDEX, archived.model_dump(mode="json"))
+    files = {RECORD_INDEX: scratch / RECORD_INDEX}
     for artifact in record.artifacts:
         if artifact.path == MASKS:
             files |= {f"{MASKS}/{name}": member for name, member in artifact.members}
@@ -94,9 +94,9 @@ def read_record(path: Path, folder: Path) -> Record:
         The zip is not a record.
     """
     names = unpack(path, folder, most_bytes=MOST_BYTES)
-    value = read_json(folder / INDEX, error=ReleaseError)
+    value = read_json(folder / RECORD_INDEX, error=ReleaseError)
     value.pop("schema")
-    archived: Archived = validate(Archived, value, f"{INDEX} in {path.name}", error=ReleaseError)
+    archived: Archived = validate(Archived, value, f"{RECORD_INDEX} in {path.name}", error=ReleaseError)
     artifacts = [
         Artifact(name.removeprefix("artifacts/"), folder / name, once=name.removeprefix("artifacts/") in archived.once)
         for name in names

@@ -23,7 +23,7 @@ from .plan import open_bundle
 #: File with the tag, the title and the text of the draft; it is not an asset.
 CARD = "draft.json"
 #: Tag of the first release.
-FIRST = "v1.0.0"
+FIRST_TAG = "v1.0.0"
 
 
 class Previous(NamedTuple):
@@ -109,7 +109,7 @@ def next_tag(releases: Sequence[Release]) -> str:
     """Return the minor version after the highest published one; tags that are not version numbers do not count."""
     versions = [version for release in releases if not release.draft and (version := version_of(release.tag))]
     if not versions:
-        return FIRST
+        return FIRST_TAG
     newest = max(versions)
     return f"v{newest.major}.{newest.minor + 1}.0"
 

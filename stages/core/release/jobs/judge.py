@@ -40,7 +40,7 @@ from .names import ASSETS, BUNDLE, FIGURE, PROVENANCE, RECORD_ZIP, SHARDS, label
 from .plan import check_inference
 
 #: Tables and pages of the workspace that go to the release as they are.
-COPIED = {
+COPIED_REPORTS = {
     "csa_measures.csv": "measure/measures.csv",
     "drift.json": "compare/drift.json",
     "conversion.csv": "compare/conversion.csv",
@@ -122,7 +122,7 @@ def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Pat
     record = _with_first(record, store, run.run_id, scratch)
     facts = _facts(folder, store, params, record.digest, scratch, protocol)
     with whole_folder(root / ASSETS) as part:
-        for name, source in COPIED.items():
+        for name, source in COPIED_REPORTS.items():
             shutil.copyfile(folder / "reports" / source, part / name)
         figures = sorted((folder / "reports/report/figures").iterdir())
         pack(part / "figures.zip", {path.name: path for path in figures})

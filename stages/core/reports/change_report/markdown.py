@@ -16,7 +16,7 @@ SPECIAL = re.compile(
 )
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 #: What begins a heading, list, rule, quotation or formula at the beginning of a line.
-FIRST = re.compile(r"^([#+\-=])|^(\d+)(?=[.)](?:\s|$))")
+FIRST_CHARACTER = re.compile(r"^([#+\-=])|^(\d+)(?=[.)](?:\s|$))")
 #: The only addresses that a link may lead to.
 ADDRESS = re.compile(r"https://[\w./~%-]+")
 #: Control, format, surrogate, private, line and paragraph separators.
@@ -44,7 +44,7 @@ def escape(text: str) -> Markdown:
     if isinstance(text, Markdown):
         return text
     out = SPECIAL.sub(_escaped, clean(text))
-    return Markdown(FIRST.sub(lambda found: "\\" + found[1] if found[1] else found[2] + "\\", out))
+    return Markdown(FIRST_CHARACTER.sub(lambda found: "\\" + found[1] if found[1] else found[2] + "\\", out))
 
 
 def _escaped(found: re.Match[str]) -> str:

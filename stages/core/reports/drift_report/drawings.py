@@ -19,7 +19,7 @@ from .difference_charts import bias_figure, bland_altman_figure, line_figure, ma
 from .wording import Shown
 
 #: Versions that a chart with points side by side, or with a line for each, can show.
-FEW = 6
+FEW_VERSIONS = 6
 
 
 class DifferenceTables(Protocol):
@@ -138,7 +138,7 @@ def draw_differences(tables: DifferenceTables) -> dict[str, Drawing]:
 
 def nearest(drift: DriftRecord, shown: Sequence[Shown]) -> list[Shown]:
     """Return the versions that a crowded chart shows: where there are many, no priors that judge nothing."""
-    if len(shown) <= FEW:
+    if len(shown) <= FEW_VERSIONS:
         return list(shown)
     judging = {drift.against, *(prior.digest for prior in drift.priors if prior.aliases)}
     return [item for item in shown if item.role != "prior" or item.version in judging]

@@ -12,7 +12,7 @@ from pathlib import Path
 from ...base.errors import BundleError, StoreError
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.selection import PARTICIPANTS
-from ...measures.kept_masks.layout import INDEX
+from ...measures.kept_masks.layout import KEPT_INDEX
 from ...measures.kept_masks.reader import MOST_INDEX_BYTES
 from ...measures.kept_masks.zips import UNREADABLE
 from ...model.lineage.manifest import IN_BUNDLE, TrainedImage, content, read_training_data
@@ -159,12 +159,12 @@ def _in_masks(file: Path, identity: Identity) -> str:
             names = archive.namelist()
             count = sum(identity.in_path(name) for name in names)
             # A case that failed has no mask, but the index names it.
-            if INDEX in names:
-                if archive.getinfo(INDEX).file_size > MOST_INDEX_BYTES:
-                    return f"{INDEX} in it is too large to be read, so it is unknown which participants it names"
+            if KEPT_INDEX in names:
+                if archive.getinfo(KEPT_INDEX).file_size > MOST_INDEX_BYTES:
+                    return f"{KEPT_INDEX} in it is too large to be read, so it is unknown which participants it names"
                 with tempfile.TemporaryDirectory() as folder:
-                    index = Path(folder) / INDEX
-                    index.write_bytes(archive.read(INDEX))
+                    index = Path(folder) / KEPT_INDEX
+                    index.write_bytes(archive.read(KEPT_INDEX))
                     count += identity.in_file(index)
     except UNREADABLE:
         return "not a readable zip, so it is unknown whose masks it holds"
