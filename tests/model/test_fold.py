@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from stages.core.base.errors import BundleError, SettingsError
 from stages.core.base.files import read_csv, read_json, write_json
@@ -18,9 +19,11 @@ from stages.core.images import volumes
 from stages.core.model.bundle.content import Bundle, build_bundle, read_bundle
 from stages.core.model.bundle.toolbox import write_toolbox_zip
 from stages.core.model.segmentation.predictor import Predictor, inference_digest
-from stages.core.model.training.fold import check_versions, state_digest, train_fold
+from stages.core.model.training import fold
+from stages.core.model.training.fold import check_versions, preprocess, state_digest, train_fold
 from stages.core.model.training.plans import fixed_plans, inference_plans
 from stages.core.model.training.settings import FixedPlan, Network, Train
+from stages.core.model.training.weights import read_weights
 from stages.core.workspace.runs.params import load_params
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +34,9 @@ PLAN = FixedPlan(
 SETTINGS: Train = PARAMS.train.model_copy(
     update={"plan": PLAN, "epochs": 3, "iterations": 12, "validation_iterations": 1, "save_every": 1, "threads": 1}
 )
+
+
+WEIGHTS = "weights.safetensors"
 
 
 class Killed(Exception):  # noqa: N818 - it stands for a signal
@@ -90,6 +96,64 @@ def test_a_killed_training_resumed_gives_the_weights_of_an_uninterrupted_one(tra
     columns = ["epoch", "train_loss", "val_loss", "dice", "learning_rate"]
     resumed, whole = (read_csv(path / "fold/progress.csv")[columns] for path in (tmp_path, trained))
     assert resumed.equals(whole)
+
+
+def test_a_thread_count_that_preprocessing_leaves_behind_changes_no_weight(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two resamplings of nnU-Net at a time can leave its own count of 4 threads behind, as here."""
+    import torch
+
+    def lose_the_race(*args: Any) -> dict[str, Any]:
+        plans = preprocess(*args)
+        torch.set_num_threads(4)
+        return plans
+
+    monkeypatch.setattr(fold, "preprocess", lose_the_race)
+    train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0)
+    assert torch.get_num_threads() == SETTINGS.threads
+    assert (tmp_path / "fold" / WEIGHTS).read_bytes() == (trained / "fold" / WEIGHTS).read_bytes()
+
+
+def test_no_two_resamplings_set_different_thread_counts(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    torch.set_num_threads(1)  # what each of them finds
+    finer = SETTINGS.model_copy(update={"plan": PLAN.model_copy(update={"spacing_mm": [0.8, 0.8, 0.8]}), "threads": 3})
+    counts: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "set_num_threads", counts.append)
+        preprocess(trained / "prepare", finer, tmp_path / "preprocessed-x")
+    assert len(counts) > 8, "four images and labels were resampled"
+    assert set(counts) == {1}
+
+
+def test_each_weight_is_stored_once_and_read_under_every_name(trained: Path, tmp_path: Path) -> None:
+    path = trained / "fold" / WEIGHTS
+    held, read = load_file(path), read_weights(path)
+    assert len(held) * 2 < len(read), "nnU-Net names most weights two or three times"
+    assert sum(array.nbytes for array in held.values()) * 2 < sum(array.nbytes for array in read.values())
+    assert np.array_equal(
+        read["decoder.encoder.stages.0.0.convs.0.all_modules.0.weight"], held["encoder.stages.0.0.convs.0.conv.weight"]
+    )
+    for folder in ("new", "old"):
+        shutil.copytree(trained / "bundle", tmp_path / folder)
+    save_file({name: np.array(array) for name, array in read.items()}, tmp_path / "old/fold_0" / WEIGHTS)
+    new, old = (read_bundle(tmp_path / folder) for folder in ("new", "old"))
+    assert old.digest == new.digest, "a bundle of an earlier version holds each weight three times"
+    volume = volumes.read(trained / "prepare/raw/imagesTr/case3_0000.nii.gz")
+    settings = PARAMS.segment.model_copy(update={"threads": 1})
+    assert np.array_equal(Predictor(old, settings)(volume), Predictor(new, settings)(volume))
+
+
+@pytest.mark.parametrize("names", [{"a": "absent"}, {"w": "v"}, {"a": "b", "b": "a"}, {"a": ["w"]}])
+def test_another_name_of_a_weight_that_is_not_there_is_refused(tmp_path: Path, names: dict[str, str]) -> None:
+    one = np.ones(2, np.float32)
+    save_file({"w": one, "v": one}, tmp_path / WEIGHTS, metadata={"other_names": json.dumps(names)})
+    with pytest.raises(BundleError, match=r"expected the name of a tensor that the file holds"):
+        read_weights(tmp_path / WEIGHTS)
 
 
 def test_success_deletes_the_state_and_another_seed_gives_other_weights(trained: Path, tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from stages.core.base.files import read_json, write_json
 from stages.core.measures.kept_masks.zips import unpack
 from stages.core.model.bundle.content import bundle_digest_of, read_model_and_dataset
+from stages.core.model.training.weights import read_weights
 from support.actions import Caches, Run, git, run_workflow
 from support.github_api import GitHubServer
 from support.micro import pin_cohort
@@ -138,7 +139,7 @@ def variant(packed: bytes, scale: float) -> bytes:
         folder.mkdir()
         unpack(source, folder, most_bytes=1 << 30)
         path = folder / "fold_0/weights.safetensors"
-        weights = {name: np.array(array) for name, array in load_file(path).items()}
+        weights = {name: np.array(array) for name, array in read_weights(path).items()}
         last = [name for name in weights if "seg_layers" in name]
         for name in last:
             weights[name] = (weights[name] * scale).astype(weights[name].dtype)

@@ -29,20 +29,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from ...base.errors import BundleError
 from ...base.files import read_json, write_json
 from ..training.plans import inference_plans
+from ..training.weights import Weights, read_weights
 
-#: Largest weights file that is read, bytes. No network of nnU-Net comes near it.
-MOST_BYTES = 4 << 30
 #: The only labels that a bundle may declare.
 LABELS = {"background": 0, "cord": 1}
-
-Weights = Mapping[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
@@ -119,7 +113,7 @@ def build_bundle(trained: dict[int, Path], data: Path, out: Path, code_revision:
     # numTraining and similar keys describe the data, not the model
     write_json(out / "dataset.json", {key: dataset[key] for key in ("channel_names", "labels", "file_ending")})
     model, dataset = read_model_and_dataset(out)
-    folds = {fold: _read_weights(out / f"fold_{fold}" / "weights.safetensors") for fold in sorted(trained)}
+    folds = {fold: read_weights(out / f"fold_{fold}" / "weights.safetensors") for fold in sorted(trained)}
     digest = bundle_digest_of(folds, model, dataset)
     write_json(out / "model.json", {"digest": digest, "folds": sorted(trained)})
     provenance = {
@@ -152,7 +146,7 @@ def read_bundle(folder: Path) -> Bundle:
     if not isinstance(numbers, list) or not numbers or not all(isinstance(fold, int) for fold in numbers):
         raise BundleError(f"{folder / 'model.json'}: 'folds' must be a list of fold numbers, not {numbers!r}.")
     model, dataset = read_model_and_dataset(folder)
-    folds = {fold: _read_weights(folder / f"fold_{fold}" / "weights.safetensors") for fold in numbers}
+    folds = {fold: read_weights(folder / f"fold_{fold}" / "weights.safetensors") for fold in numbers}
     digest = bundle_digest_of(folds, model, dataset)
     if digest != stated.get("digest"):
         raise BundleError(
@@ -183,15 +177,3 @@ def read_model_and_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]
     if dataset.get("labels") != LABELS or list(dataset.get("channel_names", {})) != ["0"]:
         raise BundleError(f"{folder / 'dataset.json'} must have one channel and the labels {LABELS}.")
     return model, dataset
-
-
-def _read_weights(path: Path) -> Weights:
-    if not path.is_file():
-        raise BundleError(f"{path} is missing from the bundle.")
-    if path.stat().st_size > MOST_BYTES:
-        raise BundleError(f"{path} has {path.stat().st_size} bytes; no network of nnU-Net has over {MOST_BYTES}.")
-    try:
-        weights: Weights = load_file(path)
-    except (SafetensorError, ValueError) as error:
-        raise BundleError(f"{path} is not a safetensors file ({error}); nothing of it was loaded.") from error
-    return weights

@@ -53,7 +53,7 @@ class Predictor:
         # Threads that wait actively would take the core from the thread that works.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         os.environ.setdefault("nnUNet_compile", "false")
-        os.environ.setdefault("nnUNet_def_n_proc", "2")
+        os.environ.setdefault("nnUNet_def_n_proc", str(settings.threads))
         import torch
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
         from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
@@ -110,6 +110,8 @@ class Predictor:
         from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
         from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 
+        # nnU-Net changes the thread count of the process and leaves it changed when a volume fails.
+        torch.set_num_threads(self.settings.threads)
         x, y, z = volume.spacing_mm
         properties: dict[str, object] = {"spacing": [z, y, x]}
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):

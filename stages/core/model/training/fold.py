@@ -20,8 +20,9 @@ from ...base.environment import environment
 from ...base.errors import SettingsError
 from ...base.files import digest_of, read_json, whole_file, whole_folder, write_json
 from ...base.syntax import syntax_of
-from .plans import fixed_plans
+from .plans import fixed_plans, with_threads
 from .settings import Train
+from .weights import write_weights
 
 DATASET = "Dataset001_cord"
 PLANS = "nnUNetPlans"
@@ -71,8 +72,8 @@ def nnunet_environment(scratch: Path, settings: Train) -> AbstractContextManager
         "nnUNet_preprocessed": str(scratch / "preprocessed"),
         "nnUNet_results": str(scratch / "results"),
         "nnUNet_n_proc_DA": str(settings.workers),
-        "nnUNet_def_n_proc": "2",
-        "nnUNet_compile": "false" if settings.device == "cpu" else "true",
+        "nnUNet_def_n_proc": str(settings.threads),
+        "nnUNet_compile": "true" if settings.compile else "false",
     }
     return environment(values)
 
@@ -90,6 +91,7 @@ def preprocess(prepared: Path, settings: Train, folder: Path) -> dict[str, Any]:
     if finished.is_file():
         plans: dict[str, Any] = read_json(finished)["plans"]
         return plans
+    import torch
     from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -102,7 +104,10 @@ def preprocess(prepared: Path, settings: Train, folder: Path) -> dict[str, Any]:
         if settings.plan is None
         else fixed_plans(settings.plan, settings.configuration)
     )
-    manager = PlansManager(dict(plans))
+    # Each resampling sets the thread count of the whole process and restores the one that it found, so two of them at a
+    # time can restore each other's. Here all of them find and set 1: each thread of the pool works alone.
+    torch.set_num_threads(1)
+    manager = PlansManager(with_threads(plans, 1))
     configuration = manager.get_configuration(settings.configuration)
     with whole_folder(folder) as part:
         target = part / DATASET / configuration.data_identifier
@@ -119,7 +124,7 @@ def preprocess(prepared: Path, settings: Train, folder: Path) -> dict[str, Any]:
                 dataset_json,
             )
 
-        with ThreadPoolExecutor(2) as pool, contextlib.redirect_stdout(io.StringIO()):
+        with ThreadPoolExecutor(settings.threads) as pool, contextlib.redirect_stdout(io.StringIO()):
             list(tqdm(pool.map(preprocess_case, cases), total=len(cases), desc="preprocess", unit="image"))
         # nnU-Net's trainer copies a fingerprint. Ours is empty, because the plan is already made.
         (part / DATASET / "dataset_fingerprint.json").write_text("{}\n", encoding="utf-8")
@@ -144,7 +149,7 @@ def _own_plans(raw: Path, settings: Train, folder: Path) -> dict[str, Any]:
     planning = settings.model_copy(update={"workers": max(1, settings.workers)})
     try:
         with nnunet_environment(scratch, planning):
-            extract_fingerprint_dataset(1, num_processes=2, check_dataset_integrity=False)
+            extract_fingerprint_dataset(1, num_processes=settings.threads, check_dataset_integrity=False)
             plan_experiment_dataset(1)
         written = scratch / "preprocessed" / DATASET / f"{PLANS}.json"
         plans = json.loads(written.read_text(encoding="utf-8"))
@@ -188,13 +193,13 @@ def train_fold(
     # Threads that wait actively would take the core from the thread that works: 10 times slower on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
-    from safetensors.torch import save_file
 
     from .trainer import Progress, trainer_class
 
-    torch.set_num_threads(settings.threads)
     ready = scratch / f"preprocessed-{preprocessed_digest(manifest['digest'], settings)[:16]}"
     plans = preprocess(prepared, settings, ready)
+    # The number of threads decides the order of sums, and so the weights. It is set after the libraries that change it.
+    torch.set_num_threads(settings.threads)
     state = scratch / f"train-{state_digest(manifest['digest'], settings, fold)[:16]}"
     state.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
@@ -230,12 +235,10 @@ def train_fold(
             bar.update(trainer.current_epoch)
         trainer.run_training()
         network: Any = getattr(trainer.network, "_orig_mod", trainer.network)
-        # decoder.encoder.* share memory with the encoder's tensors, which safetensors refuses: clone them
-        weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in network.state_dict().items()}
         mirroring = trainer.inference_allowed_mirroring_axes
 
     with whole_folder(out) as part:
-        save_file(weights, part / "weights.safetensors")
+        write_weights(part / "weights.safetensors", network.state_dict())
         write_json(
             part / "plans.json", {"configuration": settings.configuration, "mirroring": mirroring, "plans": plans}
         )

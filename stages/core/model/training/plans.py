@@ -6,6 +6,7 @@ checked against a whitelist and every size against a bound before nnU-Net reads 
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Annotated, Any, Literal
 
@@ -218,3 +219,16 @@ def fixed_plans(plan: FixedPlan, configuration: str) -> dict[str, Any]:
     }
     plans = {"transpose_forward": [0, 1, 2], "transpose_backward": [0, 1, 2], "configurations": {configuration: chosen}}
     return inference_plans(plans, configuration, "train.plan")
+
+
+def with_threads(plans: dict[str, Any], threads: int) -> dict[str, Any]:
+    """Return plans whose torch resampling works with ``threads`` threads instead of 4, for preprocessing only.
+
+    The result does not depend on that number, so it stays out of the plans of a bundle.
+    """
+    out = copy.deepcopy(plans)
+    for configuration in out["configurations"].values():
+        for name in ("resampling_fn_data", "resampling_fn_seg"):
+            if configuration[name] == "resample_torch_fornnunet":
+                configuration[f"{name}_kwargs"]["num_threads"] = threads
+    return out

@@ -54,6 +54,8 @@ class Augmentation(Block):
 class Train(Settings):
     """One training of nnU-Net v2. When ``plan`` is null, nnU-Net makes its own plan with its default network.
 
+    ``compile``: whether torch compiles the network, which pays on a GPU and for long trainings only.
+
     A training uses one GPU. Each fold is a stage of its own, and DVC runs them one after the other.
     """
 
@@ -73,4 +75,5 @@ class Train(Settings):
     gpus: Literal[1]
     threads: Count
     workers: Annotated[int, Field(ge=0)]
+    compile: bool
     versions: dict[str, str]
