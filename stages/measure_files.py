@@ -28,8 +28,12 @@ from .core.measures.own_masks.measurement import (
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cordrift measure", description=__doc__)
-    parser.add_argument("masks", nargs="+", type=Path, metavar="MASK", help="NIfTI, values in [0, 1], soft or binary")
+    parser = argparse.ArgumentParser(
+        prog="cordrift measure",
+        description=__doc__,
+        usage="cordrift measure MASK [MASK ...] -o OUT.csv [--discs DISCS ... | --levels-map MAP ...] [option ...]",
+    )
+    parser.add_argument("masks", nargs="*", type=Path, metavar="MASK", help="NIfTI, values in [0, 1], soft or binary")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT.csv", help="table to write")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -61,6 +65,13 @@ def main(argv: list[str] | None = None) -> None:
     """Measure the files that the arguments name. The exit status is 1 when one of them could not be measured."""
     options = _parser().parse_args(argv)
     label_files = options.discs or options.levels_map
+    if not options.masks:
+        option = "--discs" if options.discs else "--levels-map" if options.levels_map else "--images"
+        took = options.discs or options.levels_map or options.images or []
+        raise SettingsError(
+            "no mask is named; name the masks first: cordrift measure MASK ... -o OUT.csv --discs DISCS ..."
+            + (f" ({option} took {', '.join(map(str, took))})." if took else ".")
+        )
     scope = "slice" if options.per_slice else "level" if options.per_level else "pam50" if options.pam50 else "range"
     if options.output.suffix != ".csv":
         raise SettingsError(f"the table must be named .csv, not {options.output}.")
@@ -76,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
         for path in one_each(label_files, options.masks, "--discs or --levels-map")
     ]
     images = one_each(options.images, options.masks, "--images")
-    tables, failed = [], 0
+    tables, failed, undrawn = [], 0, 0
     measured = measure_files(options.masks, labels, params, template=scope == "pam50")
     for number, file in enumerate(tqdm(measured, total=len(labels), unit="mask", disable=None)):
         if file.problem:
@@ -85,13 +96,19 @@ def main(argv: list[str] | None = None) -> None:
         if file.remark:
             print(f"cordrift: {file.remark}", file=sys.stderr)
         if not file.problem and options.figures:
-            write_picture(file, options.figures / picture_name(options.masks, number), images[number])
+            try:
+                write_picture(file, options.figures / picture_name(options.masks, number), images[number])
+            except ImageError as error:
+                undrawn += 1
+                print(f"cordrift: no picture of {file.path}: {error}", file=sys.stderr)
         tables.append(rows_of_scope(file, scope, levels if options.levels else None))
     if failed == len(tables):
         raise ImageError(f"none of {failed} masks could be measured; {options.output} was not written.")
     write_csv(options.output, pd.concat(tables, ignore_index=True))
     if failed:
         raise ImageError(f"{failed} of {len(tables)} masks could not be measured: their rows are flagged failed.")
+    if undrawn:
+        raise ImageError(f"{undrawn} of {len(tables)} pictures could not be drawn; {options.output} is whole.")
 
 
 if __name__ == "__main__":

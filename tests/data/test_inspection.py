@@ -384,8 +384,8 @@ def test_the_number_of_pictures_on_a_page_is_limited(
 
 def test_every_check_is_explained() -> None:
     """The page has words for each name that the code gives a fault, and for no other."""
-    folder = ROOT / "stages/core/data/inspection"
-    source = "".join(path.read_text() for path in folder.glob("*.py"))
+    folders = [ROOT / "stages/core" / name for name in ("data/inspection", "images")]
+    source = "".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
     names = set(re.findall(r'(?:error|warning)\(\s*"([a-z-]+)"', source)) | {"mask-volume", "mask-length"}
     assert names == set(MEANING)
 

@@ -305,7 +305,7 @@ def damage(path: str, how: str) -> None:
     [
         (image_path, "truncated", "is truncated or damaged"),
         (image_path, "nan", "holds 1 values that are NaN or infinite"),
-        (image_path, "4-D", r"must be 3-D, not 4-D \(shape"),
+        (image_path, "4-D", r"expected three dimensions"),
         (image_path, "shifted", "must lie on one grid, but a corner lies 1 mm apart"),
         (mask_path, "empty", r"is empty: no voxel reaches 0\.5"),
         (mask_path, "discs", "is no mask: expected values from 0 to 1, found up to 5"),

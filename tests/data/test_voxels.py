@@ -17,11 +17,12 @@ from support.inspected import AFFINE, PARAMS, cord
 
 from stages.core.base.errors import CordriftError
 from stages.core.data.inspection import dataset as inspection
-from stages.core.data.inspection.header import (
+from stages.core.data.inspection.limits import faults_of_limits
+from stages.core.data.inspection.voxels import faults_of_discs, faults_of_mask, voxel_digest
+from stages.core.images.header import (
     faults_of_header,
     read_header,
 )
-from stages.core.data.inspection.voxels import faults_of_discs, faults_of_mask, voxel_digest
 from stages.core.images.volumes import Volume, read
 from stages.core.measures.morphometry.labels import read_discs
 
@@ -82,4 +83,5 @@ def test_real_images_have_no_error() -> None:
     for path in sorted((SHARED / "real-cord").rglob("*.nii.gz")):
         header, faults = read_header(path)
         assert header is not None
-        assert [f for f in [*faults, *faults_of_header(header, PARAMS)] if f.severity == "error"] == []
+        faults += [*faults_of_header(header), *faults_of_limits(header, PARAMS)]
+        assert [fault for fault in faults if fault.severity == "error"] == []

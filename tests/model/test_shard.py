@@ -105,7 +105,9 @@ def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-60])
 
 
-@pytest.mark.parametrize(("spoil", "reason"), [(_nan, "NaN"), (_four, "must be 3-D"), (_cut, "truncated|cannot be")])
+@pytest.mark.parametrize(
+    ("spoil", "reason"), [(_nan, "NaN"), (_four, "expected three dimensions"), (_cut, "truncated|cannot be")]
+)
 def test_one_bad_image_is_one_failure_with_its_reason(lab: Path, spoil: object, reason: str) -> None:
     _rewrite("sub-a1", spoil)
     segment.main()

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from ..base.errors import ImageError
 from ..base.files import whole_file
+from .header import corner_shift_mm, grid_tolerance_mm, is_grid, read_header
 
-#: Largest shift (mm) of any corner between two grids that still count as one grid.
-GRID_TOLERANCE_MM = 0.01
+#: Largest distance of a mask's value from [0, 1], and of a binary mask's from 0 or 1, for the rounding of floats.
+VALUE_TOLERANCE = 1e-3
 #: A git-annex pointer file has at most this many bytes (git-annex's own limit).
 POINTER_BYTES = 32768
 
@@ -50,18 +51,19 @@ class Volume:
 
 def is_pointer(path: Path) -> bool:
     """Tell whether a file is a git-annex pointer: a short text in the place of content that was not fetched."""
+    return _begins_with(path, b"/annex/objects/")
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Tell whether a file is a git-lfs pointer, the same for content that git-lfs keeps."""
+    return _begins_with(path, b"version https://git-lfs.github.com/spec/")
+
+
+def _begins_with(path: Path, text: bytes) -> bool:
     if not path.is_file() or path.stat().st_size > POINTER_BYTES:
         return False
     with path.open("rb") as stream:
-        return stream.read(15) == b"/annex/objects/"
-
-
-def is_grid(affine: NDArray[np.float64]) -> bool:
-    """Tell whether an affine (4, 4) is finite and its three axes do not lie in one plane."""
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.isfinite(affine).all() or not np.isfinite(lengths).all() or not (lengths > 0).all():
-        return False
-    return int(np.linalg.matrix_rank(affine[:3, :3] / lengths)) == 3
+        return stream.read(len(text)) == text
 
 
 def _open(path: Path) -> SpatialImage:
@@ -70,13 +72,24 @@ def _open(path: Path) -> SpatialImage:
         raise ImageError(
             f"{path} is a link to content that was not fetched; run `datalad get {path.name}` in {path.parent}."
         )
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder; expected a file such as mask.nii.gz.")
     if not path.is_file():
         raise ImageError(f"{path} does not exist.")
+    if is_lfs_pointer(path):
+        raise ImageError(
+            f"{path} is a git-lfs pointer file, not an image: its content was not fetched. Run `git lfs pull` in its "
+            "repository."
+        )
     if is_pointer(path):
         raise ImageError(
             f"{path} is a git-annex pointer file, not an image: its content was not fetched. "
             f"Run `datalad get {path.name}` in {path.parent}, or `dvc repro fetch` where the pipeline owns the clone."
         )
+    if path.name.endswith((".nii", ".nii.gz")):
+        _, faults = read_header(path)
+        if faults:
+            raise ImageError(f"{path} {faults[0].message}; expected {faults[0].expected}.")
     try:
         image = nib.load(path)
     except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
@@ -87,7 +100,7 @@ def _open(path: Path) -> SpatialImage:
 
 
 def read(path: Path) -> Volume:
-    """Read one 3-D volume and bring it to canonical axes.
+    """Read one 3-D volume and bring it to canonical axes; a fourth dimension of 1 is dropped.
 
     Raises
     ------
@@ -96,11 +109,15 @@ def read(path: Path) -> Volume:
         describes no grid, or a value is NaN or infinite.
     """
     image = _open(path)
-    if len(image.shape) != 3:
+    shape = image.shape[:3]
+    if len(shape) != 3 or any(size != 1 for size in image.shape[3:]):
         raise ImageError(f"{path} must be 3-D, not {len(image.shape)}-D (shape {image.shape}).")
+    if image.get_data_dtype().kind not in "iufb":
+        raise ImageError(f"{path} holds {image.get_data_dtype()} values; expected one real number per voxel.")
     try:
         canonical = nib.as_closest_canonical(image)
         data = np.asarray(canonical.dataobj, dtype=np.float32)
+        data = data.reshape(data.shape[:3])
     except (OrientationError, np.linalg.LinAlgError) as error:
         raise ImageError(f"{path} has an affine that describes no grid ({error}); correct its header.") from error
     except (HeaderDataError, OSError, EOFError, ValueError, MemoryError, zlib.error) as error:
@@ -115,13 +132,11 @@ def read(path: Path) -> Volume:
 
 
 def grid_difference(a: Volume, b: Volume) -> str:
-    """Return how two grids differ, or an empty string where all corners agree within ``GRID_TOLERANCE_MM``."""
+    """Return how two grids differ, or an empty string where all corners agree (see :func:`grid_tolerance_mm`)."""
     if a.data.shape != b.data.shape:
         return f"shapes {a.data.shape} and {b.data.shape}"
-    corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)]).T
-    corners[:3] *= np.array(a.data.shape)[:, None] - 1.0
-    shift_mm = float(np.abs((a.affine - b.affine) @ corners)[:3].max())
-    return f"a corner lies {shift_mm:.3g} mm apart" if shift_mm > GRID_TOLERANCE_MM else ""
+    shift_mm = corner_shift_mm(a.affine, b.affine, a.data.shape)
+    return f"a corner lies {shift_mm:.3g} mm apart" if shift_mm > grid_tolerance_mm(a.affine, a.data.shape) else ""
 
 
 def read_on_grid(path: Path, like: Volume, like_path: Path) -> Volume:
@@ -137,6 +152,15 @@ def read_on_grid(path: Path, like: Volume, like_path: Path) -> Volume:
     if difference:
         raise ImageError(f"{path} and {like_path} must lie on one grid, but {difference}.")
     return volume
+
+
+def nearly_binary(data: NDArray[np.floating]) -> bool:
+    """Tell whether every value is 0 or 1 within ``VALUE_TOLERANCE``.
+
+    >>> nearly_binary(np.array([0.0, 0.9999999, 1.0])), nearly_binary(np.array([0.0, 0.4, 1.0]))
+    (True, False)
+    """
+    return bool((np.minimum(np.abs(data), np.abs(data - 1.0)) <= VALUE_TOLERANCE).all())
 
 
 def write(path: Path, data: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
@@ -173,7 +197,7 @@ def write_like(path: Path, data: NDArray[np.generic], source: Path) -> None:
     to_canonical = nib.orientations.io_orientation(image.affine)
     back = nib.orientations.ornt_transform(nib.orientations.io_orientation(np.eye(4)), to_canonical)
     stored = nib.orientations.apply_orientation(data, back)
-    if stored.shape != image.shape:
+    if stored.shape != image.shape[:3]:
         raise ImageError(
             f"an array of shape {stored.shape} cannot be written on the grid of {source}, whose shape is {image.shape}."
         )

@@ -11,12 +11,13 @@ import numpy as np
 
 from ...base.errors import ImageError
 from ...base.files import digest_of
-from ...images.volumes import GRID_TOLERANCE_MM, Volume, read
+from ...images.fault import Fault, error, warning
+from ...images.header import Header, faults_of_grid, faults_of_header, read_header
+from ...images.volumes import Volume, read
 from ..datasets.findings import Finding
 from ..datasets.keys import verify
 from ..datasets.manifest import CLONES, SYNTHETIC, Manifest, ManifestRow
-from .fault import Fault, error, warning
-from .header import Header, faults_of_grid, faults_of_header, read_header
+from .limits import faults_of_limits
 from .settings import Check
 from .voxels import components, disc_numbers, faults_of_discs, faults_of_image, faults_of_mask, mask_size, voxel_digest
 
@@ -104,7 +105,7 @@ def _inspect_header(
     """Check the header of the image; add its findings and its columns of the row."""
     header, faults = read_header(task.clone / name)
     if header is not None:
-        faults += faults_of_header(header, params)
+        faults += faults_of_header(header, form_mm=params.form_mm) + faults_of_limits(header, params)
         row["shape"] = " ".join(str(n) for n in header.shape)
         row |= {f"spacing_{k}_mm": size for k, size in enumerate(header.spacing_mm)}
         row |= {"orientation": header.orientation, "obliqueness_deg": header.obliqueness_deg}
@@ -132,7 +133,7 @@ def _inspect_label(
     """
     header, faults = read_header(task.clone / name)
     if header is not None and image is not None:
-        faults += faults_of_grid(header, image, GRID_TOLERANCE_MM)
+        faults += faults_of_grid(header, image)
     findings += _findings(task.case, name, faults)
     volume = _read_volume(task, name, findings) if header is not None else None
     if volume is None:

@@ -20,10 +20,10 @@ from tqdm import tqdm
 from ...base.errors import PipelineError
 from ...base.files import digest_of, whole_file
 from ...base.syntax import syntax_of
+from ...images.fault import error, warning
 from ..datasets.findings import Finding
 from ..datasets.manifest import SYNTHETIC, Manifest
 from .case import Task, finding, inspect, list_tasks
-from .fault import error, warning
 from .settings import Check
 
 #: Folder with the results of each case: an interrupted check continues, and only new cases of a dataset are inspected.
@@ -36,8 +36,8 @@ COLUMNS = (
 )  # fmt: skip
 #: Modules on whose code the findings about a case depend: after an edit there, all cases are inspected again.
 _CODE = (
-    "data/datasets/findings.py", "data/inspection/case.py", "data/inspection/fault.py", "data/inspection/header.py",
-    "data/inspection/voxels.py", "images/volumes.py",
+    "data/datasets/findings.py", "data/inspection/case.py", "data/inspection/limits.py", "data/inspection/voxels.py",
+    "images/fault.py", "images/header.py", "images/mask_values.py", "images/volumes.py",
 )  # fmt: skip
 #: So few cases are inspected faster than other processes start.
 FEW_IMAGES = 8

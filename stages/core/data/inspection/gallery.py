@@ -14,13 +14,13 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from ...base.errors import ImageError
+from ...images.header import read_header
 from ...images.volumes import Volume, read
 from ...pages.canvas import new_figure, png_bytes
 from ...pages.templates import style, templates
 from ..datasets.findings import Finding
 from ..datasets.manifest import CLONES, Manifest, ManifestRow
 from .catalogue import MEANING
-from .header import read_header
 
 #: Largest number of pictures on a page, so that it stays readable. Images with errors come first.
 PICTURES = 200

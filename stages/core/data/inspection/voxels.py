@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...images.volumes import Volume
-from .fault import Fault, error, warning
+from ...images.fault import Fault, error, warning
+from ...images.mask_values import faults_of_values
+from ...images.volumes import VALUE_TOLERANCE, Volume
 from .settings import Check
 
 #: Disc labels are 1 to 25: the disc above C1 is 1, the disc above S1 is 25.
@@ -47,11 +48,11 @@ def faults_of_mask(mask: Volume, params: Check, *, soft: bool) -> list[Fault]:
 
     ``soft`` allows all values from 0 to 1, otherwise only 0 and 1 are allowed.
     """
-    low, high = float(mask.data.min()), float(mask.data.max())
-    if low < 0 or high > 1:
-        worst = low if low < 0 else high
-        return [error("mask-values", f"has values from {low:g} to {high:g}", "values from 0 to 1", worst)]
-    between = int(((mask.data > 0) & (mask.data < 1)).sum())
+    wrong = faults_of_values(mask)
+    if wrong:
+        return wrong
+    near = np.minimum(np.abs(mask.data), np.abs(mask.data - 1.0))
+    between = int((near > VALUE_TOLERANCE).sum())
     if between and not soft:
         return [
             error("mask-values", f"has {between} values between 0 and 1", "only the values 0 and 1", float(between))
@@ -117,8 +118,8 @@ def faults_of_discs(labels: Volume) -> list[Fault]:
         return [*faults, warning("discs-missing", "has no disc label", f"labels from 1 to {LAST_DISC}")]
     twice = sorted({number for number in numbers if numbers.count(number) > 1})
     if twice:
-        say = f"has disc {twice[0]} in more than one voxel"
-        return [*faults, error("discs-duplicated", say, "each disc once", float(twice[0]))]
+        say = f"has disc {twice[0]} in {numbers.count(twice[0])} voxels"
+        return [*faults, error("discs-duplicated", say, "one voxel for each disc", float(twice[0]))]
     height = {round(value): int(voxel[2]) for value, voxel in zip(values.tolist(), where, strict=True)}
     for above, below in pairwise(numbers):
         if height[below] > height[above]:

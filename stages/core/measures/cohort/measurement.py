@@ -14,10 +14,11 @@ from ...data.datasets.manifest import CLONES, Case, Manifest, locate
 from ...images.volumes import Volume, read, read_on_grid
 from ...model.segmentation.predictions import EMPTY_MASK, Prediction, Segmentation, id_of_case, monitored_cases
 from ...tables.columns import AGREEMENT_COLUMNS, MEASURES_COLUMNS
+from ...tables.flags import table_with_checks, with_checks
 from ...tables.monitored import csa_of_mask
 from ..morphometry.ruler import ruler_id
 from ..morphometry.settings import Measure
-from ..morphometry.table import failed_row, join_flags, measure_volume
+from ..morphometry.table import failed_row, measure_volume
 from .agreement import agreement
 
 
@@ -123,7 +124,7 @@ def _measure_case(
         row |= series if source == "prediction" else {"bundle": "", "inference": ""}
         tables.append(identified(table, row, prediction.warnings))
     pair = _compare(prediction, masks, csa)
-    pair["flags"] = _with_warnings(pair["flags"], prediction.warnings)
+    pair["flags"] = with_checks(pair["flags"], prediction.warnings)
     return tables, identity | series | pair
 
 
@@ -168,11 +169,7 @@ def identified(table: pd.DataFrame, row: Mapping[str, str], warnings: Iterable[s
     row : identity columns and their values
     warnings : names of the checks
     """
-    return table.assign(**row, flags=[_with_warnings(str(flags), warnings) for flags in table["flags"]])
-
-
-def _with_warnings(flags: str, warnings: Iterable[str]) -> str:
-    return join_flags((set(flags.split(";")) | {f"check:{name}" for name in warnings}) - {""})
+    return table_with_checks(table.assign(**row), warnings)
 
 
 def _measure(mask: Volume, discs: Volume | None, params: Measure, path: Path) -> pd.DataFrame:

@@ -24,7 +24,8 @@ from pydantic import Field, FiniteFloat
 
 from ...base.errors import ImageError
 from ...base.params import Block
-from ...images.volumes import Volume, is_grid, write
+from ...images.header import is_grid
+from ...images.volumes import Volume, write
 
 #: Name of the file beside the masks that describes them.
 KEPT_INDEX = "kept.json"

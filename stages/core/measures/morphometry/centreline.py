@@ -54,6 +54,10 @@ class Centreline:
         squares = np.nan_to_num(self.slope_x) ** 2 + np.nan_to_num(self.slope_y) ** 2
         return np.asarray(1.0 / np.sqrt(1.0 + squares))
 
+    def shifted(self, offsets_mm: Floats) -> Centreline:
+        """Return the line with its points moved by ``offsets_mm`` (n, 2); slopes stay."""
+        return Centreline(self.x_mm + offsets_mm[:, 0], self.y_mm + offsets_mm[:, 1], self.slope_x, self.slope_y)
+
 
 def fit_centreline(
     z_mm: Floats, centroids_mm: Floats, weights: Floats, *, slice_mm: float, stiffness_mm: float
@@ -73,7 +77,7 @@ def fit_centreline(
     ----------
     z_mm : (n,) ascending slice positions, n >= 1
     centroids_mm : (n, 2) x and y of the centroids
-    weights : (n,) > 0
+    weights : (n,) >= 0; a slice of weight 0 gets the line of the others
     slice_mm : distance of neighbouring slices, > 0
     stiffness_mm : bends shorter than this length are smoothed away, > 0
     """

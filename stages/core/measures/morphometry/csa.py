@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ...images.volumes import Volume
 from .centreline import Centreline, fit_centreline
-from .mask import find_cord
+from .mask import Cord, find_cord
 from .oddities import AREA_JUMP, COLLAPSED, collapsed, jumps, oddities
+from .plausible import stray_voxels, weigh
 from .solidity import solidity
 
 Floats = NDArray[np.float64]
@@ -77,11 +78,17 @@ def measure_sections(mask: Volume, *, stiffness_mm: float) -> Sections:
     x = np.arange(data.shape[0], dtype=np.float64) * px + cord.start[0] * px
     y = np.arange(data.shape[1], dtype=np.float64) * py + cord.start[1] * py
     centroids, moments = _moments(data, area, x, y)
-    # A slice with very little cord says little about the position of the cord.
-    weights = np.minimum(1.0, area / np.median(area))
-    stiffness_mm *= BINARY_STIFFNESS if cord.binary else 1.0
     z = index.astype(np.float64) * pz
-    line = fit_centreline(z, centroids, weights, slice_mm=pz, stiffness_mm=stiffness_mm)
+    on_cord = _without_stray(cord, present)
+    cord_area = area if on_cord is None else on_cord.sum(axis=(0, 1))
+    if on_cord is not None:
+        held = cord_area > 0.0
+        centroids = np.full_like(centroids, np.nan)
+        centroids[held] = _moments(on_cord[:, :, held], cord_area[held], x, y)[0]
+    fit = weigh(cord_area, centroids, z, slice_mm=pz)
+    stiffness_mm *= BINARY_STIFFNESS if cord.binary else 1.0
+    level = np.nan_to_num(centroids) - fit.offsets_mm
+    line = fit_centreline(z, level, fit.weights, slice_mm=pz, stiffness_mm=stiffness_mm).shifted(fit.offsets_mm)
     if not cord.binary:
         moments = _sheppard(moments, line, cord.spacing_mm)
     metrics = {"csa_mm2": px * py * area * line.cosine, **_shape(moments, line, cord.frame)}
@@ -90,7 +97,7 @@ def measure_sections(mask: Volume, *, stiffness_mm: float) -> Sections:
     metrics["angle_rl_deg"] = np.degrees(np.arctan(line.slope_x))
     metrics["length_mm"] = pz / line.cosine
     world = mask.affine @ np.stack([line.x_mm / px, line.y_mm / py, index, np.ones(len(index))])
-    flags = oddities(cord, data, index)
+    flags = [odd | bent for odd, bent in zip(oddities(cord, data, index), fit.flags, strict=True)]
     for k in np.flatnonzero(collapsed(metrics["csa_mm2"], z)):
         flags[k].add(COLLAPSED)
     for k in np.flatnonzero(jumps(metrics["csa_mm2"], z)):
@@ -99,6 +106,12 @@ def measure_sections(mask: Volume, *, stiffness_mm: float) -> Sections:
         for of_slice in flags:
             of_slice.add("thickness_unknown")
     return Sections(kind, index, world[:3].T, metrics, line, flags)
+
+
+def _without_stray(cord: Cord, present: NDArray[np.bool_]) -> Floats | None:
+    """Return the slices with cord without the voxels of stray pieces; None where there are none."""
+    away = stray_voxels(cord)
+    return None if away is None else np.where(away, 0.0, cord.data)[:, :, present]
 
 
 def _moments(data: Floats, area: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats]:

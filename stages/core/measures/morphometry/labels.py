@@ -6,6 +6,8 @@ world space: a disc label as a point, a map by its nearest voxels.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -34,7 +36,7 @@ def read_discs(labels: Volume, mask: Volume | None = None) -> Discs:
     Raises
     ------
     ImageError
-        A label is not a whole number or occurs twice, or a disc lies above one with a lower number.
+        A label is not a whole number or has several voxels, or a disc lies above one with a lower number.
     """
     where = np.argwhere(labels.data != 0)
     values = _whole(labels.data[tuple(where.T)], "disc labels")
@@ -42,14 +44,19 @@ def read_discs(labels: Volume, mask: Volume | None = None) -> Discs:
     if mask is not None:
         into = np.linalg.inv(mask.affine) @ labels.affine
         heights = (into @ np.column_stack([where, np.ones(len(where))]).T)[2]
-    slices: dict[int, float] = {}
-    for value, height in sorted(zip(values.tolist(), heights.tolist(), strict=True)):
-        if not 1 <= value <= LAST_DISC:
-            continue
-        if value in slices:
-            raise ImageError(f"disc {value} is labelled twice (slices {slices[value]:g} and {height:g}).")
-        slices[value] = height
-    return order_discs(slices)
+    found = sorted((value, height) for value, height in zip(values.tolist(), heights.tolist(), strict=True))
+    found = [(value, height) for value, height in found if 1 <= value <= LAST_DISC]
+    count = Counter(value for value, _ in found)
+    for value, voxels in count.items():
+        if voxels > 1:
+            held = [height for other, height in found if other == value]
+            raise ImageError(
+                f"disc {value} is labelled in {voxels} voxels (slices {held[0]:g} to {held[-1]:g}); expected one voxel "
+                "for each disc. Labels that were dilated, or drawn as blobs, must be reduced to their centres (in the "
+                "Spinal Cord Toolbox: sct_label_utils -cubic-to-point); a map of vertebral levels is given with "
+                "--levels-map."
+            )
+    return order_discs(dict(found))
 
 
 def read_map(levels: Volume, mask: Volume | None = None) -> Discs:

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...base.errors import ImageError
-from ...images.volumes import Volume
+from ...images.volumes import VALUE_TOLERANCE, Volume, nearly_binary
 
 Floats = NDArray[np.float64]
 #: Values below this are left over from resampling and are not cord.
 LEAST_VALUE = 1e-3
-#: Largest distance of a value from [0, 1], for the rounding of stored floats.
-RANGE_TOLERANCE = 1e-3
 #: Largest cosine between two voxel axes that still count as perpendicular.
 SHEAR_TOLERANCE = 1e-3
 
@@ -30,7 +28,7 @@ class Cord:
     shape : shape of the whole volume
     spacing_mm : voxel size along x, y, z
     frame : (3, 3) unit vectors of the voxel axes in world space, as columns
-    binary : whether every value is 0 or 1
+    binary : whether every value is 0 or 1, but for rounding
     """
 
     data: Floats
@@ -62,8 +60,8 @@ def find_cord(mask: Volume) -> Cord:
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(mask.data.size - np.isfinite(mask.data).sum())
         raise ImageError(f"a mask's values must be finite; {bad} of {mask.data.size} are NaN or infinite.")
-    if low < -RANGE_TOLERANCE or high > 1.0 + RANGE_TOLERANCE:
-        raise ImageError(f"a mask's values must lie in [0, 1], not in [{low:g}, {high:g}].")
+    if low < -VALUE_TOLERANCE or high > 1.0 + VALUE_TOLERANCE:
+        raise ImageError(f"a mask's values must lie in [0, 1], not in [{low:.7g}, {high:.7g}].")
     frame = np.asarray(mask.affine[:3, :3] / np.asarray(mask.spacing_mm))
     if not float(np.abs(frame.T @ frame - np.eye(3)).max()) <= SHEAR_TOLERANCE:
         raise ImageError("the mask's voxel axes are not perpendicular (sheared affine); resample it first.")
@@ -71,7 +69,9 @@ def find_cord(mask: Volume) -> Cord:
     data = np.clip(part.astype(np.float64), 0.0, 1.0)
     data[data < LEAST_VALUE] = 0.0
     nx, ny, nz = mask.data.shape
-    binary = not bool(((data != 0.0) & (data != 1.0)).any())
+    binary = nearly_binary(data)
+    if binary:
+        data = np.round(data)  # ones such as 0.9999999 are left by a conversion or a resampling
     return Cord(data, start, (nx, ny, nz), mask.spacing_mm, frame, binary)
 
 

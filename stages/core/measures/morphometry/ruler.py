@@ -18,8 +18,10 @@ MODULES = (
     "measures/morphometry/levels.py",
     "measures/morphometry/mask.py",
     "measures/morphometry/oddities.py",
+    "measures/morphometry/plausible.py",
     "measures/morphometry/solidity.py",
     "measures/morphometry/table.py",
+    "tables/flags.py",
     "tables/weighted.py",
 )
 LIBRARIES = ("numpy", "scipy", "nibabel", "scikit-image")

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from ...images.volumes import Volume
 from ...tables.columns import AXIAL, MEASURES_COLUMNS, MEASURES_TEXT, METRICS
+from ...tables.flags import join_flags
 from ...tables.weighted import weighted_mean
 from .csa import Sections, measure_sections
 from .labels import on_grid, read_discs
@@ -133,11 +134,6 @@ def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
         else:
             columns[name] = np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
     return pd.DataFrame(columns)
-
-
-def join_flags(flags: set[str]) -> str:
-    """Return flags as one text, sorted and separated by semicolons."""
-    return ";".join(sorted(flags))
 
 
 def _slice_rows(sections: Sections, level: Ints, discs: Discs, shares: Floats) -> list[dict[str, Any]]:

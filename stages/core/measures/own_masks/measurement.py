@@ -10,16 +10,23 @@ import pandas as pd
 
 from ...base.errors import ImageError, SettingsError
 from ...base.files import whole_file
+from ...images.fault import Fault
+from ...images.header import faults_of_header, read_header
+from ...images.mask_values import faults_of_values
 from ...images.volumes import Volume, read, read_on_grid
 from ...tables.columns import MEASURES_COLUMNS
+from ...tables.flags import table_with_checks
+from ...tables.names import file_name
 from ..morphometry.csa import Sections, measure_sections
 from ..morphometry.labels import on_grid, read_discs, read_map
 from ..morphometry.levels import Discs
 from ..morphometry.ruler import ruler_id
 from ..morphometry.settings import Measure
 from ..morphometry.table import failed_row, tabulate
-from .header import forms_apart, require_mm
 from .template import onto_template
+
+#: What one bad file may raise. It must not cost the measures of the others.
+UNREADABLE = (ImageError, OSError, ValueError, ArithmeticError, MemoryError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,10 @@ class Labels:
         Raises
         ------
         ImageError
-            The file is unreadable, lies on another grid, contradicts itself, or holds no label.
+            The file is unreadable or of another participant, lies on another grid, contradicts itself, or holds no
+            label.
         """
+        self._require_same_person(mask_path)
         labels = read(self.path)
         what = "levels map" if self.is_map else "disc labels"
         try:
@@ -57,6 +66,19 @@ class Labels:
             raise ImageError(f"{self.path} holds no {what} of vertebrae C1 to S1; expected at least two discs.")
         return discs
 
+    def _require_same_person(self, mask_path: Path) -> None:
+        """Refuse labels whose name says that they are of another participant, or brought from another session."""
+        mine, of_mask = file_name(self.path.name), file_name(mask_path.name)
+        if mine is None or of_mask is None:
+            return
+        same = mine.participant == of_mask.participant
+        if not same or (self.match_world and mine.session != of_mask.session):
+            what = "participant" if not same else "session, between which people move,"
+            raise ImageError(
+                f"{self.path} is of another {what} than {mask_path}, as the two names say; give the labels of the same "
+                "image, or rename a file whose name is wrong."
+            )
+
 
 @dataclass(frozen=True)
 class MeasuredFile:
@@ -64,7 +86,8 @@ class MeasuredFile:
 
     Attributes
     ----------
-    table : rows of all scopes, or one row that is flagged ``failed``
+    table : rows of all scopes, or one row that is flagged ``failed``; participant, session and contrast where the
+        name of the file says them
     mask, sections : None where the file could not be measured
     problem : why it could not be measured; otherwise empty
     remark : what to know about it although it was measured; otherwise empty
@@ -91,10 +114,13 @@ def measure_file(path: Path, labels: Labels | None, params: Measure, *, template
     Raises
     ------
     ImageError
-        The mask or the labels cannot be read or measured, or lengths are not in mm; the message names the file.
+        The mask or the labels cannot be read or measured, or the mask is none of a cord; the message names the file.
     """
     mask = read(path)
-    require_mm(path)
+    faults = [*_header_faults(path), *faults_of_values(mask)]
+    wrong = next((fault for fault in faults if fault.severity == "error"), None)
+    if wrong is not None:
+        raise ImageError(f"{path} {wrong.message}; expected {wrong.expected}.")
     try:
         sections = measure_sections(mask, stiffness_mm=params.stiffness_mm)
     except ImageError as error:
@@ -103,7 +129,17 @@ def measure_file(path: Path, labels: Labels | None, params: Measure, *, template
     table = tabulate(sections, discs, params, mask.data.shape[2])
     if template and discs is not None:
         table = pd.concat([table, onto_template(table, discs)], ignore_index=True)
-    return MeasuredFile(path, _named(table, path, params), mask, sections, remark=forms_apart(path))
+    remark = " ".join(f"{path} {fault.message}; expected {fault.expected}." for fault in faults)
+    table = table_with_checks(table, {fault.check for fault in faults})
+    return MeasuredFile(path, _named(table, path, params), mask, sections, remark=remark)
+
+
+def _header_faults(path: Path) -> list[Fault]:
+    """Return what the header of a NIfTI file says against itself; other formats have one affine and mm."""
+    if not path.name.endswith((".nii", ".nii.gz")):
+        return []
+    header, faults = read_header(path)
+    return faults if header is None else faults_of_header(header)
 
 
 def measure_files(
@@ -121,8 +157,15 @@ def measure_files(
     for path, label in zip(paths, labels, strict=True):
         try:
             yield measure_file(path, label, params, template=template)
-        except ImageError as error:
-            yield MeasuredFile(path, _named(failed_row(params.levels), path, params), problem=str(error))
+        except UNREADABLE as error:
+            yield MeasuredFile(path, _named(failed_row(params.levels), path, params), problem=_sentence(path, error))
+
+
+def _sentence(path: Path, error: BaseException) -> str:
+    """Return why a mask could not be measured; libraries' own errors do not name the file."""
+    if isinstance(error, ImageError):
+        return str(error)
+    return f"{path} cannot be measured: {error or type(error).__name__} ({type(error).__name__})."
 
 
 def one_each(files: Sequence[Path] | None, masks: Sequence[Path], option: str) -> list[Path | None]:
@@ -185,4 +228,6 @@ def write_picture(measured: MeasuredFile, path: Path, image: Path | None) -> Non
 
 
 def _named(table: pd.DataFrame, path: Path, params: Measure) -> pd.DataFrame:
-    return table.assign(mask=str(path), ruler=ruler_id(params))[list(MEASURES_COLUMNS)]
+    name = file_name(path.name)
+    identity = {} if name is None else {key: getattr(name, key) for key in ("participant", "session", "contrast")}
+    return table.assign(mask=str(path), ruler=ruler_id(params), **identity)[list(MEASURES_COLUMNS)]

@@ -19,6 +19,7 @@ from ...base.errors import ReleaseError
 from ...base.files import digest_of, read_csv, sha256_of
 from ...tables.columns import AGREEMENT_COLUMNS, MEASURES_TEXT
 from ...tables.monitored import CASE, Kind
+from ...tables.names import file_name
 from ..morphometry.levels import parse_range
 from ..morphometry.table import as_table
 from .sct_table import NEEDED, SctRow, read_sct, read_text_table, require_same_area
@@ -28,11 +29,6 @@ OURS: Layout = "cordrift"
 SCT: Layout = "sct_process_segmentation"
 #: Columns by which one of our tables is known.
 OWN_COLUMNS = ("scope", "mask", "csa_mm2", "levels")
-#: A file name of BIDS: the contrast is what stands between participant and the name of the mask.
-NAME = re.compile(
-    r"(?P<participant>sub-[A-Za-z0-9]+)(?:_(?P<session>ses-[A-Za-z0-9]+))?_(?P<contrast>[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*?)"
-    r"_(?P<mask>(?:seg|softseg|label|desc|mask|PAM50|pred)(?:[-_.].*)?)\.nii(?:\.gz)?"
-)
 REFERENCE = "softseg_bin"
 #: A mean over less than this part of a range is no mean of it.
 LEAST_COVERED = 0.5
@@ -232,13 +228,13 @@ def _range_rows(path: Path, rows: Sequence[SctRow], wanted: list[int]) -> Iterab
 
 def _name(path: Path, mask: str) -> tuple[Key, str]:
     name = re.split(r"[/\\]", mask)[-1]
-    found = NAME.fullmatch(name)
-    if found is None:
+    found = file_name(name)
+    if found is None or not found.mask:
         raise ReleaseError(
             f"{path} names the mask {name!r}; expected a name such as sub-01_T2w_seg.nii.gz or "
             "sub-01_ses-02_acq-ax_T2w_label-SC_seg.nii.gz, by which the two tables are set side by side."
         )
-    return (found["participant"], found["session"] or "", found["contrast"]), found["mask"]
+    return (found.participant, found.session, found.contrast), found.mask
 
 
 def _require_one_mask(path: Path, one: dict[Key, str], every: Iterable[tuple[Key, str]]) -> None:

@@ -1,4 +1,7 @@
-"""Checks of a NIfTI header before any voxel is read, so that a wrong header cannot make the check use all memory."""
+"""Checks of a NIfTI header before any voxel is read: by the stage `check`, and by every reading of an image.
+
+A wrong header cannot make a reader use all memory, and a file that contradicts itself gives no number.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,24 @@ from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from ...images.volumes import is_grid
 from .fault import Fault, error, warning
-from .settings import Check
 
 #: A volume that needs more bytes than this, as stored or as float32, is refused before it is read: two processes hold
 #: copies at the same time. The largest MRI of a neck needs a tenth of it.
 LARGEST_BYTES = 2**30
 #: From this cosine between two voxel axes on, they count as sheared; smaller ones are rounding in the header.
 SHEAR = 1e-3
+#: A qform and an sform that lie farther apart at a corner of the volume (mm) are two positions.
+FORM_MM = 0.5
+#: Largest relative difference between the voxel size of the affine and that of ``pixdim``: an area would be wrong by
+#: twice as much.
+SIZE_TOLERANCE = 1e-3
+#: Largest angle (radians) by which a qform can be off through the rounding of its quaternion.
+QUATERNION_RAD = 6e-4
+#: Codes of the units of length in a header (bits 0 to 2 of ``xyzt_units``): 0 names none and is taken for mm, as all
+#: tools of the field do.
+UNITS = {1: "metres", 3: "microns"}
+KNOWN_UNITS = (0, 2)
 _BLOCK = 1 << 20
 #: Bytes of a NIfTI-2 header with the flag of its extensions; a NIfTI-1 header is shorter.
 _HEADER_BYTES = 540 + 4
@@ -39,12 +51,16 @@ class Header:
     shape : number of voxels along each storage axis
     affine : (4, 4), voxel index to world mm
     qform, sform : (4, 4), the two forms of the affine in the header; None where a form is not set
+    pixdim_mm : voxel size along the three storage axes as the header states it beside the affine
+    unit : code of the unit of length
     """
 
     shape: tuple[int, ...]
     affine: NDArray[np.float64]
     qform: NDArray[np.float64] | None
     sform: NDArray[np.float64] | None
+    pixdim_mm: tuple[float, ...]
+    unit: int
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
@@ -81,6 +97,8 @@ def read_header(path: Path) -> tuple[Header | None, list[Fault]]:
     if header is None:
         return None, [error("unreadable", "does not begin with a NIfTI header", "a NIfTI volume")]
     shape = tuple(int(n) for n in header.get_data_shape())
+    while len(shape) > 3 and shape[-1] == 1:  # one volume that is stored as a series
+        shape = shape[:-1]
     if len(shape) != 3 or min(shape) < 1:
         return None, [error("dimensions", f"has shape {_text(shape)}", "three dimensions", float(len(shape)))]
     dtype = header.get_data_dtype()
@@ -101,7 +119,17 @@ def read_header(path: Path) -> tuple[Header | None, list[Fault]]:
                 "a valid affine",
             )
         ]
-    return Header(shape, affine, _form(header, "qform"), _form(header, "sform")), []
+    pixdim = tuple(float(size) for size in header["pixdim"][1:4])
+    unit = int(header["xyzt_units"]) & 7
+    return Header(shape, affine, _form(header, "qform"), _form(header, "sform"), pixdim, unit), []
+
+
+def is_grid(affine: NDArray[np.float64]) -> bool:
+    """Tell whether an affine (4, 4) is finite and its three axes do not lie in one plane."""
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or not np.isfinite(lengths).all() or not (lengths > 0).all():
+        return False
+    return int(np.linalg.matrix_rank(affine[:3, :3] / lengths)) == 3
 
 
 def _open_unpacked(path: Path) -> gzip.GzipFile | BufferedReader:
@@ -177,9 +205,29 @@ def _reason(reason: Exception) -> str:
     return (text or type(reason).__name__).strip().rstrip(".")
 
 
-def faults_of_header(header: Header, params: Check) -> list[Fault]:
-    """Check the grid of an image: its two forms, shear, obliqueness and voxel sizes."""
+def faults_of_header(header: Header, *, form_mm: float = FORM_MM) -> list[Fault]:
+    """Check what a header says against itself: units, voxel sizes, shear, and its two forms of the affine.
+
+    Parameters
+    ----------
+    header : a header that could be read
+    form_mm : largest distance between the places of a corner according to qform and to sform
+    """
     faults: list[Fault] = []
+    if header.unit not in KNOWN_UNITS:
+        unit = UNITS.get(header.unit, f"a unit with the unknown code {header.unit}")
+        say = (
+            f"says in its header that its lengths are in {unit} (if they are in mm, correct the header with nibabel: "
+            "image.header.set_xyzt_units('mm'); if not, convert the file)"
+        )
+        faults.append(error("units", say, "mm", float(header.unit)))
+    sizes = np.array(header.spacing_mm)
+    if not np.allclose(sizes, np.abs(header.pixdim_mm), rtol=SIZE_TOLERANCE, atol=0.0):
+        say = (
+            f"has voxels of {_text(header.spacing_mm)} mm by its affine and of {_text(header.pixdim_mm)} mm by its "
+            "pixdim (find out from the scanner's data which is right, and correct the header)"
+        )
+        faults.append(error("sizes-disagree", say, "one voxel size", float(sizes[0])))
     if header.qform is None and header.sform is None:
         faults.append(
             warning("forms-missing", "has a header that sets neither qform nor sform", "a position in the scanner")
@@ -189,35 +237,23 @@ def faults_of_header(header: Header, params: Check) -> list[Fault]:
         if not np.isfinite(apart):
             say = "has a qform that is no rotation; the sform is used"
             faults.append(warning("forms-disagree", say, "a qform that agrees with the sform"))
-        elif apart > params.form_mm:
-            say = f"has a qform and an sform that lie {apart:.3g} mm apart; the sform is used"
-            faults.append(warning("forms-disagree", say, f"at most {params.form_mm:g} mm", apart))
+        elif apart > form_mm:
+            say = (
+                f"has a qform and an sform that lie {apart:.3g} mm apart at a corner of the volume; the sform is used "
+                "(where they differ in angle, slices and vertebrae are others)"
+            )
+            faults.append(warning("forms-disagree", say, f"at most {form_mm:g} mm", apart))
     axes = header.affine[:3, :3] / np.linalg.norm(header.affine[:3, :3], axis=0)
     shear = float(np.abs(axes.T @ axes - np.eye(3)).max())
     if shear > SHEAR:
         angle = float(np.degrees(np.arcsin(min(shear, 1.0))))
-        faults.append(
-            error(
-                "sheared",
-                f"has voxel axes that deviate {angle:.2g} degrees from the right angle",
-                "right angles",
-                angle,
-            )
-        )
-    if header.obliqueness_deg > params.oblique_deg:
-        say = f"has a voxel axis that is turned {header.obliqueness_deg:.1f} degrees away from the nearest scanner axis"
-        faults.append(warning("oblique", say, f"at most {params.oblique_deg:g} degrees", header.obliqueness_deg))
-    least, largest = params.spacing_mm
-    for size in header.spacing_mm:
-        if not least <= size <= largest:
-            say = f"has voxels of {_text(header.spacing_mm)} mm"
-            faults.append(error("spacing", say, f"{least:g} to {largest:g} mm along each axis", size))
-            break
+        say = f"has voxel axes that deviate {angle:.2g} degrees from the right angle"
+        faults.append(error("sheared", say, "right angles", angle))
     return faults
 
 
-def faults_of_grid(header: Header, image: Header, tolerance_mm: float) -> list[Fault]:
-    """Check that the stored grid of a mask or label file is that of its image; ``tolerance_mm`` is for the corners."""
+def faults_of_grid(header: Header, image: Header) -> list[Fault]:
+    """Check that the stored grid of a mask or label file is that of its image."""
     if header.orientation != image.orientation:
         say = f"is stored in {header.orientation} orientation, its image in {image.orientation}"
         return [error("grid", say, "the grid of the image")]
@@ -226,12 +262,13 @@ def faults_of_grid(header: Header, image: Header, tolerance_mm: float) -> list[F
             error("grid", f"has {_text(header.shape)} voxels, its image {_text(image.shape)}", "the grid of the image")
         ]
     apart = corner_shift_mm(header.affine, image.affine, image.shape)
+    tolerance_mm = grid_tolerance_mm(image.affine, image.shape)
     if not apart <= tolerance_mm:
         return [
             error(
                 "grid",
                 f"has a corner {apart:.3g} mm away from the corner of its image",
-                f"at most {tolerance_mm:g} mm",
+                f"at most {tolerance_mm:.3g} mm",
                 apart,
             )
         ]
@@ -246,6 +283,23 @@ def corner_shift_mm(a: NDArray[np.float64], b: NDArray[np.float64], shape: tuple
     corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)]).T
     corners[:3] *= np.array(shape)[:, None] - 1.0
     return float(np.linalg.norm(((a - b) @ corners)[:3], axis=0).max())
+
+
+def grid_tolerance_mm(affine: NDArray[np.float64], shape: tuple[int, ...]) -> float:
+    """Return the largest shift (mm) of a corner between two grids that still count as one grid.
+
+    It is a tenth of the smallest voxel side, and on large volumes what the rounding of a qform can do: NIfTI stores
+    three numbers of its quaternion as float32 and computes the fourth, which is inexact by the square root of the
+    rounding where it is near 0, as in LPS and RPI storage.
+
+    Parameters
+    ----------
+    affine : (4, 4), voxel index to world mm
+    shape : number of voxels along each axis
+    """
+    sides = voxel_sizes(affine)
+    diagonal = float(np.linalg.norm(sides * (np.array(shape) - 1.0)))
+    return max(0.1 * float(sides.min()), QUATERNION_RAD * diagonal)
 
 
 def _text(numbers: tuple[float, ...]) -> str:
