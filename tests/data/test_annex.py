@@ -18,6 +18,8 @@ from stages.core.data.clones import annex
 from stages.core.data.clones.programs import git
 from stages.core.data.datasets.keys import ContentKey, git_key, parse_key, verify
 
+pytestmark = pytest.mark.slow
+
 IMAGE, MASK = image_path("sub-a1", "T1w"), mask_path("sub-a1", "T1w")
 
 

@@ -19,6 +19,8 @@ from stages.core.data.clones.fetch_plan import Place, describe_plan, describe_un
 from stages.core.data.clones.programs import call, git
 from stages.core.data.clones.special_remotes import SpecialRemote
 
+pytestmark = pytest.mark.slow
+
 REAL = SHARED / "spine-generic"
 #: Where the real dataset's own git-annex branch says that its content is.
 AMAZON = "5a5447a8-a9b8-49bc-8276-01a62632b502"

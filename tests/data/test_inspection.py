@@ -31,6 +31,8 @@ from stages.core.data.inspection.catalogue import MEANING
 from stages.core.data.inspection.settings import Check
 from stages.core.images.volumes import write
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Checked]:

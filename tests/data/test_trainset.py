@@ -38,6 +38,8 @@ from stages.core.data.trainset.folds import validation_sets
 from stages.core.data.trainset.raw import RawImage, write_case
 from stages.core.images.volumes import write
 
+pytestmark = pytest.mark.slow
+
 OUT = Path("data/prepare")
 PEOPLE = {"sub-a1": "a", "sub-a2": "a", "sub-a3": "a", "sub-b1": "b", "sub-b2": "b"}
 

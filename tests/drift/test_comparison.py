@@ -21,6 +21,8 @@ from stages.core.drift.statistics.quality import quality
 from stages.core.drift.versions.folders import read_version
 from stages.core.drift.versions.version import Prior
 
+pytestmark = pytest.mark.slow
+
 # CSA STD -----------------------------------------------------------------------------------------------------------
 
 

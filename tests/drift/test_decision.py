@@ -15,6 +15,8 @@ from stages.core.drift.judgement.verdict import DRIFT
 from stages.core.drift.record.record import Declared
 from stages.core.drift.versions.version import Prior
 
+pytestmark = pytest.mark.slow
+
 # Champion, anchor and rule ---
 
 

@@ -15,6 +15,8 @@ from stages.core.drift.conversion.factors import SCALED, conversion_factors
 from stages.core.drift.statistics.bias import POOLED
 from stages.core.drift.versions.version import MeasuredVersion
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(5)
 OLD = {f"sub-{k:02d}": [float(v) for v in RNG.normal(76, 6, 6)] for k in range(12)}
 

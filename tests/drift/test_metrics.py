@@ -21,6 +21,8 @@ from stages.core.base.files import read_json, write_json
 from stages.core.drift.record.metrics import metrics, metrics_difference
 from stages.core.workspace.runs.workspace import dvc_environment
 
+pytestmark = pytest.mark.slow
+
 OLD = {"candidate": {"dice_mean": 0.9, "n": 6, "hd95_mm": 1.5}, "passed": 0}
 NEW = {"candidate": {"dice_mean": 0.925, "n": 4}, "passed": 1, "bias": {"contrasts": {"T1w": -0.5}}}
 DECLARED = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))

@@ -10,6 +10,8 @@ from statsmodels.stats.multitest import multipletests
 
 from stages.core.drift.statistics.multiplicity import holm
 
+pytestmark = pytest.mark.slow
+
 
 @given(p=st.lists(st.floats(0.0, 1.0), min_size=1, max_size=14))
 def test_it_is_that_of_statsmodels(p: list[float]) -> None:

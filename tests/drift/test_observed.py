@@ -15,6 +15,8 @@ from stages.core.drift.power.rates import rates
 from stages.core.drift.power.scenario import Scenario
 from stages.core.drift.record.floors import Floors
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(21)
 N = 240
 

@@ -19,6 +19,8 @@ from stages.core.data.datasets.people import people_of_table
 from stages.core.drift.power.plan import Row, caught, cells, suggest, truths
 from stages.core.drift.rule.protocol import items, other_rule
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(4)
 
 

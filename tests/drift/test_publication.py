@@ -9,6 +9,8 @@ from support.drift_factory import CONTRASTS, RULE, older, run, version
 
 from stages.core.drift.conversion.publication import with_reasons
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(3)
 
 

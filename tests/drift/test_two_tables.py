@@ -18,6 +18,8 @@ from stages.core.drift.judgement.comparison import compare
 from stages.core.drift.record.record import read_drift
 from stages.core.drift.versions.version import JUDGES, Prior
 
+pytestmark = pytest.mark.slow
+
 NORMATIVE = ROOT.parent / "shared/normative"
 RNG = np.random.default_rng(8)
 OLD = {f"sub-{k:02d}": [float(v) for v in RNG.normal(76, 6, 6)] for k in range(31)}

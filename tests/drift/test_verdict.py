@@ -19,6 +19,8 @@ from support.verdict_factory import BOTH, RULE30, N, criterion, judge_tables, ju
 
 from stages.core.drift.record.record import DriftRow
 
+pytestmark = pytest.mark.slow
+
 # Drift ---
 
 

@@ -26,6 +26,8 @@ from stages.core.model.training.settings import FixedPlan, Network, Train
 from stages.core.model.training.weights import read_weights
 from stages.core.workspace.runs.params import load_params
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PARAMS = load_params(ROOT / "params/demo.yaml")
 PLAN = FixedPlan(

@@ -29,6 +29,8 @@ from stages.core.phantom.dataset.cohort import SITES
 from stages.core.phantom.rendering.images import RATIO_RANGE, SIGNED_ZERO, paint_grid
 from stages.core.phantom.rendering.render import RATER_SD, Rendering, cord_occupancy, render_case
 
+pytestmark = pytest.mark.slow
+
 #: Relaxation times of anything in a body, ms.
 T1S = st.floats(150, 5000)
 TISSUE = st.builds(

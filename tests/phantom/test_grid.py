@@ -20,6 +20,8 @@ from stages.core.phantom.dataset.cohort import COHORTS, SITES, anatomy_of, parti
 from stages.core.phantom.rendering.images import render_image
 from stages.core.phantom.rendering.render import cord_occupancy, disc_labels, render_case, slice_truth
 
+pytestmark = pytest.mark.slow
+
 #: Wide enough for a cord that crosses the view at 40 degrees.
 WIDE_MM = (72.0, 80.0, 40.0)
 ANGLE = st.floats(-17, 17)

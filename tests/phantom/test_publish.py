@@ -17,6 +17,8 @@ from stages.core.images.volumes import read, read_on_grid
 from stages.core.phantom.dataset.cohort import Revision, find_cohort, frozen_participants, participants_of
 from stages.core.phantom.dataset.publish import paths_of, publish, write_participant
 
+pytestmark = pytest.mark.slow
+
 
 def git(folder: Path, *words: str) -> str:
     return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout

@@ -43,6 +43,8 @@ from stages.core.data.clones.lock import clone_lock
 from stages.core.data.clones.programs import call, datalad_results, git
 from stages.core.data.clones.special_remotes import special_remotes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:

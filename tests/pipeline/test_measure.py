@@ -17,6 +17,8 @@ from stages.core.drift.record.record import read_drift
 from stages.core.images.volumes import read, write
 from stages.core.tables.columns import AGREEMENT_COLUMNS, AGREEMENT_TEXT, MEASURES_COLUMNS, MEASURES_TEXT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Workspace:

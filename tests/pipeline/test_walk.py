@@ -17,6 +17,8 @@ from stages import compare, measure
 from stages.core.drift.record.record import read_drift
 from stages.core.reports.drift_report.wording import headline, shown_versions
 
+pytestmark = pytest.mark.slow
+
 #: The files that a reader opens in this order, each with the question that it answers. docs/architecture.md lists them.
 WAY = {
     "stages/measure.py": "which masks are measured",

@@ -36,6 +36,8 @@ from stages.core.store.client import Store, open_store
 from stages.core.store.record import collect_record
 from stages.core.workspace.runs.params import load_params
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 #: What a release from before cordrift published.
 TABLE = """SCT Version,Filename,Slice (I->S),VertLevel,MEAN(area),STD(area),SUM(length)

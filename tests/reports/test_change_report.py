@@ -43,6 +43,8 @@ from stages.core.reports.change_report.facts import (
 from stages.core.reports.change_report.report import HTML, MARKDOWN, write_change_report
 from stages.core.reports.drift_report.wording import headline
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "v1<script>alert(1)</script>|`x`\n\n| a | b |\n=1+1"
 PEOPLE = [f"sub-{n:03}" for n in range(36)]
 

@@ -27,6 +27,8 @@ from stages.core.reports.drift_report.wording import number
 from stages.core.reports.drift_report.worst import worst_cases
 from stages.core.store.record import Artifact
 
+pytestmark = pytest.mark.slow
+
 GROWN = {"T1w": 0.1, "T2w": -0.1, "T2star": 0.2, "MTon": 0.1, "MToff": 0.3, "DWI": 0.0}
 
 FIGURES = {

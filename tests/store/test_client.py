@@ -21,6 +21,8 @@ from stages.core.base.errors import CordriftError
 from stages.core.store import connection, location
 from stages.core.store.client import open_store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("text", "shown"),

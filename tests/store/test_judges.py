@@ -19,6 +19,8 @@ from stages.core.store.bundle_files import version_identity
 from stages.core.store.client import Run, open_store
 from stages.core.workspace.runs.params import load_params
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = Path("reports/declare/protocol.json")
 
 

@@ -25,6 +25,8 @@ from stages.core.model.segmentation.predictions import read_shards
 from stages.core.store import client, priors
 from stages.core.workspace.runs.params import load_params
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -16,6 +16,8 @@ from stages.core.drift.record.record import read_drift, write_drift
 from stages.core.store.client import RegisteredVersion, open_store
 from stages.core.store.promotion import promotions
 
+pytestmark = pytest.mark.slow
+
 DRIFT = Path("reports/compare/drift.json")
 
 

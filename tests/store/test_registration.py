@@ -20,6 +20,8 @@ from stages.core.measures.kept_masks.reader import read_kept
 from stages.core.store import client, record, registration
 from stages.core.workspace.runs.params import load_params
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -14,6 +14,8 @@ from stages.commit_edit import main
 from stages.core.base.errors import CordriftError, SettingsError
 from stages.core.workspace.edits.code_edit import commit_edit
 
+pytestmark = pytest.mark.slow
+
 PIPELINE = """
 stages:
   train:

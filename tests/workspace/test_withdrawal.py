@@ -43,6 +43,8 @@ from stages.core.workspace.withdrawal.exclusion import exclude
 from stages.core.workspace.withdrawal.identity import Identity
 from stages.core.workspace.withdrawal.traces import traces_in_store
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = {"sub-a1": "s1", "sub-a2": "s1", "sub-a3": "s2", "sub-f1": "s1", "sub-f2": "s2"}
 FROZEN = [("sub-f1", "frozen"), ("sub-f2", "frozen")]
 
