@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
 import yaml
-from support.data_factory import ROOT, SHARED, image_path, make_dataset, mask_path, write_registry
+from support.data_factory import ROOT, SHARED, image_path, make_dataset, mask_path, workspace, write_registry
 from support.difficult_fetch import CLONE, IMAGE, OUT, PEOPLE, fetched, register, selected
 
 from stages import fetch
-from stages.core.base.errors import CordriftError, DatasetError
+from stages.core.base.errors import CordriftError
 from stages.core.data.clones import annex, fetch_plan
 from stages.core.data.clones.fetch_plan import Place, describe_plan, describe_unavailable, plan_fetch
-from stages.core.data.clones.programs import call, git
+from stages.core.data.clones.programs import git
 from stages.core.data.clones.special_remotes import SpecialRemote
 
 pytestmark = pytest.mark.slow
 
 REAL = SHARED / "spine-generic"
-#: Where the real dataset's own git-annex branch says that its content is.
-AMAZON = "5a5447a8-a9b8-49bc-8276-01a62632b502"
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +113,9 @@ def test_a_bare_repository_without_content_gives_a_plan_and_an_error(
     fetch.main(["--dry-run", "--dataset", "ds"])
     said = capsys.readouterr().out
     assert "; 1 are here, 8 (" in said
-    sentence = (
-        r"8 of 9 files of dataset 'ds' cannot be downloaded from any place that this clone may use: .* and 5 more; "
-    )
-    with pytest.raises(DatasetError, match=sentence + r"according to git-annex they are in .*ds \(8\); ask the"):
-        fetch.main(["--dataset", "ds"])
-    assert not OUT.exists()
+    with pytest.raises(CordriftError, match=r"1176 of 1177 files of .* cannot be downloaded from any place") as caught:
+        fetch.main(["--dataset", "spine-generic-frozen"])
+    assert "add `computecanada-public: httpalso` or `amazon-private: S3`" in str(caught.value)
 
 
 def test_content_with_a_web_address_is_planned_from_the_web(source: Path) -> None:
@@ -152,83 +146,67 @@ def test_the_message_names_each_place_and_each_remote_to_allow() -> None:
     assert "add" not in describe_unavailable("ds", {"f1": [Place("u-1", "ada@laptop:~/b")]}, remotes, 10)
 
 
-def synthetic(folder: Path, *, annexed: bool) -> tuple[Path, str]:
-    """Write a bare repository with every path of the real dataset: pointers, no content.
-
-    ``annexed``: with the git-annex branch of the real one, which knows the content in the S3 remote ``amazon``.
-    """
-    paths = gzip.decompress((REAL / "tree-r20250314.txt.gz").read_bytes()).decode().splitlines()
-    example = (REAL / "pointer-example.txt").read_text()
-    text = {
-        ".gitattributes": b"*.nii.gz filter=annex annex.largefiles=anything\n",
-        "participants.tsv": (REAL / "participants.tsv").read_bytes(),
-    }
-    files, places = {}, {"uuid.log": f"{AMAZON} amazon timestamp=1s\n".encode()}
-    settings = "bucket=b encryption=none host=localhost public=yes publicurl=https://localhost/b type=S3"
-    places["remote.log"] = f"{AMAZON} autoenable=true name=amazon {settings} timestamp=1s\n".encode()
-    for path in paths:
-        files[path] = text.get(path, b"{}")
-        if path.endswith(".nii.gz"):
-            pointer = example.replace(example.split("--")[1].split(".")[0], hashlib.sha256(path.encode()).hexdigest())
-            files[path] = pointer.encode()
-            key = pointer.strip().rsplit("/", 1)[1]
-            where = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
-            places[f"{where[:3]}/{where[3:6]}/{key}.log"] = f"1s 1 {AMAZON}\n".encode()
-    stream = [
-        b"".join(
-            [f"commit refs/heads/{branch}\ncommitter a <a@example.org> 0 +0000\ndata 1\nx\n".encode()]
-            + [f"M 100644 inline {name}\ndata {len(blob)}\n".encode() + blob + b"\n" for name, blob in entries.items()]
-        )
-        for branch, entries in (("master", files), *([("git-annex", places)] if annexed else []))
-    ]
-    bare = folder / "real.git"
-    git(None, ["init", "--quiet", "--bare", "--initial-branch=master", str(bare)])
-    done = call(["git", "-C", str(bare), "fast-import", "--quiet"], stdin=b"".join(stream))
-    assert done.returncode == 0, done.stderr
-    git(bare, ["tag", "r20250314", "master"])
-    return bare, git(bare, ["rev-parse", "master"]).strip()
-
-
-@pytest.mark.parametrize(
-    ("name", "annexed"),
-    [
-        ("spine-generic-frozen", True),
-        pytest.param("spine-generic-frozen", False, marks=pytest.mark.slow),
-        pytest.param("spine-generic", True, marks=pytest.mark.slow),
-    ],
-)
-def test_the_real_dataset_without_content(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, annexed: bool
-) -> None:
-    """17,025 paths, as after a clone of the real repository: a plan, a sentence, and what would be needed."""
+@pytest.fixture
+def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The real repository without content, in place of its address in our registry, and a workspace."""
     if not REAL.is_dir():
-        pytest.skip(f"{REAL} is not here: the paths of the real dataset are given material, not part of the project")
+        pytest.skip(f"{REAL} is not here: the real repository is given material, not part of the project")
     monkeypatch.chdir(tmp_path)
-    bare, commit = synthetic(tmp_path, annexed=annexed)
-    register(str(bare), bare)
+    with tarfile.open(REAL / "repo.git.tar.gz") as packed:
+        packed.extractall(tmp_path, filter="data")
+    registry = yaml.safe_load((ROOT / "data/datasets.yaml").read_text())["datasets"]
+    names = ("spine-generic", "spine-generic-frozen")
+    workspace(Path(), {name: registry[name] | {"url": str(tmp_path / "repo.git")} for name in names}, [])
     shutil.copyfile(ROOT / "data/frozen.csv", "data/frozen.csv")
-    real = yaml.safe_load((ROOT / "data/datasets.yaml").read_text())["datasets"][name]
-    here = real | {"url": str(bare), "commit": commit}
-    write_registry(Path(), {name: here | {"remotes": {}}})
-    files, images = {"spine-generic": (190 * 12, 190 * 6), "spine-generic-frozen": (49 * 24, 49 * 6)}[name]
-    gigabytes = files * 8880618 / 1e9  # every pointer is the example's but for its hash
-    fetch.main(["--dry-run", "--dataset", name])
+    return tmp_path / "repo.git"
+
+
+def test_the_real_repository_is_planned_whole(real: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """49 x 6 frozen images, and all others with masks, from either of the two remotes that the entry names."""
+    fetch.main(["--dry-run"])
     said = capsys.readouterr().out
-    assert f"{name}: {files + 1} files, {gigabytes:.1f} GB; 1 are here, {files} ({gigabytes:.1f} GB) must be" in said
-    assert "  disk: 0 bytes needed" in said, "nothing of it can come"
-    assert f"{images} images selected" in said
-    assert (
-        "special remote amazon (type S3), which the dataset asks every clone to use, is disabled" in said
-    ) == annexed
-    sentence = f"{files} of {files + 1} files of dataset {name!r} cannot be downloaded"
-    assert sentence in said
-    where = rf"in amazon \({files}\); .* add `amazon: S3` under" if annexed else "git-annex knows no copy of them"
-    with pytest.raises(CordriftError, match=f"{sentence}.*{where}"):
-        fetch.main(["--dataset", name])
-    if annexed:  # the registry's own entry allows the remote: nobody is asked, and all would come from there
-        write_registry(Path(), {name: here})
-        fetch.main(["--dry-run", "--dataset", name])
-        assert f"\n  from amazon: {files} files\n" in capsys.readouterr().out
+    for name, files, gigabytes, images, left_out in (
+        ("spine-generic", 1164 * 2, 11.1, 1164, 158), ("spine-generic-frozen", 294 * 4, 3.0, 294, 0),
+    ):  # fmt: skip
+        assert f"{name}: {files + 1} files, {gigabytes} GB; 1 are here, {files} ({gigabytes} GB) must be" in said
+        assert said.count(f"\n  from computecanada-public: {files} files\n") == 1
+        assert said.count(f"\n  from amazon-public: {files} files\n") == 1
+        assert f"  {images} images selected, {left_out} participants or images left out\n" in said
+    wish = "special remote computecanada-public (type httpalso), which the dataset asks every clone to use, is enabled"
+    assert said.count(wish) == 2
+    assert said.count("special remote amazon-private (type S3) is disabled: the registry does not name it") == 2
+
+
+def test_without_the_remotes_of_the_entry_nothing_of_the_real_dataset_can_come(real: Path) -> None:
+    registry = yaml.safe_load(Path("data/datasets.yaml").read_text())["datasets"]
+    write_registry(Path(), {name: entry | {"remotes": {}} for name, entry in registry.items()})
+    sentence = (
+        r"1176 of 1177 files of dataset 'spine-generic-frozen' cannot be downloaded.*add `computecanada-public: http"
+    )
+    with pytest.raises(CordriftError, match=sentence):
+        fetch.main(["--dataset", "spine-generic-frozen"])
+
+
+def test_hosts_that_cannot_be_reached_are_named_with_their_addresses(
+    real: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the network of this machine: git-annex may reach no address at all."""
+    for name, value in {"COUNT": "1", "KEY_0": "annex.security.allowed-url-schemes", "VALUE_0": "none"}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    with pytest.raises(CordriftError, match="no remote of dataset 'spine-generic-frozen' answers") as caught:
+        fetch.main(["--dataset", "spine-generic-frozen"])
+    assert "computecanada-public (https://object-arbutus.cloud.computecanada.ca/def-jcohen" in str(caught.value)
+
+
+def test_a_dataset_without_a_pin_does_not_stop_the_plans_of_the_others(
+    real: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = yaml.safe_load(Path("data/datasets.yaml").read_text())["datasets"]
+    registry["spine-generic"]["commit"] = None
+    write_registry(Path(), registry)
+    with pytest.raises(CordriftError, match=r"dataset 'spine-generic' has no commit yet"):
+        fetch.main(["--dry-run"])
+    assert "  294 images selected" in capsys.readouterr().out
 
 
 def test_a_plan_says_when_the_disk_is_too_small(source: Path) -> None:

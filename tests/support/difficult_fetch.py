@@ -67,6 +67,8 @@ for line in sys.stdin:
         shutil.copyfile(*pair)
         print("TRANSFER-SUCCESS", words[1], key, flush=True)
     elif words[0] == "CHECKPRESENT":
+        if (store / "silent").exists():
+            signal.pause()
         state = "SUCCESS" if (store / words[1]).exists() else "FAILURE"
         print("CHECKPRESENT-" + state, words[1], flush=True)
     elif words[0] == "REMOVE":

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -175,7 +175,13 @@ def _clone_new(url: str, path: Path, commit: str) -> None:
         remove(part)
 
 
-def get(path: Path, files: Sequence[str], jobs: int = 1, arrived: Callable[[str], object] = str) -> dict[str, str]:
+def get(
+    path: Path,
+    files: Sequence[str],
+    jobs: int = 1,
+    arrived: Callable[[str], object] = str,
+    without: Iterable[str] = (),
+) -> dict[str, str]:
     """Download the content of files that a clone lacks; a file that fails does not stop the others.
 
     Parameters
@@ -184,12 +190,14 @@ def get(path: Path, files: Sequence[str], jobs: int = 1, arrived: Callable[[str]
     files : paths inside the clone
     jobs : number of parallel transfers
     arrived : called with the path of each file after its download
+    without : remotes that are not asked
 
     Returns
     -------
     Path of each file without content -> the reason that DataLad gave.
     """
     todo = missing(path, files)
+    options = [word for remote in without for word in ("-c", f"remote.{remote}.annex-ignore=true")]
     reasons: dict[str, str] = {}
     if todo:
         # This removes the records of interrupted transfers. Otherwise each transfer removes them, and of two at a time
@@ -197,7 +205,9 @@ def get(path: Path, files: Sequence[str], jobs: int = 1, arrived: Callable[[str]
         git(path, ["annex", "info", "--fast"])
     for start in range(0, len(todo), _BATCH):
         batch = todo[start : start + _BATCH]
-        for result in datalad_results(["get", "-d", str(path), "-J", str(jobs), "--", *(str(path / n) for n in batch)]):
+        for result in datalad_results(
+            [*options, "get", "-d", str(path), "-J", str(jobs), "--", *(str(path / n) for n in batch)]
+        ):
             name = _inside(path, str(result.get("path") or path))
             if result.get("status") == "ok":
                 arrived(name)

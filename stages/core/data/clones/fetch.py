@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..datasets.selection import PARTICIPANTS, Selection, select
 from . import annex
 from .fetch_plan import FetchPlan, check_space, describe_plan, describe_unavailable, plan_fetch
 from .lock import clone_lock
+from .probe import silent_remotes
 from .special_remotes import SpecialRemote
 
 
@@ -109,14 +111,19 @@ def download(selected: SelectedClone, jobs: int) -> Manifest:
     Raises
     ------
     DatasetError
-        The disk is too small; some content is not available (everything else was downloaded); or a file does not have
-        the content of its key.
+        The disk is too small; no remote answers; some content is not available (everything else was downloaded); or a
+        file does not have the content of its key.
     """
     todo = selected.plan()
     check_space(todo, selected.clone)
     wanted = [name for name in selected.selection.files if name not in todo.nowhere]
-    with tqdm(total=todo.to_come_size, desc=f"fetch {selected.name}", unit="B", unit_scale=True, disable=None) as bar:
-        failed = annex.get(selected.clone, wanted, jobs, lambda name: bar.update(selected.keys.get(name, ("", 0))[1]))
+    silent = _ask_remotes(selected, todo)
+    asked = ", ".join(remote for remote in todo.sources if remote not in silent)
+    desc = f"fetch {selected.name}" + (f" from {asked}" if asked else "")
+    with tqdm(total=todo.to_come_size, desc=desc, unit="B", unit_scale=True, disable=None) as bar:
+        failed = annex.get(
+            selected.clone, wanted, jobs, lambda name: bar.update(selected.keys.get(name, ("", 0))[1]), silent
+        )
     if failed or todo.nowhere:
         _check_complete(selected, failed)
     refetch = f"python -m stages.fetch --dataset {selected.name}"
@@ -134,6 +141,24 @@ def download(selected: SelectedClone, jobs: int) -> Manifest:
         participants=participants((case.participant for case in selected.selection.cases), table),
         excluded=selected.selection.excluded,
     )
+
+
+def _ask_remotes(selected: SelectedClone, todo: FetchPlan) -> list[str]:
+    """Return the remotes that do not answer, after a warning; raise an error where no remote answers."""
+    if not todo.samples:
+        return []
+    print(f"fetch {selected.name}: asking {', '.join(todo.samples)}", flush=True)
+    silent = silent_remotes(selected.clone, todo.samples)
+    known = {remote.name: remote.address for remote in selected.remotes} | {"origin": selected.dataset.url}
+    said = "; ".join(f"{remote} ({known.get(remote) or 'no address'}): {reason}" for remote, reason in silent.items())
+    if len(silent) == len(todo.samples):
+        raise DatasetError(
+            f"no remote of dataset {selected.name!r} answers: {said}. Check the network, and whether the address is "
+            "still right; then fetch again (files that were downloaded are kept)."
+        )
+    if silent:
+        print(f"cordrift: warning: not asked, because they do not answer: {said}", file=sys.stderr)
+    return list(silent)
 
 
 def _check_complete(selected: SelectedClone, failed: dict[str, str]) -> None:

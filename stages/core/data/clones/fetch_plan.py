@@ -38,6 +38,7 @@ class FetchPlan:
     files, size : number of selected files, and their bytes
     to_come, to_come_size : the same for the files whose content is not in the clone yet
     sources : name of a remote -> number of files that it can give; several remotes may have the same file
+    samples : name of a remote -> the first file that it can give
     nowhere : file that no usable remote has -> all places that have it according to git-annex
     needed, free : bytes that the download takes on the disk, and bytes that are free there
     """
@@ -47,6 +48,7 @@ class FetchPlan:
     to_come: int
     to_come_size: int
     sources: dict[str, int]
+    samples: dict[str, str]
     nowhere: dict[str, list[Place]]
     needed: int
     free: int
@@ -107,6 +109,7 @@ def plan_fetch(clone: Path, sizes: Mapping[str, int], free: int | None = None) -
         to_come=len(to_come),
         to_come_size=sum(sizes[name] for name in to_come),
         sources=dict(sorted(Counter(remote for remotes in sources.values() for remote in remotes).items())),
+        samples={remote: name for name in reversed(to_come) for remote in sources[name]},
         nowhere={name: sorted(places[name]) for name, remotes in sources.items() if not remotes},
         # An unlocked file is on the disk twice, as an object of git-annex and as the file. A locked one is a link.
         needed=sum(sizes[name] * (1 if name in links else 2) for name, remotes in sources.items() if remotes),
@@ -162,7 +165,10 @@ def describe_unavailable(
     disabled = {remote for remote in remotes if any(place.uuid == remote.uuid for place in known)}
     advice = "ask the owners of the dataset for them"
     if disabled:
-        lines = ", ".join(f"`{remote.name}: {remote.kind}`" for remote in sorted(disabled, key=str))
+        # First those that the dataset asks every clone to use: they need no password.
+        lines = " or ".join(
+            f"`{remote.name}: {remote.kind}`" for remote in sorted(disabled, key=lambda r: (not r.autoenable, str(r)))
+        )
         advice = f"if you trust that special remote, add {lines} under `remotes` of {name} in the registry"
     return (
         f"{len(files)} of {total} files of dataset {name!r} cannot be downloaded from any place that this clone may "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,8 @@ from typing import Any
 from ...base.errors import DatasetError
 
 _DATALAD = ("datalad", "-l", "error", "-f", "json")
+#: Exit status that :func:`call` gives a program that it ended, as the command ``timeout`` does.
+TIMED_OUT = 124
 _IDENTITY = {"user.name": "cordrift", "user.email": "cordrift@localhost"}
 
 
@@ -110,12 +113,40 @@ def condensed(text: str) -> str:
     return (joined[:300] + "..." if len(joined) > 300 else joined).rstrip(".") or "no reason given"
 
 
-def call(command: Sequence[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run a program and return its result, whatever its exit status; ``stdin`` is what it reads."""
+def call(
+    command: Sequence[str], stdin: bytes = b"", limit_s: float | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program and return its result, whatever its exit status.
+
+    Parameters
+    ----------
+    command : the program and its arguments
+    stdin : what it reads
+    limit_s : after so many seconds it is ended, with the exit status ``TIMED_OUT``; None: it may take any time
+    """
+    words = list(command)
     try:
-        return subprocess.run(list(command), input=stdin, capture_output=True, env=_environment(), check=False)
+        # With a limit, the program gets a group of its own, which is ended with all that it started.
+        with subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+            start_new_session=limit_s is not None,
+        ) as child:
+            try:
+                out, err = child.communicate(stdin, timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.communicate()
+                return subprocess.CompletedProcess(words, TIMED_OUT, b"", b"")
+            except BaseException:  # an interruption, as subprocess.run treats it
+                child.kill()
+                raise
     except FileNotFoundError as error:
         raise _not_found(command[0]) from error
+    return subprocess.CompletedProcess(words, child.returncode, out, err)
 
 
 def _not_found(program: str) -> DatasetError:

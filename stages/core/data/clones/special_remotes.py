@@ -25,15 +25,17 @@ class SpecialRemote:
 
     Attributes
     ----------
-    name, uuid : how people and how git-annex name it
+    name, uuid : how people and how git-annex name it; of another way to the store of a remote, the uuid of that store
     kind : its type, e.g. ``S3``, ``external:NAME``
     autoenable : whether the dataset asks every clone to enable it
+    address : where it is, as far as the dataset says
     """
 
     name: str
     kind: str
     uuid: str
     autoenable: bool
+    address: str = ""
 
     def __str__(self) -> str:
         """Return name and type, e.g. ``bucket (type S3)``."""
@@ -57,7 +59,13 @@ def special_remotes(clone: Path) -> list[SpecialRemote]:
         if uuid not in newest or when >= newest[uuid][0]:
             newest[uuid] = when, values
     found = [
-        SpecialRemote(values["name"], _kind(values), uuid, values.get("autoenable") == "true")
+        SpecialRemote(
+            values["name"],
+            _kind(values),
+            values.get("sameas-uuid", uuid),
+            values.get("autoenable") == "true",
+            _address(values),
+        )
         for uuid, (_, values) in newest.items()
         if values["name"]
     ]
@@ -68,6 +76,10 @@ def _kind(values: Mapping[str, str]) -> str:
     """Return the type of a special remote, with the name of its program where it is external."""
     kind = values.get("type", "unknown")
     return f"external:{values.get('externaltype', 'unknown')}" if kind == "external" else kind
+
+
+def _address(values: Mapping[str, str]) -> str:
+    return next((values[key] for key in ("url", "publicurl", "host") if values.get(key)), "")
 
 
 def enable_only(clone: Path, allowed: Mapping[str, str]) -> list[SpecialRemote]:
