@@ -9,6 +9,7 @@ from .core.base.errors import CordriftError, SettingsError, run
 from .core.base.files import write_json
 from .core.data.clones.fetch import explain_fetch, fetch_dataset
 from .core.data.datasets.registry import FROZEN, REGISTRY, entry, load_registry, read_frozen
+from .core.data.datasets.selection import summarise_excluded
 from .core.data.datasets.settings import Fetch, check_blocks
 
 
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     out.unlink(missing_ok=True)  # a fetch that fails must not leave the manifest of an earlier commit
     manifest = fetch_dataset(name, dataset, read_frozen(FROZEN), settings.jobs)
     write_json(out, manifest.model_dump())
-    print(f"fetch {name}: {len(manifest.cases)} images, {len(manifest.excluded)} left out (reasons in {out})")
+    print(f"fetch {name}: {len(manifest.cases)} images, {summarise_excluded(manifest.excluded)} (all of them in {out})")
 
 
 def explain_all(names: list[str]) -> None:

@@ -47,7 +47,7 @@ def test_files_that_are_here_and_files_to_download_are_counted(
     size = sum(size for _, size in annex.keys_and_sizes(CLONE, selected().selection.files).values())
     assert first.startswith(f"ds: 9 files, {size / 1000:.1f} kB; 1 are here, 8 (")
     assert "\n  from origin: 8 files\n" in first
-    assert "\n  4 images selected, 0 participants or images left out\n" in first
+    assert "\n  4 images selected, 0 left out\n" in first
     assert annex.missing(CLONE, [IMAGE]) == [IMAGE]
     assert not OUT.exists()
     annex.get(CLONE, [IMAGE])
@@ -174,7 +174,7 @@ def test_the_real_repository_is_planned_whole(real: Path, capsys: pytest.Capture
         assert f"{name}: {files + 1} files, {gigabytes} GB; 1 are here, {files} ({gigabytes} GB) must be" in said
         assert said.count(f"\n  from computecanada-public: {files} files\n") == 1
         assert said.count(f"\n  from amazon-public: {files} files\n") == 1
-        assert f"  {images} images selected, {left_out} participants or images left out\n" in said
+        assert f"  {images} images selected, {left_out} left out" in said
     wish = "special remote computecanada-public (type httpalso), which the dataset asks every clone to use, is enabled"
     assert said.count(wish) == 2
     assert said.count("special remote amazon-private (type S3) is disabled: the registry does not name it") == 2

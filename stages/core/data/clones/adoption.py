@@ -19,10 +19,22 @@ def adopt(folder: Path, out: Path, tag: str) -> str:
     Raises
     ------
     DatasetError
-        ``folder`` is no folder, or ``out`` is no dataset of these files with this tag.
+        ``folder`` is no folder, is a dataset already or holds a link to nowhere, or ``out`` is no dataset of these
+        files with this tag.
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder; expected one in BIDS layout.")
+    if (folder / ".git").exists():
+        raise DatasetError(
+            f"{folder} is a dataset already (it has .git); register it by its address: an entry with `url: {folder}` "
+            "in data/datasets.yaml (docs/datasets.md), then `cordrift pin`."
+        )
+    dangling = [path for path in sorted(folder.rglob("*")) if path.is_symlink() and not path.exists()]
+    if dangling:
+        raise DatasetError(
+            f"{dangling[0]} is a link to {dangling[0].readlink()}, which is not there ({len(dangling)} such links "
+            f"in {folder}); fetch its content or mount its disk, or remove the link, so that no image is lost unseen."
+        )
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     if (out / ".git").exists():
         for path in files:

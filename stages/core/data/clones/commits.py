@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ...base.errors import DatasetError
-from ...images.volumes import POINTER_BYTES
+from ...images.volumes import POINTER_BYTES, is_lfs_pointer
 from ..datasets.keys import git_key, parse_key
 from .programs import call, git
 
@@ -25,16 +25,33 @@ def list_links(clone: Path) -> set[str]:
     return {name for name, (mode, _) in _entries(clone, "HEAD").items() if mode == _LINK}
 
 
+def list_inner_links(clone: Path, files: Iterable[str]) -> dict[str, str]:
+    """Return path -> target for those of the files that are links to another file, and not to annexed content."""
+    entries = _entries(clone, "HEAD")
+    links = sorted(name for name in files if entries.get(name, ("", ""))[0] == _LINK)
+    blobs = _read_blobs(clone, [entries[name][1] for name in links])
+    targets = dict(zip(links, blobs, strict=True))
+    return {
+        name: blob.decode(errors="replace") for name, blob in targets.items() if not annex_key_in(blob, is_link=True)
+    }
+
+
 def keys_and_sizes(clone: Path, files: Iterable[str]) -> dict[str, tuple[str, int]]:
     """Return the content key and size (bytes) that the commit that is checked out records for each file.
 
     Raises
     ------
     DatasetError
-        A file is not in that commit, or its key contains no content hash.
+        A file is not in that commit, is a git-lfs pointer, or its key contains no content hash.
     """
     wanted = list(files)
     keys = recorded_keys(clone, wanted)
+    lfs = [name for name in wanted if is_lfs_pointer(clone / name)]
+    if lfs:
+        raise DatasetError(
+            f"{clone} holds {lfs[0]} ({len(lfs)} of {len(wanted)} files) as a git-lfs pointer, and not its content; "
+            "git-annex cannot fetch that. Run `git lfs pull` in the dataset and publish the files with DataLad."
+        )
     for name in wanted:
         if name not in keys:
             raise DatasetError(f"{clone} has no file {name} at its commit.")

@@ -11,10 +11,11 @@ from tqdm import tqdm
 
 from ...base.errors import DatasetError
 from ..datasets.manifest import CLONES, Manifest, ManifestFile
-from ..datasets.people import participants
+from ..datasets.people import ID_COLUMN, decode_table, participants, without_row
 from ..datasets.registry import Dataset, Frozen, pinned
-from ..datasets.selection import PARTICIPANTS, Selection, select
+from ..datasets.selection import PARTICIPANTS, Selection, leave_links, select, summarise_excluded
 from . import annex
+from .commits import list_inner_links
 from .fetch_plan import FetchPlan, check_space, describe_plan, describe_unavailable, plan_fetch
 from .lock import clone_lock
 from .probe import silent_remotes
@@ -77,8 +78,8 @@ def explain_fetch(name: str, dataset: Dataset, frozen: list[Frozen]) -> list[str
     with clone_lock(CLONES / name):
         selected = clone_and_select(name, dataset, frozen)
         lines = describe_plan(name, selected.plan(), selected.remotes, dataset.remotes)
-    left_out = len(selected.selection.excluded)
-    return [*lines, f"  {len(selected.selection.cases)} images selected, {left_out} participants or images left out"]
+    selection = selected.selection
+    return [*lines, f"  {len(selection.cases)} images selected, {summarise_excluded(selection.excluded)}"]
 
 
 def clone_and_select(name: str, dataset: Dataset, frozen: list[Frozen], clones: Path = CLONES) -> SelectedClone:
@@ -100,6 +101,7 @@ def clone_and_select(name: str, dataset: Dataset, frozen: list[Frozen], clones: 
     commit, clone = pinned(name, dataset), clones / name
     remotes = annex.clone(dataset.url, clone, commit, dataset.tag, dataset.remotes)
     selection = select(name, dataset, frozen, annex.list_paths(clone))
+    selection = leave_links(name, selection, list_inner_links(clone, selection.files))
     return SelectedClone(name, dataset, commit, clone, selection, annex.keys_and_sizes(clone, selection.files), remotes)
 
 
@@ -129,7 +131,8 @@ def download(selected: SelectedClone, jobs: int) -> Manifest:
     refetch = f"python -m stages.fetch --dataset {selected.name}"
     for name in tqdm(selected.selection.files, desc=f"verify {selected.name}", unit="file", disable=None):
         annex.verify(selected.clone / name, selected.keys[name][0], refetch)
-    table = (selected.clone / PARTICIPANTS).read_text(encoding="utf-8") if PARTICIPANTS in selected.keys else ""
+    people = [case.participant for case in selected.selection.cases]
+    table = _participants_table(selected, people)
     return Manifest(
         dataset=selected.name,
         **selected.dataset.model_dump(include={"url", "tag", "role", "licence"}),
@@ -138,9 +141,28 @@ def download(selected: SelectedClone, jobs: int) -> Manifest:
             ManifestFile(path=name, key=selected.keys[name][0], size=selected.keys[name][1]) for name in selected.keys
         ],
         cases=selected.selection.cases,
-        participants=participants((case.participant for case in selected.selection.cases), table),
+        participants=participants(people, table),
         excluded=selected.selection.excluded,
     )
+
+
+def _participants_table(selected: SelectedClone, people: list[str]) -> str:
+    """Return the text of participants.tsv; warn where it cannot be read as it should, or says nothing of somebody."""
+    if PARTICIPANTS not in selected.keys:
+        return ""
+    table, doubt = decode_table((selected.clone / PARTICIPANTS).read_bytes(), PARTICIPANTS)
+    unknown = without_row(people, table)
+    if unknown:
+        ids = ", ".join(unknown[:3]) + (" ..." if len(unknown) > 3 else "")
+        columns = table.partition("\n")[0].strip().replace("\t", ", ")
+        doubt += (
+            f" {PARTICIPANTS} has no row of {len(unknown)} of {len(set(people))} participants ({ids}): their site, "
+            f"sex, age and pathology stay unknown. Expected a column {ID_COLUMN} with these ids; its columns are "
+            f"{columns}."
+        )
+    if doubt:
+        print(f"cordrift: warning: {selected.name}: {doubt.strip()}", file=sys.stderr)
+    return table
 
 
 def _ask_remotes(selected: SelectedClone, todo: FetchPlan) -> list[str]:

@@ -83,6 +83,7 @@ class Excluded(Block):
     """A case that was not selected, with the reason; ``contrast`` is ``""`` for a whole participant."""
 
     participant: str
+    session: str = ""
     contrast: str
     reason: str
 

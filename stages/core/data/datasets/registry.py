@@ -20,8 +20,9 @@ def _pattern(text: str) -> str:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or "\\" in text:
         raise ValueError("must be relative to the dataset, without '..'")
-    if "{sub}" not in text or text.replace("{sub}", "").count("{") or text.replace("{sub}", "").count("}"):
-        raise ValueError("must contain {sub}, for the participant, and no other field")
+    rest = text.replace("{sub}", "").replace("{ses}", "")
+    if "{sub}" not in text or "{" in rest or "}" in rest:
+        raise ValueError("must contain {sub}, for the participant; {ses}, for the session, is the only other field")
     return text
 
 

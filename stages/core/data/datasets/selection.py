@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...base.errors import SettingsError, did_you_mean
 from .manifest import SYNTHETIC, Excluded, ManifestRow
@@ -12,6 +14,17 @@ from .registry import ContrastFiles, Dataset, Frozen
 
 #: The table of participants, fetched with every dataset that has one.
 PARTICIPANTS = "participants.tsv"
+_PARTICIPANT = re.compile(r"sub-[A-Za-z0-9]+")
+_SESSION = re.compile(r"ses-[A-Za-z0-9]+")
+#: Entities that make several files of one image: session, run, part of a stack, part of a complex image, echo.
+_FURTHER = re.compile(r"_(?:ses|run|chunk|part|echo)-[A-Za-z0-9]+|(?<=/)ses-[A-Za-z0-9]+/")
+
+
+class Unit(NamedTuple):
+    """A participant in one session; ``session`` is ``""`` where the dataset has none."""
+
+    participant: str
+    session: str
 
 
 @dataclass(frozen=True)
@@ -42,55 +55,171 @@ def select(name: str, dataset: Dataset, frozen: Sequence[Frozen], tree: Iterable
     """
     paths = frozenset(tree)
     imaged = {key: _imaged(name, key, contrast, paths) for key, contrast in dataset.contrasts.items()}
-    everyone = sorted(set().union(*imaged.values()))
+    units = set().union(*imaged.values())
+    everyone = sorted({unit.participant for unit in units})
     reasons = _exclusions(name, dataset, everyone)
     wanted, left_out = _by_role(name, dataset.role, frozen, everyone)
     excluded = [Excluded(participant=sub, contrast="", reason=why) for sub, why in left_out.items()]
+    excluded += _not_matched(dataset, paths, wanted, {*everyone, *left_out})
     cases: list[ManifestRow] = []
     for sub in wanted:
         if sub in reasons:
             excluded.append(Excluded(participant=sub, contrast="", reason=reasons[sub]))
             continue
-        for key in _expected_contrasts(sub, imaged):
-            why = _missing_file(sub, dataset.contrasts[key], paths, needs_mask=dataset.role == "train")
-            if why:
-                excluded.append(Excluded(participant=sub, contrast=key, reason=why))
-            else:
-                cases.append(_case(sub, key, dataset.contrasts[key], paths))
+        for unit in sorted(unit for unit in units if unit.participant == sub) or [Unit(sub, "")]:
+            for key in _expected_contrasts(unit, imaged):
+                why = _missing_file(unit, dataset.contrasts[key], paths, needs_mask=dataset.role == "train")
+                if why:
+                    excluded.append(Excluded(participant=sub, session=unit.session, contrast=key, reason=why))
+                else:
+                    cases.append(_case(unit, key, dataset.contrasts[key], paths))
+    return _selection(name, cases, excluded, {PARTICIPANTS} & paths)
+
+
+def leave_links(name: str, selection: Selection, links: Mapping[str, str]) -> Selection:
+    """Leave out the cases with a file that is a link to another file of the dataset: nobody knows whose image it is.
+
+    Parameters
+    ----------
+    name : name of the dataset
+    selection : what was selected
+    links : such a file -> the target of its link
+
+    Raises
+    ------
+    SettingsError
+        Nothing is left.
+    """
+    cases, excluded = [], list(selection.excluded)
+    for case in selection.cases:
+        found = next((path for path in case.files if path in links), None)
+        if found is None:
+            cases.append(case)
+            continue
+        reason = f"a link inside the dataset: {found} points to {links[found]}"
+        sub, session, contrast = case.identity
+        excluded.append(Excluded(participant=sub, session=session, contrast=contrast, reason=reason))
+    return _selection(name, cases, excluded, {PARTICIPANTS} & set(selection.files))
+
+
+def summarise_excluded(excluded: Sequence[Excluded]) -> str:
+    """Return how many rows were left out, and for which reasons, the most frequent first.
+
+    >>> summarise_excluded([Excluded(participant="sub-1", contrast="T2w", reason="missing mask")])
+    '1 left out: 1 missing mask'
+    """
+    count = Counter(row.reason.partition(":")[0] for row in excluded)
+    said = ", ".join(f"{n} {reason}" for reason, n in count.most_common())
+    return f"{len(excluded)} left out" + (f": {said}" if said else "")
+
+
+def _selection(
+    name: str, cases: Sequence[ManifestRow], excluded: Sequence[Excluded], tables: Collection[str]
+) -> Selection:
     if not cases:
         raise SettingsError(
-            f"dataset {name!r}: nothing is left to fetch; {len(excluded)} were left out; correct its entry in the "
+            f"dataset {name!r}: nothing is left to fetch; {summarise_excluded(excluded)}; correct its entry in the "
             "registry."
         )
     files = {path for case in cases for path in case.files}
     return Selection(
         sorted(cases, key=lambda case: case.identity),
-        sorted(excluded, key=lambda row: (row.participant, row.contrast)),
-        sorted(files | ({PARTICIPANTS} & paths)),
+        sorted(excluded, key=lambda row: (row.participant, row.session, row.contrast, row.reason)),
+        sorted(files | set(tables)),
     )
 
 
-def _imaged(name: str, key: str, contrast: ContrastFiles, paths: frozenset[str]) -> set[str]:
-    """Return the participants who have an image of the contrast; every pattern must match a file of the dataset."""
-    if contrast.optional and not _participants_with(contrast.image, paths):
+def path_of(pattern: str, unit: Unit) -> str:
+    """Return the path that a pattern gives for a participant and session; without a session, ``{ses}`` falls away.
+
+    >>> path_of("{sub}/{ses}/anat/{sub}_{ses}_T2w.nii.gz", Unit("sub-01", ""))
+    'sub-01/anat/sub-01_T2w.nii.gz'
+    """
+    if unit.session:
+        pattern = pattern.replace("{ses}", unit.session)
+    for empty in ("{ses}/", "_{ses}", "{ses}_", "{ses}"):
+        pattern = pattern.replace(empty, "")
+    return pattern.replace("{sub}", unit.participant)
+
+
+def image_paths(dataset: Dataset, participant: str, tree: Iterable[str]) -> set[str]:
+    """Return the paths of all images of a participant, of every contrast and session."""
+    mine = frozenset(path for path in tree if participant in path)
+    return {
+        path_of(contrast.image, unit)
+        for contrast in dataset.contrasts.values()
+        for unit in _units_with(contrast.image, mine)
+        if unit.participant == participant
+    }
+
+
+def _imaged(name: str, key: str, contrast: ContrastFiles, paths: frozenset[str]) -> set[Unit]:
+    """Return who has an image of the contrast; every pattern must match a file of the dataset."""
+    if contrast.optional and not _units_with(contrast.image, paths):
         return set()
     for kind in ("image", "mask", "softmask", "discs"):
         pattern = getattr(contrast, kind)
-        if pattern is not None and not _participants_with(pattern, paths):
+        if pattern is not None and not _units_with(pattern, paths):
             raise SettingsError(
                 f"dataset {name!r}, contrast {key!r}: the {kind} pattern {pattern!r} matches none of the "
                 f"{len(paths)} files at the pinned commit; correct it in the registry or remove the contrast."
             )
-    return _participants_with(contrast.image, paths)
+    return _units_with(contrast.image, paths)
 
 
-def _participants_with(pattern: str, paths: frozenset[str]) -> set[str]:
-    """Return the participants for whom a path matches the pattern."""
-    first, *rest = pattern.split("{sub}")
-    compiled = re.compile(
-        re.escape(first) + "(?P<sub>sub-[A-Za-z0-9]+)" + "(?P=sub)".join(re.escape(part) for part in rest)
-    )
-    return {match["sub"] for match in map(compiled.fullmatch, paths) if match}
+def _units_with(pattern: str, paths: frozenset[str]) -> set[Unit]:
+    """Return the participants and sessions for whom a path matches the pattern."""
+    end = pattern.rpartition("}")[2]
+    found = set()
+    for path in paths:
+        sub = _PARTICIPANT.search(path) if path.endswith(end) else None
+        if sub is None:
+            continue
+        session = _SESSION.search(path) if "{ses}" in pattern else None
+        unit = Unit(sub[0], session[0] if session else "")
+        if path_of(pattern, unit) == path:
+            found.add(unit)
+    return found
+
+
+def _not_matched(
+    dataset: Dataset, paths: frozenset[str], wanted: Sequence[str], known: Collection[str]
+) -> list[Excluded]:
+    """Return who has images and no pattern that matches, and files that only a further entity keeps from matching.
+
+    Parameters
+    ----------
+    dataset : entry of the registry
+    paths : all paths of the commit
+    wanted : participants whom the role selects
+    known : participants of whom a pattern matches an image, or who are left out with another reason
+    """
+    found = []
+    images = sorted(path for path in paths if path.startswith("sub-") and path.endswith((".nii", ".nii.gz")))
+    if dataset.role == "train":
+        for sub in sorted({path.split("/")[0] for path in images} - set(known)):
+            reason = "no image matches a pattern of the registry"
+            if not _PARTICIPANT.fullmatch(sub):
+                reason = "its id has characters other than letters and digits, which BIDS does not allow"
+            found.append(Excluded(participant=sub, contrast="", reason=reason))
+    matched = {
+        path_of(contrast.image, unit)
+        for contrast in dataset.contrasts.values()
+        for unit in _units_with(contrast.image, paths)
+    }
+    for path in images:
+        sub = path.split("/")[0]
+        plain = _FURTHER.sub("", path)
+        if path in matched or plain == path or sub not in wanted:
+            continue
+        session = _SESSION.search(path)
+        for key, contrast in dataset.contrasts.items():
+            if plain == path_of(contrast.image, Unit(sub, "")):
+                reason = f"no pattern names this file: {path}"
+                found.append(
+                    Excluded(participant=sub, session=session[0] if session else "", contrast=key, reason=reason)
+                )
+    return found
 
 
 def _exclusions(name: str, dataset: Dataset, everyone: Sequence[str]) -> dict[str, str]:
@@ -126,38 +255,38 @@ def _by_role(
     return [sub for sub in everyone if sub not in held], {sub: held[sub] for sub in everyone if sub in held}
 
 
-def _expected_contrasts(sub: str, imaged: dict[str, set[str]]) -> list[str]:
-    """Return the contrasts that a participant should have.
+def _expected_contrasts(unit: Unit, imaged: dict[str, set[Unit]]) -> list[str]:
+    """Return the contrasts that a participant should have in a session.
 
     These are all contrasts that some participant has. Synthetic volumes are the exception: a participant who has only
     those needs no other contrast, and a participant who has none of them needs none.
     """
     measured = [key for key in imaged if key != SYNTHETIC and imaged[key]]
-    has_synthetic = sub in imaged.get(SYNTHETIC, set())
-    if has_synthetic and not any(sub in imaged[key] for key in measured):
+    has_synthetic = unit in imaged.get(SYNTHETIC, set())
+    if has_synthetic and not any(unit in imaged[key] for key in measured):
         return [SYNTHETIC]
     return sorted([*measured, SYNTHETIC] if has_synthetic else measured)
 
 
-def _missing_file(sub: str, contrast: ContrastFiles, paths: frozenset[str], *, needs_mask: bool) -> str:
+def _missing_file(unit: Unit, contrast: ContrastFiles, paths: frozenset[str], *, needs_mask: bool) -> str:
     """Return which file of a case the dataset lacks, as a reason to leave the case out; ``""`` when none is missing."""
-    if contrast.image.format(sub=sub) not in paths:
+    if path_of(contrast.image, unit) not in paths:
         return "missing contrast"
-    if needs_mask and (contrast.mask is None or contrast.mask.format(sub=sub) not in paths):
+    if needs_mask and (contrast.mask is None or path_of(contrast.mask, unit) not in paths):
         return "missing mask"
     return ""
 
 
-def _case(sub: str, key: str, contrast: ContrastFiles, paths: frozenset[str]) -> ManifestRow:
+def _case(unit: Unit, key: str, contrast: ContrastFiles, paths: frozenset[str]) -> ManifestRow:
     def existing(pattern: str | None) -> str | None:
-        path = None if pattern is None else pattern.format(sub=sub)
+        path = None if pattern is None else path_of(pattern, unit)
         return path if path in paths else None
 
     return ManifestRow(
-        participant=sub,
-        session="",
+        participant=unit.participant,
+        session=unit.session,
         contrast=key,
-        image=contrast.image.format(sub=sub),
+        image=path_of(contrast.image, unit),
         mask=existing(contrast.mask),
         softmask=existing(contrast.softmask),
         discs=existing(contrast.discs),

@@ -14,7 +14,7 @@ from ...data.clones import annex
 from ...data.datasets.keys import ContentKey
 from ...data.datasets.manifest import CLONES, read_manifest
 from ...data.datasets.registry import FROZEN, PERSONS, REGISTRY, Dataset, Registry, entry, read_frozen, read_persons
-from ...data.datasets.selection import PARTICIPANTS
+from ...data.datasets.selection import PARTICIPANTS, image_paths
 from ...model.lineage.manifest import IN_BUNDLE, TrainedImage, content, read_training_data
 from .clones import participants_in
 from .identity import PARTICIPANT
@@ -95,8 +95,7 @@ def _add_cloned(people: People, root: Path, name: str, dataset: Dataset) -> None
         listed = {row.get("participant_id") or "" for row in rows}
         people.ids |= {(name, participant) for participant in listed if PARTICIPANT.fullmatch(participant)}
     for participant in dataset.withdrawn:
-        paths = {one.image.format(sub=participant) for one in dataset.contrasts.values()} & tree
-        people.images[name, participant] |= image_contents(clone, paths)
+        people.images[name, participant] |= image_contents(clone, image_paths(dataset, participant, tree))
 
 
 def image_contents(clone: Path, paths: Iterable[str]) -> set[ContentKey | str]:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...base.errors import CordriftError, SettingsError, StoreError
+from ...data.clones import annex
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.registry import REGISTRY, Registry, load_registry
+from ...data.datasets.selection import image_paths
 from ...store.location import Location
 from ...store.recorded_versions import open_recorded_versions
 from . import rebuild, traces
@@ -67,8 +69,8 @@ def _identity(root: Path, registry: Registry, people: People, ids: Mapping[Id, s
     for name, participant in ids:
         clone = root / CLONES / name
         if name in registry.datasets and (clone / ".git").exists():
-            patterns = registry.datasets[name].contrasts.values()
-            images |= image_contents(clone, {one.image.format(sub=participant) for one in patterns})
+            paths = image_paths(registry.datasets[name], participant, annex.list_paths(clone))
+            images |= image_contents(clone, paths)
     return Identity(frozenset(ids), frozenset(registry.datasets), frozenset(images))
 
 
