@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 from support.cords import REAL_CORD, cord, discs_at
+from support.data_factory import SHARED
 
 from stages import cli, measure_files
 from stages.core.base.errors import CordriftError, ImageError, SettingsError
@@ -194,3 +197,183 @@ def test_real_masks_in_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(table) == 5
     assert table["csa_mm2"].between(65, 85).all()
     assert (table["kind"] == "binary").all()
+
+
+CASES = SHARED / "cases"
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=f"{CASES} is not there: the cases are given material")
+@pytest.mark.parametrize(
+    ("case", "csa_mm2", "flags"),
+    [
+        ("ends-cut-square", 92.051, ""),
+        ("ones-one-ulp-low", 91.84, ""),
+        ("stitching-step", 91.84, "step"),
+        ("stray-blob-above", 91.84, ""),
+    ],
+)
+def test_cases_that_are_measured(case: str, csa_mm2: float, flags: str, place: Path) -> None:
+    (row,) = run(str(CASES / case / "mask.nii.gz"), "--discs", str(CASES / case / "discs.nii.gz")).to_dict("records")
+    assert row["csa_mm2"] == pytest.approx(csa_mm2, rel=5e-4)
+    assert (row["flags"], row["kind"]) == (flags, "binary")
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=f"{CASES} is not there: the cases are given material")
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("complex-mask", r"has complex64 values; expected one real number per voxel"),
+        ("disc-blobs", r"disc 2 is labelled in 4 voxels .*; expected one voxel for each disc"),
+        ("gz-crc", r"is truncated or damaged: CRC check failed"),
+        (
+            "header-axes-swapped",
+            r"is 5\d mm long in a direction \d+ degrees away from the axis that its header calls",
+        ),
+        ("image-as-mask", r"has 221 mm2 in a section, spread over 913 mm2 \(is it an image"),
+        ("mask-is-a-folder", r"is a folder; expected a file"),
+        ("mask-keeps-image-slope", r"has one value besides 0, 0\.4 \(does its header keep the scaling"),
+        ("sform-scale-wrong", r"voxels of 1 x 1 x 1 mm by its affine and of 0\.8 x 0\.8 x 1 mm by its pixdim"),
+        ("units-micrometre", r"lengths are in microns .*; expected mm"),
+    ],
+)
+def test_cases_that_are_refused(case: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = CASES / case
+    mask = folder / "mask.nii.gz" if (folder / "mask.nii.gz").is_file() else folder
+    labels = ["--discs", str(folder / "discs.nii.gz")] if (folder / "discs.nii.gz").is_file() else ["--per-slice"]
+    with pytest.raises(ImageError, match="none of 1 masks could be measured"):
+        run(str(mask), *labels)
+    assert re.search(said, capsys.readouterr().err)
+    assert not Path("out.csv").exists()
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=f"{CASES} is not there: the cases are given material")
+def test_the_case_of_a_colour_file_among_masks(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = CASES / "rgb-stops-the-batch"
+    with pytest.raises(ImageError, match="1 of 2 masks could not be measured"):
+        run(*(str(folder / name) for name in ("mask.nii.gz", "colour.nii.gz")), "--discs", str(folder / "discs.nii.gz"))
+    table = read_csv(Path("out.csv"), text=MEASURES_TEXT)
+    assert table["csa_mm2"][0] == pytest.approx(91.84, rel=5e-4)
+    assert table["flags"].tolist() == ["", "failed"]
+    assert "colour.nii.gz has RGB values" in capsys.readouterr().err
+
+
+def nifti(data: Any, affine: Any = CORD.affine, **header: Any) -> nib.Nifti1Image:
+    image = nib.Nifti1Image(data, affine)
+    for key, value in header.items():
+        image.header[key] = value
+    return image
+
+
+HARD = (CORD.data >= 0.5).astype(np.float32)
+
+
+def scaled(slope: float, inter: float) -> nib.Nifti1Image:
+    """A 0/1 mask in whole numbers whose header scales them, as a header that was copied from an image does."""
+    image = nib.Nifti1Image(HARD.astype(np.int16), CORD.affine)
+    image.header.set_slope_inter(slope, inter)
+    return image
+
+
+def rotated(axes: tuple[int, int, int]) -> nib.Nifti1Image:
+    """The cord's data with their axes in another order, under a header that does not know it."""
+    long = (cord((0.8, 0.8, 2.0), 60).data >= 0.5).astype(np.float32)
+    return nib.Nifti1Image(long.transpose(axes), np.diag([0.8, 0.8, 2.0, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        pytest.param(nifti(HARD, xyzt_units=1), "lengths are in metres", id="metres"),
+        pytest.param(nifti(HARD, xyzt_units=7), "a unit with the unknown code 7", id="unknown unit"),
+        pytest.param(nifti(HARD, CORD.affine @ np.diag([1, 1, 1.02, 1]), pixdim=[1, 0.8, 0.8, 2, 0, 0, 0, 0]),
+                     "by its affine and of 0.8 x 0.8 x 2 mm by its pixdim", id="slices 2 % apart"),
+        pytest.param(nifti(HARD, pixdim=[1, 1, 1, 1, 0, 0, 0, 0]), "1 x 1 x 1 mm by its pixdim", id="pixdim"),
+        pytest.param(nifti(HARD.astype(np.complex128)), "has complex128 values", id="complex"),
+        pytest.param(nib.Nifti1Image(np.stack([HARD, HARD], -1), CORD.affine), "expected three dimensions", id="two"),
+        pytest.param(scaled(0.25, 0.0), "has one value besides 0, 0.25", id="slope"),
+        pytest.param(scaled(0.5, 0.25), r"fills 100% of the view", id="slope and intercept"),
+        pytest.param(nifti(np.ones_like(HARD)), "fills 100% of the view", id="all ones"),
+        pytest.param(nifti(np.random.default_rng(0).random(HARD.shape).astype(np.float32)), "fills 100%", id="noise"),
+        pytest.param(nifti(np.repeat(np.repeat(HARD, 3, 0), 3, 1)), "is it an image, or another", id="body"),
+        pytest.param(rotated((2, 0, 1)), "degrees away from the axis", id="foot to head is right to left"),
+        pytest.param(rotated((0, 2, 1)), "degrees away from the axis", id="foot to head is back to front"),
+    ],
+)  # fmt: skip
+def test_files_that_contradict_themselves_are_refused(
+    image: nib.Nifti1Image, said: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nib.save(image, place / "odd.nii.gz")
+    with pytest.raises(ImageError, match="1 of 2 masks could not be measured"):
+        run("odd.nii.gz", "mask.nii.gz", "--per-slice")
+    assert said in capsys.readouterr().err
+    assert len(read_csv(Path("out.csv"), text=MEASURES_TEXT)) == 1 + 30, "the other mask is measured"
+
+
+@pytest.mark.parametrize("name", ["mask.nii.gz", "mask.mgz"])
+def test_a_file_that_was_damaged_in_transfer_is_refused(
+    name: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = nib.Nifti1Image if name.endswith(".gz") else nib.MGHImage
+    nib.save(kind(HARD, CORD.affine.astype(np.float32)), place / name)
+    content = bytearray((place / name).read_bytes())
+    content[-7] ^= 1  # in the check sum at the end
+    (place / name).write_bytes(bytes(content))
+    with pytest.raises(ImageError, match="none of 1 masks"):
+        run(name, "--per-slice")
+    assert "CRC check failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("one", [0.9999999, 0.9995, 1.0005])
+def test_ones_that_are_not_quite_one_are_ones(kind: Any, one: float, place: Path) -> None:
+    write(place / "exact.nii.gz", HARD, CORD.affine)
+    nib.save(nifti((HARD * one).astype(kind)), place / "almost.nii.gz")
+    exact, almost = run("exact.nii.gz", "almost.nii.gz", "--discs", "discs.nii.gz").to_dict("records")
+    assert almost["kind"] == exact["kind"] == "binary"
+    for metric in ("csa_mm2", "diameter_ap_mm", "diameter_rl_mm"):
+        assert almost[metric] == pytest.approx(exact[metric], rel=1e-9)
+
+
+def test_a_series_of_one_volume_is_a_volume(place: Path) -> None:
+    nib.save(nifti(HARD[..., None, None]), place / "series.nii.gz")
+    write(place / "hard.nii.gz", HARD, CORD.affine)
+    series, hard = run("series.nii.gz", "hard.nii.gz", "--discs", "discs.nii.gz")["csa_mm2"]
+    assert series == pytest.approx(hard, rel=1e-6)
+
+
+@pytest.mark.parametrize("option", ["--discs", "--levels-map"])
+def test_masks_after_their_labels_are_explained(option: str, place: Path) -> None:
+    with pytest.raises(SettingsError, match=rf"name the masks first: .* \({option} took discs.nii.gz, mask.nii.gz\)"):
+        run(option, "discs.nii.gz", "mask.nii.gz")
+
+
+def test_the_name_of_a_mask_fills_the_identity(place: Path) -> None:
+    for name in ("sub-01_ses-02_acq-ax_T2w_label-SC_seg.nii.gz", "cord.nii.gz"):
+        (place / "mask.nii.gz").rename(place / name) if "sub" in name else write(place / name, CORD.data, CORD.affine)
+    named, plain = run("sub-01_ses-02_acq-ax_T2w_label-SC_seg.nii.gz", "cord.nii.gz", "--discs", "discs.nii.gz")[
+        ["participant", "session", "contrast"]
+    ].to_numpy()
+    assert named.tolist() == ["sub-01", "ses-02", "acq-ax_T2w"]
+    assert plain.tolist() == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "said"),
+    [
+        ("sub-02_T2w_label-discs_dlabel.nii.gz", [], "is of another participant than sub-01_ses-1_T2w_seg.nii.gz"),
+        ("sub-02_T2w_label-discs_dlabel.nii.gz", ["--match-world"], "is of another participant than"),
+        (
+            "sub-01_ses-2_T2w_label-discs_dlabel.nii.gz",
+            ["--match-world"],
+            "is of another session, between which people",
+        ),
+    ],
+)
+def test_labels_of_somebody_else_are_refused(
+    labels: str, options: list[str], said: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "discs.nii.gz").rename(place / labels)
+    (place / "mask.nii.gz").rename(place / "sub-01_ses-1_T2w_seg.nii.gz")
+    with pytest.raises(ImageError, match="none of 1 masks"):
+        run("sub-01_ses-1_T2w_seg.nii.gz", "--discs", labels, *options)
+    assert said in capsys.readouterr().err

@@ -15,9 +15,11 @@ LARGEST_MM2 = 300.0
 LARGEST_SUPPORT_MM2 = 500.0
 #: A mask that fills this part of the view in its slices is no mask of a cord inside it.
 FULL_VIEW = 0.9
-#: A body that is longer across the slices than this (mm), and by this ratio longer than along them, is a cord whose
-#: header names its axes wrongly. A stack that is tilted by 45 degrees has a ratio of about 1.
-ACROSS_MM, ACROSS_RATIO = 30.0, 1.5
+#: A body of more voxels is no cord, and is not looked at for its direction.
+MOST_BODY = 1_000_000
+#: A body longer than this (mm), by this ratio longer than wide, and turned by more than this angle (degrees) away from
+#: the slice axis is a cord whose header names its axes wrongly: no stack is tilted so far.
+ACROSS_MM, ACROSS_RATIO, ACROSS_DEG = 25.0, 1.5, 55.0
 
 
 def faults_of_values(mask: Volume) -> list[Fault]:
@@ -34,7 +36,7 @@ def faults_of_values(mask: Volume) -> list[Fault]:
     inside = mask.data > VALUE_TOLERANCE
     if not inside.any():
         return []
-    fault = _one_level(mask.data, inside) or _image(mask, inside) or _axes(mask)
+    fault = _one_level(mask.data, inside) or _axes(mask) or _image(mask, inside)
     return [] if fault is None else [fault]
 
 
@@ -67,15 +69,20 @@ def _image(mask: Volume, inside: NDArray[np.bool_]) -> Fault | None:
 def _axes(mask: Volume) -> Fault | None:
     """Find a cord that runs across the slices: another axis of the data goes from foot to head than the header says."""
     body = mask.data >= 0.5 * float(mask.data.max())
+    if int(body.sum()) > MOST_BODY:
+        return None
     labelled, count = ndimage.label(body, structure=np.ones((3, 3, 3)))
     largest = int(np.bincount(labelled.ravel())[1:].argmax()) if count > 1 else 0
-    box = ndimage.find_objects(labelled)[largest]
-    x, y, z = ((side.stop - side.start) * size for side, size in zip(box, mask.spacing_mm, strict=True))
-    across = max(x, y)
-    if across > ACROSS_MM and across > ACROSS_RATIO * z:
+    where = np.argwhere(labelled == largest + 1) * np.array(mask.spacing_mm)
+    if len(where) < 2:
+        return None
+    lengths, axes = np.linalg.eigh(np.cov(where.T))
+    lengths = np.sqrt(12.0 * np.clip(lengths, 0.0, None))  # of a body with the same variance and straight sides
+    angle = float(np.degrees(np.arccos(min(1.0, abs(float(axes[2, -1]))))))
+    if angle > ACROSS_DEG and lengths[-1] > ACROSS_MM and lengths[-1] > ACROSS_RATIO * lengths[-2]:
         say = (
-            f"is {across:.0f} mm long across the slices and {z:.0f} mm along the axis that its header calls foot to "
-            "head (the orientation in the header is not that of the data)"
+            f"is {lengths[-1]:.0f} mm long in a direction {angle:.0f} degrees away from the axis that its header calls "
+            "foot to head (the orientation in the header is not that of the data)"
         )
-        return error("mask-axes", say, "a cord that runs from slice to slice", across)
+        return error("mask-axes", say, "a cord that runs from slice to slice", angle)
     return None

@@ -90,6 +90,8 @@ def _open(path: Path) -> SpatialImage:
         _, faults = read_header(path)
         if faults:
             raise ImageError(f"{path} {faults[0].message}; expected {faults[0].expected}.")
+    elif path.name.endswith((".gz", ".mgz")):
+        _require_whole(path)
     try:
         image = nib.load(path)
     except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
@@ -97,6 +99,16 @@ def _open(path: Path) -> SpatialImage:
     if not isinstance(image, SpatialImage):
         raise ImageError(f"{path} must be a volume, not {type(image).__name__}.")
     return image
+
+
+def _require_whole(path: Path) -> None:
+    """Read a packed file to its end: only there stands the check sum, and nibabel stops before it."""
+    try:
+        with gzip.open(path, "rb") as stream:
+            while stream.read(1 << 20):
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        raise ImageError(f"{path} is truncated or damaged: {error}; expected a whole file.") from error
 
 
 def read(path: Path) -> Volume:
