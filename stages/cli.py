@@ -39,6 +39,7 @@ COMMANDS = {
     "import-release": "register the CSA table of an earlier release as a version that is shown and does not judge",
     "seed": "train again with another seed, to find the drift that retraining alone causes",
     "measure": "measure masks of your own with the pipeline's ruler (without arguments: the stage)",
+    "check": "check files of your own, or a folder (with a slash); with the name of a dataset: the stage",
     "doctor": "check this machine and workspace, and tell what `dvc repro` would run",
     "release": "one job of a release on GitHub: plan, data, segment, judge, publish, accept, restore",
     "retrain": "a retraining on a runner: pull, train up to the bundle, push",
@@ -63,6 +64,10 @@ def usage() -> str:
     )
 
 
+def _is_path(word: str) -> bool:
+    return not word.startswith("-") and ("/" in word or word.endswith((".nii", ".nii.gz")))
+
+
 def main() -> None:
     """Run the ``main`` of the module that belongs to the command."""
     if len(sys.argv) < 2 or sys.argv[1] in {"-h", "--help"}:
@@ -77,6 +82,8 @@ def main() -> None:
         sys.exit(2)
     # The stage `measure` takes no argument; with arguments the command measures the files that they name.
     name = "measure-files" if name == "measure" and len(sys.argv) > 2 else name
+    # `check` takes the name of a dataset, or files and folders; a folder is written with a slash.
+    name = "check-files" if name == "check" and any(_is_path(word) for word in sys.argv[2:]) else name
     sys.argv = [f"cordrift {name}", *sys.argv[2:]]
     run(import_module(f".{name.replace('-', '_')}", __package__).main)
 

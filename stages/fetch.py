@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from .core.base.errors import CordriftError, SettingsError, run
@@ -34,9 +35,13 @@ def main(argv: list[str] | None = None) -> None:
     dataset = entry(load_registry(REGISTRY), name)
     out = Path("data/fetch") / f"{name}.json"
     out.unlink(missing_ok=True)  # a fetch that fails must not leave the manifest of an earlier commit
-    manifest = fetch_dataset(name, dataset, read_frozen(FROZEN), settings.jobs)
+    manifest = fetch_dataset(name, dataset, read_frozen(FROZEN), settings.jobs, _say)
     write_json(out, manifest.model_dump())
     print(f"fetch {name}: {len(manifest.cases)} images, {summarise_excluded(manifest.excluded)} (all of them in {out})")
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def explain_all(names: list[str]) -> None:

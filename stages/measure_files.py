@@ -15,6 +15,7 @@ from tqdm import tqdm
 from .core.base.errors import ImageError, SettingsError, run
 from .core.base.files import write_csv
 from .core.base.params import validate
+from .core.measures.cohort.change import change_over_time
 from .core.measures.morphometry.levels import parse_range
 from .core.measures.morphometry.settings import Measure
 from .core.measures.own_masks.measurement import (
@@ -54,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--stiffness-mm", type=float, default=4.0, help="stiffness of the centreline (default: %(default)s)"
     )
+    parser.add_argument(
+        "--change", type=Path, metavar="CHANGE.csv", help="table of each person's change from the first session on"
+    )
     parser.add_argument("--figures", type=Path, metavar="FOLDER", help="draw a picture of each mask into this folder")
     parser.add_argument(
         "--images", nargs="+", type=Path, metavar="IMAGE", help="images under the pictures: one for each mask"
@@ -79,6 +83,8 @@ def main(argv: list[str] | None = None) -> None:
         raise SettingsError(
             "which slices are which vertebra is not known: give --discs or --levels-map, or --per-slice."
         )
+    if options.change and scope != "range":
+        raise SettingsError("--change compares the range of sessions: leave --per-slice, --per-level and --pam50 out.")
     levels = parse_range(options.levels or "C2-C3")
     block = {"levels": levels, "coverage": options.coverage, "stiffness_mm": options.stiffness_mm}
     params: Measure = validate(Measure, block, "options of cordrift measure", error=SettingsError)
@@ -104,7 +110,10 @@ def main(argv: list[str] | None = None) -> None:
         tables.append(rows_of_scope(file, scope, levels if options.levels else None))
     if failed == len(tables):
         raise ImageError(f"none of {failed} masks could be measured; {options.output} was not written.")
-    write_csv(options.output, pd.concat(tables, ignore_index=True))
+    table = pd.concat(tables, ignore_index=True)
+    write_csv(options.output, table)
+    if options.change:
+        write_csv(options.change, change_over_time(table[(table["scope"] == "range") & (table["participant"] != "")]))
     if failed:
         raise ImageError(f"{failed} of {len(tables)} masks could not be measured: their rows are flagged failed.")
     if undrawn:

@@ -5,31 +5,27 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
+from support.cases import fetch_case
 from support.data_factory import ROOT, SHARED, entry, image_path, make_dataset, mask_path, workspace, write_registry
 
 from stages import fetch, pin
 from stages.core.base.errors import CordriftError, DatasetError, SettingsError
 from stages.core.base.params import validate
 from stages.core.data.clones import annex
-from stages.core.data.clones.adoption import adopt
 from stages.core.data.datasets.manifest import (
     Case,
-    Manifest,
     ManifestRow,
     case_name,
     frozen_digest,
     locate,
     read_manifest,
 )
-from stages.core.data.datasets.people import decode_table, participants, without_row
+from stages.core.data.datasets.people import participants
 from stages.core.data.datasets.registry import REGISTRY, Dataset, Frozen, load_registry, read_frozen
 from stages.core.data.datasets.selection import Selection, select
-from stages.core.images import volumes
 
 COMMIT = "a" * 40
 
@@ -226,74 +222,6 @@ def test_other_contrasts_of_the_same_suffix_are_not_listed() -> None:
     assert choose(paths, [], contrasts=WITHOUT_SESSIONS).excluded == []
 
 
-TABLE = "participant_id\tsex\tage\tpathology\tinstitution_id\tmanufacturer\nsub-01\tF\t31\tHC\tZürich\tSiemens\n"
-
-
-@pytest.mark.parametrize(
-    ("content", "warns"),
-    [
-        pytest.param(TABLE.encode(), False, id="UTF-8"),
-        pytest.param(TABLE.encode("utf-8-sig"), False, id="byte-order mark"),
-        pytest.param(TABLE.encode("utf-16"), True, id="UTF-16"),
-        pytest.param(TABLE.encode("utf-16-be").join([b"\xfe\xff", b""]), True, id="UTF-16, big-endian"),
-        pytest.param(TABLE.encode("latin-1"), True, id="Latin-1"),
-        pytest.param(TABLE.replace("sub-01", "01").encode(), False, id="id without sub-"),
-        pytest.param(
-            TABLE.replace("participant_id\tsex", "Participant_ID\tSex").encode(), False, id="header in capitals"
-        ),
-        pytest.param(TABLE.replace("\n", "\r\n").encode(), False, id="line ends of Windows"),
-        pytest.param(TABLE.replace("sub-01", "sub-01 ").encode(), False, id="a blank after the id"),
-    ],
-)
-def test_participants_tsv_is_read_as_spreadsheets_write_it(content: bytes, warns: bool) -> None:
-    text, doubt = decode_table(content, "participants.tsv")
-    (row,) = participants(["sub-01"], text)
-    assert (row.sex, row.age, row.pathology, row.site, row.manufacturer) == ("F", "31", "HC", "Zürich", "Siemens")
-    assert bool(doubt) == warns
-    assert without_row(["sub-01", "sub-02"], text) == ["sub-02"]
-
-
-@pytest.mark.parametrize(
-    "table",
-    [
-        TABLE.replace("sub-01", "sub-patient01"),
-        TABLE.replace("participant_id", "id"),
-        TABLE.replace("\t", ","),
-        "participant_id\tsex\n",
-    ],
-)
-def test_a_table_that_fits_nobody_is_said(table: str) -> None:
-    assert without_row(["sub-01"], table) == ["sub-01"]
-    assert participants(["sub-01"], table)[0].sex == ""
-
-
-def publish(folder: Path, source: Path) -> str:
-    """Publish a plain folder as a dataset and return its commit."""
-    shutil.copytree(source, folder, symlinks=True)
-    annex.create(folder)
-    return annex.save(folder, "as found", tag="r1")
-
-
-@pytest.mark.parametrize("case", ["participants-bom", "participants-latin1", "participants-id-without-sub"])
-def test_cases_of_participants_tables(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    people = fetch_case(case, tmp_path, monkeypatch).participants
-    assert {person.sex for person in people} <= {"F", "M"}
-    assert all(person.age and person.pathology for person in people)
-
-
-def fetch_case(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str = "anat/{sub}_T2w") -> Manifest:
-    folder = SHARED / "cases" / case
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not here: the cases are given material, not part of the project")
-    monkeypatch.chdir(tmp_path)
-    commit = publish(tmp_path / "ds", folder / "bids")
-    frozen = [(sub.name, "ds") for sub in sorted((folder / "bids").glob("sub-*"))]
-    contrasts = {"T2w": {"image": f"{{sub}}/{pattern}.nii.gz"}}
-    workspace(Path(), {"ds": entry(str(tmp_path / "ds"), commit, role="test") | {"contrasts": contrasts}}, frozen)
-    fetch.main(["--dataset", "ds"])
-    return read_manifest(Path("data/fetch/ds.json"))
-
-
 def test_a_case_with_and_without_sessions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -308,49 +236,6 @@ def test_sessions_that_no_pattern_names_are_counted_with_the_reason(
 ) -> None:
     assert len(fetch_case("sessions-dropped", tmp_path, monkeypatch).cases) == 1
     assert "no pattern names this file" in capsys.readouterr().out
-
-
-def test_git_lfs_pointers_are_refused_by_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DatasetError, match=r"as a git-lfs pointer, and not its content.*git lfs pull"):
-        fetch_case("lfs-pointers", tmp_path, monkeypatch)
-
-
-def test_a_link_inside_the_dataset_is_left_out_with_its_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "plain"
-    for sub in ("sub-02", "sub-03"):
-        (folder / sub / "anat").mkdir(parents=True)
-    make_image(folder / "sub-02/anat/sub-02_T2w.nii.gz")
-    (folder / "sub-03/anat/sub-03_T2w.nii.gz").symlink_to("../../sub-02/anat/sub-02_T2w.nii.gz")
-    monkeypatch.chdir(tmp_path)
-    commit = publish(tmp_path / "ds", folder)
-    contrasts = {"T2w": {"image": "{sub}/anat/{sub}_T2w.nii.gz"}}
-    registered = entry(str(tmp_path / "ds"), commit, role="test") | {"contrasts": contrasts}
-    workspace(Path(), {"ds": registered}, [("sub-02", "ds"), ("sub-03", "ds")])
-    fetch.main(["--dataset", "ds"])
-    manifest = read_manifest(Path("data/fetch/ds.json"))
-    assert [case.participant for case in manifest.cases] == ["sub-02"]
-    (left,) = manifest.excluded
-    assert left.participant == "sub-03"
-    assert "points to ../../sub-02/anat/sub-02_T2w.nii.gz" in left.reason
-
-
-def make_image(path: Path) -> None:
-    volumes.write(path, np.arange(60, dtype=np.float32).reshape(3, 4, 5), np.eye(4))
-
-
-def test_adopting_a_dataset_or_a_link_to_nowhere_is_refused(tmp_path: Path) -> None:
-    plain = tmp_path / "bids"
-    (plain / "sub-01/anat").mkdir(parents=True)
-    make_image(plain / "sub-01/anat/sub-01_T2w.nii.gz")
-    link = plain / "sub-01/anat/sub-01_T1w.nii.gz"
-    link.symlink_to("/mnt/old/sub-01_T1w.nii.gz")
-    with pytest.raises(DatasetError, match=r"sub-01_T1w.nii.gz is a link to /mnt/old/.*, which is not there"):
-        adopt(plain, tmp_path / "out", "r1")
-    link.unlink()
-    annex.create(plain)
-    with pytest.raises(DatasetError, match=r"bids is a dataset already .*; register it by its address"):
-        adopt(plain, tmp_path / "out", "r1")
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["spine-generic", "spine-generic-frozen"])

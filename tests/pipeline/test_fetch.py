@@ -37,7 +37,7 @@ from support.difficult_fetch import (
 
 from stages import fetch
 from stages.core.base.errors import CordriftError
-from stages.core.data.clones import annex, probe
+from stages.core.data.clones import annex
 from stages.core.data.clones.addresses import source_of
 from stages.core.data.clones.lock import clone_lock
 from stages.core.data.clones.programs import call, datalad_results, git
@@ -413,33 +413,6 @@ def test_a_special_remote_that_the_registry_names_is_used_until_it_no_longer_doe
     with pytest.raises(CordriftError, match="cannot be downloaded from any place"):
         fetch.main(["--dataset", "ds"])
     assert (bucket / "log").read_text() == ""
-
-
-def test_a_host_that_does_not_answer_is_named_before_anything_is_downloaded(
-    bucket: Path, source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    register("ds", source, remotes={"bucket": "external:bucket"})
-    (bucket / "silent").touch()
-    monkeypatch.setattr(probe, "LIMIT_S", 2.0)
-    with pytest.raises(CordriftError, match=r"no remote of dataset 'ds' answers: bucket \(.*no answer within 2 s"):
-        fetch.main(["--dataset", "ds"])
-    assert "fetch ds: asking bucket" in capsys.readouterr().out
-    assert "RETRIEVE" not in (bucket / "log").read_text()
-    (bucket / "silent").unlink()
-    assert fetched() == 9
-
-
-def test_of_two_remotes_only_the_one_that_answers_is_asked(
-    bucket: Path, source: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    git(source, ["annex", "get", "--quiet", "."])
-    register("ds", source, remotes={"bucket": "external:bucket"})
-    (bucket / "log").write_text("")
-    (bucket / "silent").touch()
-    monkeypatch.setattr(probe, "LIMIT_S", 2.0)
-    assert fetched() == 9
-    assert "not asked, because they do not answer: bucket (no address): no answer within 2 s" in capsys.readouterr().err
-    assert "RETRIEVE" not in (bucket / "log").read_text()
 
 
 @pytest.mark.parametrize("remotes", [{"buckit": "external:bucket"}, {"bucket": "S3"}])

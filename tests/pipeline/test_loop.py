@@ -18,8 +18,12 @@ import pytest
 from support.micro import CONTRASTS, ROOT, grow, micro_workspace
 
 from stages.core.base.files import read_csv, read_json, write_csv
-from stages.core.data.datasets.registry import FROZEN, REGISTRY
+from stages.core.base.params import load_yaml
+from stages.core.data.clones import annex
+from stages.core.data.datasets.registry import FROZEN, REGISTRY, read_frozen
 from stages.core.drift.record.record import read_drift
+from stages.core.measures.cohort.change import CHANGE_TEXT
+from stages.core.tables.columns import MEASURES_TEXT
 from stages.core.workspace.runs.monitor import monitor
 from stages.core.workspace.runs.workspace import dvc_environment
 from stages.core.workspace.runs.yaml_edit import edit_yaml
@@ -247,3 +251,76 @@ def test_what_is_removed_is_gone_downstream(folder: Path, second: State) -> None
         current = table[table["version"].isin([digest, digest[:12], "reference"])]
         assert gone not in set(current["participant"])
     assert gone not in {case["participant"] for case in read_json(work / "data/prepare/manifest.json")["cases"]}
+
+
+def _visits(cohort: Path, out: Path) -> str:
+    """Publish a dataset with sessions: each two people of the cohort are one person, seen twice."""
+    people = sorted(path.name for path in cohort.glob("sub-*") if path.is_dir())
+    frozen = [sub for sub in people if sub in {row.participant for row in read_frozen(ROOT / FROZEN)}]
+    others = [sub for sub in people if sub not in frozen][:4]
+    assert (len(frozen), len(others)) == (2, 4)
+    for number, sub in enumerate([*frozen, *others]):
+        person, session = f"sub-long{number // 2}", f"ses-0{number % 2 + 1}"
+        for file in cohort.rglob(f"{sub}_*.nii.gz"):
+            folder = file.parent.relative_to(cohort).as_posix().replace(sub, f"{person}/{session}")
+            target = out / folder / file.name.replace(sub, f"{person}_{session}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+    annex.create(out)
+    return annex.save(out, "two visits", tag="r1")
+
+
+def test_a_cohort_with_sessions_goes_through_every_stage(
+    folder: Path, second: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = folder / "visits"
+    shutil.copytree(folder / "work", work, symlinks=True)
+    (work / "mlflow.db").unlink()  # it belongs to the other folder
+    commit = _visits(folder / "cohort", folder / "two")
+    named = {
+        kind: {
+            contrast: files if not isinstance(files, dict) else {
+                key: value.replace("{sub}/", "{sub}/{ses}/").replace("{sub}_", "{sub}_{ses}_")
+                for key, value in files.items() if isinstance(value, str)
+            }
+            for contrast, files in load_yaml(ROOT / REGISTRY)["datasets"][kind]["contrasts"].items()
+            if contrast in CONTRASTS
+        }
+        for kind in ("micro", "micro-frozen")
+    }  # fmt: skip
+    monkeypatch.chdir(work)
+    common = {"url": str(folder / "two"), "tag": "r1", "commit": commit, "licence": "CC0-1.0"}
+    edit_yaml(REGISTRY, lambda registry: registry["datasets"].update(
+        {"visits": common | {"role": "train", "contrasts": named["micro"]},
+         "visits-frozen": common | {"role": "test", "contrasts": named["micro-frozen"]}}))  # fmt: skip
+    with FROZEN.open("a") as table:
+        table.write("1,sub-long0,visits-frozen\n")
+
+    def use_visits(params: Any) -> None:
+        params["fetch"]["datasets"] = ["visits", "visits-frozen"]
+        params["prepare"]["datasets"] = ["visits"]
+        params["segment"]["datasets"] = ["visits-frozen"]
+        params["register"]["label"] = "v3"
+
+    edit_yaml(Path("params.yaml"), use_visits)
+    done = _repro(work)
+    assert done.ran >= {"fetch@visits", "check@visits-frozen", "train@0", "measure", "report"}
+    cases = read_json(Path("data/prepare/manifest.json"))["cases"]
+    assert {case["session"] for case in cases} == {"ses-01", "ses-02"}
+    for fold in read_json(Path("data/prepare/manifest.json"))["folds"]:
+        side = [{name.split("_")[1] for name in fold[part]} for part in ("train", "val")]
+        assert not side[0] & side[1], "both sessions of a person are on one side"
+    measures = read_csv(Path("reports/measure/measures.csv"), text=MEASURES_TEXT)
+    assert set(measures["session"]) == {"ses-01", "ses-02"}
+    assert set(measures["participant"]) == {"sub-long0"}
+    change = read_csv(Path("reports/measure/change.csv"), text=CHANGE_TEXT)
+    assert change[["participant", "session_from", "session_to"]].drop_duplicates().to_numpy().tolist() == [
+        ["sub-long0", "ses-01", "ses-02"]
+    ]
+    assert set(change["contrast"]) == set(CONTRASTS)
+    truth = measures[
+        (measures["scope"] == "range") & (measures["source"] == "reference") & (measures["kind"] == "binary")
+    ]
+    by_session = truth.groupby("session")["csa_mm2"].mean()
+    assert change["change_mm2"].mean() == pytest.approx(by_session["ses-02"] - by_session["ses-01"], abs=8.0)
+    assert "sub-long0" in Path("reports/report/index.html").read_text(encoding="utf-8")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +48,9 @@ class SelectedClone:
         return plan_fetch(self.clone, {name: size for name, (_, size) in self.keys.items()})
 
 
-def fetch_dataset(name: str, dataset: Dataset, frozen: list[Frozen], jobs: int) -> Manifest:
+def fetch_dataset(
+    name: str, dataset: Dataset, frozen: list[Frozen], jobs: int, say: Callable[[str], object] = str
+) -> Manifest:
     """Clone a dataset, download the files that the registry selects, verify them and return the manifest.
 
     Parameters
@@ -57,6 +58,7 @@ def fetch_dataset(name: str, dataset: Dataset, frozen: list[Frozen], jobs: int) 
     name, dataset : name and entry of the registry
     frozen : rows of ``data/frozen.csv``
     jobs : number of parallel transfers
+    say : called with what a person should know: which remotes are asked, and warnings
 
     Raises
     ------
@@ -64,7 +66,7 @@ def fetch_dataset(name: str, dataset: Dataset, frozen: list[Frozen], jobs: int) 
         See :func:`clone_and_select` and :func:`download`; also where another process works on the clone.
     """
     with clone_lock(CLONES / name):
-        return download(clone_and_select(name, dataset, frozen), jobs)
+        return download(clone_and_select(name, dataset, frozen), jobs, say)
 
 
 def explain_fetch(name: str, dataset: Dataset, frozen: list[Frozen]) -> list[str]:
@@ -105,10 +107,10 @@ def clone_and_select(name: str, dataset: Dataset, frozen: list[Frozen], clones: 
     return SelectedClone(name, dataset, commit, clone, selection, annex.keys_and_sizes(clone, selection.files), remotes)
 
 
-def download(selected: SelectedClone, jobs: int) -> Manifest:
+def download(selected: SelectedClone, jobs: int, say: Callable[[str], object] = str) -> Manifest:
     """Download the content that is missing, verify every file against its key, and return the manifest.
 
-    ``jobs`` is the number of parallel transfers.
+    ``jobs`` is the number of parallel transfers; ``say`` is called with what a person should know.
 
     Raises
     ------
@@ -119,7 +121,7 @@ def download(selected: SelectedClone, jobs: int) -> Manifest:
     todo = selected.plan()
     check_space(todo, selected.clone)
     wanted = [name for name in selected.selection.files if name not in todo.nowhere]
-    silent = _ask_remotes(selected, todo)
+    silent = _ask_remotes(selected, todo, say)
     asked = ", ".join(remote for remote in todo.sources if remote not in silent)
     desc = f"fetch {selected.name}" + (f" from {asked}" if asked else "")
     with tqdm(total=todo.to_come_size, desc=desc, unit="B", unit_scale=True, disable=None) as bar:
@@ -132,7 +134,7 @@ def download(selected: SelectedClone, jobs: int) -> Manifest:
     for name in tqdm(selected.selection.files, desc=f"verify {selected.name}", unit="file", disable=None):
         annex.verify(selected.clone / name, selected.keys[name][0], refetch)
     people = [case.participant for case in selected.selection.cases]
-    table = _participants_table(selected, people)
+    table = _participants_table(selected, people, say)
     return Manifest(
         dataset=selected.name,
         **selected.dataset.model_dump(include={"url", "tag", "role", "licence"}),
@@ -146,7 +148,7 @@ def download(selected: SelectedClone, jobs: int) -> Manifest:
     )
 
 
-def _participants_table(selected: SelectedClone, people: list[str]) -> str:
+def _participants_table(selected: SelectedClone, people: list[str], say: Callable[[str], object]) -> str:
     """Return the text of participants.tsv; warn where it cannot be read as it should, or says nothing of somebody."""
     if PARTICIPANTS not in selected.keys:
         return ""
@@ -161,15 +163,15 @@ def _participants_table(selected: SelectedClone, people: list[str]) -> str:
             f"{columns}."
         )
     if doubt:
-        print(f"cordrift: warning: {selected.name}: {doubt.strip()}", file=sys.stderr)
+        say(f"cordrift: warning: {selected.name}: {doubt.strip()}")
     return table
 
 
-def _ask_remotes(selected: SelectedClone, todo: FetchPlan) -> list[str]:
+def _ask_remotes(selected: SelectedClone, todo: FetchPlan, say: Callable[[str], object]) -> list[str]:
     """Return the remotes that do not answer, after a warning; raise an error where no remote answers."""
     if not todo.samples:
         return []
-    print(f"fetch {selected.name}: asking {', '.join(todo.samples)}", flush=True)
+    say(f"fetch {selected.name}: asking {', '.join(todo.samples)}")
     silent = silent_remotes(selected.clone, todo.samples)
     known = {remote.name: remote.address for remote in selected.remotes} | {"origin": selected.dataset.url}
     said = "; ".join(f"{remote} ({known.get(remote) or 'no address'}): {reason}" for remote, reason in silent.items())
@@ -179,7 +181,7 @@ def _ask_remotes(selected: SelectedClone, todo: FetchPlan) -> list[str]:
             "still right; then fetch again (files that were downloaded are kept)."
         )
     if silent:
-        print(f"cordrift: warning: not asked, because they do not answer: {said}", file=sys.stderr)
+        say(f"cordrift: warning: not asked, because they do not answer: {said}")
     return list(silent)
 
 
