@@ -65,21 +65,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Measure the files that the arguments name. The exit status is 1 when one of them could not be measured."""
-    options = _parser().parse_args(argv)
-    label_files = options.discs or options.levels_map
+def _params(options: argparse.Namespace, scope: str) -> Measure:
+    """Return the parameters of the ruler; refuse options that do not go together."""
+    labelled = options.discs or options.levels_map
     if not options.masks:
         option = "--discs" if options.discs else "--levels-map" if options.levels_map else "--images"
-        took = options.discs or options.levels_map or options.images or []
+        took = labelled or options.images or []
         raise SettingsError(
             "no mask is named; name the masks first: cordrift measure MASK ... -o OUT.csv --discs DISCS ..."
             + (f" ({option} took {', '.join(map(str, took))})." if took else ".")
         )
-    scope = "slice" if options.per_slice else "level" if options.per_level else "pam50" if options.pam50 else "range"
     if options.output.suffix != ".csv":
         raise SettingsError(f"the table must be named .csv, not {options.output}.")
-    if label_files is None and (scope != "slice" or options.levels):
+    if labelled is None and (scope != "slice" or options.levels):
         raise SettingsError(
             "which slices are which vertebra is not known: give --discs or --levels-map, or --per-slice."
         )
@@ -88,26 +86,32 @@ def main(argv: list[str] | None = None) -> None:
     levels = parse_range(options.levels or "C2-C3")
     block = {"levels": levels, "coverage": options.coverage, "stiffness_mm": options.stiffness_mm}
     params: Measure = validate(Measure, block, "options of cordrift measure", error=SettingsError)
+    return params
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure the files that the arguments name. The exit status is 1 when one of them could not be measured."""
+    options = _parser().parse_args(argv)
+    scope = "slice" if options.per_slice else "level" if options.per_level else "pam50" if options.pam50 else "range"
+    params = _params(options, scope)
     labels = [
         None if path is None else Labels(path, options.levels_map is not None, options.match_world)
-        for path in one_each(label_files, options.masks, "--discs or --levels-map")
+        for path in one_each(options.discs or options.levels_map, options.masks, "--discs or --levels-map")
     ]
     images = one_each(options.images, options.masks, "--images")
     tables, failed, undrawn = [], 0, 0
     measured = measure_files(options.masks, labels, params, template=scope == "pam50")
     for number, file in enumerate(tqdm(measured, total=len(labels), unit="mask", disable=None)):
-        if file.problem:
-            failed += 1
-            print(f"cordrift: {file.problem}", file=sys.stderr)
-        if file.remark:
-            print(f"cordrift: {file.remark}", file=sys.stderr)
+        failed += bool(file.problem)
+        for sentence in filter(None, (file.problem, file.remark)):
+            print(f"cordrift: {sentence}", file=sys.stderr)
         if not file.problem and options.figures:
             try:
                 write_picture(file, options.figures / picture_name(options.masks, number), images[number])
             except ImageError as error:
                 undrawn += 1
                 print(f"cordrift: no picture of {file.path}: {error}", file=sys.stderr)
-        tables.append(rows_of_scope(file, scope, levels if options.levels else None))
+        tables.append(rows_of_scope(file, scope, params.levels if options.levels else None))
     if failed == len(tables):
         raise ImageError(f"none of {failed} masks could be measured; {options.output} was not written.")
     table = pd.concat(tables, ignore_index=True)

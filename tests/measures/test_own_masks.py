@@ -377,3 +377,20 @@ def test_labels_of_somebody_else_are_refused(
     with pytest.raises(ImageError, match="none of 1 masks"):
         run("sub-01_ses-1_T2w_seg.nii.gz", "--discs", labels, *options)
     assert said in capsys.readouterr().err
+
+
+def test_the_change_of_a_person_over_sessions(place: Path) -> None:
+    for session, radius in (("ses-1", 0.5), ("ses-2", 0.7), ("ses-10", 0.9)):
+        write(place / f"sub-01_{session}_T2w_seg.nii.gz", (CORD.data > radius).astype(np.float32), CORD.affine)
+    write(place / "sub-02_ses-1_T2w_seg.nii.gz", CORD.data, CORD.affine)
+    masks = sorted(path.name for path in place.glob("sub-*"))
+    table = run(*masks, "--discs", "discs.nii.gz", "--change", "change.csv").set_index("session")
+    change = read_csv(Path("change.csv"), text=("participant", "session_from", "session_to"))
+    assert change[["participant", "session_from", "session_to"]].to_numpy().tolist() == [
+        ["sub-01", "ses-1", "ses-2"], ["sub-01", "ses-1", "ses-10"],
+    ]  # fmt: skip
+    one = table[table["participant"] == "sub-01"]["csa_mm2"]
+    assert change["change_mm2"].tolist() == pytest.approx([one["ses-2"] - one["ses-1"], one["ses-10"] - one["ses-1"]])
+    assert change["change_percent"][1] == pytest.approx(100 * (one["ses-10"] / one["ses-1"] - 1))
+    with pytest.raises(SettingsError, match="--change compares the range of sessions"):
+        run(*masks, "--per-slice", "--change", "change.csv")
