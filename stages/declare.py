@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .core.base.errors import run
-from .core.base.files import write_json
-from .core.data.datasets.manifest import frozen_digest, read_manifest
-from .core.data.datasets.settings import Monitored
-from .core.drift.rule.protocol import FILE, Protocol, items
-from .core.drift.rule.settings import Compare
-from .core.drift.versions.settings import History, Register
-from .core.measures.morphometry.levels import range_name
-from .core.measures.morphometry.settings import Measure
-from .core.store.bundle_files import bundle_digest, version_identity
-from .core.store.client import Store, open_store
+from .core.store.rest import keep, put_back
+
+if TYPE_CHECKING:
+    from .core.drift.rule.protocol import Protocol
+    from .core.store.client import Store
 
 #: Prefix of the params that hold the declaration, and the names of two further ones beside its items.
 DECLARED = "declared."
@@ -25,6 +21,24 @@ WHEN, BEFORE = "when", "before_results"
 
 def main() -> None:
     """Write reports/declare/protocol.json with the first declaration of this bundle; later params do not change it."""
+    if not put_back("declare", print):
+        _ask()
+        keep("declare")
+
+
+def _ask() -> None:
+    # Imported here, because MLflow takes seconds to import and is needed only where something has changed.
+    from .core.base.files import write_json
+    from .core.data.datasets.manifest import frozen_digest, read_manifest
+    from .core.data.datasets.settings import Monitored
+    from .core.drift.rule.protocol import FILE, Protocol, items
+    from .core.drift.rule.settings import Compare
+    from .core.drift.versions.settings import History, Register
+    from .core.measures.morphometry.levels import range_name
+    from .core.measures.morphometry.settings import Measure
+    from .core.store.bundle_files import bundle_digest
+    from .core.store.client import open_store
+
     monitored, version = Monitored.read(), Register.read()
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in monitored.datasets]
     bundle = bundle_digest()
@@ -50,6 +64,9 @@ def _declare(store: Store, bundle: str, label: str, fixed: Mapping[str, str], no
     fixed : what is declared, by name, as text
     now : ISO time of the declaration
     """
+    from .core.drift.rule.protocol import Protocol
+    from .core.store.bundle_files import version_identity
+
     run = store.ensure_run(version_identity(bundle), label)
     if not any(name.startswith(DECLARED) for name in run.params):
         # A version that was registered before declarations existed has results already.

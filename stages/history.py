@@ -6,18 +6,27 @@ from pathlib import Path
 from typing import Any
 
 from .core.base.errors import run
-from .core.base.files import whole_folder, write_json
-from .core.drift.versions.settings import History, Register
-from .core.measures.kept_masks.remeasurement import current_ruler
-from .core.measures.morphometry.settings import Measure
-from .core.store.bundle_files import bundle_digest
-from .core.store.client import open_store
-from .core.store.judges import judges_of
-from .core.store.priors import fetch_prior, select_priors
+from .core.store.rest import keep, put_back
 
 
 def main() -> None:
     """Write reports/history: priors.json, and for each prior version a folder with its tables, by today's ruler."""
+    if not put_back("history", print):
+        _ask()
+        keep("history")
+
+
+def _ask() -> None:
+    # Imported here, because MLflow takes seconds to import and is needed only where something has changed.
+    from .core.base.files import whole_folder, write_json
+    from .core.drift.versions.settings import History, Register
+    from .core.measures.kept_masks.remeasurement import current_ruler
+    from .core.measures.morphometry.settings import Measure
+    from .core.store.bundle_files import bundle_digest
+    from .core.store.client import open_store
+    from .core.store.judges import judges_of
+    from .core.store.priors import fetch_prior, select_priors
+
     offline, model = History.read().offline, Register.read().model
     rows: list[dict[str, Any]] = []
     gaps: list[str] = []

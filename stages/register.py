@@ -7,19 +7,28 @@ import tempfile
 from pathlib import Path
 
 from .core.base.errors import StoreError, run
-from .core.base.files import write_json
-from .core.drift.versions.settings import History, Register
-from .core.model.segmentation.settings import Segment
-from .core.store.bundle_files import bundle_digest
-from .core.store.client import open_store
-from .core.store.record import collect_record, read_trainings
-from .core.store.registration import log_training, register_version
+from .core.store.rest import keep, put_back
 
 RECEIPT = Path("reports/register/receipt.json")
 
 
 def main() -> None:
     """Register the version and its trainings and write the receipt; add nothing that MLflow already holds."""
+    if not put_back("register", print):
+        _ask()
+        keep("register")
+
+
+def _ask() -> None:
+    # Imported here, because MLflow takes seconds to import and is needed only where something has changed.
+    from .core.base.files import write_json
+    from .core.drift.versions.settings import History, Register
+    from .core.model.segmentation.settings import Segment
+    from .core.store.bundle_files import bundle_digest
+    from .core.store.client import open_store
+    from .core.store.record import collect_record, read_trainings
+    from .core.store.registration import log_training, register_version
+
     version_settings = Register.read()
     model, label = version_settings.model, version_settings.label
     if History.read().offline:

@@ -105,6 +105,7 @@ def test_the_first_version_becomes_champion_and_is_reported(folder: Path, first:
 
 def test_a_second_repro_runs_only_what_asks_mlflow_and_changes_nothing(first: State, rested: State) -> None:
     assert rested.ran == {"declare", "history", "register"}
+    assert "register: the MLflow store and everything that is read are as they were" in rested.output
     assert rested.files == first.files, "no file may change"
     assert rested.store == first.store, "MLflow must not gain a run, version or metric"
 

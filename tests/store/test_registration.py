@@ -71,7 +71,7 @@ def killed_at(last: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], Non
         return store
 
     with monkeypatch.context() as patch:
-        patch.setattr(register, "open_store", open_mortal)
+        patch.setattr(client, "open_store", open_mortal)
         try:
             work()
         except Killed:
@@ -342,7 +342,7 @@ def test_training_that_cannot_be_logged_is_a_warning(
     def down(*_: object) -> None:
         raise StoreError("MLflow went away.")
 
-    monkeypatch.setattr(register, "log_training", down)
+    monkeypatch.setattr(registration, "log_training", down)
     register.main()
     assert "warning: the training of fold 0 is not in MLflow: MLflow went away." in capsys.readouterr().err
     assert len(contents(lab)["versions"]) == 1

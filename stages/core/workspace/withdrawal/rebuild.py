@@ -9,6 +9,7 @@ from pathlib import Path
 from ...data.clones.lock import clone_lock
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.registry import FROZEN, Registry, read_frozen
+from ...store.rest import KEPT
 from ..runs.params import Params, load_params
 from ..runs.workspace import run_dvc
 from .clones import Removed, remove_participants
@@ -40,12 +41,14 @@ def remove_data(root: Path, identity: Identity, registry: Registry) -> tuple[lis
 
 
 def _clean_scratch(scratch: Path, identity: Identity) -> list[Path]:
-    """Remove preprocessed data with a case of the person, trainings that use them, and stored results of `check`."""
+    """Remove what may hold the data: preprocessed images, trainings on them, results of `check`, kept outputs."""
     if not scratch.is_dir():
         return []
     states = [path for path in sorted(scratch.iterdir()) if path.is_dir() and not path.is_symlink()]
+    # Kept outputs name everybody; the stages make them again.
+    answers = [path for path in states if path.name == KEPT.name]
     holding = {path.name for path in states if _holds(path, identity)}
-    gone = [path for path in states if path.name in holding or _works_on(path) in holding]
+    gone = answers + [path for path in states if path.name in holding or _works_on(path) in holding]
     # Remove the preprocessed data last: after an interruption they still lead to the trainings that use them.
     for path in sorted(gone, key=lambda path: path.name in holding):
         shutil.rmtree(path)
