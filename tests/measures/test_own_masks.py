@@ -394,3 +394,47 @@ def test_the_change_of_a_person_over_sessions(place: Path) -> None:
     assert change["change_percent"][1] == pytest.approx(100 * (one["ses-10"] / one["ses-1"] - 1))
     with pytest.raises(SettingsError, match="--change compares the range of sessions"):
         run(*masks, "--per-slice", "--change", "change.csv")
+
+
+SOFT = np.round(CORD.data, 3).astype(np.float32)
+
+
+def in_order(order: str) -> nib.Nifti1Image:
+    back = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(order))
+    return nib.Nifti1Image(SOFT, CORD.affine).as_reoriented(back)
+
+
+def in_thousandths() -> nib.Nifti1Image:
+    """Whole numbers with a scaling in the header."""
+    image = nib.Nifti1Image(np.round(SOFT * 1000).astype(np.int16), CORD.affine)
+    image.header.set_slope_inter(0.001, 0.0)
+    return image
+
+
+@pytest.mark.parametrize("kind", ["soft", "binary"])
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        *[pytest.param("a.nii.gz", in_order(order), id=order) for order in ("LPI", "PSR", "AIL", "SLA", "RPI")],
+        pytest.param("a.nii", nib.Nifti1Image(SOFT, CORD.affine), id="not packed"),
+        pytest.param("a.nii.gz", nib.Nifti2Image(SOFT, CORD.affine), id="NIfTI-2"),
+        pytest.param("a.nii.gz", nib.Nifti1Image(SOFT, CORD.affine, nib.Nifti1Header(endianness=">")), id="big-endian"),
+        pytest.param("a.nii.gz", nib.Nifti1Image(SOFT.astype(np.float64), CORD.affine), id="double"),
+        pytest.param("a.nii.gz", in_thousandths(), id="scaled integers"),
+        pytest.param("a.mgz", nib.MGHImage(SOFT, CORD.affine.astype(np.float32)), id="mgz"),
+    ],
+)
+def test_every_storage_of_a_mask_gives_the_same_number(kind: str, name: str, image: Any, place: Path) -> None:
+    values = SOFT
+    if kind == "binary":
+        values = (SOFT >= 0.5).astype(np.float32)
+        half = 0.5 * float(image.get_fdata().max())  # the integers are not scaled before they are stored
+        image = type(image)((image.get_fdata() >= half).astype(np.float32), image.affine, image.header)
+        image.header.set_data_dtype(np.uint8)
+    write(place / "plain.nii.gz", values, CORD.affine)
+    nib.save(image, place / name)
+    plain = run("plain.nii.gz", "--discs", "discs.nii.gz").iloc[0]
+    other = run(name, "--discs", "discs.nii.gz").iloc[0]
+    for metric in ("csa_mm2", "diameter_ap_mm", "diameter_rl_mm", "solidity", "angle_ap_deg"):
+        assert other[metric] == pytest.approx(plain[metric], abs=5e-5), metric
+    assert (other["kind"], other["flags"]) == (kind, "")
