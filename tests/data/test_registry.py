@@ -55,7 +55,7 @@ def test_entries_of_the_phantom_are_where_it_writes(name: str, cohort: str) -> N
             r"unknown key 'datasets\.one\.contrasts\.T1w\.maks' \(did you mean 'mask'\?\)",
         ),
         ({"contrasts": {"T1w": {"image": "sub-01.nii.gz"}}}, r"must contain \{sub\}"),
-        ({"contrasts": {"T1w": {"image": "{sub}/{ses}.nii.gz"}}}, r"must contain \{sub\}.*and no other field"),
+        ({"contrasts": {"T1w": {"image": "{sub}/{run}.nii.gz"}}}, r"must contain \{sub\}.*is the only other field"),
         ({"contrasts": {"T1w": {"image": "/data/{sub}.nii.gz"}}}, "must be relative to the dataset"),
         ({"contrasts": {"T1w": {"image": "../{sub}.nii.gz"}}}, "must be relative to the dataset"),
         ({"contrasts": {}}, r"'datasets\.one\.contrasts'"),

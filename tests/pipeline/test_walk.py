@@ -42,7 +42,8 @@ WAY = {
     "stages/core/drift/record/record.py": "what drift.json holds",
     "stages/core/reports/drift_report/wording.py": "the sentence of the report",
 }
-#: Files that run beside the way: they compute other numbers of the same tables, or name what measured.
+#: Files that run beside the way: they compute other numbers of the same tables, name what
+#: measured, or act only on a mask with a fault.
 BESIDE = {
     "stages/core/drift/conversion/factors.py",
     "stages/core/drift/conversion/line.py",
@@ -57,6 +58,9 @@ BESIDE = {
     "stages/core/drift/statistics/heterogeneity.py",
     "stages/core/drift/statistics/multiplicity.py",
     "stages/core/drift/versions/validity.py",
+    "stages/core/measures/cohort/change.py",
+    "stages/core/measures/morphometry/plausible.py",
+    "stages/core/tables/flags.py",
     "stages/core/tables/weighted.py",
     "stages/core/drift/rule/protocol.py",
     "stages/core/drift/statistics/concordance.py",
