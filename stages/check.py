@@ -14,10 +14,12 @@ from .core.data.inspection.dataset import inspect_dataset
 from .core.data.inspection.gallery import write_page
 from .core.data.inspection.settings import Check
 
+FILES = "For files of your own: cordrift check FILE ..., or cordrift check FOLDER/ (with a slash)."
+
 
 def main(argv: list[str] | None = None) -> None:
     """Check the dataset that ``argv`` names. Findings are the result of this stage, so that it does not fail on any."""
-    parser = argparse.ArgumentParser(prog="cordrift check", description=__doc__)
+    parser = argparse.ArgumentParser(prog="cordrift check", description=__doc__, epilog=FILES)
     named = parser.add_mutually_exclusive_group(required=True)
     named.add_argument("name", nargs="?", metavar="DATASET", help="entry of the registry, fetched already")
     named.add_argument("--dataset", help="the same, as for the other stages")

@@ -16,6 +16,7 @@ from .core.drift.record.record import write_drift
 from .core.drift.rule.protocol import items, read_protocol
 from .core.drift.rule.settings import Compare
 from .core.drift.versions.folders import read_gaps, read_priors, read_version
+from .core.tables.change import change_over_time
 
 
 def main() -> None:
@@ -40,6 +41,10 @@ def main() -> None:
     with whole_folder(Path("reports/compare")) as part:
         for name, table in result.tables().items():
             write_csv(part / f"{name}.csv", table)
+        # Not in `measure`: here the masks that miss the cord are known, and have no area.
+        change = change_over_time(result.csa[result.csa["version"] == candidate.series.bundle])
+        if len(change):
+            write_csv(part / "change.csv", change)
         write_drift(part / "drift.json", result.drift)
         write_json(part / "metrics.json", metrics(result.drift))
 

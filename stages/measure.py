@@ -9,13 +9,11 @@ from .core.base.errors import run
 from .core.base.files import whole_folder, write_csv, write_json
 from .core.data.datasets.manifest import frozen_digest, read_manifest
 from .core.drift.rule.protocol import read_protocol
-from .core.measures.cohort.change import change_over_time
 from .core.measures.cohort.measurement import measure_cohort
 from .core.measures.morphometry.levels import range_name
 from .core.measures.morphometry.settings import Measure
 from .core.model.segmentation.predictions import read_shards
 from .core.model.segmentation.settings import Segment
-from .core.tables.monitored import range_csa
 
 
 def main() -> None:
@@ -47,9 +45,6 @@ def main() -> None:
         write_csv(part / "measures.csv", measured.measures)
         write_csv(part / "agreement.csv", measured.agreement)
         write_json(part / "summary.json", summary)
-        change = change_over_time(range_csa(measured.measures, "prediction", range_name(params.levels)))
-        if len(change):
-            write_csv(part / "change.csv", change)
 
 
 if __name__ == "__main__":

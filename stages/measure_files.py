@@ -15,7 +15,6 @@ from tqdm import tqdm
 from .core.base.errors import ImageError, SettingsError, run
 from .core.base.files import write_csv
 from .core.base.params import validate
-from .core.measures.cohort.change import change_over_time
 from .core.measures.morphometry.levels import parse_range
 from .core.measures.morphometry.settings import Measure
 from .core.measures.own_masks.measurement import (
@@ -26,6 +25,7 @@ from .core.measures.own_masks.measurement import (
     rows_of_scope,
     write_picture,
 )
+from .core.tables.change import change_over_time
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,6 +118,7 @@ def main(argv: list[str] | None = None) -> None:
     write_csv(options.output, table)
     if options.change:
         write_csv(options.change, change_over_time(table[(table["scope"] == "range") & (table["participant"] != "")]))
+    print(f"measure: {len(tables) - failed} of {len(tables)} masks measured ({options.output})")
     if failed:
         raise ImageError(f"{failed} of {len(tables)} masks could not be measured: their rows are flagged failed.")
     if undrawn:

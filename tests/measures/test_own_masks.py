@@ -438,3 +438,12 @@ def test_every_storage_of_a_mask_gives_the_same_number(kind: str, name: str, ima
     for metric in ("csa_mm2", "diameter_ap_mm", "diameter_rl_mm", "solidity", "angle_ap_deg"):
         assert other[metric] == pytest.approx(plain[metric], abs=5e-5), metric
     assert (other["kind"], other["flags"]) == (kind, "")
+
+
+def test_two_masks_of_one_session_have_no_change(place: Path) -> None:
+    for name in ("sub-01_ses-1_T2w_seg.nii.gz", "sub-01_ses-1_T2w_label-SC_seg.nii.gz"):
+        write(place / name, CORD.data, CORD.affine)
+    with pytest.raises(SettingsError, match=r"sub-01 has 2 masks of one session \(ses-1, T2w\)"):
+        run(*sorted(path.name for path in place.glob("sub-*")), "--discs", "discs.nii.gz", "--change", "change.csv")
+    assert Path("out.csv").is_file()
+    assert not Path("change.csv").exists()

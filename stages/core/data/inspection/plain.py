@@ -54,7 +54,9 @@ def list_images(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         inside = sorted(p for p in path.rglob("*.nii*") if p.name.endswith(SUFFIXES)) if path.is_dir() else [path]
-        if not inside or not (path.exists() or path.is_symlink()):
+        if not path.exists() and not path.is_symlink():
+            raise ImageError(f"{path} does not exist; name a NIfTI file, or a folder with such files.")
+        if not inside or not inside[0].name.endswith(SUFFIXES):
             raise ImageError(f"{path} {'holds no' if path.is_dir() else 'is no'} NIfTI file (.nii or .nii.gz).")
         found += inside
     return found

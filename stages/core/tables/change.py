@@ -6,6 +6,8 @@ import re
 
 import pandas as pd
 
+from ..base.errors import SettingsError
+
 #: change.csv, after ``schema``.
 CHANGE_COLUMNS = (
     "dataset", "participant", "contrast", "session_from", "session_to", "csa_from_mm2", "csa_to_mm2", "change_mm2",
@@ -28,9 +30,20 @@ def change_over_time(csa: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     csa : columns dataset, participant, session, contrast, csa_mm2; one row a mask
+
+    Raises
+    ------
+    SettingsError
+        There are several masks of one session and contrast.
     """
     rows: list[tuple[str | float, ...]] = []
     for key, group in csa.groupby(["dataset", "participant", "contrast"], sort=True):
+        twice = group["session"][group["session"].duplicated()].tolist()
+        if twice:
+            raise SettingsError(
+                f"{key[1]} has {int((group['session'] == twice[0]).sum())} masks of one session "
+                f"({twice[0] or 'no session'}, {key[2]}); a change compares one mask of each session."
+            )
         sessions = dict(zip(group["session"].astype(str), group["csa_mm2"].astype(float), strict=True))
         first, *others = sorted(sessions, key=_natural)
         before = sessions[first]
