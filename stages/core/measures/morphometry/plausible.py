@@ -33,7 +33,7 @@ MOST_PIECES = 100
 FULL = 0.9
 #: At each end, neighbours lie within this length (mm), and no more than this length is left out.
 END_MM = 15.0
-#: A centroid at this distance (mm) from the median line of its neighbours is none of the cord.
+#: A centroid at this distance (mm) from the line of its neighbours is not on the cord.
 OFF_MM = 3.0
 #: A shift from one slice to the next (mm) that is no bend of a cord, where slices are closer than this.
 STEP_MM = 1.5
@@ -199,7 +199,7 @@ def _directions(centroids_mm: Floats, z_mm: Floats) -> _Directions:
 def _outliers(centroids_mm: Floats, z_mm: Floats) -> NDArray[np.int64]:
     """Return the slices whose centroid lies away from the lines through the slices before and after it.
 
-    A slice of a stack that is shifted as a whole agrees with one side, so that it is none of them. At an end there is
+    A slice of a stack that is shifted as a whole agrees with one of the sides, and is kept. At an end there is
     one side only, and it must be straight.
     """
     n = len(z_mm)

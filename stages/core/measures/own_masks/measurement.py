@@ -114,7 +114,7 @@ def measure_file(path: Path, labels: Labels | None, params: Measure, *, template
     Raises
     ------
     ImageError
-        The mask or the labels cannot be read or measured, or the mask is none of a cord; the message names the file.
+        The mask or the labels cannot be read or measured, or it is not the mask of a cord; the message names the file.
     """
     mask = read(path)
     faults = [*_header_faults(path), *faults_of_values(mask)]
