@@ -24,7 +24,7 @@ from stages.core.images.header import (
     read_header,
 )
 from stages.core.images.volumes import Volume, read
-from stages.core.measures.morphometry.labels import read_discs
+from stages.core.measures.morphometry.levels import read_discs
 
 
 @given(codes=st.sampled_from(["RAS", "LPI", "PSR", "AIL", "SLA"]), level=st.integers(0, 9))

@@ -15,7 +15,7 @@ from support.cords import AP_MM, RL_MM, cord, discs_at
 
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.csa import measure_sections
-from stages.core.measures.morphometry.labels import read_discs
+from stages.core.measures.morphometry.levels import read_discs
 from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import tabulate
 from stages.core.measures.own_masks.picture import draw, picture

@@ -28,8 +28,8 @@ WAY = {
     "stages/core/measures/morphometry/csa.py": "the area of each slice",
     "stages/core/measures/morphometry/mask.py": "which voxels are cord",
     "stages/core/measures/morphometry/centreline.py": "how the cord leans in each slice",
-    "stages/core/measures/morphometry/labels.py": "where the discs are",
-    "stages/core/measures/morphometry/levels.py": "which slices belong to C2-C3",
+    "stages/core/measures/morphometry/plausible.py": "which slices may bend that line",
+    "stages/core/measures/morphometry/levels.py": "where the discs are, and which slices belong to C2-C3",
     "stages/compare.py": "which versions are compared, and by which rule",
     "stages/core/drift/versions/folders.py": "how the tables of a version are read again",
     "stages/core/drift/versions/version.py": "which versions may be compared, and which of them judge",
@@ -42,8 +42,8 @@ WAY = {
     "stages/core/drift/record/record.py": "what drift.json holds",
     "stages/core/reports/drift_report/wording.py": "the sentence of the report",
 }
-#: Files that run beside the way: they compute other numbers of the same tables, name what
-#: measured, or act only on a mask with a fault.
+#: Files that run beside the way: they compute other numbers of the same tables, or name what
+#: measured.
 BESIDE = {
     "stages/core/drift/conversion/factors.py",
     "stages/core/drift/conversion/line.py",
@@ -58,8 +58,7 @@ BESIDE = {
     "stages/core/drift/statistics/heterogeneity.py",
     "stages/core/drift/statistics/multiplicity.py",
     "stages/core/drift/versions/validity.py",
-    "stages/core/measures/cohort/change.py",
-    "stages/core/measures/morphometry/plausible.py",
+    "stages/core/tables/change.py",
     "stages/core/tables/flags.py",
     "stages/core/tables/weighted.py",
     "stages/core/drift/rule/protocol.py",

@@ -222,7 +222,7 @@ def test_priors_come_by_number_not_by_text() -> None:
 
 def test_offline_asks_nobody(lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     params(lab, offline=True)
-    monkeypatch.setattr(history, "open_store", lambda *_: pytest.fail("MLflow was asked"))
+    monkeypatch.setattr(client, "open_store", lambda *_: pytest.fail("MLflow was asked"))
     history.main()
     value = read_json(lab / "reports/history/priors.json")
     assert (value["offline"], value["priors"]) == (True, [])

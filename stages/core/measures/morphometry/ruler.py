@@ -14,7 +14,6 @@ MODULES = (
     "images/volumes.py",
     "measures/morphometry/centreline.py",
     "measures/morphometry/csa.py",
-    "measures/morphometry/labels.py",
     "measures/morphometry/levels.py",
     "measures/morphometry/mask.py",
     "measures/morphometry/oddities.py",

@@ -35,8 +35,7 @@ from ...tables.columns import AXIAL, MEASURES_COLUMNS, MEASURES_TEXT, METRICS
 from ...tables.flags import join_flags
 from ...tables.weighted import weighted_mean
 from .csa import Sections, measure_sections
-from .labels import on_grid, read_discs
-from .levels import NO_LEVEL, Discs, assign, range_name, range_shares
+from .levels import NO_LEVEL, Discs, assign, on_grid, range_name, range_shares, read_discs
 from .oddities import COLLAPSED
 from .settings import Measure
 

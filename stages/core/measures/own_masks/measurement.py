@@ -18,8 +18,7 @@ from ...tables.columns import MEASURES_COLUMNS
 from ...tables.flags import table_with_checks
 from ...tables.names import file_name
 from ..morphometry.csa import Sections, measure_sections
-from ..morphometry.labels import on_grid, read_discs, read_map
-from ..morphometry.levels import Discs
+from ..morphometry.levels import Discs, on_grid, read_discs, read_map
 from ..morphometry.ruler import ruler_id
 from ..morphometry.settings import Measure
 from ..morphometry.table import failed_row, tabulate
