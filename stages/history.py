@@ -24,8 +24,7 @@ def _ask() -> None:
     from .core.measures.morphometry.settings import Measure
     from .core.store.bundle_files import bundle_digest
     from .core.store.client import open_store
-    from .core.store.judges import judges_of
-    from .core.store.priors import fetch_prior, select_priors
+    from .core.store.priors import fetch_prior, judges_of, select_priors
 
     offline, model = History.read().offline, Register.read().model
     rows: list[dict[str, Any]] = []

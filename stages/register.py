@@ -26,8 +26,8 @@ def _ask() -> None:
     from .core.model.segmentation.settings import Segment
     from .core.store.bundle_files import bundle_digest
     from .core.store.client import open_store
-    from .core.store.record import collect_record, read_trainings
     from .core.store.registration import log_training, register_version
+    from .core.store.run_content import collect_run_content, read_trainings
 
     version_settings = Register.read()
     model, label = version_settings.model, version_settings.label
@@ -36,7 +36,7 @@ def _ask() -> None:
         write_json(RECEIPT, {"digest": bundle_digest(), "model": model, "version": None, "aliases": []})
         return
     with tempfile.TemporaryDirectory() as scratch:
-        record = collect_record(label, Segment.read(), Path(scratch))
+        record = collect_run_content(label, Segment.read(), Path(scratch))
         store = open_store(model)
         version = register_version(store, record, print)
     for fold, settings, progress in read_trainings():

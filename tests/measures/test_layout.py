@@ -37,7 +37,7 @@ from stages.core.measures.morphometry.ruler import ruler_id
 from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 from stages.core.model.segmentation.predictions import read_shards
-from stages.core.store.record import Artifact
+from stages.core.store.run_content import Artifact
 from stages.core.tables.columns import MEASURES_COLUMNS
 
 SHA = "0" * 64

@@ -33,7 +33,7 @@ from stages.core.release.jobs.plan import cache
 from stages.core.reports.drift_report.wording import short
 from stages.core.store.bundle_files import version_identity
 from stages.core.store.client import Store, open_store
-from stages.core.store.record import collect_record
+from stages.core.store.run_content import collect_run_content
 from stages.core.workspace.runs.params import load_params
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def registered(lab: Path, monkeypatch: pytest.MonkeyPatch, digest: str, label: s
     store = open_store(MODEL, lab)
     scratch = lab / f"scratch-{label}"
     (scratch / "masks").mkdir(parents=True)
-    record = collect_record(label, load_params(lab / "params.yaml").segment, scratch / "masks", lab)
+    record = collect_run_content(label, load_params(lab / "params.yaml").segment, scratch / "masks", lab)
     run = store.find_run(version_identity(digest))
     assert run is not None
     write_record(scratch / RECORD_ZIP, record, run.params, scratch)
@@ -341,7 +341,9 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "out").mkdir()
     found = read_record(tmp_path / "record.zip", tmp_path / "out")
     (tmp_path / "masks").mkdir()
-    was = collect_record("v1", load_params(tmp_path / "lab/params.yaml").segment, tmp_path / "masks", tmp_path / "lab")
+    was = collect_run_content(
+        "v1", load_params(tmp_path / "lab/params.yaml").segment, tmp_path / "masks", tmp_path / "lab"
+    )
     light = {a.path: a.digest() for a in was.artifacts if not a.path.endswith(".safetensors")}
     assert {artifact.path: artifact.digest() for artifact in found.artifacts} == light
     assert (found.digest, found.label, found.series, found.judged) == (was.digest, was.label, was.series, was.judged)

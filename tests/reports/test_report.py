@@ -25,7 +25,7 @@ from stages.core.pages.canvas import png_bytes
 from stages.core.reports.drift_report.contours import Panel, contour_figure, gallery_figure
 from stages.core.reports.drift_report.wording import number
 from stages.core.reports.drift_report.worst import worst_cases
-from stages.core.store.record import Artifact
+from stages.core.store.run_content import Artifact
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from stages.core.base.files import read_csv, read_json, write_csv, write_json
 from stages.core.images.volumes import read
 from stages.core.measures.kept_masks.layout import restore
 from stages.core.measures.kept_masks.reader import read_kept
-from stages.core.store import client, record, registration
+from stages.core.store import client, registration, run_content
 from stages.core.workspace.runs.params import load_params
 
 pytestmark = pytest.mark.slow
@@ -124,8 +124,8 @@ def test_first_version(lab: Path) -> None:
 
 
 def test_masks_are_those_of_the_manifests(lab: Path) -> None:
-    def masks(folder: str) -> tuple[record.Artifact, bytes]:
-        collected = record.collect_record("v1", load_params().segment, lab / folder)
+    def masks(folder: str) -> tuple[run_content.Artifact, bytes]:
+        collected = run_content.collect_run_content("v1", load_params().segment, lab / folder)
         found = next(artifact for artifact in collected.artifacts if artifact.path == "masks.zip")
         return found, found.file(lab).read_bytes()
 

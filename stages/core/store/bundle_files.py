@@ -15,6 +15,8 @@ MEASURES_FILES = ("measures.csv", "agreement.csv", "summary.json")
 MASKS = "masks.zip"
 #: With the bundle, these digests name a series: numbers can be compared only where they agree.
 SERIES = ("inference", "ruler", "frozen")
+#: Prefix of the tags in which a version keeps the digests of its judges.
+JUDGED = "judged_"
 
 
 def bundle_digest(package: Path = PACKAGE) -> str:

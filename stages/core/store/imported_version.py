@@ -15,8 +15,8 @@ from ..measures.published.release_table import CONTRASTS, Imported
 from ..tables.monitored import range_csa
 from .bundle_files import MEASURES_FILES, SERIES, version_identity
 from .client import RegisteredVersion, Store
-from .record import Artifact
 from .registration import ensure_artifacts
+from .run_content import Artifact
 
 #: Tag that marks an imported version.
 IMPORTED = "imported"

@@ -1,6 +1,7 @@
-"""The prior versions of a model and the tables with which a new version is compared.
+"""The prior versions of a model, which of them judge, and the tables with which a new version is compared.
 
-A prior version that was measured with another ruler is measured again from its kept masks, if it has any.
+The judges of a version are recorded when it is registered, so that a later promotion changes no verdict. A prior
+version that was measured with another ruler is measured again from its kept masks, if it has any.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from packaging.version import Version as Label
 from ..base.errors import BundleError, StoreError
 from ..base.files import read_csv, read_json, sha256_of, write_csv, write_json
 from ..drift.record.record import read_drift
+from ..drift.versions.version import JUDGES, holder
 from ..measures.kept_masks.reader import read_kept
 from ..measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
 from ..tables.columns import AGREEMENT_TEXT
-from .bundle_files import MASKS, MEASURES_FILES, SERIES
+from .bundle_files import JUDGED, MASKS, MEASURES_FILES, SERIES
 from .client import INDEX, RegisteredVersion, Store
 
 #: Artifact of a version's run: its verdict, with the rule that was declared.
@@ -53,6 +55,26 @@ def _order(version: RegisteredVersion) -> tuple[bool, Label, int]:
         return False, Label(version.tags.get("label", "")), version.number
     except InvalidVersion:
         return True, Label("0"), version.number
+
+
+def judges_of(versions: Iterable[RegisteredVersion], current: str) -> dict[str, list[str]]:
+    """Return digest -> sorted roles of the versions that judge the bundle with the digest ``current``.
+
+    A registered version keeps its judges. For a bundle that is not registered yet, the present champion and anchor
+    judge.
+    """
+    known = list(versions)
+    own = next((version for version in known if version.tags.get("digest") == current), None)
+    judges: dict[str, list[str]] = {}
+    for role in sorted(JUDGES):
+        if own is not None and JUDGED + role in own.tags:
+            digest = own.tags[JUDGED + role]
+        else:
+            version = holder(role, known)
+            digest = version.tags.get("digest", "") if version else ""
+        if digest and digest != current:
+            judges.setdefault(digest, []).append(role)
+    return judges
 
 
 def fetch_prior(

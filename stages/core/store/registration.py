@@ -10,10 +10,9 @@ from pathlib import Path
 from ..base.errors import StoreError
 from ..base.files import digest_of, write_json
 from ..drift.versions.version import CHAMPION, JUDGES, holder
-from .bundle_files import version_identity
+from .bundle_files import JUDGED, version_identity
 from .client import INDEX, RegisteredVersion, Run, Store
-from .judges import JUDGED
-from .record import Artifact, Record
+from .run_content import Artifact, RunContent
 
 #: Aliases of the first version of a model, of a later version that passed the gate, and of one that did not pass. Only
 #: a person moves the anchor. (MLflow reserves names such as `latest` and `v2`.)
@@ -24,7 +23,7 @@ LATER_ALIASES = ("candidate",)
 INCOMPLETE = "incomplete"
 
 
-def register_version(store: Store, record: Record, say: Callable[[str], None]) -> RegisteredVersion:
+def register_version(store: Store, record: RunContent, say: Callable[[str], None]) -> RegisteredVersion:
     """Bring MLflow to the state in which it holds ``record``; write nothing where it holds the record already.
 
     The version is created after its run and artifacts, so that every version is complete. A bundle that was judged
@@ -85,7 +84,7 @@ def ensure_artifacts(store: Store, run: Run, artifacts: Sequence[Artifact]) -> N
 
 
 def _ensure_version(
-    store: Store, run: Run, tags: Mapping[str, str], record: Record, say: Callable[[str], None]
+    store: Store, run: Run, tags: Mapping[str, str], record: RunContent, say: Callable[[str], None]
 ) -> RegisteredVersion:
     versions = store.versions()
     version = next((known for known in versions if known.tags.get("digest") == tags["digest"]), None)
@@ -133,7 +132,7 @@ def _ensure_version(
     return version
 
 
-def _overtaken(versions: Sequence[RegisteredVersion], record: Record) -> bool:
+def _overtaken(versions: Sequence[RegisteredVersion], record: RunContent) -> bool:
     """Tell whether the present champion is another version than the champion that judged this one."""
     champion = holder(CHAMPION, versions)
     digest = champion.tags.get("digest", "") if champion else ""

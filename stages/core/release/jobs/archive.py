@@ -16,9 +16,8 @@ from ...base.params import Block, Name, validate
 from ...drift.record.record import Outcome
 from ...drift.versions.version import JUDGES
 from ...measures.kept_masks.zips import pack, unpack
-from ...store.bundle_files import MASKS
-from ...store.judges import JUDGED
-from ...store.record import Artifact, Record
+from ...store.bundle_files import JUDGED, MASKS
+from ...store.run_content import Artifact, RunContent
 
 RECORD_INDEX = "record.json"
 #: The largest size of an unpacked record: tables, figures and some hundred kept masks.
@@ -31,7 +30,7 @@ Role = Annotated[str, Field(pattern=f"^{JUDGED}({'|'.join(JUDGES)})$")]
 
 
 class Archived(Block):
-    """``record.json``: a :class:`Record` without its files.
+    """``record.json``: a :class:`RunContent` without its files.
 
     Attributes
     ----------
@@ -50,7 +49,7 @@ class Archived(Block):
     once: list[str]
 
 
-def write_record(path: Path, record: Record, params: Mapping[str, str], scratch: Path) -> None:
+def write_record(path: Path, record: RunContent, params: Mapping[str, str], scratch: Path) -> None:
     """Write the record of a version as a zip; the same record gives the same bytes.
 
     Parameters
@@ -81,7 +80,7 @@ def write_record(path: Path, record: Record, params: Mapping[str, str], scratch:
     pack(path, files)
 
 
-def read_record(path: Path, folder: Path) -> Record:
+def read_record(path: Path, folder: Path) -> RunContent:
     """Read a record that :func:`write_record` wrote.
 
     Its files are unpacked into ``folder``, which must stay while the record is used.
@@ -106,7 +105,7 @@ def read_record(path: Path, folder: Path) -> Record:
     if not masks or not artifacts:
         raise ReleaseError(f"{path.name} holds no masks or no tables; it was not written by a release of cordrift.")
     artifacts.append(Artifact(MASKS, members=tuple(masks)))
-    return Record(
+    return RunContent(
         digest=archived.digest,
         label=archived.label,
         series=archived.series,
@@ -119,7 +118,7 @@ def read_record(path: Path, folder: Path) -> Record:
     )
 
 
-def copy_masks(record: Record, path: Path, scratch: Path) -> None:
+def copy_masks(record: RunContent, path: Path, scratch: Path) -> None:
     """Write the kept masks of a record as a zip of their own, with ``scratch`` for temporary files."""
     (masks,) = (artifact for artifact in record.artifacts if artifact.path == MASKS)
     shutil.copyfile(masks.file(scratch), path)

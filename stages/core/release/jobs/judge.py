@@ -29,7 +29,7 @@ from ...reports.change_report.report import write_change_report
 from ...store.bundle_files import version_identity
 from ...store.client import Store, open_store
 from ...store.location import VARIABLE, find_location, is_named
-from ...store.record import Record, collect_record
+from ...store.run_content import RunContent, collect_run_content
 from ...workspace.runs.monitor import STAGES_AFTER_SEGMENT, bring_bundle, data_stages, monitor_workspace, run_stages
 from ...workspace.runs.params import Params
 from ..github.repository import Repository
@@ -115,7 +115,7 @@ def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Pat
     """Write ``release/assets`` from a workspace in which every stage ran."""
     masks = scratch / "masks"
     masks.mkdir()
-    record = collect_record(params.registration.label, params.segment, masks, folder)
+    record = collect_run_content(params.registration.label, params.segment, masks, folder)
     run = store.find_run(version_identity(record.digest))
     if run is None:
         raise StoreError(f"MLflow at {store.location.name} holds no run of the bundle {record.digest[:12]}.")
@@ -133,7 +133,7 @@ def _assets(root: Path, folder: Path, store: Store, params: Params, scratch: Pat
     return facts
 
 
-def _with_first(record: Record, store: Store, run_id: str, scratch: Path) -> Record:
+def _with_first(record: RunContent, store: Store, run_id: str, scratch: Path) -> RunContent:
     """Return the record with the files that the store keeps of the first judgement, in place of today's."""
     artifacts = []
     for artifact in record.artifacts:

@@ -27,14 +27,13 @@ from ..data.datasets.manifest import CLONES, read_manifest
 from ..drift.record.record import Outcome, read_drift
 from ..drift.statistics.bias import POOLED
 from ..drift.statistics.quality import ALL
-from ..drift.versions.version import CHAMPION
+from ..drift.versions.version import CHAMPION, JUDGES
 from ..measures.kept_masks.writer import keep_masks
 from ..measures.kept_masks.zips import pack
 from ..model.lineage.manifest import training_params
 from ..model.segmentation.predictions import read_shards
 from ..model.segmentation.settings import Segment
-from .bundle_files import MASKS, MEASURES_FILES, PACKAGE, SERIES, bundle_digest
-from .judges import JUDGED, judge_tags
+from .bundle_files import JUDGED, MASKS, MEASURES_FILES, PACKAGE, SERIES, bundle_digest
 
 #: Column of bias.csv -> the ending of the metric ``bias_to_champion_...``.
 BIAS_NAMES = {"bias_mm2": "mm2", "ci_low_mm2": "ci_low_mm2", "ci_high_mm2": "ci_high_mm2", "n": "n"}
@@ -73,7 +72,7 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Record:
+class RunContent:
     """Everything that is registered of one version.
 
     Attributes
@@ -126,7 +125,7 @@ class Record:
         )
 
 
-def collect_record(label: str, segment: Segment, scratch: Path, root: Path = Path()) -> Record:
+def collect_run_content(label: str, segment: Segment, scratch: Path, root: Path = Path()) -> RunContent:
     """Read the record of the packaged bundle from the outputs of the pipeline.
 
     Parameters
@@ -155,7 +154,7 @@ def collect_record(label: str, segment: Segment, scratch: Path, root: Path = Pat
     if missing:
         raise PipelineError(f"{', '.join(missing[:3])} (of {len(missing)} files) missing; `dvc repro` makes them.")
     judged = judge_tags(read_json(root / "reports/history/priors.json", error=PipelineError)["priors"])
-    return Record(
+    return RunContent(
         digest=digest,
         label=label,
         series={key: str(summary[key]) for key in SERIES},
@@ -256,3 +255,9 @@ def _artifacts(root: Path, segment: Segment, scratch: Path) -> Iterable[Artifact
 
 def _files(folder: Path, pattern: str) -> list[Path]:
     return sorted(path for path in folder.glob(pattern) if path.is_file())
+
+
+def judge_tags(priors: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the tags that record which prior version judged in each role; ``""`` where none did."""
+    rows = list(priors)
+    return {JUDGED + role: next((str(row["digest"]) for row in rows if role in row["aliases"]), "") for role in JUDGES}
