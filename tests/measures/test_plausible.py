@@ -99,6 +99,13 @@ def test_slices_that_hold_only_a_piece_apart_are_flagged() -> None:
     assert flagged == [74, 75, 76, 77]
 
 
+@pytest.mark.parametrize(("index", "told"), [(16, True), (74, True), (5, False)])
+def test_the_row_of_the_range_names_what_disturbs_the_line_near_it(index: int, told: bool) -> None:
+    shift = np.zeros((SLICES, 2))
+    shift[index] = (9.0, -6.0)
+    assert (OFF_LINE in row(tube(shift=shift))["flags"].split(";")) is told
+
+
 @pytest.mark.parametrize(
     ("ap_deg", "rl_deg"), [(15.0, 0.0), (20.0, 0.0), (25.0, 0.0), (30.0, 0.0), (0.0, 25.0), (-30.0, 0.0)]
 )

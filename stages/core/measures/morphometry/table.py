@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from ...images.volumes import Volume
 from ...tables.columns import AXIAL, MEASURES_COLUMNS, MEASURES_TEXT, METRICS
@@ -37,6 +38,7 @@ from ...tables.weighted import weighted_mean
 from .csa import Sections, measure_sections
 from .levels import NO_LEVEL, Discs, assign, on_grid, range_name, range_shares, read_discs
 from .oddities import COLLAPSED
+from .plausible import OFF_LINE, STEP, STRAY
 from .settings import Measure
 
 Floats = NDArray[np.float64]
@@ -44,6 +46,9 @@ Ints = NDArray[np.int64]
 
 #: A coverage that falls short of the least one by rounding alone is enough.
 ROUNDING = 1e-9
+#: A fault of the centreline at most so far from a range (mm) is named in the row of the range.
+NEAR_MM = 15.0
+LINE_FLAGS = {OFF_LINE, STEP, STRAY}
 #: Columns of whole numbers, whose cells may be empty.
 WHOLE_COLUMNS = ("slice", "level", "n_slices")
 
@@ -161,6 +166,7 @@ def _aggregate(sections: Sections, levels: list[int], discs: Discs, least: float
     covered = float(shares[member].sum()) if len(shares) and np.isfinite(shares).all() else float("nan")
     row: dict[str, Any] = {"n_slices": int(member.sum()), "coverage": covered}
     flags: set[str] = set().union(*(f for f, inside in zip(sections.flags, touched, strict=True) if inside))
+    flags |= _line_flags(sections, touched)
     top, bottom = discs.slices.get(first), discs.slices.get(last + 1)
     if top is not None and bottom is not None and any(bottom - 0.5 <= shared <= top + 0.5 for shared in discs.shared):
         flags.add("discs_share_slice")
@@ -178,6 +184,14 @@ def _aggregate(sections: Sections, levels: list[int], discs: Discs, least: float
     )
     row["flags"] = join_flags(flags)
     return row
+
+
+def _line_flags(sections: Sections, inside: NDArray[np.bool_]) -> set[str]:
+    """Return what disturbs the centreline in the slices inside or within ``NEAR_MM`` of one of them."""
+    odd = [k for k, flags in enumerate(sections.flags) if flags & LINE_FLAGS]
+    places = sections.world_mm[inside]
+    near = [k for k in odd if len(places) and cdist(places, sections.world_mm[[k]]).min() <= NEAR_MM]
+    return set().union(*(sections.flags[k] & LINE_FLAGS for k in near))
 
 
 def _inside(discs: Discs, levels: list[int], index: Ints) -> Floats:
