@@ -38,7 +38,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 ifneq ($(value TORCH_INDEX),)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps --index-url "$$TORCH_INDEX" torch torchvision
 endif
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
 	@touch $@
 
 path: ## where the installed commands are

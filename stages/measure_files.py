@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +26,7 @@ from .core.measures.own_masks.measurement import (
     rows_of_scope,
     write_picture,
 )
+from .core.measures.own_masks.result import result
 from .core.tables.change import change_over_time
 
 
@@ -36,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("masks", nargs="*", type=Path, metavar="MASK", help="NIfTI, values in [0, 1], soft or binary")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT.csv", help="table to write")
+    parser.add_argument("--force", action="store_true", help="replace the table, and the other files, where they exist")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--discs", nargs="+", type=Path, metavar="DISCS", help="disc labels: one for all masks, or one for each"
@@ -89,6 +92,12 @@ def _params(options: argparse.Namespace, scope: str) -> Measure:
     return params
 
 
+def _keep_what_exists(paths: list[Path]) -> None:
+    there = [str(path) for path in paths if path.exists()]
+    if there:
+        raise SettingsError(f"{', '.join(there[:3])} exists already; name another file, or add --force to replace it.")
+
+
 def main(argv: list[str] | None = None) -> None:
     """Measure the files that the arguments name. The exit status is 1 when one of them could not be measured."""
     options = _parser().parse_args(argv)
@@ -99,18 +108,26 @@ def main(argv: list[str] | None = None) -> None:
         for path in one_each(options.discs or options.levels_map, options.masks, "--discs or --levels-map")
     ]
     images = one_each(options.images, options.masks, "--images")
-    tables, failed, undrawn = [], 0, 0
+    pictures = (
+        [options.figures / picture_name(options.masks, number) for number in range(len(images))]
+        if options.figures
+        else []
+    )
+    if not options.force:
+        _keep_what_exists([options.output, *([options.change] if options.change else []), *pictures])
+    files, tables, failed, undrawn = [], [], 0, 0
     measured = measure_files(options.masks, labels, params, template=scope == "pam50")
     for number, file in enumerate(tqdm(measured, total=len(labels), unit="mask", disable=None)):
         failed += bool(file.problem)
         for sentence in filter(None, (file.problem, file.remark)):
             print(f"cordrift: {sentence}", file=sys.stderr)
-        if not file.problem and options.figures:
+        if not file.problem and pictures:
             try:
-                write_picture(file, options.figures / picture_name(options.masks, number), images[number])
+                write_picture(file, pictures[number], images[number])
             except ImageError as error:
                 undrawn += 1
                 print(f"cordrift: no picture of {file.path}: {error}", file=sys.stderr)
+        files.append(replace(file, mask=None, sections=None))  # the voxels are needed no more
         tables.append(rows_of_scope(file, scope, params.levels if options.levels else None))
     if failed == len(tables):
         raise ImageError(f"none of {failed} masks could be measured; {options.output} was not written.")
@@ -118,6 +135,7 @@ def main(argv: list[str] | None = None) -> None:
     write_csv(options.output, table)
     if options.change:
         write_csv(options.change, change_over_time(table[(table["scope"] == "range") & (table["participant"] != "")]))
+    print(result(files))
     print(f"measure: {len(tables) - failed} of {len(tables)} masks measured ({options.output})")
     if failed:
         raise ImageError(f"{failed} of {len(tables)} masks could not be measured: their rows are flagged failed.")

@@ -189,7 +189,16 @@ def test_ranges_are_read_as_people_write_them(text: str, levels: list[int]) -> N
     assert range_name(levels) == text.upper().replace(" ", "")
 
 
-@pytest.mark.parametrize("text", ["", "C0", "C8", "T13", "L6", "S2", "2-3", "C2-", "C3-C2", "C2-C3-C4", "X1", "C²"])
+@pytest.mark.parametrize(
+    ("text", "levels"), [("2:3", [2, 3]), ("C2:C3", [2, 3]), ("2-3", [2, 3]), ("C7:8", [7, 8]), ("4", [4])]
+)
+def test_ranges_may_be_numbers_and_have_a_colon(text: str, levels: list[int]) -> None:
+    assert parse_range(text) == levels
+
+
+@pytest.mark.parametrize(
+    "text", ["", "C0", "C8", "T13", "L6", "S2", "3-2", "0", "26", "2:", "2:3:4", "C2-", "C3-C2", "C2-C3-C4", "X1", "C²"]
+)
 def test_an_invalid_range_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="levels must be"):
         parse_range(text)

@@ -86,23 +86,27 @@ def range_name(levels: list[int]) -> str:
 
 
 def parse_range(text: str) -> list[int]:
-    """Return the vertebrae of a range as people write it.
+    """Return the vertebrae of a range as people write it, by name or by number (T1 is 8), with ``-`` or ``:``.
 
-    >>> parse_range("C2-C3"), parse_range("C7-T1"), parse_range("C4")
-    ([2, 3], [7, 8], [4])
+    >>> parse_range("C2-C3"), parse_range("C7:T1"), parse_range("2:3"), parse_range("C4")
+    ([2, 3], [7, 8], [2, 3], [4])
 
     Raises
     ------
     SettingsError
         There is no such vertebra, or the range goes upwards.
     """
-    ends = [_vertebra(part.strip(), text) for part in text.split("-")]
+    ends = [_vertebra(part.strip(), text) for part in re.split("[-:]", text)]
     if len(ends) > 2 or ends[0] > ends[-1]:
-        raise SettingsError(f"levels must be one vertebra or two from above to below such as C2-C3, not {text!r}.")
+        raise SettingsError(
+            f"levels must be one vertebra or two from above to below such as C2-C3 or 2:3, not {text!r}."
+        )
     return list(range(ends[0], ends[-1] + 1))
 
 
 def _vertebra(name: str, text: str) -> int:
+    if name.isascii() and name.isdigit() and 1 <= int(name) <= LAST_DISC:
+        return int(name)
     found = _NAME.fullmatch(name)
     if found:
         letter, number = found[1].upper(), int(found[2])
@@ -110,7 +114,9 @@ def _vertebra(name: str, text: str) -> int:
         above = min((first for first in starts.values() if first > starts[letter]), default=LAST_DISC + 1)
         if number >= 1 and starts[letter] + number - 1 < above:
             return starts[letter] + number - 1
-    raise SettingsError(f"levels must be vertebrae C1 to C7, T1 to T12, L1 to L5 or S1, such as C2-C3, not {text!r}.")
+    raise SettingsError(
+        f"levels must be vertebrae C1 to C7, T1 to T12, L1 to L5 or S1, such as C2-C3 or 2:3, not {text!r}."
+    )
 
 
 def order_discs(slices: dict[int, float]) -> Discs:

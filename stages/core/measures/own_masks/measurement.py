@@ -18,7 +18,7 @@ from ...tables.columns import MEASURES_COLUMNS
 from ...tables.flags import table_with_checks
 from ...tables.names import file_name
 from ..morphometry.csa import Sections, measure_sections
-from ..morphometry.levels import Discs, on_grid, read_discs, read_map
+from ..morphometry.levels import Discs, on_grid, range_name, read_discs, read_map
 from ..morphometry.ruler import ruler_id
 from ..morphometry.settings import Measure
 from ..morphometry.table import failed_row, tabulate
@@ -128,9 +128,26 @@ def measure_file(path: Path, labels: Labels | None, params: Measure, *, template
     table = tabulate(sections, discs, params, mask.data.shape[2])
     if template and discs is not None:
         table = pd.concat([table, onto_template(table, discs)], ignore_index=True)
-    remark = " ".join(f"{path} {fault.message}; expected {fault.expected}." for fault in faults)
+    remarks = [f"{path} {fault.message}; expected {fault.expected}." for fault in faults]
+    if labels is not None and discs is not None:
+        remarks += _missing_discs(labels.path, discs, params)
+    remark = " ".join(remarks)
     table = table_with_checks(table, {fault.check for fault in faults})
     return MeasuredFile(path, _named(table, path, params), mask, sections, remark=remark)
+
+
+def _missing_discs(path: Path, discs: Discs, params: Measure) -> list[str]:
+    """Return a sentence where the file lacks a disc at the top or bottom of the range, which has no value then."""
+    needed = [params.levels[0], params.levels[-1] + 1]
+    missing = [str(disc) for disc in needed if disc not in discs.slices]
+    if not missing:
+        return []
+    held = ", ".join(map(str, discs.slices))
+    return [
+        f"{range_name(params.levels)} lies between disc {needed[0]} and disc {needed[1]}, and {path} has no disc "
+        f"{' and no disc '.join(missing)} (it has {held}): the range has no value. Add the label, or name another "
+        "range with --levels."
+    ]
 
 
 def _header_faults(path: Path) -> list[Fault]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from ...data.clones.programs import call
 from .check import DoctorCheck
@@ -16,6 +17,8 @@ from .check import DoctorCheck
 SETUP = "run `make setup`, which installs what constraints.txt lists"
 #: How many packages a line names before it only counts the others.
 _NAMED = 3
+#: Extras of the package that the loop needs.
+EXTRAS = ("segment", "all")
 #: Versions of Python with which CI installs, measures and trains.
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 
@@ -39,9 +42,10 @@ def check_python() -> Iterator[DoctorCheck]:
 
 
 def required() -> set[str]:
-    """Return the names of the packages that cordrift needs."""
-    needed = importlib.metadata.requires("cordrift") or []
-    return {re.split(r"[^A-Za-z0-9._-]", name)[0].lower() for name in needed if "extra ==" not in name}
+    """Return the names of the packages that cordrift needs in a workspace, those of its extras included."""
+    needed = [Requirement(name) for name in importlib.metadata.requires("cordrift") or []]
+    for_all = (one for one in needed if one.marker is None or any(one.marker.evaluate({"extra": e}) for e in EXTRAS))
+    return {one.name.lower() for one in for_all} - {"cordrift"}
 
 
 def check_packages(constraints: Path) -> Iterator[DoctorCheck]:
