@@ -34,13 +34,13 @@ ANYWHERE = {
     "compare-tables": "two tables of measures, ours or of SCT: what moved, how surely, and how to convert",
     "diff-metrics": "two reports/compare/metrics.json side by side, as a Markdown table",
     "diff-data": "what two model versions were trained on: added, removed, relabelled",
+    "phantom": "generate the cohort and publish it as a DataLad dataset",
     "dashboard": "open MLflow's pages on the store of this workspace",
 }
 #: Commands of a workspace, with what they do.
 IN_WORKSPACE = {
     "demo": "the whole loop on a generated cohort (what `make demo` runs); --micro: its smallest size",
     "profile": "use a file of params/ as the params of this workspace",
-    "phantom": "generate the cohort and publish it as a DataLad dataset",
     "pin": "write the commit that a dataset's tag points to into the registry",
     "doctor": "check this machine and workspace, and tell what `dvc repro` would run",
     "commit-edit": "record that an edit of comments or layout changes no output: `dvc repro` then skips it",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .core.base.errors import run
 from .core.base.files import whole_folder, write_csv, write_json
-from .core.data.datasets.manifest import frozen_digest, read_manifest
+from .core.data.datasets.manifest import frozen_digest, read_manifest, require_contrasts
 from .core.drift.rule.protocol import read_protocol
 from .core.measures.cohort.measurement import measure_cohort
 from .core.measures.morphometry.levels import range_name
@@ -20,6 +20,7 @@ def main() -> None:
     """Measure the shards and datasets that params name; other folders are ignored and counted."""
     segment, params = Segment.read(), Measure.read()
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
+    require_contrasts(segment.contrasts, manifests)
     segmentation = read_shards(Path("reports/segment"), segment.datasets, segment.shards)
     read_protocol(
         Path("reports/declare"), segmentation.bundle

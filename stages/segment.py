@@ -8,7 +8,7 @@ from pathlib import Path
 from .core.base.errors import run
 from .core.base.files import whole_folder
 from .core.data.datasets.findings import read_checked
-from .core.data.datasets.manifest import read_manifest
+from .core.data.datasets.manifest import read_manifest, require_contrasts
 from .core.model.bundle.content import read_bundle
 from .core.model.segmentation.predictor import Predictor, inference_digest
 from .core.model.segmentation.settings import Segment
@@ -28,6 +28,8 @@ def main() -> None:
     model = read_bundle(Path("data/package"))
     series = {"bundle": model.digest, "inference": inference_digest(settings)}
     manifest = read_manifest(Path(f"data/fetch/{name}.json"))
+    if settings.datasets == [name]:  # of several datasets `measure` knows them all
+        require_contrasts(settings.contrasts, [manifest])
     checked = read_checked(Path(f"data/check/{name}"), manifest)
     participants = deal((case.participant for case in manifest.cases), n_shards)[shard]
     with whole_folder(Path(f"reports/segment/{name}/{shard}")) as part:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +26,25 @@ def _no_address() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small DataLad dataset, made once for the tests of a module."""
+    from support.data_factory import make_dataset
+    from support.difficult_fetch import PEOPLE
+
+    path = tmp_path_factory.mktemp("published") / "ds"
+    make_dataset(path, PEOPLE)
+    return path
+
+
+@pytest.fixture
+def source(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the dataset, to spoil at will, and a workspace beside it."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(published, tmp_path / "ds", symlinks=True)
+    return tmp_path / "ds"
 
 
 @pytest.fixture

@@ -54,21 +54,24 @@ def test_train_takes_all_but_the_frozen_of_any_dataset() -> None:
     }
 
 
+def test_a_frozen_participant_whom_the_dataset_does_not_know_is_an_error() -> None:
+    frozen = [Frozen("sub-b1", "ds"), Frozen("sub-b3", "ds")]
+    with pytest.raises(SettingsError, match=r"frozen.csv lists sub-b3 of dataset 'ds', .*did you mean 'sub-b[12]'"):
+        choose(tree("sub-b1", "sub-b2"), frozen, "test")
+    assert choose(tree("sub-b1", "sub-b2"), frozen, "test", withdrawn={"sub-b3": "letter"}).cases
+
+
 def test_test_takes_its_own_frozen_and_needs_no_mask() -> None:
     paths = [p for p in tree("sub-a1", "sub-f1", "sub-f2") if p != mask_path("sub-f1", "T2w")]
     paths.remove(image_path("sub-f2", "T1w"))
-    chosen = choose(paths, [Frozen("sub-f1", "ds"), Frozen("sub-f2", "ds"), Frozen("sub-gone", "ds")], "test")
+    chosen = choose(paths, [Frozen("sub-f1", "ds"), Frozen("sub-f2", "ds")], "test")
     cases = {(case.participant, case.contrast): case.mask for case in chosen.cases}
     assert cases == {
         ("sub-f1", "T1w"): mask_path("sub-f1", "T1w"),
         ("sub-f1", "T2w"): None,
         ("sub-f2", "T2w"): mask_path("sub-f2", "T2w"),
     }
-    assert why(chosen) == {
-        ("sub-f2", "T1w"): "missing contrast",
-        ("sub-gone", "T1w"): "missing contrast",
-        ("sub-gone", "T2w"): "missing contrast",
-    }
+    assert why(chosen) == {("sub-f2", "T1w"): "missing contrast"}
 
 
 def test_train_lists_missing_images_and_masks() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.data_factory import ROOT, SHARED, image_path, make_dataset, mask_path, workspace, write_registry
-from support.difficult_fetch import CLONE, IMAGE, OUT, PEOPLE, fetched, register, selected
+from support.data_factory import ROOT, SHARED, image_path, mask_path, workspace, write_registry
+from support.difficult_fetch import CLONE, IMAGE, OUT, fetched, register, selected
 
 from stages import fetch
 from stages.core.base.errors import CordriftError, DatasetError
@@ -21,21 +21,6 @@ from stages.core.data.clones.special_remotes import SpecialRemote
 pytestmark = pytest.mark.slow
 
 REAL = SHARED / "spine-generic"
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("published") / "ds"
-    make_dataset(path, PEOPLE)
-    return path
-
-
-@pytest.fixture
-def source(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the dataset, to spoil at will, and a workspace beside it."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(published, tmp_path / "ds", symlinks=True)
-    return tmp_path / "ds"
 
 
 def test_files_that_are_here_and_files_to_download_are_counted(

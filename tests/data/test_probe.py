@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
-from support.data_factory import make_dataset
-from support.difficult_fetch import PEOPLE, fetched, make_bucket, register
+from support.difficult_fetch import fetched, make_bucket, register
 
 from stages import fetch
 from stages.core.base.errors import CordriftError
@@ -15,21 +13,6 @@ from stages.core.data.clones import probe
 from stages.core.data.clones.programs import git
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("published") / "ds"
-    make_dataset(path, PEOPLE)
-    return path
-
-
-@pytest.fixture
-def source(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the dataset, to spoil at will, and a workspace beside it."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(published, tmp_path / "ds", symlinks=True)
-    return tmp_path / "ds"
 
 
 @pytest.fixture

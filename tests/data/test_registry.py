@@ -79,14 +79,19 @@ def test_schema_is_checked(tmp_path: Path) -> None:
             load_registry(path)
 
 
-def test_unknown_dataset_and_missing_pin(tmp_path: Path) -> None:
+def test_unknown_dataset_and_missing_pin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = load_registry(write(tmp_path, commit=None))
     with pytest.raises(SettingsError, match=r"no dataset 'onne' \(did you mean 'one'\?\)"):
         find(registry, "onne")
-    with pytest.raises(
-        SettingsError, match=r"'one' has no commit yet; run the command that makes one .*cordrift phantom"
-    ):
+    with pytest.raises(SettingsError, match=r"nothing at one yet: run the command that makes the dataset, or correct"):
         pinned("one", registry.datasets["one"])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one").mkdir()
+    with pytest.raises(SettingsError, match="run `cordrift pin one`"):
+        pinned("one", registry.datasets["one"])
+    generated = load_registry(write(tmp_path, commit=None, url="data/phantom"))
+    with pytest.raises(SettingsError, match="nothing at data/phantom yet: run `cordrift phantom`; then"):
+        pinned("one", generated.datasets["one"])
     remote = load_registry(write(tmp_path, commit=None, url="https://example.org/x"))
     with pytest.raises(SettingsError, match="run `cordrift pin one`"):
         pinned("one", remote.datasets["one"])
@@ -119,9 +124,12 @@ def test_frozen_table(tmp_path: Path) -> None:
     path.write_text("schema,participant,dataset\n1,sub-b,two\n1,sub-a,two\n")
     assert read_frozen(path) == [Frozen("sub-a", "two"), Frozen("sub-b", "two")]
     for text, sentence in (
-        ("schema,participant,dataset\n1,sub-a,two\n1,sub-a,two\n", "more than once"),
+        (
+            "schema,participant,dataset\n1,sub-a,two\n1,sub-a,two\n",
+            "row 2 below the header, lists sub-a of two more than once",
+        ),
         ("schema,participant\n1,sub-a\n", "no column 'dataset'"),
-        ("schema,participant,dataset\n1,amu01,two\n", "'amu01'"),
+        ("schema,participant,dataset\n1,amu01,two\n", r"frozen\.csv, row 1 .*'amu01'"),
         ("schema,participant,dataset\n1,sub-a,\n", "'sub-a', ''"),
         ("schema,participant,dataset\n99,sub-a,two\n", "has schema 99"),
         ("", "not a table of comma-separated values"),

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from support.data_factory import fill, image_path, make_dataset, mask_path
+from support.data_factory import fill, image_path, mask_path
 from support.difficult_fetch import (
     CLONE,
     IMAGE,
@@ -44,21 +44,6 @@ from stages.core.data.clones.programs import call, datalad_results, git
 from stages.core.data.clones.special_remotes import special_remotes
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("published") / "ds"
-    make_dataset(path, PEOPLE)
-    return path
-
-
-@pytest.fixture
-def source(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the dataset, to spoil at will, and a workspace beside it."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(published, tmp_path / "ds", symlinks=True)
-    return tmp_path / "ds"
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from support.cords import CONTRASTS, Workspace, digest_of_folder, keep_as_prior
 
 from stages import compare, measure
-from stages.core.base.errors import BundleError, CordriftError, ImageError
+from stages.core.base.errors import BundleError, CordriftError, ImageError, SettingsError
 from stages.core.base.files import read_csv, read_json, write_json
 from stages.core.drift.record.record import read_drift
 from stages.core.images.volumes import read, write
@@ -140,6 +141,15 @@ def test_a_contrast_without_reference_is_measured(workspace: Workspace) -> None:
     assert set(agreement[agreement["contrast"] == "DWI"]["flags"]) == {"no_reference"}
     assert agreement[agreement["contrast"] == "DWI"]["dice"].isna().all()
     assert agreement["dice"].count() == 10
+
+
+def test_a_contrast_that_no_dataset_has_is_refused(workspace: Workspace) -> None:
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    params["segment"]["contrasts"].append("T2s")
+    Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"segment.contrasts in params.yaml names 'T2s' \(did you mean 'T2w'\?\)"):
+        measure.main()
+    assert not Path("reports/measure").exists()
 
 
 def test_other_folders_are_ignored_and_counted(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,10 +19,11 @@ from stages import doctor
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import write_json
 from stages.core.data.datasets.manifest import CLONES, Manifest, read_manifest
+from stages.core.data.datasets.registry import Frozen, Registry
 from stages.core.model.segmentation.hardware import Gpu
-from stages.core.workspace.diagnosis import machine, pipeline, software
+from stages.core.workspace.diagnosis import machine, pipeline, settings, software
 from stages.core.workspace.diagnosis.check import DoctorCheck, check_lines, guarded
-from stages.core.workspace.runs.params import Params
+from stages.core.workspace.runs.params import Params, load_params
 
 
 def _raise(error: Exception) -> list[DoctorCheck]:
@@ -61,6 +62,19 @@ def test_a_dataset_without_a_pin_is_a_problem(tmp_path: Path, capsys: pytest.Cap
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "dataset ds" in line]
     assert line.startswith("problem")
     assert "cordrift pin ds" in line
+
+
+def test_what_would_stop_a_verdict_after_the_training_is_said_before_it(tmp_path: Path) -> None:
+    known = Registry.model_validate({"datasets": {"ds": entry("ds", None), "other": entry("other", None)}})
+    params = load_params(ROOT / "params/micro.yaml")
+    segment = params.segment.model_copy(update={"datasets": ["ds"], "contrasts": ["T1w", "T2s"]})
+    params = params.model_copy(update={"segment": segment})
+    checks = list(settings.check_monitored(known, [Frozen("sub-1", "ds"), Frozen("sub-2", "other")], params))
+    assert [check.state for check in checks] == ["problem", "warning"]
+    assert checks[0].found == "no monitored dataset has 'T2s' (did you mean 'T2w'?)"
+    assert checks[1].found == f"1 frozen participants, compare.min_participants is {params.compare.min_participants}"
+    many = [Frozen(f"sub-{n}", "ds") for n in range(params.compare.min_participants)]
+    assert list(settings.check_monitored(known, many, params))[-1].state == "ok"
 
 
 def _state(checks: Iterable[DoctorCheck], name: str) -> DoctorCheck:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from ...base.errors import DatasetError
+from ...base.errors import DatasetError, SettingsError, did_you_mean
 from ...base.files import digest_of, read_json
 from ...base.params import Block, validate
 from .keys import verify
@@ -158,6 +158,26 @@ def locate(manifest: Manifest, relpath: str, clones: Path = CLONES) -> Path:
     path = clone / relpath
     verify(path, manifest.keys[relpath], refetch)
     return path
+
+
+def require_contrasts(contrasts: Iterable[str], manifests: Iterable[Manifest]) -> None:
+    """Refuse a contrast to segment that none of the datasets has, not even for a participant who is left out.
+
+    Raises
+    ------
+    SettingsError
+        ``segment.contrasts`` names such a contrast; nothing would be measured of it, and nothing would say so.
+    """
+    manifests = list(manifests)
+    known = {case.contrast for one in manifests for case in one.case_list()}
+    known |= {row.contrast for one in manifests for row in one.excluded} - {""}
+    for name in contrasts:
+        if name not in known:
+            datasets = ", ".join(one.dataset for one in manifests)
+            raise SettingsError(
+                f"segment.contrasts in params.yaml names {name!r}{did_you_mean(name, known)}; "
+                f"the monitored datasets ({datasets}) have {', '.join(sorted(known))}."
+            )
 
 
 def frozen_digest(manifests: Iterable[Manifest]) -> str:

@@ -13,6 +13,12 @@ from ...base.params import Block, Name, load_yaml, validate
 
 REGISTRY = Path("data/datasets.yaml")
 FROZEN = Path("data/frozen.csv")
+#: Addresses of datasets that a command makes, with the command.
+GENERATED = {
+    "data/phantom": "`cordrift phantom`",
+    "data/micro": "`cordrift phantom data/micro --cohort micro`",
+    "data/real-cord": "`cordrift monitor BUNDLE --profile real-cord --adopt FOLDER`",
+}
 PERSONS = Path("data/persons.csv")
 
 
@@ -119,8 +125,9 @@ def pinned(name: str, dataset: Dataset, path: Path = REGISTRY) -> str:
     """Return the pinned commit of an entry; the error for an entry without a commit says how to pin one."""
     if dataset.commit is None:
         way = f"run `cordrift pin {name}`, which asks {dataset.url} where tag {dataset.tag!r} points"
-        if "://" not in dataset.url:
-            way = f"run the command that makes {dataset.url} (`cordrift phantom`, `cordrift monitor`): it pins it here"
+        if ":" not in dataset.url and not Path(dataset.url).exists():
+            makes = GENERATED.get(dataset.url, "the command that makes the dataset, or correct its url")
+            way = f"there is nothing at {dataset.url} yet: run {makes}; then it can be pinned"
         raise SettingsError(f"{path}: dataset {name!r} has no commit yet; {way}.")
     return dataset.commit
 
@@ -138,12 +145,12 @@ def read_frozen(path: Path) -> list[Frozen]:
     if missing:
         raise SettingsError(f"{path} has no column {missing[0]!r}; expected schema, participant and dataset.")
     rows = [Frozen(str(p), str(d)) for p, d in zip(table["participant"], table["dataset"], strict=True)]
-    twice = sorted({row for row in rows if rows.count(row) > 1})
-    if twice:
-        raise SettingsError(f"{path} lists {twice[0].participant} of {twice[0].dataset} more than once.")
-    bad = [row for row in rows if not row.participant.startswith("sub-") or not row.dataset]
-    if bad:
-        raise SettingsError(f"{path} must list ids such as 'sub-amu01' with their dataset, not {tuple(bad[0])}.")
+    for number, row in enumerate(rows):
+        where = f"{path}, row {number + 1} below the header,"
+        if row in rows[:number]:
+            raise SettingsError(f"{where} lists {row.participant} of {row.dataset} more than once; delete the row.")
+        if not row.participant.startswith("sub-") or not row.dataset:
+            raise SettingsError(f"{where} must hold an id such as 'sub-amu01' and its dataset, not {tuple(row)}.")
     return sorted(rows)
 
 

@@ -59,6 +59,7 @@ def select(name: str, dataset: Dataset, frozen: Sequence[Frozen], tree: Iterable
     everyone = sorted({unit.participant for unit in units})
     reasons = _exclusions(name, dataset, everyone)
     wanted, left_out = _by_role(name, dataset.role, frozen, everyone)
+    _require_known(name, set(wanted) - set(everyone) - set(reasons), paths)
     excluded = [Excluded(participant=sub, contrast="", reason=why) for sub, why in left_out.items()]
     excluded += _not_matched(dataset, paths, wanted, {*everyone, *left_out})
     cases: list[ManifestRow] = []
@@ -253,6 +254,17 @@ def _by_role(
         return own, {}
     held = {row.participant: f"frozen test set ({row.dataset})" for row in frozen}
     return [sub for sub in everyone if sub not in held], {sub: held[sub] for sub in everyone if sub in held}
+
+
+def _require_known(name: str, without_image: Iterable[str], paths: Collection[str]) -> None:
+    """Refuse a frozen participant whom the dataset does not know: one would be missing from the test set unnoticed."""
+    known = {path.split("/")[0] for path in paths if path.startswith("sub-")}
+    unknown = sorted(set(without_image) - known)
+    if unknown:
+        raise SettingsError(
+            f"data/frozen.csv lists {', '.join(unknown)} of dataset {name!r}, which has no such participant"
+            f"{did_you_mean(unknown[0], known)}; correct the row. Who withdrew stands in the entry's `withdrawn`."
+        )
 
 
 def _expected_contrasts(unit: Unit, imaged: dict[str, set[Unit]]) -> list[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base.errors import DatasetError, SettingsError
+from ...base.errors import DatasetError, SettingsError, did_you_mean
 from ...data.clones.addresses import source_of
 from ...data.datasets.manifest import Manifest, read_manifest
 from ...data.datasets.registry import (
     FROZEN,
     PERSONS,
     REGISTRY,
+    Frozen,
+    Registry,
     entry,
     load_registry,
     pinned,
@@ -21,7 +23,7 @@ from ...data.datasets.registry import (
 from ...store.client import open_store
 from ...store.location import check_location, find_location
 from ..runs.params import Params
-from .check import DoctorCheck
+from .check import DoctorCheck, State
 
 
 def check_profile(workspace: Path, params: Params) -> Iterator[DoctorCheck]:
@@ -39,9 +41,25 @@ def check_registry(workspace: Path, params: Params) -> Iterator[DoctorCheck]:
     persons = read_persons(workspace / PERSONS)
     found = f"{len(known.datasets)} datasets, {len(frozen)} frozen participants, {len(set(persons.values()))} persons"
     yield DoctorCheck("registry", "ok", f"{found} under several ids")
+    yield from check_monitored(known, frozen, params)
     used = dict.fromkeys([*params.fetch.datasets, *params.prepare.datasets, *params.segment.datasets])
     for name in used:
         yield _check_dataset(workspace, name, params)
+
+
+def check_monitored(known: Registry, frozen: list[Frozen], params: Params) -> Iterator[DoctorCheck]:
+    """Tell what would let a verdict fail only after the training: unknown contrasts, and too few participants."""
+    names = [name for name in params.segment.datasets if name in known.datasets]
+    contrasts = {contrast for name in names for contrast in known.datasets[name].contrasts}
+    for contrast in sorted(set(params.segment.contrasts) - contrasts if names else ()):
+        near = did_you_mean(contrast, contrasts)
+        advice = f"correct segment.contrasts in params.yaml; known: {', '.join(sorted(contrasts))}"
+        yield DoctorCheck("contrasts", "problem", f"no monitored dataset has {contrast!r}{near}", advice)
+    people, least = sum(row.dataset in names for row in frozen), params.compare.min_participants
+    state: State = "ok" if people >= least else "warning"
+    found = f"{people} frozen participants, compare.min_participants is {least}"
+    advice = "" if people >= least else "no version can be called equivalent: freeze more people in data/frozen.csv"
+    yield DoctorCheck("frozen set", state, found, advice)
 
 
 def _check_dataset(workspace: Path, name: str, params: Params) -> DoctorCheck:
