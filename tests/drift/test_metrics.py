@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,32 +20,37 @@ from stages import compare, diff_metrics, measure, report
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_json
 from stages.core.drift.record.metrics import metrics, metrics_difference
+from stages.core.drift.versions.version import MeasuredVersion
 from stages.core.workspace.runs.workspace import dvc_environment
 
 pytestmark = pytest.mark.slow
 
-OLD = {"candidate": {"dice_mean": 0.9, "n": 6, "hd95_mm": 1.5}, "passed": 0}
-NEW = {"candidate": {"dice_mean": 0.925, "n": 4}, "passed": 1, "bias": {"contrasts": {"T1w": -0.5}}}
+OLD = {"dice_mean": 0.9, "csa_std_n": 6, "hd95_mm": 1.5, "passed": 0}
+NEW = {"dice_mean": 0.925, "csa_std_n": 4, "passed": 1, "bias_to_champion/T1w": -0.5}
 DECLARED = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+
+
+def champion(values: dict[str, list[float]]) -> MeasuredVersion:
+    return replace(older(values), aliases=("champion",))
 
 
 def test_what_is_undefined_is_left_out() -> None:
     first = metrics(run(version(FLAT)).drift)
-    assert "bias" not in first
-    assert (first["passed"], first["candidate"]["csa_std_mean_mm2"]) == (1, 0.0)
+    assert not [name for name in first if name.startswith("bias")]
+    assert (first["passed"], first["csa_std_mean_mm2"]) == (1, 0.0)
     nothing = {sub: [math.nan] * 6 for sub in FLAT}
-    empty = metrics(run(version(nothing), older(FLAT)).drift)
-    assert "csa_std_mean_mm2" not in empty["candidate"]
-    assert empty["candidate"]["failed"] == 30
-    assert empty["bias"] == {"n": 0, "contrasts": {}}
+    empty = metrics(run(version(nothing), champion(FLAT)).drift)
+    assert "csa_std_mean_mm2" not in empty
+    assert empty["failures"] == 30
+    assert {name: value for name, value in empty.items() if name.startswith("bias")} == {"bias_to_champion_n": 0}
     json.dumps(empty, allow_nan=False)
 
 
-def test_the_bias_is_that_of_the_headline() -> None:
-    found = metrics(run(version({sub: [v - 0.7 for v in row] for sub, row in FLAT.items()}), older(FLAT)).drift)
-    assert found["bias"]["bias_mm2"] == pytest.approx(-0.7)
-    assert found["bias"]["atrophy_months"] == pytest.approx(6.0)
-    assert set(found["bias"]["contrasts"]) == set(CONTRASTS)
+def test_the_bias_is_that_to_the_champion() -> None:
+    found = metrics(run(version({sub: [v - 0.7 for v in row] for sub, row in FLAT.items()}), champion(FLAT)).drift)
+    assert found["bias_to_champion_mm2"] == pytest.approx(-0.7)
+    assert found["bias_to_champion_atrophy_months"] == pytest.approx(6.0)
+    assert {f"bias_to_champion/{name}" for name in CONTRASTS} <= set(found)
 
 
 def test_ten_thousand_rows() -> None:
@@ -89,8 +95,8 @@ def test_metrics_and_plots_differ_between_revisions(tmp_path: Path, monkeypatch:
         git("commit", "-qm", digest[:4])
         keep_as_prior(workspace, digest)
     changed = json.loads(dvc("metrics", "diff", "--json", "HEAD~1", "HEAD"))
-    change = changed["reports/compare/metrics.json"]["candidate.csa_error_mm2"]
-    assert [change["old"], change["new"]] == [value["candidate"]["csa_error_mm2"] for value in digests]
+    change = changed["reports/compare/metrics.json"]["csa_error_mean_mm2"]
+    assert [change["old"], change["new"]] == [value["csa_error_mean_mm2"] for value in digests]
     assert change["new"] > change["old"]
     shutil.rmtree(tmp_path / "dvc_plots", ignore_errors=True)
     dvc("plots", "diff", "HEAD~1", "HEAD")
@@ -114,17 +120,17 @@ def test_every_number_of_both_is_a_row_and_what_is_absent_has_no_change() -> Non
     assert metrics_difference(OLD, NEW).splitlines() == [
         "| metric | old | new | change |",
         "|---|---:|---:|---:|",
-        "| `bias.contrasts.T1w` | – | -0.5000 | – |",
-        "| `candidate.dice_mean` | 0.9000 | 0.9250 | +0.0250 |",
-        "| `candidate.hd95_mm` | 1.5000 | – | – |",
-        "| `candidate.n` | 6 | 4 | -2 |",
+        "| `bias_to_champion/T1w` | – | -0.5000 | – |",
+        "| `csa_std_n` | 6 | 4 | -2 |",
+        "| `dice_mean` | 0.9000 | 0.9250 | +0.0250 |",
+        "| `hd95_mm` | 1.5000 | – | – |",
         "| `passed` | 0 | 1 | +1 |",
     ]
 
 
 def test_the_same_twice_shows_no_change() -> None:
     rows = metrics_difference(NEW, NEW).splitlines()[2:]
-    assert [row.split("|")[4].strip() for row in rows] == ["+0.0000", "+0.0000", "+0", "+0"]
+    assert [row.split("|")[4].strip() for row in rows] == ["+0.0000", "+0", "+0.0000", "+0"]
 
 
 def test_the_command_reads_what_the_pipeline_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,7 +74,7 @@ def version(values: dict[str, list[float]], series: Series = SERIES, truth: floa
 def run(
     candidate: MeasuredVersion, *priors: MeasuredVersion, labels: tuple[str, ...] = ("v1",), offline: bool = False
 ) -> Comparison:
-    before = [Prior(p.series, label, (), p) for p, label in zip(priors, labels, strict=False)]
+    before = [Prior(p.series, label, p.aliases, p) for p, label in zip(priors, labels, strict=False)]
     return compare(candidate, before, contrasts=CONTRASTS, rule=RULE, offline=offline)
 
 

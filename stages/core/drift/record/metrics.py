@@ -9,31 +9,48 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ..versions.version import CHAMPION, holder
 from .record import DriftRecord
 
 #: What stands for a number that one of the two does not have.
 ABSENT = "–"
 
-#: Numbers of the candidate itself.
-OWN = (
-    "csa_std_mean_mm2", "n", "dice_mean", "dice_min", "rve_percent", "hd95_mm", "csa_error_mm2", "failed", "unmeasured",
-)  # fmt: skip
-#: Numbers of its pooled bias to the version that the headline speaks of.
-BIAS_FIELDS = ("bias_mm2", "ci_low_mm2", "ci_high_mm2", "n", "atrophy_months")
+#: Name of a metric, here and in MLflow -> the field of the candidate in the record.
+OWN = {
+    "csa_std_mean_mm2": "csa_std_mean_mm2",
+    "csa_std_sd_mm2": "csa_std_sd_mm2",
+    "csa_std_n": "n",
+    "dice_mean": "dice_mean",
+    "dice_min": "dice_min",
+    "rve_percent": "rve_percent",
+    "hd95_mm": "hd95_mm",
+    "csa_error_mean_mm2": "csa_error_mm2",
+    "cases": "cases",
+    "failures": "failed",
+    "unmeasured": "unmeasured",
+}
+#: The same for its pooled bias to the champion.
+BIAS = {
+    "bias_to_champion_mm2": "bias_mm2",
+    "bias_to_champion_ci_low_mm2": "ci_low_mm2",
+    "bias_to_champion_ci_high_mm2": "ci_high_mm2",
+    "bias_to_champion_n": "n",
+    "bias_to_champion_atrophy_months": "atrophy_months",
+}
 
 
-def metrics(drift: DriftRecord) -> dict[str, Any]:
-    """Take the numbers from the record: ``candidate``, ``bias`` (new - old, mm2), ``passed`` (0 or 1)."""
-    found: dict[str, Any] = {
-        "candidate": _defined({name: getattr(drift.candidate_version, name) for name in OWN}),
-        "passed": int(drift.verdict.passed),
-    }
-    prior = drift.headline_prior
-    if prior is not None and prior.pooled is not None:
-        contrasts = {name: row.bias_mm2 for name, row in prior.contrasts.items()}
-        pooled = _defined({name: getattr(prior.pooled, name) for name in BIAS_FIELDS})
-        found["bias"] = pooled | {"contrasts": _defined(contrasts)}
-    return found | _defined({"margin_share": drift.verdict.margin_share})
+def metrics(drift: DriftRecord) -> dict[str, float]:
+    """Take the numbers from the record by the names that they have in MLflow, and ``passed`` (0 or 1).
+
+    ``bias_to_champion/<contrast>`` is the bias in one contrast, new - old, mm2.
+    """
+    found = {name: getattr(drift.candidate_version, field) for name, field in OWN.items()}
+    champion = holder(CHAMPION, drift.priors)
+    if champion is not None and champion.pooled is not None:
+        found |= {name: getattr(champion.pooled, field) for name, field in BIAS.items()}
+        found |= {f"bias_to_champion/{name}": row.bias_mm2 for name, row in champion.contrasts.items()}
+    found |= {"margin_share": drift.verdict.margin_share, "passed": int(drift.verdict.passed)}
+    return _defined(found)
 
 
 def _defined(values: Mapping[str, float]) -> dict[str, float]:
@@ -60,7 +77,7 @@ def metrics_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Return the numbers by their path, such as ``bias.contrasts.T1w``, without the schema of the file."""
+    """Return the numbers by name, without the schema; earlier versions grouped them, such as ``candidate.n``."""
     found: dict[str, float] = {}
     for key, value in record.items():
         name = f"{prefix}{key}"
