@@ -6,14 +6,17 @@ import argparse
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .core.base.errors import SettingsError, StoreError, run
+from .core.store.client import experiments
 from .core.store.location import check_location, find_location
 
 #: Switches off the background jobs, which start more processes, and the telemetry.
 DASHBOARD_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+#: What MLflow's addresses need, so that they show models and not traces of chats.
+PAGES = "workflowType=machine_learning"
 #: The workspace of `cordrift demo`.
 DEMO = Path(".demo")
 
@@ -35,23 +38,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         and DEMO.is_dir()
     ):
         location = find_location(DEMO)
-    if location.database is None:
-        print(f"The dashboard of the team's store is {location.name}")
-        return
-    if not location.database.is_file():
+    if location.database is not None and not location.database.is_file():
         raise StoreError(
             f"There is no MLflow store at {location.database} yet; `make demo` or `dvc repro` creates one, "
             "`--workspace` names another folder."
         )
     check_location(location)
+    if location.database is None:
+        found = experiments(location)  # an error where the server does not answer
+        print(f"The dashboard of the team's store is {location.name}")
+        _print_pages(location.name, found)
+        return
     command = server(location.database, options.host, _free(options.host, options.port))
     address = f"http://{options.host}:{options.port}"
     print(f"Dashboard of {location.database}: {address}")
-    # MLflow opens a page for chat models first; this address leads to the list of models.
-    print(f"Models, their versions and verdicts: {address}/#/models?workflowType=machine_learning")
+    _print_pages(address, experiments(location))
     print("(ready in about 10 seconds; Ctrl-C ends it)")
     sys.stdout.flush()  # execve discards what is still buffered
     os.execve(sys.executable, command, {**os.environ, **DASHBOARD_ENVIRONMENT})  # noqa: S606 - an argument list, no shell
+
+
+def _print_pages(address: str, found: Mapping[str, str]) -> None:
+    """Print the pages worth opening: MLflow opens an empty page for chat models first."""
+    for name, number in sorted(found.items()):
+        print(f"Runs of {name}, with verdicts: {address}/#/experiments/{number}/runs?{PAGES}")
+    print(f"Models and their versions: {address}/#/models?{PAGES}")
 
 
 def server(database: Path, host: str, port: int) -> list[str]:

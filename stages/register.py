@@ -26,7 +26,7 @@ def _ask() -> None:
     from .core.model.segmentation.settings import Segment
     from .core.store.bundle_files import bundle_digest
     from .core.store.client import open_store
-    from .core.store.registration import log_training, register_version
+    from .core.store.registration import log_series, log_training, register_version
     from .core.store.run_content import collect_run_content, read_trainings
 
     version_settings = Register.read()
@@ -44,6 +44,10 @@ def _ask() -> None:
             log_training(store, fold, record.digest, settings, progress)
         except StoreError as error:  # the version is registered, and its bundle holds the curves
             print(f"cordrift: warning: the training of fold {fold} is not in MLflow: {error}", file=sys.stderr)
+    try:
+        log_series(store)
+    except StoreError as error:
+        print(f"cordrift: warning: the curves over all versions are not in MLflow: {error}", file=sys.stderr)
     aliases = sorted(version.aliases)
     print(
         f"{model} version {version.number} ({label}, bundle {record.digest[:12]}): {', '.join(aliases) or 'no alias'}"

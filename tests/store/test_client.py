@@ -17,7 +17,7 @@ from support.store_workspace import MODEL, REPOSITORY, A, B, contents, empty_sto
 
 from stages import dashboard, history, register
 from stages import store as store_command
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, StoreError
 from stages.core.store import connection, location
 from stages.core.store.client import open_store
 
@@ -173,9 +173,12 @@ def test_a_dashboard_that_cannot_start_says_why(
         other.listen()
         with pytest.raises(CordriftError, match="choose another with `--port`"):
             dashboard.main(["--workspace", str(tmp_path), "--port", str(other.getsockname()[1])])
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://bob:secret@mlflow.lab.org")
-    dashboard.main([])
-    assert capsys.readouterr().out.endswith("https://mlflow.lab.org\n")
+    with socket.socket() as free:  # nothing listens here
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://bob:secret@127.0.0.1:{free.getsockname()[1]}")
+        with pytest.raises(StoreError, match=r"MLflow at http://127\.0\.0\.1:\d+ cannot be used: .*Start the server"):
+            dashboard.main([])
+    assert not capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -206,6 +209,7 @@ def test_team_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
         history.main()
         register.main()
         versions = open_store(MODEL).versions()
+        dashboard.main([])
     finally:
         process.terminate()
         process.wait(30)
@@ -213,7 +217,9 @@ def test_team_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
     assert aliases == {1: ("anchor", "champion"), 2: ("candidate",)}
     assert (tmp_path / "lab/reports/history" / A[:12] / "agreement.csv").is_file()
     assert not (tmp_path / "lab/mlflow.db").exists(), "a workspace that uses a server must not create a local store"
-    assert "secret" not in "".join(capfd.readouterr())
+    printed = "".join(capfd.readouterr())
+    assert "secret" not in printed
+    assert f"Runs of {MODEL}, with verdicts: http://127.0.0.1:{port}/#/experiments/1/runs?" in printed
 
 
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
@@ -240,6 +246,8 @@ def test_the_pages_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     try:
         assert process.stdout is not None
         assert process.stdout.readline().decode().rstrip().endswith(f"http://127.0.0.1:{port}")
+        runs = f"Runs of {MODEL}, with verdicts: http://127.0.0.1:{port}/#/experiments/1/runs?workflowType="
+        assert process.stdout.readline().decode().startswith(runs)
         assert f"http://127.0.0.1:{port}/#/models?" in process.stdout.readline().decode()
         _wait(f"http://127.0.0.1:{port}/health", process)
         address = f"http://127.0.0.1:{port}/get-artifact?path=report/index.html&run_uuid={run_id}"

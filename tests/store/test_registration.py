@@ -200,7 +200,7 @@ def test_new_report_of_the_same_bundle_killed_anywhere(tmp_path: Path, monkeypat
     assert "figures/two.png" in version["files"]
     assert "figures/one.png" not in version["files"], "a figure that the report does not have any more must be deleted"
     assert len(whole["versions"]) == 1
-    assert len(whole["runs"]) == 2
+    assert len(whole["runs"]) == 3
 
 
 def test_report_put_back_after_a_kill_is_written_again(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,6 +247,38 @@ def test_lost_store_is_filled_again(lab: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(workspace(lab.parent / "fresh"))
     register.main()
     assert contents(lab.parent / "fresh") == before
+
+
+def test_mlflow_knows_the_datasets_the_code_and_the_user(lab: Path) -> None:
+    trained = {"set": {"commit": "e" * 40, "url": "https://bob:secret@lab.org/set"}}
+    provenance = read_json(lab / "data/package/provenance.json")
+    provenance["training"]["0"]["data"]["datasets"] = trained
+    provenance["code"] = f"cordrift-0.1.0+{'9' * 40}-dirty"
+    write_json(lab / "data/package/provenance.json", {k: v for k, v in provenance.items() if k != "schema"})
+    register.main()
+    before = contents(lab)
+    register.main()
+    assert contents(lab) == before
+    store = client.open_store(MODEL)
+    run = store.client.get_run(store.versions()[0].run_id)
+    found = {
+        (one.dataset.name, one.dataset.digest, one.dataset.source, one.tags[0].value)
+        for one in run.inputs.dataset_inputs
+    }
+    assert found == {("set", "e" * 12, "https://lab.org/set", "training"), ("frozen", "c" * 12, "u", "testing")}
+    assert run.data.tags["mlflow.source.git.commit"] == "9" * 40
+    assert run.data.tags["mlflow.source.name"] == "cordrift"
+    assert run.data.tags["mlflow.user"]
+
+
+def test_all_versions_are_one_curve(lab: Path) -> None:
+    register.main()
+    workspace(lab, B, label="v2")
+    history.main()
+    register.main()
+    (curves,) = (run["metrics"] for name, run in contents(lab)["runs"].items() if name.startswith("series"))
+    assert curves["csa_std_mean_mm2"] == [(1, "2.0"), (2, "2.0")]
+    assert curves["bias_to_champion_mm2"] == [(2, "0.5")], "the first version has no champion before it"
 
 
 def test_changed_metric_replaces_the_larger_one(lab: Path) -> None:
@@ -313,7 +345,7 @@ def test_label_is_a_tag_and_no_version(lab: Path) -> None:
     assert [(number, name, tags["label"]) for number, name, _, tags in state["versions"]] == [
         (1, "v1.0-final (drifted, better)", "v1.0-final")
     ]
-    assert len(state["runs"]) == 2
+    assert len(state["runs"]) == 3
     assert state["runs"]["version a 0"]["tags"]["mlflow.note.content"].startswith("**v1.0-final: drift")
 
 

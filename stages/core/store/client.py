@@ -181,6 +181,31 @@ class Store:
         self.log_points(run, points)
         run.metrics.update({key: value for key, value, _, _ in points})
 
+    def ensure_inputs(self, run: Run, inputs: Sequence[tuple[str, str, str, str]]) -> None:
+        """Log the datasets of a run that are missing: (name, digest, address, context ``training`` or ``testing``)."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        with explained(self.location, "did not take the datasets"):
+            known = self.client.get_run(run.run_id).inputs.dataset_inputs
+            held = {(one.dataset.name, one.dataset.digest) for one in known}
+            new = [
+                DatasetInput(Dataset(name, digest, "datalad", url), [InputTag("mlflow.data.context", context)])
+                for name, digest, url, context in inputs
+                if (name, digest) not in held
+            ]
+            if new:
+                self.client.log_inputs(run.run_id, new)
+
+    def metrics_of(self, version: RegisteredVersion) -> tuple[dict[str, float], int]:
+        """Return the metrics of a version's run and when it began (ms since 1970); none where the run is gone."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self.client.get_run(version.run_id)
+        except MlflowException:
+            return {}, 0
+        return dict(run.data.metrics), int(run.info.start_time)
+
     def read_index(self, run: Run) -> dict[str, str]:
         """Return path -> SHA-256 of the artifacts of a run, as its index lists them; empty without an index."""
         if not self.holds(run.run_id, INDEX):
@@ -293,6 +318,19 @@ class Store:
         """Take an alias away from the model."""
         with explained(self.location, "did not drop an alias"):
             self.client.delete_registered_model_alias(self.model, alias)
+
+
+def experiments(location: Location) -> dict[str, str]:
+    """Return name -> id of the experiments of a store in which somebody registered something.
+
+    Raises
+    ------
+    StoreError
+        The store cannot be reached within some seconds.
+    """
+    with connected(location) as client:
+        found = list(search_all(client.search_experiments))
+    return {str(one.name): str(one.experiment_id) for one in found if one.experiment_id != "0"}
 
 
 def _prefixed(tags: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
@@ -19,6 +22,8 @@ from .run_content import Artifact, RunContent
 FIRST_ALIASES = JUDGES
 PASSED_ALIASES = (CHAMPION,)
 LATER_ALIASES = ("candidate",)
+#: Metrics that are shown as curves over the versions.
+CURVES = ("csa_std_mean_mm2", "bias_to_champion_mm2", "dice_mean", "csa_error_mean_mm2", "failures")
 #: Value of the tag `artifacts` while artifacts are being written.
 INCOMPLETE = "incomplete"
 
@@ -53,12 +58,26 @@ def register_version(store: Store, record: RunContent, say: Callable[[str], None
     run = store.ensure_run(version_identity(record.digest), record.label)
     store.ensure_params(run, record.params)
     store.ensure_metrics(run, record.metrics)
+    # MLflow takes at most 36 characters as the digest of a dataset; a commit has 40.
+    store.ensure_inputs(run, [(one.name, one.commit[:12], one.url, one.context) for one in record.inputs])
     ensure_artifacts(store, run, record.artifacts)
+    store.ensure_tags(run, {key: value for key, value in _origin(record.code).items() if key not in run.tags})
     tags = {"label": record.label, **record.series}
     verdict = {"drift": record.verdict.drift, "quality": record.verdict.quality}
     store.ensure_tags(run, {**tags, **verdict, "mlflow.runName": record.name, "mlflow.note.content": record.note})
     store.finish(run)
     return _ensure_version(store, run, {"digest": record.digest, **tags}, record, say)
+
+
+def _origin(code: str) -> dict[str, str]:
+    """Return MLflow's own tags of where a run comes from: program, commit of the code, and user."""
+    found = {"mlflow.source.name": "cordrift", "mlflow.source.type": "PROJECT"}
+    commit = code.partition("+")[2].removesuffix("-dirty")
+    if commit:
+        found["mlflow.source.git.commit"] = commit
+    with contextlib.suppress(OSError, KeyError):  # a user without a name, as in some containers
+        found["mlflow.user"] = getpass.getuser()
+    return found
 
 
 def ensure_artifacts(store: Store, run: Run, artifacts: Sequence[Artifact]) -> None:
@@ -178,3 +197,22 @@ def log_training(
         store.log_points(run, points)
         store.ensure_tags(run, {"progress": state})
     store.finish(run, run.start_ms + (ends_ms[-1] if ends_ms else 0))
+
+
+def log_series(store: Store) -> None:
+    """Log the metrics of all versions as curves of one run, whose steps are the numbers of the versions."""
+    points = []
+    for version in store.versions():
+        metrics, began_ms = store.metrics_of(version)
+        points += [
+            (name, metrics[name], began_ms, version.number)
+            for name in CURVES
+            if math.isfinite(metrics.get(name, math.nan))
+        ]
+    run = store.ensure_run({"kind": "series", "digest": "all"}, "all versions")
+    state = digest_of([[name, value, step] for name, value, _, step in points])
+    if run.tags.get("cordrift.progress") != state:
+        store.log_points(run, points)
+        note = "Curves over the versions: a step is the number of a version."
+        store.ensure_tags(run, {"progress": state, "mlflow.note.content": note})
+    store.finish(run)

@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..base.errors import PipelineError
+from ..base.errors import PipelineError, redact
 from ..base.files import digest_of, read_csv, read_json, sha256_of
 from ..data.datasets.manifest import CLONES, read_manifest
 from ..drift.record.record import Outcome, read_drift
@@ -72,6 +72,16 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class DataInput:
+    """A revision of a dataset on which a version was trained (``context`` training) or measured (testing)."""
+
+    name: str
+    commit: str
+    url: str
+    context: str
+
+
+@dataclass(frozen=True)
 class RunContent:
     """Everything that is registered of one version.
 
@@ -82,6 +92,8 @@ class RunContent:
     verdict : as in ``drift.json``
     judged : tags that record the judges
     lost : whether a shard is missing
+    code : revision of the code that packaged the bundle; ``""`` where it is not known
+    inputs : the datasets
     """
 
     digest: str
@@ -93,6 +105,8 @@ class RunContent:
     verdict: Outcome
     judged: Mapping[str, str]
     lost: bool = False
+    code: str = ""
+    inputs: tuple[DataInput, ...] = ()
 
     @property
     def name(self) -> str:
@@ -164,17 +178,32 @@ def collect_run_content(label: str, segment: Segment, scratch: Path, root: Path 
         verdict=read_drift(root / "reports/compare/drift.json").verdict,
         judged=judged,
         lost=bool(summary.get("lost")),
+        code=str(_provenance(root).get("code", "")),
+        inputs=tuple(_inputs(root, segment)),
     )
 
 
 def _params(root: Path, digest: str) -> dict[str, str]:
     """Return the settings of the training as text. All folds have the same settings, so the first fold is read."""
     params = {"bundle": digest, "folds": str(read_json(root / PACKAGE / "model.json")["folds"])}
-    provenance = root / PACKAGE / "provenance.json"
-    if provenance.is_file():
-        training = read_json(provenance).get("training") or {}
-        params |= training_params(training[min(training)]) if training else {}
-    return params
+    training = _provenance(root).get("training") or {}
+    return params | (training_params(training[min(training)]) if training else {})
+
+
+def _provenance(root: Path) -> dict[str, Any]:
+    path = root / PACKAGE / "provenance.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def _inputs(root: Path, segment: Segment) -> Iterable[DataInput]:
+    """Return the datasets of the training, as the bundle names them, and those that were measured."""
+    training = _provenance(root).get("training") or {}
+    trained = training[min(training)].get("data", {}).get("datasets", {}) if training else {}
+    for name, one in sorted(trained.items()):
+        yield DataInput(name, str(one["commit"]), redact(str(one["url"])), "training")
+    for name in segment.datasets:
+        manifest = read_manifest(root / f"data/fetch/{name}.json")
+        yield DataInput(name, manifest.commit, redact(manifest.url), "testing")
 
 
 def read_trainings() -> list[tuple[int, dict[str, str], list[dict[str, float]]]]:

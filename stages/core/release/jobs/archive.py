@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +18,7 @@ from ...drift.record.record import Outcome
 from ...drift.versions.version import JUDGES
 from ...measures.kept_masks.zips import pack, unpack
 from ...store.bundle_files import JUDGED, MASKS
-from ...store.run_content import Artifact, RunContent
+from ...store.run_content import Artifact, DataInput, RunContent
 
 RECORD_INDEX = "record.json"
 #: The largest size of an unpacked record: tables, figures and some hundred kept masks.
@@ -27,6 +28,15 @@ HEAVY = (".safetensors", ".zip")
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Role = Annotated[str, Field(pattern=f"^{JUDGED}({'|'.join(JUDGES)})$")]
+
+
+class ArchivedInput(Block):
+    """A :class:`DataInput`."""
+
+    name: str
+    commit: str
+    url: str
+    context: Literal["training", "testing"]
 
 
 class Archived(Block):
@@ -47,6 +57,8 @@ class Archived(Block):
     judged: dict[Role, Digest | Literal[""]]
     lost: bool
     once: list[str]
+    code: str = ""
+    inputs: list[ArchivedInput] = Field(default_factory=list)
 
 
 def write_record(path: Path, record: RunContent, params: Mapping[str, str], scratch: Path) -> None:
@@ -69,6 +81,8 @@ def write_record(path: Path, record: RunContent, params: Mapping[str, str], scra
         judged=dict(record.judged),
         lost=record.lost,
         once=[artifact.path for artifact in record.artifacts if artifact.once],
+        code=record.code,
+        inputs=[ArchivedInput(**asdict(one)) for one in record.inputs],
     )
     write_json(scratch / RECORD_INDEX, archived.model_dump(mode="json"))
     files = {RECORD_INDEX: scratch / RECORD_INDEX}
@@ -115,6 +129,8 @@ def read_record(path: Path, folder: Path) -> RunContent:
         verdict=archived.verdict,
         judged=archived.judged,
         lost=archived.lost,
+        code=archived.code,
+        inputs=tuple(DataInput(**one.model_dump()) for one in archived.inputs),
     )
 
 
