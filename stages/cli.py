@@ -40,6 +40,8 @@ ANYWHERE = {
 #: Commands of a workspace, with what they do.
 IN_WORKSPACE = {
     "demo": "the whole loop on a generated cohort (what `make demo` runs); --micro: its smallest size",
+    "new": "bring a folder of your own: dataset, registry, frozen test split and profile in one command",
+    "add-data": "take the next revision of a dataset: tag, pin and label",
     "profile": "use a file of params/ as the params of this workspace",
     "pin": "write the commit that a dataset's tag points to into the registry",
     "doctor": "check this machine and workspace, and tell what `dvc repro` would run",
@@ -59,8 +61,17 @@ IN_WORKSPACE = {
 COMMANDS = {**ANYWHERE, **IN_WORKSPACE}
 #: Package -> the extra of `pip install 'cordrift[...]'` that installs it.
 EXTRAS = {
-    **dict.fromkeys(("batchgeneratorsv2", "nnunetv2", "safetensors", "torch"), "segment"),
-    **dict.fromkeys(("datalad", "dvc", "markdown_it", "mlflow", "requests", "ruamel", "sqlalchemy"), "all"),
+    "batchgeneratorsv2": "segment",
+    "nnunetv2": "segment",
+    "safetensors": "segment",
+    "torch": "segment",
+    "datalad": "all",
+    "dvc": "all",
+    "markdown_it": "all",
+    "mlflow": "all",
+    "requests": "all",
+    "ruamel": "all",
+    "sqlalchemy": "all",
 }
 #: The file that makes a folder a workspace.
 PARAMS = Path("params.yaml")

@@ -14,7 +14,7 @@ from stages.core.base.errors import CordriftError, SettingsError
 from stages.core.data.datasets.settings import BLOCKS, check_blocks
 from stages.core.drift.versions.settings import History
 from stages.core.workspace.runs.params import Params, load_params
-from stages.profile import switch
+from stages.core.workspace.runs.workspace import use_profile
 
 ROOT = Path(__file__).parents[2]
 PROFILES = sorted((ROOT / "params").glob("*.yaml"))
@@ -104,9 +104,9 @@ def _checkout(tmp_path: Path) -> Path:
 
 def test_profile_moves_there_and_back(tmp_path: Path) -> None:
     root = _checkout(tmp_path)
-    switch(root, "spine-generic")
+    use_profile(root, "spine-generic")
     assert load_params(root / "params.yaml").train.epochs == 1000
-    switch(root, "demo")
+    use_profile(root, "demo")
     assert (root / "params.yaml").read_bytes() == (root / "params/demo.yaml").read_bytes()
 
 
@@ -115,7 +115,7 @@ def test_profile_refuses_to_overwrite_edits(tmp_path: Path) -> None:
     edited = (root / "params.yaml").read_bytes() + b"# mine\n"
     (root / "params.yaml").write_bytes(edited)
     with pytest.raises(CordriftError, match="holds edits that would be lost"):
-        switch(root, "real-cord")
+        use_profile(root, "real-cord")
     assert (root / "params.yaml").read_bytes() == edited
 
 
@@ -123,4 +123,4 @@ def test_an_unknown_profile_lists_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(
         CordriftError, match=r"There is no profile 'dmeo' .* there are demo, micro, real-cord, spine-generic"
     ):
-        switch(_checkout(tmp_path), "dmeo")
+        use_profile(_checkout(tmp_path), "dmeo")

@@ -153,40 +153,6 @@ def test_the_table_is_a_csv(place: Path) -> None:
         measure_files.main(["mask.nii.gz", "--per-slice", "-o", "out.txt"])
 
 
-def test_what_exists_is_replaced_only_by_force(place: Path) -> None:
-    Path("out.csv").write_text("mine")
-    with pytest.raises(SettingsError, match=r"out.csv exists already; .*--force"):
-        measure_files.main(["mask.nii.gz", "--per-slice", "-o", "out.csv"])
-    Path("pictures").mkdir()
-    Path("pictures/mask.png").write_text("mine")
-    with pytest.raises(SettingsError, match=r"pictures/mask.png exists already"):
-        measure_files.main(["mask.nii.gz", "--per-slice", "-o", "new.csv", "--figures", "pictures"])
-    assert (Path("out.csv").read_text(), Path("pictures/mask.png").read_text()) == ("mine", "mine")
-    assert len(run("mask.nii.gz", "--per-slice")) == 30
-
-
-def test_the_result_is_said_in_a_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    csa = run("mask.nii.gz", "--discs", "discs.nii.gz")["csa_mm2"][0]
-    assert f"CSA at C2-C3: {csa:.2f} mm² (" in capsys.readouterr().out
-    run("mask.nii.gz", "--per-slice")
-    assert re.search(r"CSA of a slice: median \d+\.\d\d mm² .* over 30 slices", capsys.readouterr().out)
-    write(place / "empty.nii.gz", np.zeros_like(CORD.data), CORD.affine)
-    run("mask.nii.gz", "mask.nii.gz", "empty.nii.gz", "--discs", "discs.nii.gz")
-    said = f"CSA at C2-C3: mean {csa:.2f}, SD 0.00 mm² over 2 masks ({csa:.2f} to {csa:.2f}), 1 without a value, 1 with"
-    assert said in capsys.readouterr().out
-
-
-def test_one_disc_alone_gives_a_sentence(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    labels = np.zeros_like(CORD.data)
-    labels[2, 2, 10] = 3
-    write(place / "one.nii.gz", labels, CORD.affine)
-    assert run("mask.nii.gz", "--discs", "one.nii.gz")["flags"][0] == "level_not_covered"
-    told = capsys.readouterr()
-    said = "C2-C3 lies between disc 2 and disc 4, and one.nii.gz has no disc 2 and no disc 4 (it has 3)"
-    assert said in told.err
-    assert "CSA at C2-C3: no value (level_not_covered)" in told.out
-
-
 def test_labels_without_a_disc_say_so(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(place / "none.nii.gz", np.zeros_like(CORD.data), CORD.affine)
     with pytest.raises(ImageError, match="none of 1 masks"):

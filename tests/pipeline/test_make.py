@@ -48,7 +48,7 @@ def make(folder: Path, *words: str, **more: str) -> list[str]:
 def test_setup_installs_once_at_the_pinned_versions(checkout: Path) -> None:
     assert make(checkout, "setup") == [
         "head: -m venv .venv",
-        "head: -m pip install --quiet --constraint constraints.txt --editable .[dev]",
+        "head: -m pip install --quiet --constraint constraints.txt --editable .[all,dev]",
     ]
     assert make(checkout, "setup") == []
 
@@ -59,7 +59,7 @@ def test_another_build_of_torch_comes_first_and_from_its_index_alone(checkout: P
     assert torch == (
         f"head: -m pip install --quiet --constraint constraints.txt --no-deps --index-url {index} torch torchvision"
     )
-    assert rest.endswith("--editable .[dev]")
+    assert rest.endswith("--editable .[all,dev]")
     assert "example.org" not in rest
 
 

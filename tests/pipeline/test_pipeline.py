@@ -265,14 +265,19 @@ def test_only_what_asks_mlflow_runs_every_time() -> None:
 
 GITHUB = "stages/core/release/github/"
 #: Where each tool from outside may be used, and () where it may be used nowhere. torch is also asked for the machine's
-#: GPUs, and writes the zip for the field's toolbox; neither knows nnU-Net.
+#: GPUs, and writes the zip for the field's toolbox; neither knows nnU-Net. `new` times a few steps of the network.
 DOORS = {
-    "nnunetv2": ("stages/core/model/training/", "stages/core/model/segmentation/predictor.py"),
+    "nnunetv2": (
+        "stages/core/model/training/",
+        "stages/core/model/segmentation/predictor.py",
+        "stages/core/workspace/runs/speed.py",
+    ),
     "torch": (
         "stages/core/model/training/",
         "stages/core/model/segmentation/predictor.py",
         "stages/core/model/segmentation/hardware.py",
         "stages/core/model/bundle/toolbox.py",
+        "stages/core/workspace/runs/speed.py",
     ),
     "mlflow": ("stages/core/store/", "stages/dashboard.py"),
     "datalad": ("stages/core/data/clones/programs.py",),

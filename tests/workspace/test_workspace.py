@@ -134,7 +134,7 @@ def test_a_misspelt_command_and_a_wrong_place_are_one_line_without_a_trace(tmp_p
     assert "there is no command 'monitr' (did you mean 'monitor'?)" in misspelt.stderr
     lost = _cordrift("profile", "demo", cwd=tmp_path)
     assert lost.returncode == 1
-    assert lost.stderr.startswith("cordrift: There is no profile 'demo'")
+    assert lost.stderr.startswith("cordrift: `cordrift profile` works in a workspace, and")
     assert "Traceback" not in misspelt.stderr + lost.stderr
 
 

@@ -17,6 +17,7 @@ from ...base.errors import PipelineError, SettingsError
 from ...base.files import whole_file
 from ...data.clones.programs import condensed
 from ...model.bundle.revision import REVISION, code_revision
+from .params import load_params
 from .yaml_edit import edit_yaml
 
 #: Files and folders that are copied from the checkout into a workspace. Outputs, caches and stores are not copied.
@@ -68,6 +69,27 @@ def profile_file(root: Path, profile: str) -> Path:
     if profile not in known:
         raise SettingsError(f"There is no profile {profile!r} in {root / 'params'}; there are {', '.join(known)}.")
     return known[profile]
+
+
+def use_profile(root: Path, name: str) -> None:
+    """Copy ``params/<name>.yaml`` to ``params.yaml``.
+
+    Raises
+    ------
+    SettingsError
+        There is no such profile, it is not valid, or ``params.yaml`` contains edits that would be lost.
+    """
+    chosen, current = profile_file(root, name), root / "params.yaml"
+    load_params(chosen)
+    if current.is_file():
+        known = [path.read_bytes() for path in sorted((root / "params").glob("*.yaml"))]
+        if current.read_bytes() not in known:
+            raise SettingsError(
+                f"{current} differs from every file of {root / 'params'}: it holds edits that would be lost. "
+                f"Save them as a profile (`cp params.yaml params/mine.yaml`) or drop them (`git checkout params.yaml`)."
+            )
+    with whole_file(current) as part:
+        shutil.copyfile(chosen, part)
 
 
 def _relocate(registry: Any, source: Path, folder: Path) -> None:

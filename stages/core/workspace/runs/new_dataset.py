@@ -1,0 +1,296 @@
+"""A lab's own folder as a dataset of the workspace: DataLad dataset, registry entries, frozen list and profile.
+
+The registry is written last: until it names the dataset, the same command can be repeated after an interruption.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import DatasetError, SettingsError
+from ...base.files import whole_file
+from ...data.clones import annex
+from ...data.clones.adoption import adopt
+from ...data.clones.commits import list_paths
+from ...data.clones.programs import git
+from ...data.datasets.guess import Guess, Unmatched, guess_patterns
+from ...data.datasets.people import decode_table, participants
+from ...data.datasets.registry import (
+    FROZEN,
+    PERSONS,
+    REGISTRY,
+    ContrastFiles,
+    Dataset,
+    load_registry,
+    read_frozen,
+    read_persons,
+)
+from ...data.datasets.selection import PARTICIPANTS, select
+from ...data.datasets.split import freeze
+from ...images.header import read_header
+from .params import load_params
+from .workspace import profile_file
+from .yaml_edit import edit_yaml
+
+#: Where the datasets lie that are made of plain folders.
+SOURCES = Path("data/sources")
+#: Ending of the name of the entry with the test split.
+TEST = "-frozen"
+
+
+@dataclass(frozen=True)
+class NewDataset:
+    """What a folder would become; nothing is written yet.
+
+    Attributes
+    ----------
+    url : address of the dataset in the registry
+    made : whether the dataset is made of a plain folder; otherwise the folder is a dataset already
+    train, test : registry entry without its commit; ``test`` None without a test split
+    frozen : participants of the test split
+    trained : participants with an image and a mask who are not frozen
+    unmatched : images that no pattern takes
+    """
+
+    name: str
+    folder: Path
+    url: str
+    tag: str
+    made: bool
+    train: dict[str, Any] | None
+    test: dict[str, Any] | None
+    frozen: list[str]
+    trained: list[str]
+    unmatched: list[Unmatched]
+
+    @property
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """The registry entries by name."""
+        both = {self.name: self.train, self.name + TEST: self.test}
+        return {name: entry for name, entry in both.items() if entry is not None}
+
+
+def plan_dataset(root: Path, name: str, folder: Path, *, share: float, seed: int, tag: str, licence: str) -> NewDataset:
+    """Look at a folder in BIDS layout, and return what it would become in the workspace ``root``.
+
+    Parameters
+    ----------
+    root : the workspace
+    name : of the dataset in the registry
+    folder : plain, or a DataLad dataset whose files are committed under the tag
+    share : part of the people who are frozen; 0 for a dataset without a test split
+    seed : of the random choice
+    tag : name of the revision
+    licence : as the registry states it
+
+    Raises
+    ------
+    SettingsError
+        The name is taken, or the folder has no image with a mask, or too few people for a test split.
+    DatasetError
+        ``folder`` is no folder, or a dataset without this tag.
+    """
+    registry = load_registry(root / REGISTRY)
+    taken = [entry for entry in (name, name + TEST) if entry in registry.datasets]
+    if taken:
+        raise SettingsError(
+            f"{REGISTRY} has a dataset {taken[0]!r} already; for its next revision use `cordrift add-data {name}`."
+        )
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is not a folder; expected one in BIDS layout (sub-01/anat/sub-01_T2w.nii.gz).")
+    made = not (folder / ".git").exists()
+    paths = _files(folder) if made else _committed(folder, tag)
+    guess = _volumes_only(folder, guess_patterns(paths))
+    if not guess.contrasts:
+        raise SettingsError(
+            f"{folder} holds no image in BIDS layout with a mask or disc labels ({_listed(guess.unmatched)}); expected "
+            "files such as sub-01/anat/sub-01_T2w.nii.gz and "
+            "derivatives/labels/sub-01/anat/sub-01_T2w_label-SC_seg.nii.gz."
+        )
+    url = (SOURCES / name).as_posix() if made else os.path.relpath(folder.resolve(), root.resolve())
+    common = {"url": url, "tag": tag, "commit": None, "licence": licence}
+    test: dict[str, Any] = {**common, "role": "test", "contrasts": _dumped(guess.contrasts, measured=True)}
+    train: dict[str, Any] = {**common, "role": "train", "contrasts": _dumped(guess.contrasts, measured=False)}
+    frozen = [] if share == 0 else _frozen(root, folder, name, test, paths, share, seed)
+    trained = _with_masks(name, train, paths) - set(frozen) - {row.participant for row in read_frozen(root / FROZEN)}
+    return NewDataset(
+        name, folder, url, tag, made,
+        train=train if train["contrasts"] else None,
+        test=test if frozen else None,
+        frozen=frozen,
+        trained=sorted(trained),
+        unmatched=guess.unmatched,
+    )  # fmt: skip
+
+
+def write_dataset(root: Path, new: NewDataset, say: Callable[[str], object]) -> str:
+    """Make the dataset, append its frozen participants, and register it; return its commit.
+
+    Parameters
+    ----------
+    root : the workspace
+    new : what :func:`plan_dataset` returned
+    say : receives a line about each thing that was written
+    """
+    source = root / new.url
+    commit = adopt(new.folder, source, new.tag) if new.made else annex.commit_of(str(new.folder.resolve()), new.tag)
+    if new.made:
+        git(source, ["config", "cordrift.source", str(new.folder.resolve())])
+        say(f"{new.url}: a DataLad dataset with a copy of the files of {new.folder}, tag {new.tag}")
+    _append_frozen(root / FROZEN, new)
+    if new.frozen:
+        say(f"{FROZEN}: {len(new.frozen)} participants of {new.name}{TEST}")
+
+    def add(registry: Any) -> None:
+        for name, entry in new.entries.items():
+            registry["datasets"][name] = {**entry, "commit": commit}
+
+    edit_yaml(root / REGISTRY, add, load_registry)
+    say(f"{REGISTRY}: {' and '.join(new.entries)}, commit {commit[:12]}")
+    return commit
+
+
+def write_profile(root: Path, new: NewDataset, base: str, changes: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Write ``params/<name>.yaml``: the profile ``base`` with the new dataset, and some changed keys.
+
+    Parameters
+    ----------
+    root : the workspace
+    new : the dataset
+    base : a file of ``params/`` without its ending
+    changes : block -> key -> value
+    """
+    path = root / f"params/{new.name}.yaml"
+    text = profile_file(root, base).read_text(encoding="utf-8")
+    _, _, rest = text.partition("profile:")
+    with whole_file(path) as part:
+        part.write_text(f"# The dataset {new.name}, on the settings of params/{base}.yaml.\nprofile:{rest}", "utf-8")
+
+        def change(params: Any) -> None:
+            params["profile"] = new.name
+            params["fetch"]["datasets"] = list(new.entries)
+            params["prepare"]["datasets"] = [new.name]
+            params["segment"]["datasets"] = [new.name + TEST]
+            measured = list((new.test or {"contrasts": {}})["contrasts"])
+            params["segment"]["contrasts"] = measured
+            params["compare"]["min_contrasts"] = min(params["compare"]["min_contrasts"], len(measured))
+            params["report"]["title"] = f"Morphometric drift: {new.name}"
+            params["register"].update(model=f"cord-{new.name}", label="v1")
+            for block, values in changes.items():
+                params[block].update(values)
+
+        edit_yaml(part, change, load_params)
+    return path
+
+
+def add_to_params(root: Path, new: NewDataset) -> None:
+    """Add the dataset to the lists of ``params.yaml``, and change nothing else there."""
+
+    def change(params: Any) -> None:
+        lists = {"fetch": list(new.entries), "prepare": [new.name], "segment": [new.name + TEST] if new.test else []}
+        for block, names in lists.items():
+            held = params[block]["datasets"]
+            params[block]["datasets"] = [*held, *(name for name in names if name in new.entries and name not in held)]
+
+    edit_yaml(root / "params.yaml", change, load_params)
+
+
+def describe(new: NewDataset) -> list[str]:
+    """Return lines that show what would be registered, and what would not."""
+    lines = [f"{new.name}: {len(new.trained)} participants to train on, {len(new.frozen)} frozen for the test"]
+    shown = (new.test or new.train or {"contrasts": {}})["contrasts"]
+    for contrast, files in shown.items():
+        lines += [f"  {contrast}: {kind:<8} {pattern}" for kind, pattern in files.items()]
+        if new.test is not None and "discs" not in files:
+            lines.append(f"  {contrast}: no disc labels, so that its area at the vertebrae cannot be measured")
+    if new.frozen:
+        lines.append(f"  frozen: {', '.join(new.frozen)}")
+    lines += [
+        f"  Not registered: {one.images} images {one.what!r} ({one.reason}), such as {one.example}"
+        for one in new.unmatched
+    ]
+    return lines
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _committed(folder: Path, tag: str) -> list[str]:
+    """Return the paths of the files at the tag of a dataset; refuse a dataset with changes that are not saved."""
+    if git(folder, ["status", "--porcelain"]).strip():
+        raise DatasetError(f"{folder} has files that are not saved; `datalad save` them and tag the revision ({tag}).")
+    commit = annex.commit_of(str(folder.resolve()), tag)
+    return list_paths(folder, commit)
+
+
+def _volumes_only(folder: Path, guess: Guess) -> Guess:
+    """Leave out contrasts whose images are series: one image of each is looked at, where its content is there."""
+    kept: dict[str, ContrastFiles] = {}
+    unmatched = list(guess.unmatched)
+    for name, files in guess.contrasts.items():
+        found = sorted(folder.glob(files.image.replace("{sub}", "sub-*").replace("{ses}", "ses-*")))
+        header, _ = read_header(found[0]) if found else (None, [])
+        if header is not None and len(header.shape) != 3:
+            example = found[0].relative_to(folder).as_posix()
+            reason = f"{len(header.shape)} dimensions; expected three"
+            unmatched.append(Unmatched(name, len(found), reason, example))
+        else:
+            kept[name] = files
+    return Guess(kept, unmatched)
+
+
+def _dumped(contrasts: Mapping[str, ContrastFiles], *, measured: bool) -> dict[str, dict[str, str]]:
+    """Return the contrasts as the registry holds them: for training those with a mask, image and mask alone."""
+    kinds = ("image", "mask", "softmask", "discs") if measured else ("image", "mask")
+    dumped = {
+        name: {kind: getattr(files, kind) for kind in kinds if getattr(files, kind) is not None}
+        for name, files in contrasts.items()
+    }
+    return dumped if measured else {name: files for name, files in dumped.items() if "mask" in files}
+
+
+def _with_masks(name: str, train: Mapping[str, Any], paths: Sequence[str]) -> set[str]:
+    if not train["contrasts"]:
+        return set()
+    chosen = select(name, Dataset.model_validate(train), [], paths)
+    return {case.participant for case in chosen.cases}
+
+
+def _frozen(
+    root: Path, folder: Path, name: str, test: Mapping[str, Any], paths: Sequence[str], share: float, seed: int
+) -> list[str]:
+    """Return who is frozen, of all who have an image with mask and disc labels."""
+    measurable = {key: files for key, files in test["contrasts"].items() if {"mask", "discs"} <= set(files)}
+    if not measurable:
+        raise SettingsError(
+            f"{folder} has no image with both a mask and disc labels, so that no area can be measured at C2-C3 and "
+            "nothing can be frozen for the test. Add labels, or give --share 0 for training data without a test split."
+        )
+    as_train = Dataset.model_validate({**test, "role": "train", "contrasts": measurable})
+    cases = [case for case in select(name, as_train, [], paths).cases if case.discs]
+    table = ""
+    if PARTICIPANTS in paths:
+        table, _ = decode_table((folder / PARTICIPANTS).read_bytes(), PARTICIPANTS)
+    known = participants({case.participant for case in cases}, table or "participant_id\n")
+    sites = {person.participant: person.site for person in known}
+    persons = {sub: person for (dataset, sub), person in read_persons(root / PERSONS).items() if dataset == name}
+    return freeze(sites, persons, share=share, seed=seed)
+
+
+def _append_frozen(path: Path, new: NewDataset) -> None:
+    """Append the frozen participants; rows that are there, and their bytes, stay."""
+    held = set(read_frozen(path))
+    rows = [sub for sub in new.frozen if (sub, new.name + TEST) not in held]
+    text = path.read_text(encoding="utf-8")
+    text += "" if text.endswith("\n") else "\n"
+    with whole_file(path) as part:
+        part.write_text(text + "".join(f"1,{sub},{new.name}{TEST}\n" for sub in rows), encoding="utf-8")
+
+
+def _listed(unmatched: Sequence[Unmatched]) -> str:
+    return ", ".join(f"{one.images} images {one.what!r}: {one.reason}" for one in unmatched) or "no image at all"
