@@ -11,7 +11,7 @@ import numpy as np
 from stages.core.phantom.dataset.publish import publish
 
 #: Without masks: their images are there and cannot be trained on.
-WITHOUT_MASKS = ("sub-siteA101", "sub-siteB101")
+WITHOUT_MASKS = ("sub-labA101", "sub-labB101")
 
 
 def make_folder(folder: Path, scratch: Path, revision: str = "r2") -> Path:
@@ -31,13 +31,18 @@ def make_folder(folder: Path, scratch: Path, revision: str = "r2") -> Path:
             "dataset_description.json",
         }
         if path.is_file() and wanted and "synth" not in name.name:
-            if name.parts[0] == "derivatives" and any(sub in name.parts for sub in WITHOUT_MASKS):
+            without = [sub.replace("sub-lab", "sub-site") for sub in WITHOUT_MASKS]
+            if name.parts[0] == "derivatives" and any(sub in name.parts for sub in without):
                 continue
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, folder / name)
-    image = nib.load(folder / "sub-siteA001/anat/sub-siteA001_T2w.nii.gz")
-    (folder / "sub-siteA001/func").mkdir(exist_ok=True)
-    nib.save(image, folder / "sub-siteA001/anat/sub-siteA001_FLAIR.nii.gz")
+            # Ids of its own: those of the generated cohorts stand in the project's frozen list.
+            target = folder / name.as_posix().replace("sub-site", "sub-lab")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    table = folder / "participants.tsv"
+    table.write_text(table.read_text(encoding="utf-8").replace("sub-site", "sub-lab"), encoding="utf-8")
+    image = nib.load(folder / "sub-labA001/anat/sub-labA001_T2w.nii.gz")
+    (folder / "sub-labA001/func").mkdir(exist_ok=True)
+    nib.save(image, folder / "sub-labA001/anat/sub-labA001_FLAIR.nii.gz")
     series = np.stack([np.asarray(image.dataobj)] * 2, axis=-1)
-    nib.save(nib.Nifti1Image(series, image.affine), folder / "sub-siteA001/func/sub-siteA001_task-rest_bold.nii.gz")
+    nib.save(nib.Nifti1Image(series, image.affine), folder / "sub-labA001/func/sub-labA001_task-rest_bold.nii.gz")
     return folder

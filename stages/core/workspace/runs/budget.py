@@ -53,9 +53,9 @@ def budget(base: str, settings: Train, hours: float) -> Budget:
     epoch_s = settings.iterations * step_s / NETWORK_SHARE
     epochs = min(max(round(hours * 3600 / epoch_s / len(settings.folds)), EPOCHS[0]), EPOCHS[1])
     changes["train"]["epochs"] = epochs
-    total = len(settings.folds) * epochs * epoch_s / 3600
-    told = (
-        f"about {total:.1f} h for {epochs} epochs on {cores} cores, without a GPU (a step of the network takes "
+    minutes = len(settings.folds) * epochs * epoch_s / 60
+    told = (f"about {minutes / 60:.1f} h for" if minutes >= 90 else f"about {max(1, round(minutes))} min for") + (
+        f" {epochs} epochs on {cores} cores, without a GPU (a step of the network takes "
         f"{step_s:.2f} s here, and augmentation is taken to last as long)"
     )
     return Budget(base, changes, told)

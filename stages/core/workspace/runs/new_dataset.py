@@ -30,7 +30,7 @@ from ...data.datasets.registry import (
     read_persons,
 )
 from ...data.datasets.selection import PARTICIPANTS, select
-from ...data.datasets.split import freeze
+from ...data.datasets.split import LEAST_LEFT, freeze
 from ...images.header import read_header
 from .params import load_params
 from .workspace import profile_file
@@ -54,6 +54,7 @@ class NewDataset:
     frozen : participants of the test split
     trained : participants with an image and a mask who are not frozen
     unmatched : images that no pattern takes
+    remark : who is left out of the training although nobody froze them here; ``""`` for nobody
     """
 
     name: str
@@ -66,6 +67,7 @@ class NewDataset:
     frozen: list[str]
     trained: list[str]
     unmatched: list[Unmatched]
+    remark: str = ""
 
     @property
     def entries(self) -> dict[str, dict[str, Any]]:
@@ -116,7 +118,14 @@ def plan_dataset(root: Path, name: str, folder: Path, *, share: float, seed: int
     test: dict[str, Any] = {**common, "role": "test", "contrasts": _dumped(guess.contrasts, measured=True)}
     train: dict[str, Any] = {**common, "role": "train", "contrasts": _dumped(guess.contrasts, measured=False)}
     frozen = [] if share == 0 else _frozen(root, folder, name, test, paths, share, seed)
-    trained = _with_masks(name, train, paths) - set(frozen) - {row.participant for row in read_frozen(root / FROZEN)}
+    elsewhere = {row.participant: row.dataset for row in read_frozen(root / FROZEN)}
+    masked = _with_masks(name, train, paths) - set(frozen)
+    trained = masked - set(elsewhere)
+    if frozen and len(trained) < LEAST_LEFT:
+        raise SettingsError(
+            f"{len(trained)} participants with masks are left to train on; expected {LEAST_LEFT} or more, one of whom "
+            f"validates. {_same_ids(masked, elsewhere) or 'Add data, or freeze fewer people (--share).'}"
+        )
     return NewDataset(
         name, folder, url, tag, made,
         train=train if train["contrasts"] else None,
@@ -124,6 +133,7 @@ def plan_dataset(root: Path, name: str, folder: Path, *, share: float, seed: int
         frozen=frozen,
         trained=sorted(trained),
         unmatched=guess.unmatched,
+        remark=_same_ids(masked, elsewhere),
     )  # fmt: skip
 
 
@@ -209,11 +219,22 @@ def describe(new: NewDataset) -> list[str]:
             lines.append(f"  {contrast}: no disc labels, so that its area at the vertebrae cannot be measured")
     if new.frozen:
         lines.append(f"  frozen: {', '.join(new.frozen)}")
+    lines += [f"  {new.remark}"] if new.remark else []
     lines += [
         f"  Not registered: {one.images} images {one.what!r} ({one.reason}), such as {one.example}"
         for one in new.unmatched
     ]
     return lines
+
+
+def _same_ids(masked: set[str], elsewhere: Mapping[str, str]) -> str:
+    same = sorted(masked & set(elsewhere))
+    if not same:
+        return ""
+    return (
+        f"Not trained on: {', '.join(same)}; {FROZEN} has these ids for {elsewhere[same[0]]}, and a frozen id is never "
+        "trained on. Rename them where they are other people."
+    )
 
 
 def _files(folder: Path) -> list[str]:
