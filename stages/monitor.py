@@ -23,9 +23,9 @@ def _beside(root: Path, profile: str) -> Path | None:
 def main() -> None:
     """Monitor the bundle named on the command line."""
     parser = argparse.ArgumentParser(prog="cordrift monitor", description=__doc__)
-    parser.add_argument("bundle", type=Path, help="a bundle: the folder that `package` writes (data/package)")
+    parser.add_argument("bundle", type=Path, help="a bundle: data/package, or the zip of a release")
     parser.add_argument("--profile", required=True, help="whose test datasets: a file of params/ without its ending")
-    parser.add_argument("--label", help="the version's name in reports (default: the first digits of its digest)")
+    parser.add_argument("--label", help="name in reports (default: as it is registered, else its first digits)")
     parser.add_argument(
         "--adopt",
         type=Path,

@@ -11,7 +11,15 @@ from .core.data.datasets.findings import read_checked
 from .core.data.datasets.manifest import Manifest, locate, read_manifest
 from .core.data.datasets.registry import FROZEN, PERSONS, read_frozen, read_persons
 from .core.data.datasets.settings import Monitored, check_blocks
-from .core.data.trainset.cases import check_leak, check_persons, check_roles, choose_images, describe, make_folds
+from .core.data.trainset.cases import (
+    check_leak,
+    check_persons,
+    check_roles,
+    choose_images,
+    describe,
+    make_folds,
+    told_folds,
+)
 from .core.data.trainset.raw import PREPARATION, RawImage, write_raw
 from .core.data.trainset.settings import Prepare
 
@@ -60,6 +68,7 @@ def main() -> None:
         write_raw(part / "raw", located, processes=min(2, os.cpu_count() or 1))
         write_json(part / "manifest.json", describe(training, cases, left_out, folds, PREPARATION))
     print(f"prepare: {len(cases)} cases, {len(left_out)} left out, {len(stale)} manifests of other datasets ignored")
+    print("\n".join(f"prepare: {told}" for told in told_folds(cases, folds)))
 
 
 if __name__ == "__main__":

@@ -26,10 +26,12 @@ def test_every_profile_is_valid_and_named_like_its_file(path: Path) -> None:
 
 
 def test_there_are_the_profiles_that_the_readme_names() -> None:
-    assert {path.stem for path in PROFILES} == {"demo", "micro", "spine-generic", "real-cord"}
+    assert {path.stem for path in PROFILES} >= {"demo", "micro", "spine-generic", "real-cord"}, "a lab may have more"
 
 
 def test_params_yaml_is_a_copy_of_the_demo_profile() -> None:
+    if load_params(ROOT / "params.yaml").profile != "demo":
+        pytest.skip("params.yaml is a lab's own, as `cordrift new` and `cordrift profile` write it")
     assert (ROOT / "params.yaml").read_bytes() == (ROOT / "params/demo.yaml").read_bytes()
 
 
@@ -121,6 +123,6 @@ def test_profile_refuses_to_overwrite_edits(tmp_path: Path) -> None:
 
 def test_an_unknown_profile_lists_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(
-        CordriftError, match=r"There is no profile 'dmeo' .* there are demo, micro, real-cord, spine-generic"
+        CordriftError, match=r"There is no profile 'dmeo' .* there are demo, micro, (?:.*, )?real-cord, spine-generic"
     ):
         use_profile(_checkout(tmp_path), "dmeo")

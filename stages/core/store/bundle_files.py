@@ -9,6 +9,8 @@ from ..base.files import read_json
 
 #: Output of `package`: the bundle, and a copy of it in the layout of the toolbox.
 PACKAGE = Path("data/package")
+#: The largest size of an unpacked bundle: safetensors hardly shrink, so it is about that of GitHub's largest asset.
+MOST_BUNDLE_BYTES = 4 << 30
 #: Files of `measure` that are kept with each version. `history` fetches them.
 MEASURES_FILES = ("measures.csv", "agreement.csv", "summary.json")
 #: The predicted masks that are kept with each version, so that they can be measured again with another ruler.

@@ -19,7 +19,7 @@ def freeze(sites: Mapping[str, str], persons: Mapping[str, str], *, share: float
     same side.
 
     >>> freeze({"sub-1": "a", "sub-2": "a", "sub-3": "b", "sub-4": "b"}, {}, share=0.5, seed=1)
-    ['sub-1', 'sub-4']
+    ['sub-1', 'sub-3']
 
     Parameters
     ----------

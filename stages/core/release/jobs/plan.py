@@ -14,12 +14,11 @@ from ...measures.kept_masks.zips import unpack
 from ...model.bundle.content import Bundle, read_bundle
 from ...model.segmentation.shards import check_shards
 from ...reports.change_report.facts import as_mapping
+from ...store.bundle_files import MOST_BUNDLE_BYTES
 from ...workspace.runs.params import Params
 from ..github.repository import MOST_ASSET_BYTES, Repository
 from .names import BUNDLE, BUNDLE_ZIP, PROVENANCE, label_of_tag
 
-#: The largest size of an unpacked bundle: safetensors hardly shrink, so it is about that of GitHub's largest asset.
-MOST_BUNDLE_BYTES = 4 << 30
 MOST_PROVENANCE_BYTES = 16 << 20
 
 

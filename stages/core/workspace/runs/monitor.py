@@ -12,16 +12,18 @@ from ...base.files import read_csv, whole_folder
 from ...data.clones.adoption import adopt
 from ...data.datasets.manifest import CLONES, read_manifest
 from ...data.datasets.registry import REGISTRY, entry, load_registry
+from ...measures.kept_masks.zips import unpack
 from ...model.bundle.content import Bundle, read_bundle
 from ...model.bundle.toolbox import write_toolbox_zip
 from ...model.segmentation.predictions import read_shards
 from ...pages.canvas import png_bytes
 from ...reports.drift_report.contours import Source, contour_figure
-from ...store.bundle_files import MEASURES_FILES
+from ...store.bundle_files import MEASURES_FILES, MOST_BUNDLE_BYTES
+from ...store.client import open_store
 from ...store.location import VARIABLE, find_location
 from .params import Params, load_params
 from .pin import pin_dataset
-from .workspace import make_workspace, run_dvc
+from .workspace import make_workspace, profile_file, run_dvc
 from .yaml_edit import edit_yaml
 
 #: The stages after `segment`, in the order of the pipeline.
@@ -45,8 +47,9 @@ def monitor(
     Parameters
     ----------
     root : the workspace that calls
-    model : the folder of the bundle
-    label : name of the version in reports; by default the first digits of the bundle's digest
+    model : the folder of the bundle, or a zip of it as a release has it
+    label : name of the version in reports; by default the one under which the bundle is registered, else the first
+        digits of its digest
     plain : a plain BIDS folder, from which the one test dataset of the profile is made in the scratch workspace
     say : receives a line about the result
 
@@ -59,9 +62,15 @@ def monitor(
     CordriftError
         ``model`` is not a bundle or was changed, or a stage fails.
     """
+    if model.is_file():
+        with whole_folder(root / ".monitor/bundle") as part:
+            unpack(model, part, most_bytes=MOST_BUNDLE_BYTES)
+            read_bundle(part)
+        model = root / ".monitor/bundle"
     verified = read_bundle(model)
     folder = root / ".monitor" / profile
-    params = monitor_workspace(root, folder, profile, label or verified.digest[:8])
+    registered = _registered_label(root, profile, verified.digest)
+    params = monitor_workspace(root, folder, profile, label or registered or verified.digest[:8])
     if plain is not None:
         _adopt(folder, plain, params.segment.datasets)
     bring_bundle(verified, model, folder)
@@ -72,6 +81,16 @@ def monitor(
     report = folder / "reports/report/index.html"
     say(f"monitor: bundle {verified.digest[:12]} on {profile}: {report}")
     return report
+
+
+def _registered_label(root: Path, profile: str, digest: str) -> str:
+    """Return the label under which the bundle is registered, which must not change; ``""`` where it is not."""
+    settings = load_params(profile_file(root, profile))
+    database = find_location(root).database
+    if settings.history.offline or (database is not None and not database.is_file()):
+        return ""
+    versions = open_store(settings.registration.model, root).versions()
+    return next((v.tags.get("label", "") for v in versions if v.tags.get("digest") == digest), "")
 
 
 def monitor_workspace(root: Path, folder: Path, profile: str, label: str, device: str | None = None) -> Params:

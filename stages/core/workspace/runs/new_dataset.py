@@ -32,6 +32,7 @@ from ...data.datasets.registry import (
 from ...data.datasets.selection import PARTICIPANTS, select
 from ...data.datasets.split import LEAST_LEFT, freeze
 from ...images.header import read_header
+from ...images.volumes import is_pointer
 from .params import load_params
 from .workspace import profile_file
 from .yaml_edit import edit_yaml
@@ -250,16 +251,17 @@ def _committed(folder: Path, tag: str) -> list[str]:
 
 
 def _volumes_only(folder: Path, guess: Guess) -> Guess:
-    """Leave out contrasts whose images are series: one image of each is looked at, where its content is there."""
+    """Leave out contrasts whose images are series or unreadable; one of each is looked at, if its content is there."""
     kept: dict[str, ContrastFiles] = {}
     unmatched = list(guess.unmatched)
     for name, files in guess.contrasts.items():
         found = sorted(folder.glob(files.image.replace("{sub}", "sub-*").replace("{ses}", "ses-*")))
-        header, _ = read_header(found[0]) if found else (None, [])
-        if header is not None and len(header.shape) != 3:
+        # In a clone without content a pointer stands in the place of the image.
+        _, faults = read_header(found[0]) if found and not is_pointer(found[0]) else (None, [])
+        wrong = next((fault for fault in faults if fault.severity == "error"), None)
+        if wrong is not None:
             example = found[0].relative_to(folder).as_posix()
-            reason = f"{len(header.shape)} dimensions; expected three"
-            unmatched.append(Unmatched(name, len(found), reason, example))
+            unmatched.append(Unmatched(name, len(found), f"{wrong.message}; expected {wrong.expected}", example))
         else:
             kept[name] = files
     return Guess(kept, unmatched)

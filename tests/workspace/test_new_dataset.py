@@ -1,0 +1,248 @@
+"""A lab's own folder: what `cordrift new` shows and writes, and the next revision by `cordrift add-data`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import yaml
+from support.cords import ROOT
+from support.own_folder import make_folder
+
+from stages import add_data, new
+from stages.core.base.errors import DatasetError, SettingsError
+from stages.core.base.files import read_json
+from stages.core.data.clones import annex
+from stages.core.data.datasets.registry import load_registry, read_frozen
+from stages.core.workspace.runs import new_dataset
+from stages.core.workspace.runs.budget import budget, choose_base
+from stages.core.workspace.runs.new_dataset import describe, plan_dataset
+from stages.core.workspace.runs.next_revision import next_name
+from stages.core.workspace.runs.params import load_params
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+NAMES = ("dvc.yaml", "params.yaml", "params", "data/datasets.yaml", "data/frozen.csv", "data/persons.csv")
+OPTIONS = ("--base", "micro", "--hours", "0.0001", "--yes")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("own")
+    return make_folder(path / "study", path / "generated", "r1")
+
+
+@pytest.fixture
+def lab(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout, as far as these commands read it, beside the folder of a lab."""
+    root = tmp_path / "checkout"
+    for name in NAMES:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile)(ROOT / name, root / name)
+    shutil.copyfile(ROOT / "params/demo.yaml", root / "params.yaml")
+    shutil.copytree(folder, tmp_path / "study")
+    monkeypatch.chdir(root)
+    return root
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    files = (path for path in root.rglob("*") if path.is_file() and ".git" not in path.parts)
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def test_the_plan_is_shown_and_a_dry_run_writes_nothing(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(lab)
+    new.main(["study", "--bids", "../study", "--base", "micro", "--dry-run"])
+    assert contents(lab) == before
+    said = capsys.readouterr().out
+    assert "study: 2 participants to train on, 1 frozen for the test" in said
+    assert "MTon: image    {sub}/anat/{sub}_flip-1_mt-on_MTS.nii.gz" in said
+    assert "Not registered: 1 images 'FLAIR' (no mask and no disc labels), such as sub-labA001/anat/" in said
+    with pytest.raises(SettingsError, match="nobody can be asked here: add --yes"):
+        new.main(["study", "--bids", "../study", "--base", "micro"])
+    assert contents(lab) == before
+
+
+def test_one_command_writes_dataset_registry_frozen_list_and_profile(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = (lab / "data/frozen.csv").read_bytes(), (lab / "data/datasets.yaml").read_bytes()
+    before = contents(lab.parent / "study")
+    new.main(["study", "--bids", "../study", *OPTIONS])
+    assert contents(lab.parent / "study") == before, "the lab's folder is only read"
+    entries = load_registry(lab / "data/datasets.yaml").datasets
+    commit = annex.commit_of("data/sources/study", "r1")
+    assert {entries[name].commit for name in ("study", "study-frozen")} == {commit}
+    assert [entries["study"].role, entries["study-frozen"].role] == ["train", "test"]
+    frozen = [row.participant for row in read_frozen(lab / "data/frozen.csv") if row.dataset == "study-frozen"]
+    assert len(frozen) == 1
+    assert frozen[0] not in {"sub-labA101", "sub-labB101"}, "without masks nothing can be measured against"
+    assert (lab / "data/frozen.csv").read_bytes().startswith(others[0]), "rows of others stay"
+    assert (lab / "data/datasets.yaml").read_bytes().startswith(others[1].rstrip()), "comments of others stay"
+    params = load_params(lab / "params.yaml")
+    assert (params.profile, params.fetch.datasets) == ("study", ["study", "study-frozen"])
+    assert (params.prepare.datasets, params.segment.datasets) == (["study"], ["study-frozen"])
+    assert params.segment.contrasts == ["T1w", "T2w", "MTon"]
+    assert (params.registration.model, params.registration.label) == ("cord-study", "v1")
+    assert (lab / "params.yaml").read_bytes() == (lab / "params/study.yaml").read_bytes()
+    assert "`dvc repro` would fetch, check and prepare the dataset, then train about" in capsys.readouterr().out
+    with pytest.raises(SettingsError, match=r"has a dataset 'study' already; .*`cordrift add-data study`"):
+        new.main(["study", "--bids", "../study", *OPTIONS])
+
+
+def test_edited_params_are_kept_and_the_profile_waits(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (lab / "params.yaml").open("a", encoding="utf-8") as stream:
+        stream.write("# mine\n")
+    edited = (lab / "params.yaml").read_bytes()
+    new.main(["study", "--bids", "../study", *OPTIONS])
+    assert (lab / "params.yaml").read_bytes() == edited
+    assert "Then `cordrift profile study`." in capsys.readouterr().err
+
+
+def test_further_data_are_added_to_the_params_with_or_without_a_test_split(lab: Path) -> None:
+    new.main(["study", "--bids", "../study", "--share", "0", "--add", "--yes"])
+    params = load_params(lab / "params.yaml")
+    assert params.prepare.datasets == ["phantom", "study"]
+    assert params.segment.datasets == ["phantom-frozen"]
+    assert "study-frozen" not in load_registry(lab / "data/datasets.yaml").datasets
+    with pytest.raises(SettingsError, match="a profile needs a test split"):
+        new.main(["other", "--bids", "../study", "--share", "0", "--yes"])
+
+
+def test_the_next_revision_is_saved_tagged_pinned_and_named(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    new.main(["study", "--bids", "../study", *OPTIONS])
+    with pytest.raises(DatasetError, match="nothing is to be added"):
+        add_data.main(["study"])
+    frozen = load_registry(lab / "data/datasets.yaml").datasets["study-frozen"]
+    more = lab.parent / "study/sub-labD001/anat/sub-labD001_T2w.nii.gz"
+    more.parent.mkdir(parents=True)
+    shutil.copyfile(lab.parent / "study/sub-labA001/anat/sub-labA001_T2w.nii.gz", more)
+    (lab.parent / "study/sub-labA001/anat/sub-labA001_FLAIR.nii.gz").unlink()
+    add_data.main(["study"])
+    entries = load_registry(lab / "data/datasets.yaml").datasets
+    assert (entries["study"].tag, entries["study"].commit) == ("r2", annex.commit_of("data/sources/study", "r2"))
+    assert entries["study-frozen"] == frozen, "the frozen set does not change"
+    assert load_params(lab / "params.yaml").registration.label == "v2"
+    assert "files 1 added, 1 removed, tag r2" in capsys.readouterr().out
+    with pytest.raises(SettingsError, match="study-frozen is a test split"):
+        add_data.main(["study-frozen"])
+
+
+def test_a_datalad_dataset_is_used_where_it_lies(lab: Path) -> None:
+    source = lab.parent / "study"
+    annex.create(source)
+    commit = annex.save(source, "first", "r1")
+    new.main(["study", "--bids", "../study", *OPTIONS])
+    entry = load_registry(lab / "data/datasets.yaml").datasets["study"]
+    assert (entry.url, entry.commit) == ("../study", commit)
+    (source / "notes.txt").write_text("new")
+    with pytest.raises(DatasetError, match="has files that are not saved"):
+        new.main(["again", "--bids", "../study", *OPTIONS])
+    annex.save(source, "second", "r2")
+    add_data.main(["study"])
+    assert load_registry(lab / "data/datasets.yaml").datasets["study"].tag == "r2"
+
+
+def test_ids_that_are_frozen_elsewhere_are_said(lab: Path) -> None:
+    with (lab / "data/frozen.csv").open("a", encoding="utf-8") as stream:
+        stream.write("1,sub-labB001,phantom-frozen\n1,sub-labC101,phantom-frozen\n")
+    with pytest.raises(SettingsError, match=r"left to train on; .*Not trained on: sub-lab.*for phantom-frozen"):
+        plan_dataset(lab, "study", lab.parent / "study", share=0.2, seed=1, tag="r1", licence="x")
+
+
+def test_a_series_is_no_image(lab: Path) -> None:
+    image = lab.parent / "study/sub-labA001/anat/sub-labA001_T1w.nii.gz"
+    volume = nib.load(image)
+    nib.save(nib.Nifti1Image(np.stack([np.asarray(volume.dataobj)] * 2, -1), volume.affine), image)
+    planned = plan_dataset(lab, "study", lab.parent / "study", share=0.2, seed=1, tag="r1", licence="x")
+    assert planned.test is not None
+    assert "T1w" not in planned.test["contrasts"]
+    assert "  Not registered: 5 images 'T1w' (has " in "\n".join(describe(planned))
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], "no image at all"),
+        (["sub-1/anat/sub-1_T2w.nii.gz"], "1 images 'T2w': no mask and no disc labels"),
+    ],
+)
+def test_a_folder_that_is_of_no_use_says_what_is_expected(names: list[str], said: str, lab: Path) -> None:
+    for name in names:
+        (lab / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4)), lab / "in" / name)
+    (lab / "in").mkdir(exist_ok=True)
+    with pytest.raises(SettingsError, match=rf"holds no image in BIDS layout .*{said}.*expected files such as sub-01/"):
+        plan_dataset(lab, "x", lab / "in", share=0.2, seed=1, tag="r1", licence="x")
+    with pytest.raises(DatasetError, match="is not a folder"):
+        plan_dataset(lab, "x", lab / "absent", share=0.2, seed=1, tag="r1", licence="x")
+
+
+def test_an_interrupted_command_can_be_repeated(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(new_dataset, "edit_yaml", killed)
+        with pytest.raises(KeyboardInterrupt):
+            new.main(["study", "--bids", "../study", *OPTIONS])
+    new.main(["study", "--bids", "../study", *OPTIONS])
+    rows = [row for row in read_frozen(lab / "data/frozen.csv") if row.dataset == "study-frozen"]
+    assert len(rows) == 1
+    assert load_params(lab / "params.yaml").profile == "study"
+
+
+def test_the_budget_follows_the_hardware() -> None:
+    assert (choose_base(True), choose_base(False)) == ("spine-generic", "demo")
+    train = load_params(ROOT / "params/micro.yaml").train
+    short, long = budget("micro", train, 0.0001), budget("micro", train, 1000.0)
+    assert (short.changes["train"]["epochs"], long.changes["train"]["epochs"]) == (10, 300)
+    assert "for 10 epochs" in short.told
+    full = budget("spine-generic", load_params(ROOT / "params/spine-generic.yaml").train, 8.0)
+    assert "train" not in full.changes
+    assert "5 folds of 1000 epochs" in full.told
+
+
+@pytest.mark.parametrize(("name", "after"), [("r1", "r2"), ("r009", "r010"), ("v9", "v10"), ("final", None)])
+def test_names_are_counted_on(name: str, after: str | None) -> None:
+    assert next_name(name) == after
+
+
+def test_a_lab_walks_from_its_folder_to_a_second_version(tmp_path: Path, folder: Path) -> None:
+    """What docs/datasets.md says, in a clone of the project, with the programs that a user calls."""
+    clone, study = tmp_path / "checkout", tmp_path / "study"
+    shutil.copytree(folder, study)
+    for name in (*NAMES, "stages", ".dvcignore", ".gitignore"):
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(ROOT / name, clone / name)
+    shutil.copyfile(ROOT / "params/demo.yaml", clone / "params.yaml")
+    for name in ("monitored", "seeds"):
+        (clone / "data" / name).mkdir(parents=True, exist_ok=True)
+    run(clone, "git", "init", "-q")
+    run(clone, sys.executable, "-m", "dvc", "init", "-q")
+    cordrift = (sys.executable, "-m", "stages.cli")
+    run(clone, *cordrift, "new", "study", "--bids", "../study", *OPTIONS)
+    said = run(clone, sys.executable, "-m", "dvc", "repro")
+    assert "prepare: fold 0 trains on " in said
+    make_folder(study, folder.parent / "generated", "r2")
+    run(clone, *cordrift, "add-data", "study")
+    run(clone, sys.executable, "-m", "dvc", "repro")
+    priors = read_json(clone / "reports/history/priors.json")["priors"]
+    assert [prior["label"] for prior in priors] == ["v1"]
+    assert (clone / "reports/report/index.html").is_file()
+    assert yaml.safe_load((clone / "params.yaml").read_text("utf-8"))["register"]["label"] == "v2"
+
+
+def run(folder: Path, *command: str) -> str:
+    from stages.core.workspace.runs.workspace import dvc_environment
+
+    done = subprocess.run(command, cwd=folder, env=dvc_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
