@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from support import drift_factory
 
 from stages.core.drift.record.floors import Floors
-from stages.core.drift.record.record import Decision, DriftRecord, DriftRow
+from stages.core.drift.record.record import Decision, DriftRecord, DriftRow, Outcome
 from stages.core.reports.drift_report.charts import colours
 from stages.core.reports.drift_report.drawings import nearest
 from stages.core.reports.drift_report.rows import in_floors, plus_minus
 from stages.core.reports.drift_report.wording import (
     Shown,
+    advice,
     headline,
     meaning,
     nearest_margin,
@@ -120,6 +122,23 @@ def test_the_headline_asks_the_interval_that_the_verdict_asks() -> None:
 )
 def test_what_a_verdict_means_is_said(verdict: str, says: str) -> None:
     assert says in meaning(drift_factory.verdict(verdict))
+
+
+@pytest.mark.parametrize(
+    ("drift", "quality", "old", "says"),
+    [
+        ("first", "first", "", "Use v2 in new studies, after a look at its failures"),
+        ("equivalent", "same", "v1", "Use v2: its areas can stand beside those of v1."),
+        ("equivalent", "worse", "v1", "Do not use v2 in the place of v1: it measures worse."),
+        ("equivalent", "not shown", "v1", "it is not shown to measure as well. Ask"),
+        ("drifted", "same", "v1", "Do not use v2 in a study that has areas of v1: they moved."),
+        ("inconclusive", "same", "v1", "Do not use v2 beside v1 yet"),
+        ("inconclusive", "unknown", "", "Do not use v2 yet: it was compared with no earlier version."),
+    ],
+)
+def test_the_first_sentence_says_what_to_do(drift: Any, quality: Any, old: str, says: str) -> None:
+    passed = drift == "first" or (drift == "equivalent" and quality == "same")
+    assert says in advice(Outcome(drift=drift, quality=quality, passed=passed, reasons=[]), "v2", old)
 
 
 def test_the_row_nearest_its_margin_is_named_and_no_promise_to_few() -> None:

@@ -21,6 +21,7 @@ from .rows import (
 from .wording import (
     DASH,
     Shown,
+    advice,
     extremes,
     groups_that_moved,
     headline,
@@ -79,6 +80,9 @@ def render(
         verdict=drift.verdict,
         margin=nearest_margin(drift),
         moved_groups=groups_that_moved(drift),
+        advice=advice(
+            drift.verdict, label_of(shown, drift.candidate.bundle), label_of(shown, against) if against else ""
+        ),
         meaning=meaning(drift.verdict),
         failures=failure_rows(drift, tables.csa, tables.failures),
         number=number,

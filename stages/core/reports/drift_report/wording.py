@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ...drift.record.record import BiasRow, Decision, DriftRecord
+from ...drift.record.record import BiasRow, Decision, DriftRecord, Outcome
 from ...drift.statistics.bias import POOLED
 
 DASH = "–"
@@ -162,6 +162,32 @@ def reasons(verdict: Decision) -> list[str]:
     if len(names) != 1:
         return list(verdict.reasons)
     return [reason.removeprefix(names[0]).removeprefix(",").removeprefix(":").strip() for reason in verdict.reasons]
+
+
+def advice(verdict: Outcome, new: str, old: str) -> str:
+    """Say in the first sentence of the report what to do with the version: use it, do not use it, or ask.
+
+    >>> advice(Outcome(drift="drifted", quality="same", passed=False, reasons=[]), "v2", "v1").partition(":")[0]
+    'Do not use v2 in a study that has areas of v1'
+
+    Parameters
+    ----------
+    verdict : on the version
+    new, old : names of the version and of the one that it was compared with; ``old`` is ``""`` where there is none
+    """
+    ask = "Ask whoever decides about versions in your lab."
+    if verdict.drift == "first":
+        return f"Use {new} in new studies, after a look at its failures: there is no version to compare it with."
+    if not old:
+        return f"Do not use {new} yet: it was compared with no earlier version. {ask}"
+    if verdict.passed:
+        return f"Use {new}: its areas can stand beside those of {old}."
+    if verdict.drift == "drifted":
+        return f"Do not use {new} in a study that has areas of {old}: they moved. For new studies, ask who decides."
+    if verdict.drift == "equivalent":
+        shown = "measures worse" if verdict.quality == "worse" else "is not shown to measure as well"
+        return f"Do not use {new} in the place of {old}: it {shown}. {ask}"
+    return f"Do not use {new} beside {old} yet: it is not shown that areas stayed the same. {ask}"
 
 
 def meaning(verdict: Decision) -> str:
