@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from support.cords import ROOT, cord
 
+from stages.cli import EXTRAS
 from stages.core.images.volumes import write
 
 
@@ -55,3 +56,27 @@ def test_the_installed_command_measures_a_mask_far_from_any_checkout(installed: 
         [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
     )
     assert said.stdout.split() == [str(installed / "cordrift/__init__.py"), "None"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["measure", "mask.nii.gz", "--per-slice", "-o", "csa.csv"], "measure: 1 of 1 masks measured"),
+        (["check", "./mask.nii.gz"], "check: 1 files"),
+        (["segment", "--dataset", "x", "--shard", "0"], "`pip install 'cordrift[segment]'` adds it"),
+        (["doctor"], "`pip install 'cordrift[all]'` adds it"),
+    ],
+)
+def test_without_the_extras_masks_are_measured_and_the_rest_says_what_is_missing(
+    words: list[str], said: str, installed: Path, tmp_path: Path
+) -> None:
+    mask = cord((1.0, 1.0, 2.0), 5)
+    write(tmp_path / "mask.nii.gz", (mask.data > 0.5).astype(np.uint8), mask.affine)
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).touch()
+    code = f"import sys; sys.modules.update(dict.fromkeys({list(EXTRAS)})); from cordrift.cli import main; main()"
+    env = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-c", code, *words]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
