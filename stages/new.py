@@ -11,8 +11,16 @@ import sys
 from pathlib import Path
 
 from .core.base.errors import SettingsError, run
+from .core.data.datasets.registry import REGISTRY
 from .core.workspace.runs.budget import budget, choose_base
-from .core.workspace.runs.new_dataset import add_to_params, describe, plan_dataset, write_dataset, write_profile
+from .core.workspace.runs.new_dataset import (
+    add_to_params,
+    describe,
+    make_dataset,
+    plan_dataset,
+    register,
+    write_profile,
+)
 from .core.workspace.runs.params import load_params
 from .core.workspace.runs.workspace import profile_file, use_profile
 
@@ -44,14 +52,17 @@ def main(argv: list[str] | None = None) -> None:
     if options.dry_run or not (options.yes or _agreed()):
         print("Nothing was written.")
         return
-    write_dataset(root, new, print)
+    commit = make_dataset(root, new, print)
+    base = options.base or choose_base()
+    if not options.add:
+        chosen = budget(base, load_params(profile_file(root, base)).train, options.hours)
+        print(f"{write_profile(root, new, base, chosen.changes)}: the settings of {base} with the new dataset")
+    register(root, new, commit)  # last, so that all this can be repeated after an interruption
+    print(f"{REGISTRY}: {' and '.join(new.entries)}, commit {commit[:12]}")
     if options.add:
         add_to_params(root, new)
         print("params.yaml: added to fetch.datasets and prepare.datasets" + (", segment.datasets" if new.test else ""))
         return
-    base = options.base or choose_base()
-    chosen = budget(base, load_params(profile_file(root, base)).train, options.hours)
-    print(f"{write_profile(root, new, base, chosen.changes)}: the settings of {base} with the new dataset")
     try:
         use_profile(root, new.name)
         print("params.yaml: now this profile")

@@ -39,9 +39,10 @@ def test_contrasts_have_the_names_of_the_field_or_their_own(name: str, contrast:
 def test_what_no_pattern_takes_is_listed_with_the_reason() -> None:
     paths = [*files("sub-01", "T2w", "seg"), *files("sub-01", "FLAIR"), *files("sub-02", "FLAIR")]
     paths += files("sub-01", "run-1_T1w", "seg")
-    guess = guess_patterns([*paths, "notes.txt", "sub-01/anat/sub-02_T2w.nii.gz"])
+    guess = guess_patterns([*paths, "notes.txt", "sub-01/anat/sub-02_T2w.nii.gz", "sub-0-3/anat/sub-0-3_T2w.nii.gz"])
     assert list(guess.contrasts) == ["T2w"]
     assert [(one.what, one.images, one.reason.partition(":")[0]) for one in guess.unmatched] == [
+        ("without a name of BIDS", 2, "expected sub-ID/anat/sub-ID_..., with letters and digits alone in the ID"),
         ("FLAIR", 2, "no mask and no disc labels"),
         ("run-1_T1w", 1, "one of several files of an image"),
     ]

@@ -19,7 +19,6 @@ from stages.core.base.errors import DatasetError, SettingsError
 from stages.core.base.files import read_json
 from stages.core.data.clones import annex
 from stages.core.data.datasets.registry import load_registry, read_frozen
-from stages.core.workspace.runs import new_dataset
 from stages.core.workspace.runs.budget import budget, choose_base
 from stages.core.workspace.runs.new_dataset import describe, plan_dataset
 from stages.core.workspace.runs.next_revision import next_name
@@ -187,13 +186,31 @@ def test_an_interrupted_command_can_be_repeated(lab: Path, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(new_dataset, "edit_yaml", killed)
+        patch.setattr(new, "register", killed)
         with pytest.raises(KeyboardInterrupt):
             new.main(["study", "--bids", "../study", *OPTIONS])
     new.main(["study", "--bids", "../study", *OPTIONS])
     rows = [row for row in read_frozen(lab / "data/frozen.csv") if row.dataset == "study-frozen"]
     assert len(rows) == 1
     assert load_params(lab / "params.yaml").profile == "study"
+
+
+def test_a_frozen_list_that_is_there_is_not_drawn_again(lab: Path) -> None:
+    with (lab / "data/frozen.csv").open("a", encoding="utf-8") as stream:
+        stream.write("1,sub-labC101,study-frozen\n")
+    planned = plan_dataset(lab, "study", lab.parent / "study", share=0.9, seed=7, tag="r1", licence="x")
+    assert planned.frozen == ["sub-labC101"]
+    assert planned.trained == ["sub-labA001", "sub-labB001"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("../out", "is no name of a dataset"), ("demo", r"params/demo.yaml is another profile")]
+)
+def test_a_name_that_would_overwrite_or_lead_out_is_refused(name: str, said: str, lab: Path) -> None:
+    before = contents(lab)
+    with pytest.raises(SettingsError, match=said):
+        new.main([name, "--bids", "../study", *OPTIONS])
+    assert contents(lab) == before
 
 
 def test_the_budget_follows_the_hardware() -> None:

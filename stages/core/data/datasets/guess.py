@@ -74,6 +74,10 @@ def guess_patterns(paths: Iterable[str]) -> Guess:
             images.setdefault(found["rest"], []).append((path, found))
     contrasts: dict[str, ContrastFiles] = {}
     unmatched = []
+    odd = [p for p in known if p.startswith("sub-") and p.endswith((".nii", ".nii.gz")) and not _IMAGE.fullmatch(p)]
+    if odd:
+        why = "expected sub-ID/anat/sub-ID_..., with letters and digits alone in the ID"
+        unmatched.append(Unmatched("without a name of BIDS", len(odd), why, odd[0]))
     for rest, group in sorted(images.items()):
         name = CONTRAST_NAMES.get(rest, rest.replace("_", "-"))
         labels = _labels(rest, known)

@@ -6,6 +6,7 @@ The registry is written last: until it names the dataset, the same command can b
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ from .yaml_edit import edit_yaml
 
 #: Where the datasets lie that are made of plain folders.
 SOURCES = Path("data/sources")
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 #: Ending of the name of the entry with the test split.
 TEST = "-frozen"
 
@@ -97,6 +99,11 @@ def plan_dataset(root: Path, name: str, folder: Path, *, share: float, seed: int
     DatasetError
         ``folder`` is no folder, or a dataset without this tag.
     """
+    if not re.fullmatch(NAME, name):
+        raise SettingsError(f"{name!r} is no name of a dataset; expected letters, digits, '.', '_' and '-'.")
+    profile = root / f"params/{name}.yaml"
+    if profile.is_file() and not profile.read_text(encoding="utf-8").startswith(_head(name)):
+        raise SettingsError(f"{profile} is another profile, which would be lost; choose another name.")
     registry = load_registry(root / REGISTRY)
     taken = [entry for entry in (name, name + TEST) if entry in registry.datasets]
     if taken:
@@ -118,8 +125,11 @@ def plan_dataset(root: Path, name: str, folder: Path, *, share: float, seed: int
     common = {"url": url, "tag": tag, "commit": None, "licence": licence}
     test: dict[str, Any] = {**common, "role": "test", "contrasts": _dumped(guess.contrasts, measured=True)}
     train: dict[str, Any] = {**common, "role": "train", "contrasts": _dumped(guess.contrasts, measured=False)}
-    frozen = [] if share == 0 else _frozen(root, folder, name, test, paths, share, seed)
-    elsewhere = {row.participant: row.dataset for row in read_frozen(root / FROZEN)}
+    rows = read_frozen(root / FROZEN)
+    # A list that a person wrote, or one of a command that was interrupted, is not drawn again.
+    listed = [row.participant for row in rows if row.dataset == name + TEST]
+    frozen = [] if share == 0 else listed or _frozen(root, folder, name, test, paths, share, seed)
+    elsewhere = {row.participant: row.dataset for row in rows if row.dataset != name + TEST}
     masked = _with_masks(name, train, paths) - set(frozen)
     trained = masked - set(elsewhere)
     if frozen and len(trained) < LEAST_LEFT:
@@ -138,8 +148,12 @@ def plan_dataset(root: Path, name: str, folder: Path, *, share: float, seed: int
     )  # fmt: skip
 
 
-def write_dataset(root: Path, new: NewDataset, say: Callable[[str], object]) -> str:
-    """Make the dataset, append its frozen participants, and register it; return its commit.
+def _head(name: str) -> str:
+    return f"# The dataset {name}, on the settings of params/"
+
+
+def make_dataset(root: Path, new: NewDataset, say: Callable[[str], object]) -> str:
+    """Make the dataset and append its frozen participants; return its commit. :func:`register` comes last.
 
     Parameters
     ----------
@@ -155,14 +169,17 @@ def write_dataset(root: Path, new: NewDataset, say: Callable[[str], object]) -> 
     _append_frozen(root / FROZEN, new)
     if new.frozen:
         say(f"{FROZEN}: {len(new.frozen)} participants of {new.name}{TEST}")
+    return commit
+
+
+def register(root: Path, new: NewDataset, commit: str) -> None:
+    """Write the entries of a dataset into the registry, pinned to its commit."""
 
     def add(registry: Any) -> None:
         for name, entry in new.entries.items():
             registry["datasets"][name] = {**entry, "commit": commit}
 
     edit_yaml(root / REGISTRY, add, load_registry)
-    say(f"{REGISTRY}: {' and '.join(new.entries)}, commit {commit[:12]}")
-    return commit
 
 
 def write_profile(root: Path, new: NewDataset, base: str, changes: Mapping[str, Mapping[str, Any]]) -> Path:
@@ -179,7 +196,7 @@ def write_profile(root: Path, new: NewDataset, base: str, changes: Mapping[str, 
     text = profile_file(root, base).read_text(encoding="utf-8")
     _, _, rest = text.partition("profile:")
     with whole_file(path) as part:
-        part.write_text(f"# The dataset {new.name}, on the settings of params/{base}.yaml.\nprofile:{rest}", "utf-8")
+        part.write_text(f"{_head(new.name)}{base}.yaml.\nprofile:{rest}", "utf-8")
 
         def change(params: Any) -> None:
             params["profile"] = new.name
