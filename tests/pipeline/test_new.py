@@ -18,7 +18,9 @@ from stages import add_data, new
 from stages.core.base.errors import DatasetError, SettingsError
 from stages.core.base.files import read_json
 from stages.core.data.clones import annex
+from stages.core.data.clones.commits import list_paths
 from stages.core.data.datasets.registry import load_registry, read_frozen
+from stages.core.workspace.runs import next_revision
 from stages.core.workspace.runs.budget import budget, choose_base
 from stages.core.workspace.runs.new_dataset import describe, plan_dataset
 from stages.core.workspace.runs.next_revision import next_name
@@ -129,6 +131,28 @@ def test_the_next_revision_is_saved_tagged_pinned_and_named(lab: Path, capsys: p
     assert "files 1 added, 1 removed, tag r2" in capsys.readouterr().out
     with pytest.raises(SettingsError, match="study-frozen is a test split"):
         add_data.main(["study-frozen"])
+
+
+@pytest.mark.parametrize("step", ["annex.save", "git tag", "pin_dataset"])
+def test_a_revision_that_was_interrupted_is_completed(step: str, lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new.main(["study", "--bids", "../study", *OPTIONS])
+    (lab.parent / "study/notes.txt").write_text("one more file")
+    saved = annex.save
+
+    def killed(*arguments: object, **more: object) -> None:
+        if step == "git tag":
+            saved(Path("data/sources/study"), "saved, and not tagged")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*((next_revision, step) if step == "pin_dataset" else (annex, "save")), killed)
+        with pytest.raises(KeyboardInterrupt):
+            add_data.main(["study"])
+    add_data.main(["study"])
+    entry = load_registry(lab / "data/datasets.yaml").datasets["study"]
+    assert (entry.tag, entry.commit) == ("r2", annex.commit_of("data/sources/study", "r2"))
+    assert "notes.txt" in list_paths(Path("data/sources/study"), "r2")
+    assert load_params(lab / "params.yaml").registration.label == "v2"
 
 
 def test_a_datalad_dataset_is_used_where_it_lies(lab: Path) -> None:

@@ -281,6 +281,22 @@ def test_all_versions_are_one_curve(lab: Path) -> None:
     assert curves["bias_to_champion_mm2"] == [(2, "0.5")], "the first version has no champion before it"
 
 
+def test_what_was_measured_otherwise_is_no_point_of_the_curve(lab: Path) -> None:
+    register.main()
+    workspace(lab, B, label="v2")
+    summary = {key: value for key, value in read_json(lab / "reports/measure/summary.json").items() if key != "schema"}
+    write_json(lab / "reports/measure/summary.json", summary | {"frozen": "e" * 64})
+    history.main()
+    register.main()
+    workspace(lab, C, label="v3")
+    write_json(lab / "reports/measure/summary.json", summary | {"bundle": C, "lost": {"frozen-1": "failed"}})
+    history.main()
+    register.main()
+    runs = {name: run for name, run in contents(lab)["runs"].items() if name.startswith("series")}
+    steps = [[step for step, _ in run["metrics"]["csa_std_mean_mm2"]] for run in runs.values()]
+    assert sorted(steps) == [[1], [2]], "another frozen set has its own curve, and an incomplete version none"
+
+
 def test_changed_metric_replaces_the_larger_one(lab: Path) -> None:
     register.main()
     quality = read_csv(lab / "reports/compare/quality.csv", text=("version", "contrast"))

@@ -200,19 +200,26 @@ def log_training(
 
 
 def log_series(store: Store) -> None:
-    """Log the metrics of all versions as curves of one run, whose steps are the numbers of the versions."""
-    points = []
-    for version in store.versions():
-        metrics, began_ms = store.metrics_of(version)
-        points += [
-            (name, metrics[name], began_ms, version.number)
-            for name in CURVES
-            if math.isfinite(metrics.get(name, math.nan))
-        ]
-    run = store.ensure_run({"kind": "series", "digest": "all"}, "all versions")
-    state = digest_of([[name, value, step] for name, value, _, step in points])
-    if run.tags.get("cordrift.progress") != state:
-        store.log_points(run, points)
-        note = "Curves over the versions: a step is the number of a version."
-        store.ensure_tags(run, {"progress": state, "mlflow.note.content": note})
-    store.finish(run)
+    """Log metrics of the versions as curves; a step is the number of a version.
+
+    Each frozen set has a run of its own. An imported version was measured with another ruler, and one that lacks a
+    shard on fewer people: neither is a point of a curve.
+    """
+    known = store.versions()
+    complete = [v for v in known if v.tags.get("aliased") == "yes" and not v.tags.get("imported")]
+    for frozen in sorted({version.tags.get("frozen", "") for version in complete} - {""}):
+        points = []
+        for version in (one for one in complete if one.tags.get("frozen") == frozen):
+            metrics, began_ms = store.metrics_of(version)
+            points += [
+                (name, metrics[name], began_ms, version.number)
+                for name in CURVES
+                if math.isfinite(metrics.get(name, math.nan))
+            ]
+        run = store.ensure_run({"kind": "series", "digest": frozen}, f"all versions (frozen set {frozen[:6]})")
+        state = digest_of([[name, value, step] for name, value, _, step in points])
+        if run.tags.get("cordrift.progress") != state:
+            store.log_points(run, points)
+            note = "Curves over the versions that were measured on this frozen set: a step is the number of a version."
+            store.ensure_tags(run, {"progress": state, "mlflow.note.content": note})
+        store.finish(run)

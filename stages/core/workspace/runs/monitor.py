@@ -63,10 +63,10 @@ def monitor(
         ``model`` is not a bundle or was changed, or a stage fails.
     """
     if model.is_file():
-        with whole_folder(root / ".monitor/bundle") as part:
+        with whole_folder(root / ".monitor/.bundle") as part:
             unpack(model, part, most_bytes=MOST_BUNDLE_BYTES)
             read_bundle(part)
-        model = root / ".monitor/bundle"
+        model = root / ".monitor/.bundle"
     verified = read_bundle(model)
     folder = root / ".monitor" / profile
     registered = _registered_label(root, profile, verified.digest)

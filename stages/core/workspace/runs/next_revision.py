@@ -65,10 +65,16 @@ def add_data(
     if Path(dataset.url).parent == SOURCES:
         plain = folder or Path(git(source, ["config", "cordrift.source"], f"{source} names no folder").strip())
         changes = _take_files(plain, source)
-        if not changes:
+        # An interrupted command may have copied or saved the files already; then only the rest is done.
+        unsaved = changes or git(source, ["status", "--porcelain"]).strip()
+        is_tagged = bool(git(source, ["tag", "--list", new_tag]).strip())
+        is_pinned = git(source, ["rev-parse", "HEAD"]).strip() == dataset.commit
+        if is_pinned and not unsaved:
             raise DatasetError(f"{plain} holds the files that {name} has at {dataset.tag}; nothing is to be added.")
-        commit = annex.save(source, f"{new_tag}: {changes}", tag=new_tag)
-        say(f"{dataset.url}: {changes}, tag {new_tag}")
+        if unsaved or not is_tagged:
+            annex.save(source, f"{new_tag}: {changes or 'files copied before'}", tag=new_tag)
+        commit = annex.commit_of(str(source), new_tag)
+        say(f"{dataset.url}: {changes or 'files copied before'}, tag {new_tag}")
     else:
         commit = annex.commit_of(dataset.url, new_tag)
     pin_dataset(root / REGISTRY, name, new_tag, commit)
