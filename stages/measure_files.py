@@ -7,25 +7,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
-
-import pandas as pd
-from tqdm import tqdm
 
 from .core.base.errors import ImageError, SettingsError, run
 from .core.base.files import write_csv
 from .core.base.params import validate
 from .core.measures.morphometry.levels import parse_range
 from .core.measures.morphometry.settings import Measure
-from .core.measures.own_masks.measurement import (
-    Labels,
-    measure_files,
-    one_each,
-    picture_name,
-    rows_of_scope,
-    write_picture,
-)
+from .core.measures.own_masks.batch import Order, measure_batch, refuse_existing
+from .core.measures.own_masks.measurement import Labels, one_each, picture_name
 from .core.measures.own_masks.result import result
 from .core.tables.change import change_over_time
 
@@ -92,12 +82,6 @@ def _params(options: argparse.Namespace, scope: str) -> Measure:
     return params
 
 
-def _keep_what_exists(paths: list[Path]) -> None:
-    there = [str(path) for path in paths if path.exists()]
-    if there:
-        raise SettingsError(f"{', '.join(there[:3])} exists already; name another file, or add --force to replace it.")
-
-
 def main(argv: list[str] | None = None) -> None:
     """Measure the files that the arguments name. The exit status is 1 when one of them could not be measured."""
     options = _parser().parse_args(argv)
@@ -107,40 +91,26 @@ def main(argv: list[str] | None = None) -> None:
         None if path is None else Labels(path, options.levels_map is not None, options.match_world)
         for path in one_each(options.discs or options.levels_map, options.masks, "--discs or --levels-map")
     ]
-    images = one_each(options.images, options.masks, "--images")
-    pictures = (
-        [options.figures / picture_name(options.masks, number) for number in range(len(images))]
-        if options.figures
-        else []
-    )
+    drawn = range(len(options.masks)) if options.figures else ()
+    pictures = [options.figures / picture_name(options.masks, number) for number in drawn]
     if not options.force:
-        _keep_what_exists([options.output, *([options.change] if options.change else []), *pictures])
-    files, tables, failed, undrawn = [], [], 0, 0
-    measured = measure_files(options.masks, labels, params, template=scope == "pam50")
-    for number, file in enumerate(tqdm(measured, total=len(labels), unit="mask", disable=None)):
-        failed += bool(file.problem)
-        for sentence in filter(None, (file.problem, file.remark)):
-            print(f"cordrift: {sentence}", file=sys.stderr)
-        if not file.problem and pictures:
-            try:
-                write_picture(file, pictures[number], images[number])
-            except ImageError as error:
-                undrawn += 1
-                print(f"cordrift: no picture of {file.path}: {error}", file=sys.stderr)
-        files.append(replace(file, mask=None, sections=None))  # the voxels are needed no more
-        tables.append(rows_of_scope(file, scope, params.levels if options.levels else None))
-    if failed == len(tables):
-        raise ImageError(f"none of {failed} masks could be measured; {options.output} was not written.")
-    table = pd.concat(tables, ignore_index=True)
+        refuse_existing([options.output, *([options.change] if options.change else []), *pictures])
+    images = one_each(options.images, options.masks, "--images")
+    only_levels = params.levels if options.levels else None
+    order = Order(options.masks, labels, images, pictures, scope, only_levels)
+    batch = measure_batch(order, params, lambda sentence: print(f"cordrift: {sentence}", file=sys.stderr))
+    masks, table = len(batch.files), batch.table
+    if batch.failed == masks:
+        raise ImageError(f"none of {masks} masks could be measured; {options.output} was not written.")
     write_csv(options.output, table)
     if options.change:
         write_csv(options.change, change_over_time(table[(table["scope"] == "range") & (table["participant"] != "")]))
-    print(result(files))
-    print(f"measure: {len(tables) - failed} of {len(tables)} masks measured ({options.output})")
-    if failed:
-        raise ImageError(f"{failed} of {len(tables)} masks could not be measured: their rows are flagged failed.")
-    if undrawn:
-        raise ImageError(f"{undrawn} of {len(tables)} pictures could not be drawn; {options.output} is whole.")
+    print(result(batch.files))
+    print(f"measure: {masks - batch.failed} of {masks} masks measured ({options.output})")
+    if batch.failed:
+        raise ImageError(f"{batch.failed} of {masks} masks could not be measured: their rows are flagged failed.")
+    if batch.undrawn:
+        raise ImageError(f"{batch.undrawn} of {masks} pictures could not be drawn; {options.output} is whole.")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from support.cords import REAL_CORD, cord, discs_at
+from support.cords import REAL_CORD, cord
 from support.data_factory import SHARED
+from support.own_masks import CORD, DISCS, run, write_masks
 
 from stages import cli, measure_files
 from stages.core.base.errors import CordriftError, ImageError, SettingsError
@@ -24,21 +25,12 @@ from stages.core.measures.own_masks.measurement import Labels, measure_file
 from stages.core.tables.columns import MEASURES_COLUMNS, MEASURES_TEXT
 
 PARAMS = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)
-CORD = cord((0.8, 0.8, 2.0), 30, tilt_ap=12, tilt_rl=5)
-DISCS = discs_at(CORD, {2: 26, 3: 18, 4: 9, 5: 2})
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write(tmp_path / "mask.nii.gz", CORD.data, CORD.affine)
-    write(tmp_path / "discs.nii.gz", DISCS.data, DISCS.affine)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(write_masks(tmp_path))
     return tmp_path
-
-
-def run(*words: str) -> pd.DataFrame:
-    measure_files.main([*words, "-o", "out.csv", "--force"])
-    return read_csv(Path("out.csv"), text=MEASURES_TEXT)
 
 
 def stored(path: Path, volume: Volume, order: str) -> None:

@@ -6,31 +6,18 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from support.cords import cord, discs_at
+from support.own_masks import CORD, run, write_masks
 
 from stages import measure_files
 from stages.core.base.errors import SettingsError
-from stages.core.base.files import read_csv
 from stages.core.images.volumes import write
-from stages.core.tables.columns import MEASURES_TEXT
-
-CORD = cord((0.8, 0.8, 2.0), 30, tilt_ap=12, tilt_rl=5)
-DISCS = discs_at(CORD, {2: 26, 3: 18, 4: 9, 5: 2})
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write(tmp_path / "mask.nii.gz", CORD.data, CORD.affine)
-    write(tmp_path / "discs.nii.gz", DISCS.data, DISCS.affine)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(write_masks(tmp_path))
     return tmp_path
-
-
-def run(*words: str) -> pd.DataFrame:
-    measure_files.main([*words, "-o", "out.csv", "--force"])
-    return read_csv(Path("out.csv"), text=MEASURES_TEXT)
 
 
 def test_the_result_is_said_in_a_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,6 +40,8 @@ def test_one_disc_alone_gives_a_sentence(place: Path, capsys: pytest.CaptureFixt
     said = "C2-C3 lies between disc 2 and disc 4, and one.nii.gz has no disc 2 and no disc 4 (it has 3)"
     assert said in told.err
     assert "CSA at C2-C3: no value (level_not_covered)" in told.out
+    run("mask.nii.gz", "--discs", "one.nii.gz", "--per-slice")
+    assert "no disc 2" not in capsys.readouterr().err, "nobody asked for the range"
 
 
 def test_what_exists_is_replaced_only_by_force(place: Path) -> None:

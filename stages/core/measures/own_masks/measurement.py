@@ -90,6 +90,7 @@ class MeasuredFile:
     mask, sections : None where the file could not be measured
     problem : why it could not be measured; otherwise empty
     remark : what to know about it although it was measured; otherwise empty
+    range_remark : why its range has no value although the file was measured; otherwise empty
     """
 
     path: Path
@@ -98,6 +99,7 @@ class MeasuredFile:
     sections: Sections | None = None
     problem: str = ""
     remark: str = ""
+    range_remark: str = ""
 
 
 def measure_file(path: Path, labels: Labels | None, params: Measure, *, template: bool = False) -> MeasuredFile:
@@ -128,26 +130,24 @@ def measure_file(path: Path, labels: Labels | None, params: Measure, *, template
     table = tabulate(sections, discs, params, mask.data.shape[2])
     if template and discs is not None:
         table = pd.concat([table, onto_template(table, discs)], ignore_index=True)
-    remarks = [f"{path} {fault.message}; expected {fault.expected}." for fault in faults]
-    if labels is not None and discs is not None:
-        remarks += _missing_discs(labels.path, discs, params)
-    remark = " ".join(remarks)
+    remark = " ".join(f"{path} {fault.message}; expected {fault.expected}." for fault in faults)
+    of_range = "" if labels is None or discs is None else _missing_discs(labels.path, discs, params)
     table = table_with_checks(table, {fault.check for fault in faults})
-    return MeasuredFile(path, _named(table, path, params), mask, sections, remark=remark)
+    return MeasuredFile(path, _named(table, path, params), mask, sections, remark=remark, range_remark=of_range)
 
 
-def _missing_discs(path: Path, discs: Discs, params: Measure) -> list[str]:
+def _missing_discs(path: Path, discs: Discs, params: Measure) -> str:
     """Return a sentence where the file lacks a disc at the top or bottom of the range, which has no value then."""
     needed = [params.levels[0], params.levels[-1] + 1]
     missing = [str(disc) for disc in needed if disc not in discs.slices]
     if not missing:
-        return []
+        return ""
     held = ", ".join(map(str, discs.slices))
-    return [
+    return (
         f"{range_name(params.levels)} lies between disc {needed[0]} and disc {needed[1]}, and {path} has no disc "
         f"{' and no disc '.join(missing)} (it has {held}): the range has no value. Add the label, or name another "
         "range with --levels."
-    ]
+    )
 
 
 def _header_faults(path: Path) -> list[Fault]:
