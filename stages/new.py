@@ -49,13 +49,15 @@ def main(argv: list[str] | None = None) -> None:
     if not options.add and new.test is None:
         raise SettingsError("a profile needs a test split: leave --share 0 out, or add the data with --add.")
     print("\n".join(describe(new)))
+    base = options.base or choose_base()
+    chosen = budget(base, load_params(profile_file(root, base)).train, options.hours)
+    if not options.add:
+        print(f"  training, on the settings of {base}: {chosen.told}")
     if options.dry_run or not (options.yes or _agreed()):
         print("Nothing was written.")
         return
     commit = make_dataset(root, new, print)
-    base = options.base or choose_base()
     if not options.add:
-        chosen = budget(base, load_params(profile_file(root, base)).train, options.hours)
         print(f"{write_profile(root, new, base, chosen.changes)}: the settings of {base} with the new dataset")
     register(root, new, commit)  # last, so that all this can be repeated after an interruption
     print(f"{REGISTRY}: {' and '.join(new.entries)}, commit {commit[:12]}")

@@ -15,7 +15,7 @@ from support.cords import ROOT
 from support.own_folder import make_folder
 
 from stages import add_data, new
-from stages.core.base.errors import DatasetError, SettingsError
+from stages.core.base.errors import CordriftError, DatasetError, SettingsError
 from stages.core.base.files import read_json
 from stages.core.data.clones import annex
 from stages.core.data.clones.commits import list_paths
@@ -61,6 +61,7 @@ def test_the_plan_is_shown_and_a_dry_run_writes_nothing(lab: Path, capsys: pytes
     assert contents(lab) == before
     said = capsys.readouterr().out
     assert "study: 2 participants to train on, 1 frozen for the test" in said
+    assert "training, on the settings of micro: about" in said
     assert "MTon: image    {sub}/anat/{sub}_flip-1_mt-on_MTS.nii.gz" in said
     assert "Not registered: 1 images 'FLAIR' (no mask and no disc labels), such as sub-labA001/anat/" in said
     with pytest.raises(SettingsError, match="nobody can be asked here: add --yes"):
@@ -225,6 +226,23 @@ def test_a_frozen_list_that_is_there_is_not_drawn_again(lab: Path) -> None:
     planned = plan_dataset(lab, "study", lab.parent / "study", share=0.9, seed=7, tag="r1", licence="x")
     assert planned.frozen == ["sub-labC101"]
     assert planned.trained == ["sub-labA001", "sub-labB001"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--base", "dmeo", "There is no profile 'dmeo'"),
+        ("--hours", "nan", "--hours is nan; expected"),
+        ("--hours", "-1", "--hours is -1; expected"),
+        ("--share", "1.5", "--share is 1.5; expected"),
+        ("--bids", "../stduy", "stduy is not a folder"),
+    ],
+)
+def test_a_wrong_option_is_a_sentence_before_anything_is_written(option: str, value: str, said: str, lab: Path) -> None:
+    before = contents(lab)
+    with pytest.raises(CordriftError, match=said):
+        new.main(["study", "--bids", "../study", "--base", "micro", "--yes", f"{option}={value}"])
+    assert contents(lab) == before
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any, NamedTuple
 
+from ...base.errors import SettingsError
 from ...model.segmentation.hardware import gpus
 from ...model.training.plans import fixed_plans
 from ...model.training.settings import Train
@@ -39,7 +41,14 @@ def budget(base: str, settings: Train, hours: float) -> Budget:
     base : the profile on which a new one is based
     settings : its training
     hours : how long a training on the CPU may take
+
+    Raises
+    ------
+    SettingsError
+        ``hours`` is no positive number.
     """
+    if not 0.0 < hours < math.inf:
+        raise SettingsError(f"--hours is {hours:g}; expected how many hours a training may take, such as 8.")
     cores = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     changes: dict[str, dict[str, Any]] = {"segment": {"threads": cores}}
     if settings.device == "cuda" or settings.plan is None:
