@@ -42,9 +42,9 @@ def test_what_no_pattern_takes_is_listed_with_the_reason() -> None:
     guess = guess_patterns([*paths, "notes.txt", "sub-01/anat/sub-02_T2w.nii.gz", "sub-0-3/anat/sub-0-3_T2w.nii.gz"])
     assert list(guess.contrasts) == ["T2w"]
     assert [(one.what, one.images, one.reason.partition(":")[0]) for one in guess.unmatched] == [
-        ("without a name of BIDS", 2, "expected sub-ID/anat/sub-ID_..., with letters and digits alone in the ID"),
+        ("other names", 2, "the name does not follow BIDS"),
         ("FLAIR", 2, "no mask and no disc labels"),
-        ("run-1_T1w", 1, "one of several files of an image"),
+        ("run-1_T1w", 1, "there can be several such files for one image"),
     ]
 
 

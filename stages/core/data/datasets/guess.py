@@ -76,14 +76,14 @@ def guess_patterns(paths: Iterable[str]) -> Guess:
     unmatched = []
     odd = [p for p in known if p.startswith("sub-") and p.endswith((".nii", ".nii.gz")) and not _IMAGE.fullmatch(p)]
     if odd:
-        why = "expected sub-ID/anat/sub-ID_..., with letters and digits alone in the ID"
-        unmatched.append(Unmatched("without a name of BIDS", len(odd), why, odd[0]))
+        why = "the name does not follow BIDS: expected sub-ID/anat/sub-ID_..., with an ID of letters and digits"
+        unmatched.append(Unmatched("other names", len(odd), why, odd[0]))
     for rest, group in sorted(images.items()):
         name = CONTRAST_NAMES.get(rest, rest.replace("_", "-"))
         labels = _labels(rest, known)
         reason = ""
         if _SEVERAL.search(rest):
-            reason = "one of several files of an image: name the right one in the registry"
+            reason = "there can be several such files for one image: name the right one in the registry"
         elif not labels:
             reason = "no mask and no disc labels"
         elif name in contrasts:

@@ -263,7 +263,8 @@ def _require_known(name: str, without_image: Iterable[str], paths: Collection[st
     if unknown:
         raise SettingsError(
             f"data/frozen.csv lists {', '.join(unknown)} of dataset {name!r}, which has no such participant"
-            f"{did_you_mean(unknown[0], known)}; correct the row. Who withdrew stands in the entry's `withdrawn`."
+            f"{did_you_mean(unknown[0], known)}; correct the row. "
+            "A participant who withdrew belongs under `withdrawn` of the entry."
         )
 
 

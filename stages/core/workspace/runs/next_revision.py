@@ -72,9 +72,11 @@ def add_data(
         if is_pinned and not unsaved:
             raise DatasetError(f"{plain} holds the files that {name} has at {dataset.tag}; nothing is to be added.")
         if unsaved or not is_tagged:
-            annex.save(source, f"{new_tag}: {changes or 'files copied before'}", tag=new_tag)
+            annex.save(
+                source, f"{new_tag}: {changes or 'the files that an interrupted command had copied'}", tag=new_tag
+            )
         commit = annex.commit_of(str(source), new_tag)
-        say(f"{dataset.url}: {changes or 'files copied before'}, tag {new_tag}")
+        say(f"{dataset.url}: {changes or 'the files that an interrupted command had copied'}, tag {new_tag}")
     else:
         commit = annex.commit_of(dataset.url, new_tag)
     pin_dataset(root / REGISTRY, name, new_tag, commit)
