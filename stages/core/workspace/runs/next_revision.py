@@ -71,12 +71,11 @@ def add_data(
         is_pinned = git(source, ["rev-parse", "HEAD"]).strip() == dataset.commit
         if is_pinned and not unsaved:
             raise DatasetError(f"{plain} holds the files that {name} has at {dataset.tag}; nothing is to be added.")
+        done = changes or "the files that an interrupted command had copied"
         if unsaved or not is_tagged:
-            annex.save(
-                source, f"{new_tag}: {changes or 'the files that an interrupted command had copied'}", tag=new_tag
-            )
+            annex.save(source, f"{new_tag}: {done}", tag=new_tag)
         commit = annex.commit_of(str(source), new_tag)
-        say(f"{dataset.url}: {changes or 'the files that an interrupted command had copied'}, tag {new_tag}")
+        say(f"{dataset.url}: {done}, tag {new_tag}")
     else:
         commit = annex.commit_of(dataset.url, new_tag)
     pin_dataset(root / REGISTRY, name, new_tag, commit)
