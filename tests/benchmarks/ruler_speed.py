@@ -33,6 +33,8 @@ SHAPES = {
     "DWI": (176, 176, 15),
 }
 PEOPLE, REPEATS = 49, 15
+#: The ruler with all its guards, on one core.
+SLICE_MS = 0.2
 #: METRICS asks for "seconds" without a number; four fifths of the time is reading, not measuring.
 FROZEN_SET_S = 60.0
 FEW, MANY = 5, 50
@@ -64,7 +66,7 @@ def speed(section: Section, params: Measure) -> list[Goal]:
         for view, shape in (("cropped", mask.data.shape), ("full field of view", SPEED_SHAPE)):
             seconds = _median(padded(mask, shape), padded(discs, shape), params)
             name = f"{SLICES} slices of {SPEED_MM[2]} mm, {kind}, {view}, all metrics"
-            goals.append(Goal(name, 1000.0 * seconds / SLICES, "ms/slice", 1.0))
+            goals.append(Goal(name, 1000.0 * seconds / SLICES, "ms/slice", SLICE_MS))
     with tempfile.TemporaryDirectory() as name:
         masks = _write(section, Path(name))
         few, many = (_peak(masks, count, params) for count in (FEW, MANY))

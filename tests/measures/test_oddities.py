@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stages.core.images.volumes import Volume
 from stages.core.measures.morphometry.csa import measure_sections
 from stages.core.measures.morphometry.levels import Discs
-from stages.core.measures.morphometry.oddities import collapsed, jumps
+from stages.core.measures.morphometry.oddities import AREA_JUMP, COLLAPSED, odd_areas
 from stages.core.measures.morphometry.settings import Measure
 from stages.core.measures.morphometry.table import measure_volume
 
@@ -54,16 +54,28 @@ def test_a_compressed_cord_is_no_crumb() -> None:
     """Severe compression takes 60 % of the area over a centimetre: it is odd and it is a cord."""
     z = np.arange(60.0)
     area = 80.0 - 48.0 * np.exp(-(((z - 30.0) / 5.0) ** 2))
-    assert not collapsed(area, z).any()
-    assert jumps(area, z)[30]
+    flags = odd_areas(area, z)
+    assert not any(COLLAPSED in names for names in flags)
+    assert AREA_JUMP in flags[30]
 
 
 @given(scale=st.floats(0.1, 100.0), seed=st.integers(0, 100))
 def test_neither_asks_for_the_size(scale: float, seed: int) -> None:
     area = np.random.default_rng(seed).uniform(10.0, 100.0, 25)
     z = np.arange(25.0) * 3.0
-    assert (collapsed(area * scale, z) == collapsed(area, z)).all()
-    assert (jumps(area * scale, z) == jumps(area, z)).all()
+    assert odd_areas(area * scale, z) == odd_areas(area, z)
+
+
+@given(n=st.integers(1, 30), gap_mm=st.floats(0.5, 12.0), seed=st.integers(0, 10**6))
+def test_each_slice_is_compared_with_the_median_of_those_near_it(n: int, gap_mm: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    area, z = rng.uniform(5.0, 100.0, n), np.cumsum(rng.uniform(0.5, 1.5, n)) * gap_mm
+    for k, names in enumerate(odd_areas(area, z)):
+        places = np.arange(n)
+        near = (np.abs(z - z[k]) <= 15.0) | (np.abs(places - k) <= 2)
+        part = area[k] / np.median(area[near])
+        assert (COLLAPSED in names) == (part < 1 / 3)
+        assert (AREA_JUMP in names) == (not 0.6 <= part <= 1.6)
 
 
 def test_coverage_of_exactly_the_least_is_enough() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...images.volumes import Volume
 from .centreline import Centreline, fit_centreline
 from .mask import Cord, find_cord
-from .oddities import AREA_JUMP, COLLAPSED, collapsed, jumps, oddities
+from .oddities import odd_areas, oddities
 from .plausible import stray_voxels, weigh
 from .solidity import solidity
 
@@ -97,11 +97,8 @@ def measure_sections(mask: Volume, *, stiffness_mm: float) -> Sections:
     metrics["angle_rl_deg"] = np.degrees(np.arctan(line.slope_x))
     metrics["length_mm"] = pz / line.cosine
     world = mask.affine @ np.stack([line.x_mm / px, line.y_mm / py, index, np.ones(len(index))])
-    flags = [odd | bent for odd, bent in zip(oddities(cord, data, index), fit.flags, strict=True)]
-    for k in np.flatnonzero(collapsed(metrics["csa_mm2"], z)):
-        flags[k].add(COLLAPSED)
-    for k in np.flatnonzero(jumps(metrics["csa_mm2"], z)):
-        flags[k].add(AREA_JUMP)
+    found = oddities(cord, data, index), fit.flags, odd_areas(metrics["csa_mm2"], z)
+    flags = [set().union(*of_slice) for of_slice in zip(*found, strict=True)]
     if not cord.binary and pz > THICKEST_MM:
         for of_slice in flags:
             of_slice.add("thickness_unknown")

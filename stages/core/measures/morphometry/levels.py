@@ -154,7 +154,8 @@ def read_discs(labels: Volume, mask: Volume | None = None) -> Discs:
     ImageError
         A label is not a whole number or has several voxels, or a disc lies above one with a lower number.
     """
-    where = np.argwhere(labels.data != 0)
+    # The same as argwhere, which takes several times as long where nearly every voxel is 0.
+    where = np.column_stack(np.unravel_index(np.flatnonzero(labels.data != 0), labels.data.shape))
     values = _whole(labels.data[tuple(where.T)], "disc labels")
     heights = where[:, 2].astype(np.float64)
     if mask is not None:

@@ -56,24 +56,25 @@ def oddities(cord: Cord, data: Floats, index: NDArray[np.int64]) -> list[set[str
     return flags
 
 
-def collapsed(csa_mm2: Floats, z_mm: Floats) -> NDArray[np.bool_]:
-    """Tell for each slice whether its area is below a third of the median of its neighbours, itself included.
+def odd_areas(csa_mm2: Floats, z_mm: Floats) -> list[set[str]]:
+    """Compare the area of each slice with the median of its neighbours, itself included.
 
-    >>> collapsed(np.array([80.0, 81.0, 3.0, 79.0, 80.0]), np.arange(5.0)).tolist()
-    [False, False, True, False, False]
+    ``collapsed``: it is below a third. ``area_jump``: it lies outside the usual part, as a collapsed one does too.
+
+    >>> [sorted(names) for names in odd_areas(np.array([80.0, 81.0, 3.0, 79.0, 80.0]), np.arange(5.0))]
+    [[], [], ['area_jump', 'collapsed'], [], []]
 
     Parameters
     ----------
     csa_mm2 : (n,) areas of the slices
     z_mm : (n,) their heights, ascending
     """
-    return csa_mm2 < CRUMB * _median_nearby(csa_mm2, z_mm)
-
-
-def jumps(csa_mm2: Floats, z_mm: Floats) -> NDArray[np.bool_]:
-    """Tell for each slice whether its area lies outside the usual part of its neighbours' median; see `collapsed`."""
-    middle = _median_nearby(csa_mm2, z_mm)
-    return (csa_mm2 < USUAL[0] * middle) | (csa_mm2 > USUAL[1] * middle)
+    part = csa_mm2 / _median_nearby(csa_mm2, z_mm)
+    flags: list[set[str]] = [set() for _ in part]
+    for name, odd in ((COLLAPSED, part < CRUMB), (AREA_JUMP, (part < USUAL[0]) | (part > USUAL[1]))):
+        for k in np.flatnonzero(odd):
+            flags[k].add(name)
+    return flags
 
 
 def _median_nearby(values: Floats, z_mm: Floats) -> Floats:
@@ -82,7 +83,10 @@ def _median_nearby(values: Floats, z_mm: Floats) -> Floats:
     last = np.maximum(
         np.searchsorted(z_mm, z_mm + NEAR_MM, side="right"), np.minimum(np.arange(n) + NEAR_SLICES + 1, n)
     )
-    return np.array([np.median(values[a:b]) for a, b in zip(first.tolist(), last.tolist(), strict=True)])
+    # One sort of all neighbourhoods; places after the last neighbour hold infinity and come last.
+    held, place = last - first, first[:, None] + np.arange((last - first).max())
+    near = np.sort(np.where(place < last[:, None], values[np.minimum(place, n - 1)], np.inf), axis=1)
+    return np.asarray((near[np.arange(n), (held - 1) // 2] + near[np.arange(n), held // 2]) / 2.0)
 
 
 def _pieces(body: NDArray[np.bool_], *, diagonal: bool) -> NDArray[np.int64]:

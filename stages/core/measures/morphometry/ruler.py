@@ -23,7 +23,7 @@ MODULES = (
     "tables/flags.py",
     "tables/weighted.py",
 )
-LIBRARIES = ("numpy", "scipy", "nibabel", "scikit-image")
+LIBRARIES = ("numpy", "scipy", "nibabel")
 
 
 def ruler_id(params: Measure) -> str:
