@@ -50,6 +50,7 @@ IN_WORKSPACE = {
     "power": "what the rule of compare would do, before it is declared: chances to pass, drifts caught, margins",
     "gate": "exit status 1 unless the verdict in reports/compare/drift.json passes",
     "promote": "accept a version with a reason: it becomes champion and anchor",
+    "retire": "take a version out of the series with a reason; its label is free again",
     "import-release": "register the CSA table of an earlier release as a version that is shown and does not judge",
     "seed": "train again with another seed, to find the drift that retraining alone causes",
     "monitor": "monitor a bundle on the test datasets of a profile, without training",

@@ -15,7 +15,7 @@ from .core.drift.record.metrics import metrics
 from .core.drift.record.record import write_drift
 from .core.drift.rule.protocol import items, read_protocol
 from .core.drift.rule.settings import Compare
-from .core.drift.versions.folders import read_gaps, read_priors, read_version
+from .core.drift.versions.folders import read_decisions, read_gaps, read_priors, read_version
 from .core.tables.change import change_over_time
 
 
@@ -37,6 +37,7 @@ def main() -> None:
         declared=declared_record(protocol, now),
         floors=read_floors(Path("reports/floor/floor.json")),
         gaps=read_gaps(Path("reports/history")),
+        **read_decisions(Path("reports/history")),
     )
     with whole_folder(Path("reports/compare")) as part:
         for name, table in result.tables().items():

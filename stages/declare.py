@@ -46,8 +46,10 @@ def _ask() -> None:
     if History.read().offline:
         protocol = Protocol(bundle, fixed, "", before_results=False)
     else:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        protocol = _declare(open_store(version.model), bundle, version.label, fixed, now)
+        store, now = open_store(version.model), datetime.now(UTC).isoformat(timespec="seconds")
+        if not version.trial:
+            store.require_free_label(version.label, bundle)
+        protocol = _declare(store, bundle, version.label, fixed, now)
     value = {"bundle": bundle, "items": dict(sorted(protocol.items.items())), "when": protocol.when}
     write_json(Path("reports/declare") / FILE, {**value, "before_results": protocol.before_results})
 

@@ -24,11 +24,13 @@ def _ask() -> None:
     from .core.measures.morphometry.settings import Measure
     from .core.store.bundle_files import bundle_digest
     from .core.store.client import open_store
-    from .core.store.priors import fetch_prior, judges_of, select_priors
+    from .core.store.priors import fetch_prior, judges_of, left_out, select_priors
 
     offline, model = History.read().offline, Register.read().model
     rows: list[dict[str, Any]] = []
     gaps: list[str] = []
+    aside: list[dict[str, str]] = []
+    accepted: list[dict[str, str]] = []
     with whole_folder(Path("reports/history")) as part:
         if offline:
             print("history.offline is true: MLflow was not asked, so there are no priors and nothing can be judged.")
@@ -42,14 +44,23 @@ def _ask() -> None:
                 )
             ruler = current_ruler(Measure.read(), Path("reports/measure"))
             judges = judges_of(known, bundle_digest())
-            gaps = store.gaps()
+            gaps, aside = store.gaps(), left_out(known, bundle_digest())
+            own = [version for version in known if version.tags.get("digest") == bundle_digest()]
+            accepted = [entry for version in own[:1] for entry in version.promotions]
             rows = [fetch_prior(store, version, part, ruler, judges) for version in versions]
             for row in rows:
                 if row["other_ruler"]:
                     print(f"version {row['version']} keeps the tables of another ruler: {row['other_ruler']}")
         write_json(
             part / "priors.json",
-            {"offline": offline, "model": model, "priors": rows, "gaps": gaps},
+            {
+                "offline": offline,
+                "model": model,
+                "priors": rows,
+                "gaps": gaps,
+                "left_out": aside,
+                "accepted": accepted,
+            },
         )
 
 

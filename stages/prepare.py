@@ -18,10 +18,10 @@ from .core.data.trainset.cases import (
     choose_images,
     describe,
     make_folds,
-    told_folds,
 )
 from .core.data.trainset.raw import PREPARATION, RawImage, write_raw
 from .core.data.trainset.settings import Prepare
+from .core.model.lineage.training import told_folds
 
 FETCHED = Path("data/fetch")
 CHECKED = Path("data/check")
@@ -66,9 +66,10 @@ def main() -> None:
     ]
     with whole_folder(OUT) as part:
         write_raw(part / "raw", located, processes=min(2, os.cpu_count() or 1))
-        write_json(part / "manifest.json", describe(training, cases, left_out, folds, PREPARATION))
+        manifest = describe(training, cases, left_out, folds, PREPARATION)
+        write_json(part / "manifest.json", manifest)
     print(f"prepare: {len(cases)} cases, {len(left_out)} left out, {len(stale)} manifests of other datasets ignored")
-    print("\n".join(f"prepare: {told}" for told in told_folds(cases, folds)))
+    print("\n".join(f"prepare: {told}" for told in told_folds(manifest)))
 
 
 if __name__ == "__main__":

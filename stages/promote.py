@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     done = promote(store, version, reason=options.reason, person=person, when=when)
     label, verdict = version.tags.get("label", ""), version.tags.get("drift", "not judged")
     print(f"{store.model} version {version.number} ({label}) is champion and anchor. Its drift was: {verdict}.")
+    print("  the next `dvc repro` in its workspace writes this into the report, and `cordrift gate` then passes")
     for role, number in done.before.items():
         if number is not None and number != version.number:
             print(f"  {role} was version {number}")

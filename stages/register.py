@@ -36,7 +36,7 @@ def _ask() -> None:
         write_json(RECEIPT, {"digest": bundle_digest(), "model": model, "version": None, "aliases": []})
         return
     with tempfile.TemporaryDirectory() as scratch:
-        record = collect_run_content(label, Segment.read(), Path(scratch))
+        record = collect_run_content(label, Segment.read(), Path(scratch), trial=version_settings.trial)
         store = open_store(model)
         version = register_version(store, record, print)
     for fold, settings, progress in read_trainings():
@@ -49,9 +49,8 @@ def _ask() -> None:
     except StoreError as error:
         print(f"cordrift: warning: the curves over all versions are not in MLflow: {error}", file=sys.stderr)
     aliases = sorted(version.aliases)
-    print(
-        f"{model} version {version.number} ({label}, bundle {record.digest[:12]}): {', '.join(aliases) or 'no alias'}"
-    )
+    roles = ", ".join(aliases) or ("a trial" if version_settings.trial else "no alias")
+    print(f"{model} version {version.number} ({label}, bundle {record.digest[:12]}): {roles}")
     write_json(RECEIPT, {"digest": record.digest, "model": model, "version": str(version.number), "aliases": aliases})
 
 

@@ -12,6 +12,7 @@ from .core.base.files import whole_folder
 from .core.data.datasets.manifest import read_manifest
 from .core.drift.versions.settings import Register
 from .core.measures.morphometry.settings import Measure
+from .core.model.lineage.training import read_training
 from .core.model.segmentation.predictions import read_shards
 from .core.model.segmentation.settings import Segment
 from .core.reports.drift_report.contours import Source
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="cordrift report", description=__doc__)
     parser.add_argument("--no-images", action="store_true", help="contours without anatomy, as report.images: false")
     hidden = parser.parse_args(arguments).no_images
-    segment, settings = Segment.read(), Report.read()
+    segment, settings, version = Segment.read(), Report.read(), Register.read()
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
     segmentation = read_shards(Path("reports/segment"), segment.datasets, segment.shards)
     tables = read_report_tables(Path("reports/measure"), Path("reports/compare"), HISTORY)
@@ -42,8 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             source,
             Path("data/monitored"),
             kept,
+            read_training(Path("data/package")),
             title=settings.title,
-            label=Register.read().label,
+            label=version.label,
+            trial=version.trial,
             threshold=segment.threshold,
             anatomy=anatomy,
         )

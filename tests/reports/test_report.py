@@ -15,7 +15,7 @@ import pytest
 from support.cords import Workspace, cord, digest_of_folder, keep_as_prior
 
 from stages import compare, measure, report
-from stages.core.base.files import read_csv, read_json, write_json
+from stages.core.base.files import read_csv, read_json, write_csv, write_json
 from stages.core.data.datasets.manifest import read_manifest
 from stages.core.drift.record.record import read_drift
 from stages.core.images.volumes import Volume
@@ -105,6 +105,32 @@ def test_agreement_person_by_person(finished: Path) -> None:
     limits = table.loc["T2w", ["limit_lower_mm2", "limit_upper_mm2"]]
     assert len(cases) == 18
     assert mean == pytest.approx(float(limits.mean()))
+
+
+def test_how_it_was_trained_is_told(workspace: Workspace) -> None:
+    cases = [{"case": "a", "dataset": "d", "participant": "p", "contrast": "T1w", "image_key": "k", "mask_key": "m"}]
+    data = {"cases": cases, "folds": [{"train": ["a"], "val": []}], "datasets": {"d": {"tag": "r1", "commit": "c"}}}
+    write_json(Path("data/package/training_data.json"), data)
+    curve = {"epoch": [0, 1], "train_loss": [0.5, 0.2], "val_loss": [0.6, 0.3], "dice": [0.1, 0.9], "seconds": 3.0}
+    write_csv(Path("data/package/fold_0/progress.csv"), pd.DataFrame(curve))
+    report.main([])
+    said = text_of(page())
+    assert "How v2 was trained" in said
+    assert "fold 0 trains on 1 image of 1 participant, validates on 0 images" in said
+    assert read_csv(Path("reports/report/figures/training.csv"))["dice"].tolist() == [0.1, 0.9]
+
+
+def test_an_acceptance_and_what_is_left_out_are_told(workspace: Workspace) -> None:
+    history = Path("reports/history/priors.json")
+    left_out = [{"label": "v2-try", "digest": "e" * 64, "frozen": "x", "why": "a trial"}]
+    accepted = [{"who": "Ada <b>", "when": "2026-01-02T10:00:00+00:00", "why": "new coil"}]
+    write_json(history, read_json(history) | {"left_out": left_out, "accepted": accepted})
+    compare.main()
+    report.main([])
+    said = page()
+    assert "Use v2: Ada &lt;b&gt; accepted it on 2026-01-02 (new coil)." in said
+    assert "gate: accepted by a person" in said
+    assert "Not in the series: v2-try (a trial)." in said
 
 
 def test_it_stands_alone(finished: Path) -> None:

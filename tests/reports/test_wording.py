@@ -9,7 +9,7 @@ import pytest
 from support import drift_factory
 
 from stages.core.drift.record.floors import Floors
-from stages.core.drift.record.record import Decision, DriftRecord, DriftRow, Outcome
+from stages.core.drift.record.record import Acceptance, Decision, DriftRecord, DriftRow
 from stages.core.reports.drift_report.charts import colours
 from stages.core.reports.drift_report.drawings import nearest
 from stages.core.reports.drift_report.rows import in_floors, plus_minus
@@ -121,7 +121,7 @@ def test_the_headline_asks_the_interval_that_the_verdict_asks() -> None:
     ],
 )
 def test_what_a_verdict_means_is_said(verdict: str, says: str) -> None:
-    assert says in meaning(drift_factory.verdict(verdict))
+    assert says in meaning(drift_factory.drift_record(verdict=drift_factory.verdict(verdict)))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,19 @@ def test_what_a_verdict_means_is_said(verdict: str, says: str) -> None:
 )
 def test_the_first_sentence_says_what_to_do(drift: Any, quality: Any, old: str, says: str) -> None:
     passed = drift == "first" or (drift == "equivalent" and quality == "same")
-    assert says in advice(Outcome(drift=drift, quality=quality, passed=passed, reasons=[]), "v2", old)
+    decided = drift_factory.verdict(drift, quality=quality, passed=passed)
+    record = drift_factory.drift_record(verdict=decided)
+    assert says in advice(record, "v2", old)
+    assert "it is a trial" in advice(record, "v2", old, trial=True)
+
+
+def test_who_accepted_a_version_is_said_first() -> None:
+    accepted = [Acceptance(who="Ada", when="2026-01-02T10:00:00+00:00", why="new coil")]
+    record = drift_factory.drift_record(verdict=drift_factory.verdict("drifted"), accepted=accepted)
+    assert advice(record, "v2", "v1") == (
+        "Use v2: Ada accepted it on 2026-01-02 (new coil). Areas of v1 are converted first."
+    )
+    assert meaning(record).endswith("It did not pass by itself; a person accepted it.")
 
 
 def test_the_row_nearest_its_margin_is_named_and_no_promise_to_few() -> None:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from support.store_workspace import MODEL, A, B, C, contents, workspace
 
-from stages import gate, history, promote, register
+from stages import gate, history, promote, register, retire
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_csv, write_json
-from stages.core.drift.record.record import read_drift, write_drift
+from stages.core.drift.record.record import Acceptance, read_drift, write_drift
+from stages.core.drift.versions.folders import read_decisions
 from stages.core.store.client import RegisteredVersion, open_store
-from stages.core.store.promotion import promotions
+from stages.core.store.promotion import find_version
 
 pytestmark = pytest.mark.slow
 
@@ -198,7 +200,7 @@ def test_a_person_moves_champion_and_anchor_and_says_why(lab: Path, capsys: pyte
     assert "champion was version 1" in said
     now = versions()
     assert (now["v1"].aliases, now["v2"].aliases) == ((), ("anchor", "champion"))
-    (entry,) = promotions(now["v2"])
+    (entry,) = now["v2"].promotions
     assert (entry["who"], entry["why"], entry["champion_before"]) == ("Ada", "=cmd() <b>better</b>", "1")
     assert entry["when"].endswith("+00:00")
     assert now["v2"].tags["drift"] == "drifted", "a promotion must not change the verdict"
@@ -246,7 +248,7 @@ def test_a_promotion_said_twice_is_kept_once_and_another_is_added(lab: Path) -> 
     register.main()
     for reason in ("looked at", "looked at", "looked at again"):
         promote.main(["v2", "--reason", reason, "--by", "Ada"])
-    assert [entry["why"] for entry in promotions(versions()["v2"])] == ["looked at", "looked at again"]
+    assert [entry["why"] for entry in versions()["v2"].promotions] == ["looked at", "looked at again"]
     json.loads(versions()["v2"].tags["promotions"])
 
 
@@ -270,3 +272,99 @@ def test_what_cannot_be_promoted_is_a_sentence(lab: Path, words: list[str], sent
     with pytest.raises(CordriftError, match=sentence):
         promote.main(words)
     assert versions()["v1"].aliases == ("anchor", "champion")
+
+
+def test_the_gate_lets_an_accepted_version_pass_and_says_who_accepted_it(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register.main()
+    promote.main(["v2", "--reason", "new coil", "--by", "Ada"])
+    history.main()
+    (entry,) = read_decisions(lab / "reports/history")["accepted"]
+    assert (entry["who"], entry["why"]) == ("Ada", "new coil")
+    record = read_drift(DRIFT).model_copy(update={"accepted": [Acceptance(**entry)]})
+    write_drift(DRIFT, record)
+    capsys.readouterr()
+    gate.main([])
+    assert f"accepted by Ada on {entry['when'][:10]}: new coil" in capsys.readouterr().out
+    assert not read_drift(DRIFT).verdict.passed, "the verdict must stay as it was"
+
+
+# Trials and retired versions ---
+
+
+def as_trial(root: Path, *, trial: bool = True) -> None:
+    path = root / "params.yaml"
+    value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    value["register"]["trial"] = trial
+    path.write_text(yaml.safe_dump(value), encoding="utf-8")
+
+
+def test_a_trial_is_registered_without_an_alias_and_is_no_prior(lab: Path) -> None:
+    judge(passed=True, drift="equivalent", quality="same")
+    as_trial(lab)
+    register.main()
+    assert versions()["v2"].aliases == ()
+    assert versions()["v1"].aliases == ("anchor", "champion")
+    workspace(lab, C, label="v3")
+    history.main()
+    assert list(roles()) == [A]
+    (aside,) = read_decisions(lab / "reports/history")["left_out"]
+    assert (aside["label"], aside["frozen"], aside["why"]) == ("v2", "f" * 64, "a trial")
+    open_store(MODEL).set_alias("champion", 2)  # as somebody may do on MLflow's pages
+    history.main()
+    assert roles() == {A: ["anchor"]}
+
+
+def test_a_trial_of_an_empty_store_leaves_the_first_place_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = workspace(tmp_path / "lab", label="v0")
+    monkeypatch.chdir(root)
+    as_trial(root)
+    history.main()
+    register.main()
+    assert versions()["v0"].aliases == ()
+    workspace(root, B, label="v1")
+    history.main()
+    register.main()
+    assert versions()["v1"].aliases == ("anchor", "champion")
+
+
+def test_a_trial_becomes_a_version_when_it_is_none_any_more(lab: Path) -> None:
+    judge(passed=True, drift="equivalent", quality="same")
+    for trial, expected in ((True, ()), (False, ("champion",)), (True, ("champion",))):
+        as_trial(lab, trial=trial)
+        register.main()
+        assert versions()["v2"].aliases == expected
+
+
+def test_a_retired_version_leaves_the_series_and_frees_its_label(lab: Path) -> None:
+    register.main()
+    with pytest.raises(CordriftError, match=r"label 'v2' belongs to version 2 .*cordrift retire v2 --reason"):
+        open_store(MODEL).require_free_label("v2", C)
+    open_store(MODEL).require_free_label("v2", B)
+    retire.main(["v2", "--reason", "wrong data", "--by", "Ada"])
+    assert versions()["v2"].aliases == ()
+    open_store(MODEL).require_free_label("v2", C)
+    workspace(lab, C, label="v2")
+    history.main()
+    assert list(roles()) == [A]
+    (aside,) = read_decisions(lab / "reports/history")["left_out"]
+    assert aside["why"].startswith("retired: wrong data (Ada, 20")
+    register.main()
+    assert find_version(open_store(MODEL), "v2").number == 3
+    with pytest.raises(CordriftError, match="retired: wrong data"):
+        promote.main([B[:8], "--reason", "after all"])
+
+
+def test_what_judges_is_not_retired(lab: Path) -> None:
+    with pytest.raises(
+        CordriftError, match=r"version 1 \(v1\) is champion and anchor: .* Promote another version first"
+    ):
+        retire.main(["v1", "--reason", "old"])
+    with pytest.raises(CordriftError, match="needs a reason"):
+        retire.main(["v1", "--reason", " "])
+    register.main()
+    promote.main(["v2", "--reason", "new"])
+    retire.main(["v1", "--reason", "old"])
+    history.main()
+    assert roles() == {A: ["anchor", "champion"]}, "what judged a version stays beside it"

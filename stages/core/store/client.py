@@ -26,6 +26,8 @@ INDEX = "index.json"
 TAG = "cordrift."
 #: Tag of the model with what is missing in its history, as JSON.
 GAPS = "gaps"
+#: Tags of a version: that it is a trial (``yes``), its promotions as JSON, and why it was retired.
+TRIAL, PROMOTIONS, RETIRED = "trial", "promotions", "retired"
 #: A user must name a version by at least so many digits of its digest: fewer could be a number or a short label.
 LEAST_DIGITS = 6
 #: MLflow's ``ViewType.ALL``: a search that also finds what is marked as deleted.
@@ -40,6 +42,19 @@ class RegisteredVersion:
     run_id: str
     aliases: tuple[str, ...]
     tags: Mapping[str, str]
+
+    @property
+    def left_out(self) -> str:
+        """Why the version is no point of a series, in a few words; ``""`` where it is one."""
+        if self.tags.get(RETIRED):
+            return f"retired: {self.tags[RETIRED]}"
+        return "a trial" if self.tags.get(TRIAL) == "yes" else ""
+
+    @property
+    def promotions(self) -> list[dict[str, str]]:
+        """The promotions, the oldest first: ``who``, ``when``, ``why`` and ``champion_before``."""
+        log: list[dict[str, str]] = json.loads(self.tags.get(PROMOTIONS, "[]"))
+        return log
 
 
 @dataclass
@@ -97,6 +112,30 @@ class Store:
             tags = {key.removeprefix(TAG): str(value) for key, value in version.tags.items() if key.startswith(TAG)}
             versions.append(RegisteredVersion(number, version.run_id, own_aliases, tags))
         return sorted(versions, key=lambda version: version.number)
+
+    def require_free_label(self, label: str, digest: str) -> None:
+        """Refuse a label that another bundle of this model has: two versions of one name look the same in a report.
+
+        Parameters
+        ----------
+        label : that the version is to get
+        digest : of its bundle, 64 hexadecimal digits
+
+        Raises
+        ------
+        StoreError
+            A version of another bundle has the label. Trials and retired versions do not count.
+        """
+        others = (v for v in self.versions() if v.tags.get("label") == label and not v.left_out)
+        taken = next((version for version in others if version.tags.get("digest") != digest), None)
+        if taken is not None:
+            raise StoreError(
+                f"the label {label!r} belongs to version {taken.number} of {self.model} (bundle "
+                f"{taken.tags.get('digest', '')[:12]}), and this bundle is another one ({digest[:12]}). Write another "
+                "label into register.label of params.yaml, or set register.trial to true where the run is only tried, "
+                f"then run `dvc repro` again: nothing is trained again for it. (`cordrift retire {label} --reason ...` "
+                "takes the earlier version out of the series, and frees its label.)"
+            )
 
     def find_run(self, identity: Mapping[str, str]) -> Run | None:
         """Return the run that has all tags of ``identity``, the oldest one where several have them.

@@ -7,7 +7,7 @@ version that was measured with another ruler is measured again from its kept mas
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,13 @@ from ..measures.kept_masks.reader import read_kept
 from ..measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
 from ..tables.columns import AGREEMENT_TEXT
 from .bundle_files import JUDGED, MASKS, MEASURES_FILES, SERIES
-from .client import INDEX, RegisteredVersion, Store
+from .client import INDEX, TRIAL, RegisteredVersion, Store
 
 #: Artifact of a version's run: its verdict, with the rule that was declared.
 VERDICT = "compare/drift.json"
 
 
-def select_priors(versions: Iterable[RegisteredVersion], current: str) -> tuple[list[RegisteredVersion], int]:
+def select_priors(versions: Sequence[RegisteredVersion], current: str) -> tuple[list[RegisteredVersion], int]:
     """Return the prior versions of the bundle ``current`` in order, and how many versions carry no digest.
 
     A version without a digest was not registered by cordrift and is left out. Versions whose label is a version number
@@ -36,18 +36,42 @@ def select_priors(versions: Iterable[RegisteredVersion], current: str) -> tuple[
 
     The bundle ``current`` is not a prior of itself: its registration would change the result of the next run. If it is
     registered, only versions that were registered before it are priors, so that later ones do not change its verdict.
-    Of two versions with the same digest (a person made one by hand) only the first is taken.
+    Of two versions with the same digest (a person made one by hand) only the first is taken. A trial is no prior, and
+    a retired version is one only where it judged.
     """
     chosen: dict[str, RegisteredVersion] = {}
     without_digest = 0
-    ascending = sorted(versions, key=lambda version: version.number)
-    own = [version.number for version in ascending if version.tags.get("digest") == current]
-    for version in [version for version in ascending if not own or version.number <= own[0]]:
+    before, judging = _before(versions, current), judges_of(versions, current)
+    for version in before:
         digest = version.tags.get("digest", "")
         without_digest += not digest
-        if digest and digest != current:
+        if digest and digest != current and (not version.left_out or digest in judging):
             chosen.setdefault(digest, version)
     return sorted(chosen.values(), key=_order), without_digest
+
+
+def left_out(versions: Sequence[RegisteredVersion], current: str) -> list[dict[str, str]]:
+    """Return the trials and the retired versions before the bundle ``current`` that are none of its priors.
+
+    They were measured too: whoever asks how often a frozen set was used must count them.
+
+    Returns
+    -------
+    ``label``, ``digest``, ``frozen`` (digest of the frozen set) and ``why`` of each
+    """
+    priors = {version.number for version in select_priors(versions, current)[0]}
+    return [
+        {key: version.tags.get(key, "") for key in ("label", "digest", "frozen")} | {"why": version.left_out}
+        for version in _before(versions, current)
+        if version.left_out and version.number not in priors and version.tags.get("digest", "") not in ("", current)
+    ]
+
+
+def _before(versions: Iterable[RegisteredVersion], current: str) -> list[RegisteredVersion]:
+    """Return the versions up to the one of the bundle ``current``, all where it is not registered."""
+    ascending = sorted(versions, key=lambda version: version.number)
+    own = [version.number for version in ascending if version.tags.get("digest") == current]
+    return [version for version in ascending if not own or version.number <= own[0]]
 
 
 def _order(version: RegisteredVersion) -> tuple[bool, Label, int]:
@@ -61,10 +85,11 @@ def judges_of(versions: Iterable[RegisteredVersion], current: str) -> dict[str, 
     """Return digest -> sorted roles of the versions that judge the bundle with the digest ``current``.
 
     A registered version keeps its judges. For a bundle that is not registered yet, the present champion and anchor
-    judge.
+    judge. A trial judges nothing, also where somebody gave it an alias on MLflow's pages.
     """
-    known = list(versions)
-    own = next((version for version in known if version.tags.get("digest") == current), None)
+    everyone = list(versions)
+    own = next((version for version in everyone if version.tags.get("digest") == current), None)
+    known = [version for version in everyone if version.tags.get(TRIAL) != "yes"]
     judges: dict[str, list[str]] = {}
     for role in sorted(JUDGES):
         if own is not None and JUDGED + role in own.tags:

@@ -1,4 +1,4 @@
-"""The promotion of a version by a person: the version becomes champion and anchor.
+"""What a person decides about a version: its promotion to champion and anchor, or that it leaves the series.
 
 Name, time and reason are recorded with the version. An improvement is a drift too, so the promotion also publishes the
 factors by which users multiply the CSA of the replaced version, as far as these are sure enough.
@@ -19,10 +19,8 @@ from ..base.files import read_csv, read_json
 from ..drift.conversion.publication import WITHHELD
 from ..drift.statistics.bias import POOLED
 from ..drift.versions.version import CHAMPION, JUDGES, holder
-from .client import INDEX, LEAST_DIGITS, RegisteredVersion, Store
+from .client import INDEX, LEAST_DIGITS, PROMOTIONS, RETIRED, TRIAL, RegisteredVersion, Store
 
-#: Tag with the promotions of a version, the oldest first, as JSON.
-PROMOTIONS = "promotions"
 #: Artifact with the factors of all metrics, and the tag with those of CSA that are sure enough to be published:
 #: label -> contrast -> FACTOR_COLUMNS and n.
 CONVERSION, PUBLISHED = "compare/conversion.csv", "conversion"
@@ -59,6 +57,7 @@ def find_version(store: Store, named: str) -> RegisteredVersion:
     """
     versions = [version for version in store.versions() if version.tags.get("digest")]
     found = [v for v in versions if v.tags["digest"] == named or v.tags.get("label") == named]
+    found = [v for v in found if not v.left_out] or found  # the label of a retired version is free
     if not found and len(named) >= LEAST_DIGITS:
         found = [v for v in versions if v.tags["digest"].startswith(named)]
     if len(found) == 1:
@@ -80,8 +79,13 @@ def promote(store: Store, version: RegisteredVersion, *, reason: str, person: st
     Raises
     ------
     SettingsError
-        The reason is empty, or the version was imported.
+        The reason is empty, or the version was imported, is a trial or was retired.
     """
+    if version.left_out:
+        raise SettingsError(
+            f"{version.tags.get('label', '')} is {version.left_out}; nothing is judged against it. Set register.trial "
+            "to false and run `dvc repro register` to make a trial a version; a retired one stays retired."
+        )
     if version.tags.get("imported"):
         raise SettingsError(
             f"{version.tags.get('label', '')} was imported: others measured it with another ruler, so that nothing can "
@@ -93,7 +97,7 @@ def promote(store: Store, version: RegisteredVersion, *, reason: str, person: st
     before = {role: version.number if version else None for role, version in holders.items()}
     replaced = {v.number: v for v in store.versions() if v.number in before.values() and v.number != version.number}
     factors, withheld = _factors(store, version, replaced)
-    log = promotions(version)
+    log = version.promotions
     if [(entry["who"], entry["why"]) for entry in log[-1:]] != [(person, reason)]:
         log.append({"who": person, "when": when, "why": reason, "champion_before": str(before[CHAMPION] or "")})
         # Write the reason before the alias: after an interruption there must be no promoted version without a reason.
@@ -109,6 +113,33 @@ def promote(store: Store, version: RegisteredVersion, *, reason: str, person: st
     if candidate is not None and candidate.number == version.number:
         store.drop_alias("candidate")
     return Promoted(version, before, factors, withheld)
+
+
+def retire(store: Store, version: RegisteredVersion, *, reason: str, person: str, when: str) -> None:
+    """Take a version out of the series: later reports do not show it, and its label is free. Its run stays in MLflow.
+
+    Parameters
+    ----------
+    reason : why it is no version of the series, kept with it
+    person : name of the person who decides
+    when : ISO time
+
+    Raises
+    ------
+    SettingsError
+        The reason is empty, or the version is champion or anchor.
+    """
+    if not reason.strip():
+        raise SettingsError("retiring a version needs a reason, which is kept with it.")
+    held = [role for role in JUDGES if role in version.aliases]
+    if held and version.tags.get(TRIAL) != "yes":
+        raise SettingsError(
+            f"version {version.number} ({version.tags.get('label', '')}) is {' and '.join(held)}: later versions are "
+            "judged against it. Promote another version first (`cordrift promote DIGEST --reason ...`)."
+        )
+    store.ensure_version_tags(version, {RETIRED: f"{reason.strip()} ({person}, {when[:10]})"})
+    for alias in version.aliases:
+        store.drop_alias(alias)
 
 
 def _factors(
@@ -142,9 +173,3 @@ def _factors(
 def _published(row: Mapping[Hashable, Any]) -> dict[str, float]:
     values = {name: round(float(row[name]), 6) for name in FACTOR_COLUMNS if math.isfinite(row[name])}
     return values | {"n": int(row["n"])}
-
-
-def promotions(version: RegisteredVersion) -> list[dict[str, str]]:
-    """Return the promotions of a version, the oldest first: ``who``, ``when``, ``why`` and ``champion_before``."""
-    log: list[dict[str, str]] = json.loads(version.tags.get(PROMOTIONS, "[]"))
-    return log

@@ -14,7 +14,7 @@ from ..base.errors import StoreError
 from ..base.files import digest_of, write_json
 from ..drift.versions.version import CHAMPION, JUDGES, holder
 from .bundle_files import JUDGED, version_identity
-from .client import INDEX, RegisteredVersion, Run, Store
+from .client import INDEX, TRIAL, RegisteredVersion, Run, Store
 from .run_content import Artifact, RunContent
 
 #: Aliases of the first version of a model, of a later version that passed the gate, and of one that did not pass. Only
@@ -62,7 +62,10 @@ def register_version(store: Store, record: RunContent, say: Callable[[str], None
     store.ensure_inputs(run, [(one.name, one.commit[:12], one.url, one.context) for one in record.inputs])
     ensure_artifacts(store, run, record.artifacts)
     store.ensure_tags(run, {key: value for key, value in _origin(record.code).items() if key not in run.tags})
-    tags = {"label": record.label, **record.series}
+    if judged is not None and record.trial:
+        say(f"{record.label} (bundle {record.digest[:12]}) is a version already: register.trial changes nothing of it.")
+    is_trial = "yes" if record.trial and judged is None else "no"
+    tags = {"label": record.label, TRIAL: is_trial, **record.series}
     verdict = {"drift": record.verdict.drift, "quality": record.verdict.quality}
     store.ensure_tags(run, {**tags, **verdict, "mlflow.runName": record.name, "mlflow.note.content": record.note})
     store.finish(run)
@@ -118,9 +121,17 @@ def _ensure_version(
             "then run `dvc repro register` again."
         )
     store.ensure_version_tags(version, tags)
+    if tags[TRIAL] == "yes":
+        store.ensure_version_tags(version, {"drift": record.verdict.drift, "quality": record.verdict.quality})
+        store.describe(version, f"{record.label}, a trial: {record.summary}")
+        return version
     # Give aliases only once, so that an alias that a person moved stays there, and only when no shard is missing.
     if version.tags.get("aliased") != "yes" and not record.lost:
-        first = version.number == next(known.number for known in versions if not known.tags.get("imported"))
+        first = version.number == next(
+            known.number
+            for known in versions
+            if known.number == version.number or not (known.tags.get("imported") or known.left_out)
+        )
         named = sorted({digest[:12] for digest in record.judged.values() if digest})
         orphan = first and (bool(named) or bool(store.gaps()))
         if first and named:
@@ -206,7 +217,7 @@ def log_series(store: Store) -> None:
     shard on fewer people: neither is a point of a curve.
     """
     known = store.versions()
-    complete = [v for v in known if v.tags.get("aliased") == "yes" and not v.tags.get("imported")]
+    complete = [v for v in known if v.tags.get("aliased") == "yes" and not (v.tags.get("imported") or v.left_out)]
     for frozen in sorted({version.tags.get("frozen", "") for version in complete} - {""}):
         points = []
         for version in (one for one in complete if one.tags.get("frozen") == frozen):

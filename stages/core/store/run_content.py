@@ -31,6 +31,7 @@ from ..drift.versions.version import CHAMPION, JUDGES
 from ..measures.kept_masks.writer import keep_masks
 from ..measures.kept_masks.zips import pack
 from ..model.lineage.manifest import training_params
+from ..model.lineage.training import read_training
 from ..model.segmentation.predictions import read_shards
 from ..model.segmentation.settings import Segment
 from .bundle_files import JUDGED, MASKS, MEASURES_FILES, PACKAGE, SERIES, bundle_digest
@@ -92,7 +93,9 @@ class RunContent:
     verdict : as in ``drift.json``
     judged : tags that record the judges
     lost : whether a shard is missing
+    trial : whether it is only tried
     code : revision of the code that packaged the bundle; ``""`` where it is not known
+    trained : on what and how long, a sentence each
     inputs : the datasets
     """
 
@@ -105,13 +108,16 @@ class RunContent:
     verdict: Outcome
     judged: Mapping[str, str]
     lost: bool = False
+    trial: bool = False
     code: str = ""
+    trained: tuple[str, ...] = ()
     inputs: tuple[DataInput, ...] = ()
 
     @property
     def name(self) -> str:
         """The name of the run: label and verdict, because MLflow's table of runs first shows the name only."""
-        return f"{self.label} ({', '.join(dict.fromkeys((self.verdict.drift, self.verdict.quality)))})"
+        trial = "trial, " if self.trial else ""
+        return f"{self.label} ({trial}{', '.join(dict.fromkeys((self.verdict.drift, self.verdict.quality)))})"
 
     @property
     def summary(self) -> str:
@@ -131,15 +137,18 @@ class RunContent:
         """The description of the run as Markdown. The verdict comes first: MLflow shows the first lines."""
         metrics = "\n".join(f"| {key} | {value:.4g} |" for key, value in sorted(self.metrics.items()))
         reasons = "\n".join(f"- {reason}" for reason in self.verdict.reasons)
+        trained = "\n".join(f"- {text}" for text in self.trained)
         series = "\n".join(f"- {key}: `{value[:12]}`" for key, value in sorted(self.series.items()))
         return (
-            f"**{self.label}: {self.summary}**\n\n{reasons}\n\nbundle `{self.digest[:12]}`\n\n{series}\n\n"
+            f"**{self.label}: {self.summary}**\n\n{reasons}\n\nbundle `{self.digest[:12]}`\n\n{series}\n\n{trained}\n\n"
             f"| metric | value |\n|---|---|\n{metrics}\n\n"
             "Report: artifact `report/index.html`. Tables: `measures/`, `compare/`. An undefined metric is `nan`."
         )
 
 
-def collect_run_content(label: str, segment: Segment, scratch: Path, root: Path = Path()) -> RunContent:
+def collect_run_content(
+    label: str, segment: Segment, scratch: Path, root: Path = Path(), *, trial: bool = False
+) -> RunContent:
     """Read the record of the packaged bundle from the outputs of the pipeline.
 
     Parameters
@@ -148,6 +157,7 @@ def collect_run_content(label: str, segment: Segment, scratch: Path, root: Path 
     segment : names the test datasets, contrasts and shards
     scratch : an empty folder into which the kept masks are written; it must exist as long as the record is used
     root : the workspace
+    trial : whether the version is only tried
 
     Raises
     ------
@@ -178,7 +188,9 @@ def collect_run_content(label: str, segment: Segment, scratch: Path, root: Path 
         verdict=read_drift(root / "reports/compare/drift.json").verdict,
         judged=judged,
         lost=bool(summary.get("lost")),
+        trial=trial,
         code=str(_provenance(root).get("code", "")),
+        trained=tuple(f"{name}: {text}" for name, text in read_training(root / PACKAGE).rows),
         inputs=tuple(_inputs(root, segment)),
     )
 

@@ -305,22 +305,3 @@ def describe(
     content = [[row["case"], row["image_key"], row["mask_key"]] for row in rows]
     digest = digest_of({"cases": content, "folds": folds, "preparation": preparation})
     return {"datasets": datasets, "cases": rows, "left_out": left_out, "folds": folds, "digest": digest}
-
-
-def told_folds(cases: Sequence[TrainingImage], folds: Sequence[Mapping[str, Sequence[str]]]) -> list[str]:
-    """Return a sentence about each fold: on how many images of how many participants it trains and validates.
-
-    Parameters
-    ----------
-    cases : all images
-    folds : names of the cases of each fold, ``train`` and ``val``, as :func:`make_folds` returns them
-    """
-    person = {case.name: (case.case.dataset, case.case.participant) for case in cases}
-
-    def counted(names: Sequence[str]) -> str:
-        return f"{len(names)} image(s) of {len({person[name] for name in names})} participant(s)"
-
-    return [
-        f"fold {number} trains on {counted(fold['train'])}, validates on {counted(fold['val'])}"
-        for number, fold in enumerate(folds)
-    ]

@@ -15,10 +15,12 @@ from ..conversion.factors import COLUMNS, conversion_factors
 from ..conversion.publication import WITHHELD, with_reasons
 from ..record.floors import Floors
 from ..record.record import (
+    Acceptance,
     BiasRow,
     Declared,
     DeclaredItem,
     DriftRecord,
+    LeftOut,
     PriorRecord,
     Role,
     Rule,
@@ -90,6 +92,8 @@ def compare(
     declared: Declared | None = None,
     floors: Floors | None = None,
     gaps: Sequence[str] = (),
+    accepted: Sequence[Mapping[str, str]] = (),
+    left_out: Sequence[Mapping[str, str]] = (),
 ) -> Comparison:
     """Compare the candidate with every prior, and set the ground truth beside them, once.
 
@@ -105,6 +109,8 @@ def compare(
     declared : by what the candidate was to be judged, and what of it was changed since
     floors : what moves when nothing should, as the stage floor found it
     gaps : what is missing in the history, in sentences
+    accepted : ``who``, ``when`` and ``why`` of the candidate's promotions
+    left_out : ``label``, ``digest``, ``frozen`` and ``why`` of versions that are no priors
     """
     known = pd.DataFrame(columns=KNOWN, dtype=object) if people is None else people
     comparer = _Comparer(_valid(candidate, rule), contrasts, rule, known, declared)
@@ -130,7 +136,12 @@ def compare(
         against=_against(records),
         offline=offline,
         incomplete=missing_shards(candidate.lost),
-        used=1 + sum(prior.series.frozen == candidate.series.frozen for prior in priors),
+        # A trial was measured too, and whoever tunes a model by trials fits it to this set.
+        used=1
+        + sum(prior.series.frozen == candidate.series.frozen for prior in priors)
+        + sum(one["frozen"] == candidate.series.frozen for one in left_out),
+        left_out=[LeftOut(**one) for one in left_out],
+        accepted=[Acceptance(**one) for one in accepted],
         rule=Rule(**rule.model_dump() | {"metrics": rule.metrics}),
         declared=declared,
         floors=floors or Floors(runner=[], seeds=[]),

@@ -308,6 +308,23 @@ class Rule(Part):
         return next(metric for metric in self.metrics if metric.role == "primary")
 
 
+class Acceptance(Part):
+    """Who accepted the candidate when (ISO time), and why."""
+
+    who: str
+    when: str
+    why: str
+
+
+class LeftOut(Part):
+    """A registered version that is no prior, with its label, its digest, that of its frozen set, and why."""
+
+    label: str
+    digest: str
+    frozen: str
+    why: str
+
+
 class DriftRecord(Part):
     """The record of one comparison.
 
@@ -319,6 +336,8 @@ class DriftRecord(Part):
     against : digest of the prior that the headline speaks of; None where no prior may judge
     incomplete : what of the frozen set was not delivered, in sentences
     used : for how many versions the frozen set was used, this one among them; NaN where it was not counted
+    left_out : trials and retired versions before this one, which are no priors
+    accepted : the promotions of the candidate by people, the oldest first; the verdict stays as it is
     declared : None where it was not declared by what the candidate is judged
     margin_mm2, alpha, min_contrasts : in records from before ``rule`` held them
     """
@@ -335,6 +354,8 @@ class DriftRecord(Part):
     offline: bool
     incomplete: list[str] = Field(default_factory=list)
     used: CountOrNumber = math.nan
+    left_out: list[LeftOut] = Field(default_factory=list)
+    accepted: list[Acceptance] = Field(default_factory=list)
     rule: Rule
     declared: Declared | None = None
     floors: Floors = Floors(runner=[], seeds=[])

@@ -55,6 +55,16 @@ def read_gaps(history: Path) -> list[str]:
     return [str(gap) for gap in read_json(history / "priors.json").get("gaps", [])]
 
 
+def read_decisions(history: Path) -> dict[str, list[dict[str, str]]]:
+    """Return what people decided: who ``accepted`` the candidate, and which versions are ``left_out`` of the series."""
+    value = read_json(history / "priors.json")
+    keys = {"accepted": ("who", "when", "why"), "left_out": ("label", "digest", "frozen", "why")}
+    return {
+        name: [{key: str(entry[key]) for key in wanted} for entry in value.get(name, [])]
+        for name, wanted in keys.items()
+    }
+
+
 def read_past_pairs(history: Path, candidate: Series) -> list[tuple[MeasuredVersion, MeasuredVersion]]:
     """Return each earlier version of a workspace beside the one before it, as (new, old); empty where there are none.
 

@@ -16,9 +16,14 @@ class History(Settings):
 
 
 class Register(Settings):
-    """The registered model of this profile in MLflow, and the label under which this version is shown."""
+    """The registered model of this profile in MLflow, and the label under which this version is shown.
+
+    ``trial``: a run to try something. Its numbers are registered, but it is no reference: it gets no alias, judges
+    nothing, and is no point of a series.
+    """
 
     block: ClassVar = "register"
 
     model: Name
     label: Name
+    trial: bool = False

@@ -118,6 +118,31 @@ def dice_figure(agreement: pd.DataFrame, versions: Sequence[Shown], contrasts: S
     return _by_contrast(agreement, "dice", "Dice with the reference (1 = identical)", shown, contrasts)
 
 
+def training_figure(curves: pd.DataFrame) -> Figure:
+    """Draw loss and Dice of every fold over the epochs: training dashed, validation solid.
+
+    Parameters
+    ----------
+    curves : columns fold, epoch, train_loss, val_loss, dice
+    """
+    with mpl.rc_context(STYLE):
+        figure = new_figure(6.8, 2.9)
+        loss, dice = figure.subplots(1, 2)
+        for number, (fold, rows) in enumerate(curves.groupby("fold")):
+            own = PRIORS[number % len(PRIORS)] if number else BLUE
+            epochs = rows["epoch"] + 1
+            loss.plot(epochs, rows["train_loss"], color=own, lw=1.4, ls="--")
+            loss.plot(epochs, rows["val_loss"], color=own, lw=1.8)
+            dice.plot(epochs, rows["dice"], color=own, lw=1.8, label=f"fold {fold}")
+        for axes, what in ((loss, "loss (dashed: training)"), (dice, "Dice of the validation")):
+            axes.set_ylabel(what)
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        if len(set(curves["fold"])) > 1:
+            dice.legend(loc="lower right")
+    return figure
+
+
 def _values(column: pd.Series[float]) -> NDArray[np.float64]:
     return np.sort(column.dropna().to_numpy(dtype=np.float64))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...data.datasets.manifest import Manifest
@@ -47,6 +48,8 @@ def render(
     monitored: list[dict[str, Any]],
     hidden: int,
     provenance: list[tuple[str, str]],
+    training: Sequence[tuple[str, str]],
+    trial: bool,
 ) -> str:
     """Render the page; every text that comes from data is escaped.
 
@@ -59,6 +62,8 @@ def render(
     worst : the participant to look at; None when there is nobody
     monitored, hidden : other datasets measured with this bundle, and how many were measured with another bundle
     provenance : rows of the table of provenance
+    training : how the candidate was trained, by name
+    trial : whether the candidate is only tried
     """
     drift = tables.drift
     against = drift.against
@@ -81,9 +86,9 @@ def render(
         margin=nearest_margin(drift),
         moved_groups=groups_that_moved(drift),
         advice=advice(
-            drift.verdict, label_of(shown, drift.candidate.bundle), label_of(shown, against) if against else ""
+            drift, label_of(shown, drift.candidate.bundle), label_of(shown, against) if against else "", trial=trial
         ),
-        meaning=meaning(drift.verdict),
+        meaning=meaning(drift),
         failures=failure_rows(drift, tables.csa, tables.failures),
         number=number,
         interval=interval,
@@ -105,6 +110,7 @@ def render(
         monitored=monitored,
         hidden=hidden,
         provenance=provenance,
+        training=training,
     )
 
 

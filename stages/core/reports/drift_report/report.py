@@ -14,9 +14,11 @@ from ...base.files import read_csv, read_json, whole_file, write_csv
 from ...data.datasets.manifest import Manifest
 from ...measures.kept_masks.layout import restore
 from ...measures.kept_masks.reader import KeptZip, read_kept
+from ...model.lineage.training import Training
 from ...model.segmentation.predictions import CaseId
 from ...pages.canvas import png_bytes
 from ...tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
+from .charts import training_figure
 from .contours import Panel, Source, contour_figure, gallery_figure
 from .drawings import Drawing, ReportTables, draw_figures, labelled, pairs_of
 from .page import provenance, render
@@ -32,11 +34,13 @@ def write_report(
     source: Source,
     monitored: Path,
     kept: KeptZip | None,
+    training: Training,
     *,
     title: str,
     label: str,
     threshold: float,
     anatomy: bool,
+    trial: bool = False,
 ) -> None:
     """Write ``index.html`` and ``figures/`` into ``folder``.
 
@@ -48,10 +52,12 @@ def write_report(
     source : images and masks of the candidate
     monitored : folder in which ``cordrift monitor`` left the measures of other datasets
     kept : masks of the prior that the headline speaks of; None where they are not at hand
+    training : how the candidate was trained
     title : of the report
     label : of the candidate
     threshold : at which a soft mask becomes a binary one, 0 to 1
     anatomy : whether images are shown; otherwise contours stand alone
+    trial : whether the candidate is only tried
     """
     shown = shown_versions(tables.drift, label)
     drawings = draw_figures(tables, shown)
@@ -59,6 +65,8 @@ def write_report(
     if worst:
         drawings["worst"] = worst.pop("drawing")
     drawings |= _ten(tables, source, kept, anatomy=anatomy)
+    if len(training.curves):
+        drawings["training"] = Drawing(training_figure(training.curves), training.curves)
     sources = {}
     for name, drawing in sorted(drawings.items()):
         png = png_bytes(drawing.figure)
@@ -77,6 +85,8 @@ def write_report(
         monitored=also,
         hidden=hidden,
         provenance=provenance(tables.drift, manifests),
+        training=training.rows,
+        trial=trial,
     )
     with whole_file(folder / "index.html") as part:
         part.write_text(page, encoding="utf-8")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ...drift.record.record import BiasRow, Decision, DriftRecord, Outcome
+from ...drift.record.record import BiasRow, Decision, DriftRecord
 from ...drift.statistics.bias import POOLED
 
 DASH = "–"
@@ -164,18 +164,22 @@ def reasons(verdict: Decision) -> list[str]:
     return [reason.removeprefix(names[0]).removeprefix(",").removeprefix(":").strip() for reason in verdict.reasons]
 
 
-def advice(verdict: Outcome, new: str, old: str) -> str:
+def advice(drift: DriftRecord, new: str, old: str, *, trial: bool = False) -> str:
     """Say in the first sentence of the report what to do with the version: use it, do not use it, or ask.
-
-    >>> advice(Outcome(drift="drifted", quality="same", passed=False, reasons=[]), "v2", "v1").partition(":")[0]
-    'Do not use v2 in a study that has areas of v1'
 
     Parameters
     ----------
-    verdict : on the version
+    drift : the record of the version
     new, old : names of the version and of the one that it was compared with; ``old`` is ``""`` where there is none
+    trial : whether the version is only tried
     """
-    ask = "Ask whoever decides about versions in your lab."
+    verdict, ask = drift.verdict, "Ask whoever decides about versions in your lab."
+    if trial:
+        return f"Do not use {new} in studies: it is a trial (register.trial) and no version of the series."
+    if drift.accepted and not verdict.passed:
+        last = drift.accepted[-1]
+        convert = f" Areas of {old} are converted first." if verdict.drift == "drifted" and old else ""
+        return f"Use {new}: {last.who} accepted it on {last.when[:10]} ({last.why}).{convert}"
     if verdict.drift == "first":
         return f"Use {new} in new studies, after a look at its failures: there is no version to compare it with."
     if not old:
@@ -190,8 +194,9 @@ def advice(verdict: Outcome, new: str, old: str) -> str:
     return f"Do not use {new} beside {old} yet: it is not shown that areas stayed the same. {ask}"
 
 
-def meaning(verdict: Decision) -> str:
+def meaning(drift: DriftRecord) -> str:
     """Say in a sentence or two what the verdict means to somebody who uses the numbers."""
+    verdict = drift.verdict
     said = {
         "first": "There is no earlier version that it could have moved from.",
         "equivalent": "Every mean difference is shown to be smaller than its margin.",
@@ -201,6 +206,8 @@ def meaning(verdict: Decision) -> str:
     }[verdict.drift]
     if verdict.passed:
         return f"{said} It passes the gate."
+    if drift.accepted:
+        return f"{said} It did not pass by itself; a person accepted it."
     return f"{said} It does not pass the gate by itself; a person may accept it, with a reason (cordrift promote)."
 
 
