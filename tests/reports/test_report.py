@@ -191,7 +191,7 @@ def test_a_failed_case_is_shown_first(workspace: Workspace) -> None:
     assert "To look at: sub-b" in text
     assert "2 failed contrast(s)" in text
     assert "2 of 18" in text
-    assert re.search(r"Failures .* sub-b DWI failed \d+\.\d mm² sub-b T2star failed \d+\.\d mm² ", text)
+    assert re.search(r"Failures, and .* sub-b DWI failed \d+\.\d mm² sub-b T2star failed \d+\.\d mm² ", text)
 
 
 def test_all_predictions_may_fail(workspace: Workspace) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from ..record.record import CRITERIA, Decision, Drift, Judge, Quality
 from ..versions.version import JUDGES
-from .verdict import DRIFT, EQUIVALENT, INCONCLUSIVE, NOT_JUDGED, QUALITY, passes, worst
+from .verdict import DRIFT, EQUIVALENT, INCONCLUSIVE, NOT_JUDGED, QUALITY, passes, said_p, worst
 
 #: What a first version gets: there is no earlier version that it could have moved from.
 FIRST_VERSION: Final = "first"
@@ -87,7 +87,7 @@ def _reasons(judge: Judge) -> list[str]:
     if judge.why:
         return [f"against {name}: cannot be judged. {judge.why}"]
     apart = [
-        f"against {name}: the groups of {watched.attribute} moved differently (p = {watched.p:.2g})"
+        f"against {name}: the groups of {watched.attribute} moved differently ({said_p(watched.p)})"
         for watched in judge.watched
         if watched.differs
     ]
@@ -108,6 +108,6 @@ def _reasons(judge: Judge) -> list[str]:
     criteria = [
         f"against {name}, {CRITERIA.get(row.criterion, row.criterion)}: {row.verdict}. {row.why}"
         for row in judge.criteria
-        if row.verdict == judge.quality
+        if row.verdict in {judge.quality, NOT_JUDGED}
     ]
     return [*apart, *moved, *out, *criteria]

@@ -35,6 +35,7 @@ from .verdict import (
     drift_rows,
     judge_numbers,
     person_values,
+    said_p,
     words,
     worst,
 )
@@ -174,7 +175,7 @@ def _why_drift(row: RowNumbers, verdict: str, p_holm: float, rows: int, rule: Co
         return (
             f"{level}, inside {margin}, but n = {n} is fewer than the {rule.min_participants} that are asked for{lost}"
         )
-    adjusted = f"p = {p_holm:.2g}, adjusted for {rows} rows"
+    adjusted = f"{said_p(p_holm)}, adjusted for {rows} rows"
     if verdict == INCONCLUSIVE and moved:
         # The interval of this row alone excludes 0: to say "not shown that it moved" would be wrong.
         return (
@@ -223,7 +224,7 @@ def _why_quality(one: CriterionNumbers, verdict: Quality, low: float, high: floa
     return {
         "better": f"{said}: smaller",
         "same": f"{said}: {shown}",
-        "worse": f"{said}: larger (p = {p_holm:.2g}, adjusted for all criteria), and not shown to be {shown}",
+        "worse": f"{said}: larger ({said_p(p_holm)}, adjusted for all criteria), and not shown to be {shown}",
         "not shown": f"{said}: {shown}{few}" if inside else f"{said}: neither shown to be {shown}, nor to have grown",
     }[verdict]
 

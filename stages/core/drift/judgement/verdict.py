@@ -33,7 +33,7 @@ SAME: Final = "same"
 NOT_SHOWN: Final = "not shown"
 NOT_JUDGED: Final = "unknown"
 WORSE: Final = "worse"
-QUALITY: tuple[Quality, ...] = (BETTER, SAME, NOT_SHOWN, NOT_JUDGED, WORSE)
+QUALITY: tuple[Quality, ...] = (BETTER, SAME, NOT_JUDGED, NOT_SHOWN, WORSE)
 Word = TypeVar("Word", bound=str)
 
 
@@ -44,6 +44,15 @@ def worst(verdicts: Sequence[Word], order: Sequence[Word]) -> Word:
     'drifted'
     """
     return max(verdicts, key=order.index)
+
+
+def said_p(p: float) -> str:
+    """Write a p value into a sentence.
+
+    >>> said_p(0.0214), said_p(6.9e-11)
+    ('p = 0.021', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class Archived(Block):
     lost: bool
     once: list[str]
     code: str = ""
+    trained: list[str] = Field(default_factory=list)
     inputs: list[ArchivedInput] = Field(default_factory=list)
 
 
@@ -82,6 +83,7 @@ def write_record(path: Path, record: RunContent, params: Mapping[str, str], scra
         lost=record.lost,
         once=[artifact.path for artifact in record.artifacts if artifact.once],
         code=record.code,
+        trained=list(record.trained),
         inputs=[ArchivedInput(**asdict(one)) for one in record.inputs],
     )
     write_json(scratch / RECORD_INDEX, archived.model_dump(mode="json"))
@@ -130,6 +132,7 @@ def read_record(path: Path, folder: Path) -> RunContent:
         judged=archived.judged,
         lost=archived.lost,
         code=archived.code,
+        trained=tuple(archived.trained),
         inputs=tuple(DataInput(**one.model_dump()) for one in archived.inputs),
     )
 

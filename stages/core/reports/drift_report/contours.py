@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib as mpl
 import numpy as np
@@ -22,6 +23,8 @@ from ...pages.canvas import STYLE, new_figure
 from ...tables.monitored import CASE
 
 PREDICTED, TRUE, BEFORE = "#ffb000", "#3fd0ff", "#ff5fa2"
+#: Letters of a title that fit above a picture of the gallery.
+MOST_LETTERS = 28
 #: Distance from the centre of the cord to the edges of the axial picture, mm.
 AROUND_MM = 14.0
 Cut = Callable[[Volume], NDArray[np.float32]]
@@ -117,10 +120,8 @@ def contour_figure(panels: Sequence[Panel], *, anatomy: bool = True) -> Figure:
             centre = _centre(panel, panel.image)
             _axial(grid[0][column], panel, panel.image, centre, anatomy)
             _sagittal(grid[1][column], panel, panel.image, centre, anatomy)
-            if panel.prediction is None:
-                grid[0][column].set_xlabel("no prediction", fontsize=9)
-            elif panel.reference is None:
-                grid[0][column].set_xlabel("no reference", fontsize=9)
+            said = _missing(panel, centre[2]) or ("no reference" if panel.reference is None else "")
+            grid[0][column].set_xlabel(said, fontsize=9)
         lines = [Line2D([], [], color=PREDICTED, lw=2), Line2D([], [], color=TRUE, lw=2, ls="--")]
         figure.legend(lines, ["predicted", "reference"], loc="outside lower center", ncols=2)
     return figure
@@ -131,25 +132,34 @@ def gallery_figure(panels: Sequence[Panel], *, anatomy: bool = True) -> Figure:
     columns = min(5, max(1, len(panels)))
     rows = -(-len(panels) // columns)
     with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = new_figure(max(4.2, 2.0 * columns), 2.55 * rows + 0.4)
+        titles = [_fitting(panel.title) for panel in panels]
+        lines = max(map(len, titles), default=1)
+        # A picture of 1.9 inches, its title above it and a line below it; the legend below all of them.
+        figure = new_figure(max(4.2, 2.0 * columns), (2.2 + 0.15 * lines) * rows + 0.5)
+        figure.set_layout_engine("constrained", h_pad=0.08)
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, panel in zip(grid, panels, strict=False):
-            axes.set_title(panel.title.replace("$", r"\$"), fontsize=8.5)
+        for axes, panel, title in zip(grid, panels, titles, strict=False):
+            axes.set_title("\n".join([*title, *[""] * (lines - len(title))]), fontsize=8.5)
             if panel.image is None:
                 axes.set_axis_off()
                 axes.text(0.5, 0.5, "no image", ha="center", transform=axes.transAxes)
             else:
-                _axial(axes, panel, panel.image, _centre(panel, panel.image), anatomy)
-                if panel.prediction is None:
-                    axes.set_xlabel("no prediction", fontsize=8.5)
+                centre = _centre(panel, panel.image)
+                _axial(axes, panel, panel.image, centre, anatomy)
+                axes.set_xlabel(_missing(panel, centre[2]), fontsize=8.5)
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         named = [("new", PREDICTED, "-"), ("old", BEFORE, "-"), ("reference", TRUE, "--")]
         if all(panel.before is None for panel in panels):
             del named[1]
-        lines = [Line2D([], [], color=colour, lw=2, ls=style) for _, colour, style in named]
-        figure.legend(lines, [name for name, _, _ in named], loc="outside lower center", ncols=3)
+        styles = [Line2D([], [], color=colour, lw=2, ls=style) for _, colour, style in named]
+        figure.legend(styles, [name for name, _, _ in named], loc="outside lower center", ncols=3)
     return figure
+
+
+def _fitting(title: str) -> list[str]:
+    """Return a title in lines that are no wider than a picture; Matplotlib takes a dollar for a formula."""
+    return [part.replace("$", r"\$") for line in title.split("\n") for part in wrap(line, MOST_LETTERS) or [""]]
 
 
 def _middle(measures: pd.DataFrame, levels: Sequence[int]) -> int | None:
@@ -178,8 +188,30 @@ def _axial(axes: Axes, panel: Panel, image: Volume, centre: tuple[int, int, int]
     px, py, _ = image.spacing_mm
     k = centre[2]
     _show(axes, panel, image, lambda volume: volume.data[:, :, k].T, (px, py), anatomy)
-    axes.set_xlim((centre[0] * px) + AROUND_MM, (centre[0] * px) - AROUND_MM)
-    axes.set_ylim((centre[1] * py) - AROUND_MM, (centre[1] * py) + AROUND_MM)
+    x_mm, y_mm, around_mm = _window(panel, centre, (px, py))
+    axes.set_xlim(x_mm + around_mm, x_mm - around_mm)
+    axes.set_ylim(y_mm - around_mm, y_mm + around_mm)
+
+
+def _window(panel: Panel, centre: tuple[int, int, int], spacing_mm: tuple[float, float]) -> tuple[float, float, float]:
+    """Return the middle of the axial picture and the distance to its edges, mm: prediction and reference lie in it."""
+    middle = np.array(centre[:2]) * spacing_mm
+    held = [np.argwhere(m.data[:, :, centre[2]] >= 0.5) for m in (panel.prediction, panel.reference) if m is not None]
+    points = np.concatenate([np.zeros((0, 2)), *held]) * spacing_mm
+    if not len(points) or np.abs(points - middle).max() <= AROUND_MM - 1.0:
+        return float(middle[0]), float(middle[1]), AROUND_MM
+    low, high = points.min(axis=0), points.max(axis=0)
+    x_mm, y_mm = (low + high) / 2.0
+    return float(x_mm), float(y_mm), max(AROUND_MM, float((high - low).max()) / 2.0 + 3.0)
+
+
+def _missing(panel: Panel, k: int) -> str:
+    """Say which contour the axial picture lacks, and why; empty where it has both, or there is no reference."""
+    if panel.prediction is None:
+        return "no prediction"
+    if not (panel.prediction.data[:, :, k] >= 0.5).any():
+        return "no prediction in this slice"
+    return ""
 
 
 def _sagittal(axes: Axes, panel: Panel, image: Volume, centre: tuple[int, int, int], anatomy: bool) -> None:

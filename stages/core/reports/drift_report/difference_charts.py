@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...pages.canvas import BLUE, MARGIN, STYLE, new_figure
 from .charts import colours
-from .wording import Shown
+from .wording import Shown, number
 
 
 def bias_figure(bias: pd.DataFrame, order: Sequence[str]) -> Figure:
@@ -67,6 +67,7 @@ def bland_altman_figure(pairs: pd.DataFrame, concordance: pd.DataFrame, contrast
         rows = -(-len(contrasts) // columns)
         figure = new_figure(6.8, 2.3 * rows + 0.4)
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        low, high = usual_range(pairs[pairs["contrast"].isin(list(contrasts))])
         for axes, name in zip(panels, contrasts, strict=False):
             mine = pairs[pairs["contrast"] == name].dropna(subset=["difference"])
             row = limits.loc[name]
@@ -79,13 +80,42 @@ def bland_altman_figure(pairs: pd.DataFrame, concordance: pd.DataFrame, contrast
                     axes.axhline(row[f"limit_{side}_mm2"], color=BLUE, lw=1.2, ls="--")
             if len(mine):
                 axes.axhline(float(mine["difference"].mean()), color=BLUE, lw=2)
-            axes.plot((mine["new"] + mine["old"]) / 2, mine["difference"], "o", color=BLUE, ms=4, mec="white", mew=0.5)
+            mean, value = (mine["new"] + mine["old"]) / 2, mine["difference"]
+            axes.plot(mean, value, "o", color=BLUE, ms=4, mec="white", mew=0.5)
+            # One far point must not press all others into a line: it becomes an arrow at the edge, with its value.
+            for at, far in zip(
+                mean[(value < low) | (value > high)], value[(value < low) | (value > high)], strict=True
+            ):
+                edge, marker = (high, "^") if far > high else (low, "v")
+                axes.plot(at, edge, marker, color=BLUE, ms=6, clip_on=False)
+                axes.annotate(
+                    number(far, 0), (at, edge), (6, -3 if far > high else 3), textcoords="offset points",
+                    va="top" if far > high else "bottom", color=BLUE, fontsize=8,
+                )  # fmt: skip
+            axes.set_ylim(low, high)
             axes.set_title(f"{name}  (n = {row['n']:.0f})", fontsize=10, loc="left")
         for axes in panels[len(contrasts) :]:
             axes.set_visible(False)
         figure.supxlabel("mean of both versions (mm²)", fontsize=10)
         figure.supylabel("new − old (mm²)", fontsize=10)
     return figure
+
+
+def usual_range(pairs: pd.DataFrame) -> tuple[float, float]:
+    """Return the range of differences that the panels show: 0 and, of each contrast, its median +- 5 robust SDs.
+
+    A robust SD is 1.4826 times the median absolute deviation from the median; at least 0.2 mm2 is taken.
+
+    Parameters
+    ----------
+    pairs : columns contrast, difference (mm2)
+    """
+    low = high = 0.0
+    for _, values in pairs.dropna(subset=["difference"]).groupby("contrast")["difference"]:
+        middle = float(values.median())
+        reach = 5.0 * max(0.2, 1.4826 * float((values - middle).abs().median()))
+        low, high = min(low, middle - reach), max(high, middle + reach)
+    return (low, high) if high > low else (-1.0, 1.0)
 
 
 def line_figure(csa: pd.DataFrame, pairs: pd.DataFrame, versions: Sequence[Shown], x: str, y: str) -> Figure:
@@ -111,7 +141,7 @@ def line_figure(csa: pd.DataFrame, pairs: pd.DataFrame, versions: Sequence[Shown
             row = lines.loc[shown.version]
             label = f"{shown.label}, n = {row['n']:.0f}"
             if np.isfinite(row["slope"]):
-                label += f": {row['intercept_mm2']:.1f} + {row['slope']:.2f} x, r² {row['r2']:.2f}"
+                label += f": {number(row['intercept_mm2'], 1)} + {number(row['slope'])} x, r² {row['r2']:.2f}"
                 ends = np.array([mine[x].min(), mine[x].max()])
                 axes.plot(ends, row["intercept_mm2"] + row["slope"] * ends, color=colour[shown.version], lw=1.8)
             axes.plot(mine[x], mine[y], "o", color=colour[shown.version], ms=5, mec="white", mew=0.6, label=label)

@@ -90,6 +90,7 @@ def render(
         ),
         meaning=meaning(drift),
         failures=failure_rows(drift, tables.csa, tables.failures),
+        failed=drift.candidate_version.failed,
         number=number,
         interval=interval,
         typeset=typeset,

@@ -126,7 +126,7 @@ def _ten(tables: ReportTables, source: Source, kept: KeptZip | None, *, anatomy:
     cases = worst_cases(tables.agreement, pairs_of(tables) if tables.drift.against else None)
     panels: list[Panel] = []
     for case in cases:
-        title = f"{case.key[1]} {case.key[2]}".strip() + f"\n{case.key[3]}: {case.why}".replace(", new", "\nnew")
+        title = f"{case.key[1]} {case.key[2]}".strip() + f"\n{case.key[3]}\n" + case.why.replace(", new", "\nnew")
         panel = source.panel(case.key, title, _before(kept, case.key))
         panels += [panel] if panel else []
     if not panels:

@@ -51,7 +51,7 @@ def _why(row: pd.Series[float]) -> str:
         said.append(f"Dice {number(row['dice'], 3)}")
     if not pd.isna(row["difference"]):
         said.append(f"new − old {number(row['difference'], 1)} mm²")
-    return ", ".join(said)
+    return ", ".join(said) or "no reference"
 
 
 def worst_participant(agreement: pd.DataFrame, csa_std: pd.DataFrame) -> tuple[str, str, str, str] | None:
