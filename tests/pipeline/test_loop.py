@@ -16,7 +16,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from support.micro import CONTRASTS, ROOT, grow, micro_workspace
+from support.own_folder import make_folder
 
+from stages import monitor as monitor_command
 from stages.core.base.files import read_csv, read_json, write_csv
 from stages.core.base.params import load_yaml
 from stages.core.data.clones import annex
@@ -171,6 +173,25 @@ def test_the_monitoring_half_runs_alone_on_real_images(folder: Path, second: Sta
     referenced = agreement.set_index("contrast")["dice"]
     assert referenced.drop("DWI").notna().all()
     assert pd.isna(referenced["DWI"]), "DWI has no reference mask"
+
+
+def test_a_labs_own_folder_is_monitored_without_a_profile(
+    folder: Path, second: State, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The images are those of the training, under other ids: that is said, and without floors nothing runs twice."""
+    study = make_folder(folder / "study", folder / "generated", "r1")
+    monkeypatch.chdir(folder / "work")
+    monitor_command.main(["data/package", "--bids", "../study", "--no-floors"])
+    said = capsys.readouterr().out
+    assert "Not registered: 1 images 'FLAIR'" in said
+    assert re.search(r"monitor: (\d+) images to segment; no floors", said)
+    assert re.search(r"warning: the bundle was trained on \d+ of these \d+ images", said)
+    summary = read_json(folder / "work/data/monitored/study/summary.json")
+    assert summary["cases"] > 0
+    work = folder / "work/.monitor/study"
+    assert read_json(work / "reports/floor/floor.json")["runner"] == []
+    assert (work / "reports/report/index.html").is_file()
+    assert not (study / ".git").exists()
 
 
 def _dry(folder: Path, *targets: str) -> set[str]:

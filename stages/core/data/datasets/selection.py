@@ -77,6 +77,24 @@ def select(name: str, dataset: Dataset, frozen: Sequence[Frozen], tree: Iterable
     return _selection(name, cases, excluded, {PARTICIPANTS} & paths)
 
 
+def people_with_images(name: str, dataset: Dataset, tree: Iterable[str]) -> list[str]:
+    """Return all participants who have an image of one of the contrasts.
+
+    Parameters
+    ----------
+    name, dataset : name and entry of the registry
+    tree : all paths of the dataset
+
+    Raises
+    ------
+    SettingsError
+        A pattern matches nothing.
+    """
+    paths = frozenset(tree)
+    units = (_imaged(name, key, contrast, paths) for key, contrast in dataset.contrasts.items())
+    return sorted({unit.participant for found in units for unit in found})
+
+
 def leave_links(name: str, selection: Selection, links: Mapping[str, str]) -> Selection:
     """Leave out the cases with a file that is a link to another file of the dataset: nobody knows whose image it is.
 

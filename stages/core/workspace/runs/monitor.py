@@ -1,26 +1,32 @@
-"""Monitoring without training: segment, measure, judge and register one bundle on the test datasets of a profile."""
+"""Monitoring without training: segment, measure, judge and register one bundle on test datasets or a folder."""
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import SettingsError
+from ...base.errors import BundleError, SettingsError
 from ...base.files import read_csv, whole_folder
 from ...data.clones.adoption import adopt
 from ...data.datasets.manifest import CLONES, read_manifest
-from ...data.datasets.registry import REGISTRY, entry, load_registry
+from ...data.datasets.registry import FROZEN, REGISTRY, Dataset, entry, load_registry
+from ...data.datasets.selection import people_with_images
+from ...measures.cohort.variants import some_cases, variants
 from ...measures.kept_masks.zips import unpack
 from ...model.bundle.content import Bundle, read_bundle
 from ...model.bundle.toolbox import write_toolbox_zip
+from ...model.lineage.manifest import IN_BUNDLE, content, contents, read_training_data
 from ...model.segmentation.predictions import read_shards
 from ...pages.canvas import png_bytes
 from ...reports.drift_report.contours import Source, contour_figure
 from ...store.bundle_files import MEASURES_FILES, MOST_BUNDLE_BYTES
 from ...store.client import open_store
 from ...store.location import VARIABLE, find_location
+from .new_dataset import NAME, files_of, measured_contrasts, told_unmatched
 from .params import Params, load_params
 from .pin import pin_dataset
 from .workspace import make_workspace, profile_file, run_dvc
@@ -37,6 +43,7 @@ def monitor(
     label: str | None = None,
     plain: Path | None = None,
     *,
+    floors: bool = True,
     say: Callable[[str], None],
 ) -> Path:
     """Segment, measure, compare, report and register a bundle on the test datasets of a profile.
@@ -51,7 +58,8 @@ def monitor(
     label : name of the version in reports; by default the one under which the bundle is registered, else the first
         digits of its digest
     plain : a plain BIDS folder, from which the one test dataset of the profile is made in the scratch workspace
-    say : receives a line about the result
+    floors : whether some images are segmented again in other ways
+    say : receives lines about what is done
 
     Returns
     -------
@@ -62,30 +70,147 @@ def monitor(
     CordriftError
         ``model`` is not a bundle or was changed, or a stage fails.
     """
+    model, verified = _opened(root, model)
+    folder = root / ".monitor" / profile
+    registered = _registered_label(root, load_params(profile_file(root, profile)), verified.digest)
+    params = monitor_workspace(root, folder, profile, label or registered or verified.digest[:8], floors=floors)
+    if plain is not None:
+        _adopt(folder, plain, params.segment.datasets)
+    return _monitored(root, folder, profile, model, verified, params, say)
+
+
+def monitor_images(
+    root: Path,
+    model: Path,
+    images: Path,
+    name: str,
+    label: str | None = None,
+    *,
+    floors: bool = True,
+    say: Callable[[str], None],
+) -> Path:
+    """Do what :func:`monitor` does on everybody in a plain BIDS folder, with the present settings and no profile.
+
+    The registered model is called ``cord-<name>``, so that these images have a series of versions of their own. Nothing
+    of the workspace ``root`` changes but its store, ``.monitor/<name>`` and ``data/monitored/<name>``.
+
+    Parameters
+    ----------
+    root : the workspace that calls
+    model : the folder of the bundle, or a zip of it
+    images : the folder, which is only read
+    name : of the dataset in the report
+    label, floors, say : as in :func:`monitor`
+
+    Raises
+    ------
+    CordriftError
+        As :func:`monitor`; or the folder holds no image with disc labels, or the name is that of a profile.
+    """
+    if not re.fullmatch(NAME, name) or (root / f"params/{name}.yaml").is_file():
+        raise SettingsError(f"{name!r} cannot name these images; expected letters, digits, '.', '_' and '-', and no "
+                            "name of a profile: give another one with --name.")  # fmt: skip
+    if not images.is_dir():
+        raise SettingsError(f"{images} is not a folder; expected one in BIDS layout (sub-01/anat/sub-01_T2w.nii.gz).")
+    paths = files_of(images)
+    contrasts, unmatched = measured_contrasts(images, paths)
+    measurable = {key: files for key, files in contrasts.items() if "discs" in files}
+    for line in told_unmatched(unmatched):
+        say(line)
+    for key in sorted(contrasts.keys() - measurable.keys()):
+        say(f"  Not monitored: {key} has no disc labels, so that no area can be measured at the vertebrae")
+    if not measurable:
+        raise SettingsError(
+            f"{images} holds no image with disc labels, so that nothing can be measured at the vertebrae; expected "
+            "files such as derivatives/labels/sub-01/anat/sub-01_T2w_label-discs_dlabel.nii.gz."
+        )
+    told = {"url": f"data/{name}", "tag": "r1", "commit": None, "licence": "not stated", "role": "test"}
+    own: dict[str, Any] = {**told, "contrasts": measurable}
+    people = people_with_images(name, Dataset.model_validate(own), paths)
+    model, verified = _opened(root, model)
+    folder = root / ".monitor" / name
+    registered = _registered_label(root, load_params(root / "params.yaml"), verified.digest)
+
+    def settings(params: Any) -> None:
+        params["fetch"]["datasets"] = params["segment"]["datasets"] = [name]
+        params["segment"]["contrasts"] = list(measurable)
+        params["compare"]["min_contrasts"] = min(params["compare"]["min_contrasts"], len(measurable))
+        params["report"]["title"] = f"Morphometric drift: {name}"
+        params["register"]["model"] = f"cord-{name}"
+
+    monitor_workspace(root, folder, None, label or registered or verified.digest[:8], floors=floors)
+    edit_yaml(folder / REGISTRY, lambda registry: registry["datasets"].update({name: own}))
+    edit_yaml(folder / "params.yaml", settings)
+    with (folder / FROZEN).open("a", encoding="utf-8") as stream:
+        stream.writelines(f"1,{sub},{name}\n" for sub in people)
+    _adopt(folder, images, [name])
+    return _monitored(root, folder, name, model, verified, load_params(folder / "params.yaml"), say)
+
+
+def _opened(root: Path, model: Path) -> tuple[Path, Bundle]:
+    """Return the folder of a bundle, and the bundle; a zip is unpacked below ``.monitor``."""
     if model.is_file():
         with whole_folder(root / ".monitor/.bundle") as part:
             unpack(model, part, most_bytes=MOST_BUNDLE_BYTES)
             read_bundle(part)
         model = root / ".monitor/.bundle"
-    verified = read_bundle(model)
-    folder = root / ".monitor" / profile
-    registered = _registered_label(root, profile, verified.digest)
-    params = monitor_workspace(root, folder, profile, label or registered or verified.digest[:8])
-    if plain is not None:
-        _adopt(folder, plain, params.segment.datasets)
+    return model, read_bundle(model)
+
+
+def _monitored(
+    root: Path, folder: Path, name: str, model: Path, verified: Bundle, params: Params, say: Callable[[str], None]
+) -> Path:
+    """Run the stages in a scratch workspace, copy what they measured to ``root``, and return the report.
+
+    Parameters
+    ----------
+    root : the workspace that calls
+    folder : the scratch workspace
+    name : of the folder below ``data/monitored``
+    model, verified : folder of the bundle, and the bundle
+    params : of the scratch workspace
+    say : receives lines about what is done
+    """
     bring_bundle(verified, model, folder)
+    run_stages(folder, data_stages(params))
+    for line in _planned(folder, params):
+        say(line)
     # Name every stage: DVC's option `--downstream` would leave out those that do not depend on `segment`.
-    stages = [*data_stages(params), *shard_stages(params), *STAGES_AFTER_SEGMENT]
-    run_stages(folder, stages, **{VARIABLE: find_location(root).uri})
-    _export(folder, root / "data/monitored" / profile, params)
+    run_stages(folder, [*shard_stages(params), *STAGES_AFTER_SEGMENT], **{VARIABLE: find_location(root).uri})
+    _export(folder, root / "data/monitored" / name, params)
     report = folder / "reports/report/index.html"
-    say(f"monitor: bundle {verified.digest[:12]} on {profile}: {report}")
+    say(f"monitor: bundle {verified.digest[:12]} on {name}: {report}")
     return report
 
 
-def _registered_label(root: Path, profile: str, digest: str) -> str:
+def _planned(folder: Path, params: Params) -> list[str]:
+    """Say how many images are segmented how often, and how many of them the bundle was trained on.
+
+    The stages show the time that is left for their own.
+    """
+    manifests = [read_manifest(folder / f"data/fetch/{name}.json") for name in params.segment.datasets]
+    cases = [(m, case) for m in manifests for case in m.case_list() if case.contrast in params.segment.contrasts]
+    said = f"monitor: {len(cases)} images to segment"
+    if params.floor.participants == 0:
+        lines = [f"{said}; no floors"]
+    else:
+        again = len(some_cases(manifests, params.segment.contrasts, params.floor.participants))
+        ways = len(variants(params.segment, params.floor))
+        lines = [f"{said}, then for the floors {again} of them {ways} times again (--no-floors leaves that out)"]
+    with contextlib.suppress(BundleError):  # a bundle from before the manifest existed
+        trained = read_training_data(folder / "data/package" / IN_BUNDLE)
+        known = contents(case.image_key for case in trained.cases.values())
+        seen = sum(content(m.keys[case.image]) in known for m, case in cases)
+        if seen:
+            lines.append(
+                f"monitor: warning: the bundle was trained on {seen} of these {len(cases)} images; what is measured on "
+                "them says nothing about new ones"
+            )
+    return lines
+
+
+def _registered_label(root: Path, settings: Params, digest: str) -> str:
     """Return the label under which the bundle is registered, which must not change; ``""`` where it is not."""
-    settings = load_params(profile_file(root, profile))
     database = find_location(root).database
     if settings.history.offline or (database is not None and not database.is_file()):
         return ""
@@ -93,20 +218,26 @@ def _registered_label(root: Path, profile: str, digest: str) -> str:
     return next((v.tags.get("label", "") for v in versions if v.tags.get("digest") == digest), "")
 
 
-def monitor_workspace(root: Path, folder: Path, profile: str, label: str, device: str | None = None) -> Params:
+def monitor_workspace(
+    root: Path, folder: Path, profile: str | None, label: str, device: str | None = None, *, floors: bool = True
+) -> Params:
     """Make or refresh a scratch workspace and return its params.
 
     Parameters
     ----------
     root : the checkout or workspace whose code and profiles are used
     folder : the scratch workspace
+    profile : whose settings are used; None for the present ones of ``root``
     label : name of the version in reports
     device : for inference, instead of the device that the profile names; the numbers are then another series
+    floors : whether some images are segmented again in other ways
     """
 
     def edit(params: Any) -> None:
         params["register"].update(label=label)
         params["segment"].update(device=device or params["segment"]["device"])
+        if not floors:
+            params["floor"].update(participants=0)
 
     make_workspace(root, folder, profile)
     edit_yaml(folder / "params.yaml", edit)

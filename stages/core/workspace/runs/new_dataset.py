@@ -113,7 +113,7 @@ def plan_dataset(root: Path, name: str, folder: Path, *, share: float, seed: int
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder; expected one in BIDS layout (sub-01/anat/sub-01_T2w.nii.gz).")
     made = not (folder / ".git").exists()
-    paths = _files(folder) if made else _committed(folder, tag)
+    paths = files_of(folder) if made else _committed(folder, tag)
     guess = _volumes_only(folder, guess_patterns(paths))
     if not guess.contrasts:
         raise SettingsError(
@@ -238,11 +238,7 @@ def describe(new: NewDataset) -> list[str]:
     if new.frozen:
         lines.append(f"  frozen: {', '.join(new.frozen)}")
     lines += [f"  {new.remark}"] if new.remark else []
-    lines += [
-        f"  Not registered: {one.images} images {one.what!r} ({one.reason}), such as {one.example}"
-        for one in new.unmatched
-    ]
-    return lines
+    return [*lines, *told_unmatched(new.unmatched)]
 
 
 def _same_ids(masked: set[str], elsewhere: Mapping[str, str]) -> str:
@@ -255,7 +251,8 @@ def _same_ids(masked: set[str], elsewhere: Mapping[str, str]) -> str:
     )
 
 
-def _files(folder: Path) -> list[str]:
+def files_of(folder: Path) -> list[str]:
+    """Return the paths of all files of a folder, relative to it, sorted."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
@@ -282,6 +279,25 @@ def _volumes_only(folder: Path, guess: Guess) -> Guess:
         else:
             kept[name] = files
     return Guess(kept, unmatched)
+
+
+def measured_contrasts(folder: Path, paths: Sequence[str]) -> tuple[dict[str, dict[str, str]], list[Unmatched]]:
+    """Return the contrasts of a folder as the registry holds those of a test, and the images that no pattern takes.
+
+    Parameters
+    ----------
+    folder : in BIDS layout
+    paths : of its files, relative to it
+    """
+    guess = _volumes_only(folder, guess_patterns(paths))
+    return _dumped(guess.contrasts, measured=True), guess.unmatched
+
+
+def told_unmatched(unmatched: Sequence[Unmatched]) -> list[str]:
+    """Return a line about each kind of images that no pattern takes."""
+    return [
+        f"  Not registered: {one.images} images {one.what!r} ({one.reason}), such as {one.example}" for one in unmatched
+    ]
 
 
 def _dumped(contrasts: Mapping[str, ContrastFiles], *, measured: bool) -> dict[str, dict[str, str]]:

@@ -26,8 +26,10 @@ COPIED = ("dvc.yaml", ".dvcignore", "params", "stages", "data/datasets.yaml", "d
 DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
 
 
-def make_workspace(source: Path, folder: Path, profile: str) -> None:
+def make_workspace(source: Path, folder: Path, profile: str | None) -> None:
     """Make or refresh a scratch workspace of ``source`` in ``folder`` with ``profile`` as its params.
+
+    With None it gets the present ``params.yaml`` of ``source``.
 
     Paths in the registry that are relative to ``source`` are rewritten, so that they lead to the same place. Outputs of
     an earlier run in ``folder`` stay, so that DVC continues from there.
@@ -39,7 +41,7 @@ def make_workspace(source: Path, folder: Path, profile: str) -> None:
     """
     if not (source / "dvc.yaml").is_file():
         raise SettingsError(f"{source.resolve()} has no dvc.yaml: run this in a checkout of cordrift.")
-    chosen = profile_file(source, profile)
+    chosen = source / "params.yaml" if profile is None else profile_file(source, profile)
     for name in COPIED:
         origin, target = source / name, folder / name
         if origin.is_dir():
