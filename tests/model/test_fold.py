@@ -17,7 +17,7 @@ from stages.core.base.errors import BundleError, SettingsError
 from stages.core.base.files import read_csv, read_json, write_json
 from stages.core.images import volumes
 from stages.core.model.bundle.content import Bundle, build_bundle, read_bundle
-from stages.core.model.bundle.toolbox import write_toolbox_zip
+from stages.core.model.bundle.toolbox import Shipped, write_toolbox_zip
 from stages.core.model.segmentation.predictor import Predictor, inference_digest
 from stages.core.model.training import fold
 from stages.core.model.training.fold import check_versions, preprocess, state_digest, train_fold
@@ -340,28 +340,54 @@ def test_inference_settings_have_a_digest_of_their_own() -> None:
     assert len({base, *(inference_digest(PARAMS.segment.model_copy(update=update)) for update in changed)}) == 5
 
 
-def test_nnunet_itself_reads_the_toolbox_zip_and_predicts_the_same(trained: Path, tmp_path: Path) -> None:
+def test_nnunet_itself_installs_the_toolbox_zip_and_predicts_the_same(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+    from nnunetv2.model_sharing import model_import
 
     model = read_bundle(trained / "bundle")
-    write_toolbox_zip(model, tmp_path / "nnunet.zip")
-    write_toolbox_zip(model, tmp_path / "again.zip")
+    shipped = Shipped.model_validate(PARAMS.segment.model_dump())
+    write_toolbox_zip(model, tmp_path / "nnunet.zip", shipped)
+    write_toolbox_zip(model, tmp_path / "again.zip", shipped)
     assert (tmp_path / "nnunet.zip").read_bytes() == (tmp_path / "again.zip").read_bytes()
-    with zipfile.ZipFile(tmp_path / "nnunet.zip") as archive:
-        archive.extractall(tmp_path)  # our own archive
-    step = PARAMS.segment.step
-    predictor = nnUNetPredictor(tile_step_size=step, use_mirroring=True, allow_tqdm=False, device=_cpu())
-    predictor.initialize_from_trained_model_folder(
-        str(tmp_path / "nnUNetTrainer__nnUNetPlans__3d_fullres"), (0,), "checkpoint_final.pth"
+    monkeypatch.setattr(model_import, "nnUNet_results", str(tmp_path / "results"))
+    model_import.install_model_from_zip_file(str(tmp_path / "nnunet.zip"))
+    folder = tmp_path / "results/Dataset001_cord/nnUNetTrainer__nnUNetPlans__3d_fullres"
+    settings = json.loads((folder / "inference.json").read_text(encoding="utf-8"))
+    assert settings == {"step": PARAMS.segment.step, "mirror": True, "threshold": 0.5, "largest_component": True}
+    said = (folder / "README.txt").read_text(encoding="utf-8")
+    assert f"-d Dataset001_cord -c 3d_fullres -f 0 -step_size {PARAMS.segment.step:g}\n" in said
+    assert "- after: keep the largest component only" in said
+    predictor = nnUNetPredictor(
+        tile_step_size=settings["step"], use_mirroring=settings["mirror"], allow_tqdm=False, device=_cpu()
     )
+    predictor.initialize_from_trained_model_folder(str(folder), (0,), "checkpoint_final.pth")
     volume = volumes.read(trained / "prepare/raw/imagesTr/case3_0000.nii.gz")
     theirs = predictor.predict_single_npy_array(volume.data.transpose(2, 1, 0)[None], {"spacing": [1, 1, 1]})
-    settings = PARAMS.segment.model_copy(update={"largest_component": False, "threads": 1})
-    ours = Predictor(model, settings)(volume) >= 0.5
+    own = PARAMS.segment.model_copy(update={"largest_component": False, "threads": 1})
+    ours = Predictor(model, own)(volume) >= 0.5
     # Our weights lie channels-last in memory: sums are rounded in another order, so a tie at 0.5 may fall either way.
     assert ours.any()
     assert (theirs.transpose(2, 1, 0) > 0).sum() == pytest.approx(ours.sum(), rel=1e-3)
     assert ((theirs.transpose(2, 1, 0) > 0) != ours).mean() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"mirror": False}, "-step_size 0.75 --disable_tta\n"),
+        ({"threshold": 0.4}, "voxels with a probability of 0.4 or more"),
+    ],
+)
+def test_the_readme_of_the_zip_says_what_else_is_set(trained: Path, tmp_path: Path, changes: Any, says: str) -> None:
+    shipped = Shipped(step=0.75, mirror=True, threshold=0.5, largest_component=False).model_copy(update=changes)
+    write_toolbox_zip(read_bundle(trained / "bundle"), tmp_path / "nnunet.zip", shipped)
+    with zipfile.ZipFile(tmp_path / "nnunet.zip") as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("README.txt"))
+        said = archive.read(name).decode()
+    assert says in said
+    assert "largest component" not in said
 
 
 def _cpu() -> Any:
