@@ -8,7 +8,7 @@ from .core.base.errors import run
 from .core.base.files import whole_folder
 from .core.model.bundle.content import build_bundle, read_bundle
 from .core.model.bundle.revision import code_revision
-from .core.model.bundle.toolbox import Shipped, write_toolbox_zip
+from .core.model.bundle.toolbox import write_toolbox_zip
 from .core.model.training.settings import Train
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     with whole_folder(Path("data/package")) as part:
         trained = {fold: Path(f"data/train/{fold}") for fold in folds}
         build_bundle(trained, Path("data/prepare/manifest.json"), part, code_revision())
-        write_toolbox_zip(read_bundle(part), part / "nnunet.zip", Shipped.read())
+        write_toolbox_zip(read_bundle(part), part / "nnunet.zip")
 
 
 if __name__ == "__main__":

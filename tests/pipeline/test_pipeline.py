@@ -14,7 +14,6 @@ from support.imports import closure
 
 from stages.core.data.datasets import registry
 from stages.core.data.datasets.settings import Monitored
-from stages.core.model.bundle.toolbox import Shipped
 from stages.core.workspace.runs.params import Params
 
 ROOT = Path(__file__).parents[2]
@@ -145,7 +144,7 @@ def test_params_that_a_stage_declares_exist(stage: str) -> None:
 def _blocks() -> dict[str, str]:
     """Return the name of the block for each class of settings."""
     fields = [field.annotation for key, field in Params.model_fields.items() if key != "profile"]
-    return {model.__name__: model.block for model in (*fields, Monitored, Shipped)}  # type: ignore[union-attr, attr-defined]
+    return {model.__name__: model.block for model in (*fields, Monitored)}  # type: ignore[union-attr, attr-defined]
 
 
 def _used_params(path: Path) -> set[str]:
@@ -228,11 +227,6 @@ def test_a_declared_block_covers_what_train_is_given() -> None:
     fields = set(Params.model_fields["train"].annotation.model_fields)  # type: ignore[union-attr]
     # folds is the matrix itself; how often the state is saved decides nothing
     assert declared == fields - {"folds", "save_every"}
-
-
-def test_package_declares_the_settings_that_it_ships() -> None:
-    declared = {name for name in STAGES["package"]["params"] if name.startswith("segment.")}
-    assert declared == {f"segment.{field}" for field in Shipped.model_fields}
 
 
 def test_a_shard_depends_on_its_own_dataset_and_not_on_the_list_of_datasets() -> None:

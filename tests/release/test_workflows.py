@@ -5,6 +5,7 @@ One story, told in order; each part is a run of a whole workflow file. At its en
 
 from __future__ import annotations
 
+import io
 import json
 import stat
 import zipfile
@@ -95,6 +96,8 @@ def test_a_retraining_ends_in_a_draft_release_with_bundle_zip_summary_and_data(l
     assert "| fold | epochs | last Dice |" in release.body
     assert release.body.startswith("Bundle `")
     assert "added" in lab.github.assets("v1.0.0")["DATA_DIFF.md"].decode()
+    with zipfile.ZipFile(io.BytesIO(lab.github.assets("v1.0.0")["nnunet.zip"])) as archive:
+        assert {"inference.json", "README.txt"} <= {name.rpartition("/")[2] for name in archive.namelist()}
     (attested,) = trained.attestations
     assert attested.name == "cordrift-bundle.zip"
     granted = {name for name, level in trained.job("draft").permissions.items() if level == "write"}

@@ -38,17 +38,18 @@ README = """This model is {digest}.
 Install:   nnUNetv2_install_pretrained_model_from_zip nnunet.zip
 Predict:   nnUNetv2_predict -i IMAGES -o MASKS -d {dataset} -c {configuration} -f {folds} -step_size {step:g}{mirror}
 
-cordrift measured this model with the settings of inference.json. nnU-Net's own settings are others (a step of 0.5), and
-give other areas. These steps are not nnU-Net's; do them yourself, or let `cordrift monitor` do them:
+cordrift segments with the settings of inference.json. nnU-Net's own settings are others (a step of 0.5), and give other
+areas. These steps are not nnU-Net's; do them yourself, or let `cordrift monitor` do them:
 {steps}
 """
 
 
-def write_toolbox_zip(bundle: Bundle, path: Path, shipped: Shipped) -> None:
+def write_toolbox_zip(bundle: Bundle, path: Path, shipped: Shipped | None = None) -> None:
     """Write ``<dataset>/nnUNetTrainer__nnUNetPlans__<configuration>/`` with one ``checkpoint_final.pth`` per fold.
 
-    It is what ``nnUNetv2_install_pretrained_model_from_zip`` installs. Beside the weights lie ``inference.json``, the
-    settings by which the model was measured, and a ``README.txt`` with the commands.
+    It is what ``nnUNetv2_install_pretrained_model_from_zip`` installs. The zip of a release also holds the settings
+    ``shipped`` with which the model is segmented and measured (``inference.json``), and a ``README.txt`` with the
+    commands. The zip of the stage ``package`` does not: these settings may change without another package.
 
     nnU-Net's checkpoints are pickles: its format demands it. These hold tensors and plain values only, and they name
     nnU-Net's own trainer, so that ``nnUNetv2_predict`` works where cordrift is not installed.
@@ -65,8 +66,9 @@ def write_toolbox_zip(bundle: Bundle, path: Path, shipped: Shipped) -> None:
 
         add("dataset.json", json.dumps(bundle.dataset, indent=1, sort_keys=True).encode())
         add("plans.json", json.dumps(bundle.plans, indent=1, sort_keys=True).encode())
-        add("inference.json", json.dumps(shipped.model_dump(), indent=1, sort_keys=True).encode())
-        add("README.txt", _readme(bundle, shipped).encode())
+        if shipped is not None:
+            add("inference.json", json.dumps(shipped.model_dump(), indent=1, sort_keys=True).encode())
+            add("README.txt", _readme(bundle, shipped).encode())
         for fold, weights in sorted(bundle.folds.items()):
             checkpoint = {
                 "network_weights": {name: torch.from_numpy(array.copy()) for name, array in sorted(weights.items())},

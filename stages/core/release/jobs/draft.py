@@ -12,6 +12,7 @@ from ...base.errors import ReleaseError
 from ...base.files import read_csv, read_json, whole_folder, write_csv, write_json
 from ...measures.kept_masks.zips import pack
 from ...model.bundle.content import read_bundle
+from ...model.bundle.toolbox import Shipped, write_toolbox_zip
 from ...model.lineage.difference import difference, difference_table
 from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
 from ...model.lineage.text import difference_lines
@@ -67,7 +68,7 @@ def write_draft(root: Path, repository: Repository, tag: str | None, say: Callab
     data = read_training_data(package / IN_BUNDLE)
     with whole_folder(root / DRAFT) as part:
         pack(part / BUNDLE_ZIP, bundle_files(package))
-        shutil.copyfile(package / "nnunet.zip", part / TOOLBOX_ZIP)
+        write_toolbox_zip(verified, part / TOOLBOX_ZIP, Shipped.read(root / "params.yaml"))
         if (root / "dvc.lock").is_file():
             shutil.copyfile(root / "dvc.lock", part / "dvc.lock")
         training = "\n".join(training_lines(package, data))

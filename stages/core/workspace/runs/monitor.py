@@ -18,7 +18,7 @@ from ...data.datasets.selection import people_with_images
 from ...measures.cohort.variants import some_cases, variants
 from ...measures.kept_masks.zips import unpack
 from ...model.bundle.content import Bundle, read_bundle
-from ...model.bundle.toolbox import Shipped, write_toolbox_zip
+from ...model.bundle.toolbox import write_toolbox_zip
 from ...model.lineage.manifest import IN_BUNDLE, content, contents, read_training_data
 from ...model.segmentation.predictions import read_shards
 from ...pages.canvas import png_bytes
@@ -249,7 +249,7 @@ def bring_bundle(verified: Bundle, model: Path, folder: Path) -> None:
     with whole_folder(folder / "data/package") as part:
         # The zip for the toolbox contains pickles, and the digest does not cover it: write it again, do not copy it.
         shutil.copytree(model, part, dirs_exist_ok=True, ignore=shutil.ignore_patterns("nnunet.zip"))
-        write_toolbox_zip(verified, part / "nnunet.zip", Shipped.read(folder / "params.yaml"))
+        write_toolbox_zip(verified, part / "nnunet.zip")
 
 
 def data_stages(params: Params) -> list[str]:
