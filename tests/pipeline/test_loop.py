@@ -179,16 +179,16 @@ def test_a_labs_own_folder_is_monitored_without_a_profile(
     folder: Path, second: State, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The images are those of the training, under other ids: that is said, and without floors nothing runs twice."""
-    study = make_folder(folder / "study", folder / "generated", "r1")
+    study = make_folder(folder / "unheard-of", folder / "generated", "r1")
     monkeypatch.chdir(folder / "work")
-    monitor_command.main(["data/package", "--bids", "../study", "--no-floors"])
+    monitor_command.main(["data/package", "--bids", "../unheard-of", "--no-floors"])
     said = capsys.readouterr().out
     assert "Not registered: 1 images 'FLAIR'" in said
     assert re.search(r"monitor: (\d+) images to segment; no floors", said)
     assert re.search(r"warning: the bundle was trained on \d+ of these \d+ images", said)
-    summary = read_json(folder / "work/data/monitored/study/summary.json")
+    summary = read_json(folder / "work/data/monitored/unheard-of/summary.json")
     assert summary["cases"] > 0
-    work = folder / "work/.monitor/study"
+    work = folder / "work/.monitor/unheard-of"
     assert read_json(work / "reports/floor/floor.json")["runner"] == []
     assert (work / "reports/report/index.html").is_file()
     assert not (study / ".git").exists()

@@ -22,6 +22,8 @@ from stages.core.workspace.runs import monitor
 from stages.core.workspace.runs.params import load_params
 
 pytestmark = pytest.mark.slow
+#: A name that no profile of a lab has.
+OWN = "unheard-of"
 
 
 @pytest.fixture
@@ -91,16 +93,16 @@ def study(tmp_path: Path) -> Path:
 def test_a_folder_is_monitored_without_a_profile(lab: Path, study: Path) -> None:
     before = {name: (lab / name).read_bytes() for name in ("params.yaml", "data/datasets.yaml", "data/frozen.csv")}
     said: list[str] = []
-    monitor.monitor_images(lab, lab / "data/package", study, "study", floors=False, say=said.append)
-    work = lab / ".monitor/study"
+    monitor.monitor_images(lab, lab / "data/package", study, OWN, floors=False, say=said.append)
+    work = lab / f".monitor/{OWN}"
     params = load_params(work / "params.yaml")
-    assert (params.segment.datasets, params.segment.contrasts) == (["study"], ["T1w"])
+    assert (params.segment.datasets, params.segment.contrasts) == ([OWN], ["T1w"])
     assert (params.compare.min_contrasts, params.floor.participants) == (1, 0)
-    assert (params.registration.model, params.registration.label) == ("cord-study", "v1")
-    own = load_registry(work / REGISTRY).datasets["study"]
+    assert (params.registration.model, params.registration.label) == (f"cord-{OWN}", "v1")
+    own = load_registry(work / REGISTRY).datasets[OWN]
     assert set(own.contrasts["T1w"].model_dump(exclude_defaults=True)) == {"image", "discs"}
-    assert own.commit == annex.commit_of(str(work / "data/study"), "r1")
-    assert [row.participant for row in read_frozen(work / FROZEN) if row.dataset == "study"] == ["sub-a1", "sub-b2"]
+    assert own.commit == annex.commit_of(str(work / f"data/{OWN}"), "r1")
+    assert [row.participant for row in read_frozen(work / FROZEN) if row.dataset == OWN] == ["sub-a1", "sub-b2"]
     assert any("Not registered: 2 images 'FLAIR'" in line for line in said)
     assert any("Not monitored: T2w has no disc labels" in line for line in said)
     assert before == {name: (lab / name).read_bytes() for name in before}, "the workspace stays as it is"
@@ -113,8 +115,8 @@ def test_what_cannot_be_monitored_is_a_sentence(lab: Path, study: Path, tmp_path
     with pytest.raises(SettingsError, match="no name of a profile: give another one with --name"):
         tried(study, "demo")
     with pytest.raises(SettingsError, match="is not a folder"):
-        tried(tmp_path / "nowhere", "study")
+        tried(tmp_path / "nowhere", OWN)
     shutil.rmtree(study / "derivatives/labels")
     with pytest.raises(SettingsError, match="holds no image with disc labels"):
-        tried(study, "study")
-    assert not (lab / ".monitor/study").exists()
+        tried(study, OWN)
+    assert not (lab / f".monitor/{OWN}").exists()
