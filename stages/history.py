@@ -24,7 +24,7 @@ def _ask() -> None:
     from .core.measures.morphometry.settings import Measure
     from .core.store.bundle_files import bundle_digest
     from .core.store.client import open_store
-    from .core.store.priors import fetch_prior, judges_of, left_out, select_priors
+    from .core.store.priors import acceptances, fetch_prior, judges_of, left_out, select_priors
 
     offline, model = History.read().offline, Register.read().model
     rows: list[dict[str, Any]] = []
@@ -45,8 +45,7 @@ def _ask() -> None:
             ruler = current_ruler(Measure.read(), Path("reports/measure"))
             judges = judges_of(known, bundle_digest())
             gaps, aside = store.gaps(), left_out(known, bundle_digest())
-            own = [version for version in known if version.tags.get("digest") == bundle_digest()]
-            accepted = [entry for version in own[:1] for entry in version.promotions]
+            accepted = acceptances(known, bundle_digest())
             rows = [fetch_prior(store, version, part, ruler, judges) for version in versions]
             for row in rows:
                 if row["other_ruler"]:

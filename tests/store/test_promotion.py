@@ -15,8 +15,9 @@ from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_csv, write_json
 from stages.core.drift.record.record import Acceptance, read_drift, write_drift
 from stages.core.drift.versions.folders import read_decisions
-from stages.core.store.client import RegisteredVersion, open_store
+from stages.core.store.client import RegisteredVersion, Store, open_store
 from stages.core.store.promotion import find_version
+from stages.core.store.promotion import promote as promote_version
 
 pytestmark = pytest.mark.slow
 
@@ -288,6 +289,28 @@ def test_the_gate_lets_an_accepted_version_pass_and_says_who_accepted_it(
     gate.main([])
     assert f"accepted by Ada on {entry['when'][:10]}: new coil" in capsys.readouterr().out
     assert not read_drift(DRIFT).verdict.passed, "the verdict must stay as it was"
+
+
+def test_who_goes_back_takes_the_acceptance_back(lab: Path) -> None:
+    def accepted(*decisions: str) -> list[str]:
+        for second, label in enumerate(decisions):
+            promoted(open_store(MODEL), label, f"2026-01-02T03:04:{10 + second}+00:00")
+        history.main()
+        return [entry["when"] for entry in read_decisions(lab / "reports/history")["accepted"]]
+
+    register.main()
+    assert accepted("v2") == ["2026-01-02T03:04:10+00:00"]
+    workspace(lab, C, label="v3")
+    register.main()
+    workspace(lab, B, label="v2")
+    promoted(open_store(MODEL), "v3", "2026-01-02T03:05:00+00:00")
+    assert accepted() == ["2026-01-02T03:04:10+00:00"], "a later version takes nothing back"
+    promoted(open_store(MODEL), "v1", "2026-01-02T03:06:00+00:00")
+    assert accepted() == []
+
+
+def promoted(store: Store, label: str, when: str) -> None:
+    promote_version(store, find_version(store, label), reason=f"{label} at {when}", person="Ada", when=when)
 
 
 # Trials and retired versions ---

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,24 @@ def left_out(versions: Sequence[RegisteredVersion], current: str) -> list[dict[s
         for version in _before(versions, current)
         if version.left_out and version.number not in priors and version.tags.get("digest", "") not in ("", current)
     ]
+
+
+def acceptances(versions: Sequence[RegisteredVersion], current: str) -> list[dict[str, str]]:
+    """Return the promotions of the bundle ``current`` by people, the oldest first, that nobody has taken back.
+
+    Who promotes an earlier version afterwards goes back to it: the later version is accepted no longer. The promotion
+    of a later version takes nothing back.
+    """
+    own = next((version for version in versions if version.tags.get("digest") == current), None)
+    if own is None:
+        return []
+    back = [_time(entry) for version in versions if version.number < own.number for entry in version.promotions]
+    return [entry for entry in own.promotions if not any(_time(entry) < time for time in back)]
+
+
+def _time(promotion: Mapping[str, str]) -> datetime:
+    found = datetime.fromisoformat(promotion["when"])
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _before(versions: Iterable[RegisteredVersion], current: str) -> list[RegisteredVersion]:
