@@ -39,6 +39,10 @@ def main(arguments: list[str] | None = None) -> None:
         help="a plain BIDS folder to make the test dataset from (default: ../shared/<dataset>, where it is not pinned)",
     )
     options = parser.parse_args(arguments)
+    if options.bids and options.adopt:
+        parser.error("--adopt belongs to --profile: with --bids the folder is named already")
+    if options.name and not options.bids:
+        parser.error("--name belongs to --bids: with --profile the images have the profile's name")
     floors = not options.no_floors
     if options.bids:
         name = options.name or options.bids.resolve().name

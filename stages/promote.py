@@ -16,13 +16,40 @@ from datetime import UTC, datetime
 from .core.base.errors import run
 from .core.data.clones.programs import user_name
 from .core.drift.versions.settings import Register
-from .core.store.client import open_store
+from .core.store.client import RegisteredVersion, Store, open_store
 from .core.store.promotion import Promoted, find_version, promote
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Promote the version; print its verdict, the versions that it replaces, and the factors from them."""
-    parser = argparse.ArgumentParser(prog="cordrift promote", description=__doc__)
+    store, version, said = decided("promote", __doc__, arguments)
+    done = promote(store, version, **said)
+    label, verdict = version.tags.get("label", ""), version.tags.get("drift", "not judged")
+    print(f"{store.model} version {version.number} ({label}) is champion and anchor. Its drift was: {verdict}.")
+    print("  the next `dvc repro` in its workspace writes this into the report, and `cordrift gate` then passes")
+    for role, number in done.before.items():
+        if number is not None and number != version.number:
+            print(f"  {role} was version {number}")
+    for number in sorted({number for number in done.before.values() if number} - {version.number}):
+        for line in _converted(number, done):
+            print(f"  {line}")
+
+
+def decided(
+    command: str, description: str | None, arguments: Sequence[str] | None
+) -> tuple[Store, RegisteredVersion, dict[str, str]]:
+    """Read what a person decided about which version; `retire` asks the same.
+
+    Parameters
+    ----------
+    command, description : of the command line
+    arguments : those of the command line; None for those of this process
+
+    Returns
+    -------
+    The store, the version, and ``reason``, ``person`` and ``when`` (ISO time: now) of the decision.
+    """
+    parser = argparse.ArgumentParser(prog=f"cordrift {command}", description=description)
     parser.add_argument("version", metavar="DIGEST", help="the bundle's digest (six digits or more), or the label")
     parser.add_argument("--reason", required=True, help="recorded with the version")
     parser.add_argument(
@@ -34,16 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     version = find_version(store, options.version)
     person = options.by or user_name() or getpass.getuser()
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    done = promote(store, version, reason=options.reason, person=person, when=when)
-    label, verdict = version.tags.get("label", ""), version.tags.get("drift", "not judged")
-    print(f"{store.model} version {version.number} ({label}) is champion and anchor. Its drift was: {verdict}.")
-    print("  the next `dvc repro` in its workspace writes this into the report, and `cordrift gate` then passes")
-    for role, number in done.before.items():
-        if number is not None and number != version.number:
-            print(f"  {role} was version {number}")
-    for number in sorted({number for number in done.before.values() if number} - {version.number}):
-        for line in _converted(number, done):
-            print(f"  {line}")
+    return store, version, {"reason": options.reason, "person": person, "when": when}
 
 
 def _converted(number: int, done: Promoted) -> list[str]:

@@ -58,6 +58,20 @@ def test_what_a_bundle_does_not_record_is_left_out(tmp_path: Path, broken: str) 
     assert set(found.curves["fold"]) == ({10} if "fold_0" in broken else {0, 10})
 
 
+@pytest.mark.parametrize(
+    "training",
+    [[1], {"0": 7}, {"0": {"settings": "x"}}, {"0": {"settings": {"plan": 3, "optimiser": [], "epochs": 2}}}],
+)
+def test_a_bundle_from_elsewhere_may_hold_anything_beside_its_weights(tmp_path: Path, training: object) -> None:
+    root = bundle(tmp_path)
+    write_json(root / "provenance.json", {"training": training})
+    write_csv(root / "fold_0/progress.csv", pd.DataFrame({"epoch": [0], "dice": ["<b>"]}))
+    found = read_training(root)
+    assert found.curves[found.curves["fold"] == 0]["dice"].isna().all()
+    assert "batch" not in dict(found.rows)
+    assert "time of all epochs" not in dict(found.rows)
+
+
 def test_a_case_that_the_manifest_lacks_counts_as_a_person() -> None:
     assert told_folds({"cases": [], "folds": [{"train": ["x"], "val": []}]}) == [
         "fold 0 trains on 1 image of 1 participant, validates on 0 images of 0 participants"

@@ -35,8 +35,8 @@ class Training:
 def read_training(package: Path) -> Training:
     """Read how the bundle in a folder was trained. What a bundle does not record, or not as today, is left out."""
     provenance = read_json(package / "provenance.json") if (package / "provenance.json").is_file() else {}
-    folds = provenance.get("training") or {}
-    settings = folds[min(folds)].get("settings") or {} if folds else {}
+    folds = _mapping(provenance.get("training"))
+    settings = _mapping(_mapping(folds[min(folds)]).get("settings")) if folds else {}
     rows: list[tuple[str, str]] = []
     with contextlib.suppress(BundleError):
         revisions = read_training_data(package / IN_BUNDLE).revisions
@@ -67,7 +67,13 @@ def told_folds(manifest: Mapping[str, Any]) -> list[str]:
     return [
         f"fold {number} trains on {counted(fold['train'])}, validates on {counted(fold['val'])}"
         for number, fold in enumerate(manifest.get("folds", []))
+        if _mapping(fold).keys() >= {"train", "val"}
     ]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Return the value if it is a mapping, else an empty one: a bundle from elsewhere may hold anything here."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _curves(package: Path) -> tuple[pd.DataFrame, float]:
@@ -77,8 +83,9 @@ def _curves(package: Path) -> tuple[pd.DataFrame, float]:
     parts, seconds = [], 0.0
     for fold, path in sorted(files.items()):
         table = read_csv(path)
-        seconds += float(table["seconds"].sum()) if "seconds" in table else float("nan")
-        parts.append(table.assign(fold=fold))
+        table = table.reindex(columns=[*CURVES, "seconds"]).apply(pd.to_numeric, errors="coerce").assign(fold=fold)
+        seconds += float(table["seconds"].sum(min_count=1))
+        parts.append(table)
     if not parts:
         return pd.DataFrame(columns=list(CURVES)), float("nan")
     return pd.concat(parts, ignore_index=True).reindex(columns=list(CURVES)), seconds
@@ -90,13 +97,13 @@ def _budget(settings: Mapping[str, Any], seconds: float) -> list[tuple[str, str]
     if "epochs" in settings:
         iterations = f" of {settings['iterations']} iterations" if "iterations" in settings else ""
         rows.append(("budget", f"{settings['epochs']} epochs{iterations} for each fold"))
-    plan = settings.get("plan") or {}
-    if "patch_size" in plan:
+    plan = _mapping(settings.get("plan"))
+    if isinstance(plan.get("patch_size"), list):
         patch = " × ".join(str(size) for size in plan["patch_size"])
         rows.append(("batch", f"{plan.get('batch_size', '?')} patches of {patch} voxels (z, y, x)"))
-    optimiser = settings.get("optimiser") or {}
+    optimiser = _mapping(settings.get("optimiser"))
     if "name" in optimiser:
-        rate = f", learning rate {optimiser['learning_rate']:g}" if "learning_rate" in optimiser else ""
+        rate = f", learning rate {optimiser['learning_rate']}" if "learning_rate" in optimiser else ""
         rows.append(("optimiser", f"{optimiser['name']}{rate}"))
     if seconds == seconds:
         device = f" on {settings['device']}" if "device" in settings else ""
