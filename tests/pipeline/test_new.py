@@ -34,7 +34,7 @@ OPTIONS = ("--base", "micro", "--hours", "0.0001", "--yes")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("own")
-    return make_folder(path / "study", path / "generated", "r1")
+    return make_folder(path / "elsewhere", path / "generated", "r1")
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def lab(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile)(ROOT / name, root / name)
     shutil.copyfile(ROOT / "params/demo.yaml", root / "params.yaml")
-    shutil.copytree(folder, tmp_path / "study")
+    shutil.copytree(folder, tmp_path / "elsewhere")
     monkeypatch.chdir(root)
     return root
 
@@ -57,15 +57,15 @@ def contents(root: Path) -> dict[str, bytes]:
 
 def test_the_plan_is_shown_and_a_dry_run_writes_nothing(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(lab)
-    new.main(["study", "--bids", "../study", "--base", "micro", "--dry-run"])
+    new.main(["elsewhere", "--bids", "../elsewhere", "--base", "micro", "--dry-run"])
     assert contents(lab) == before
     said = capsys.readouterr().out
-    assert "study: 2 participants to train on, 1 frozen for the test" in said
+    assert "elsewhere: 2 participants to train on, 1 frozen for the test" in said
     assert "training, on the settings of micro: about" in said
     assert "MTon: image    {sub}/anat/{sub}_flip-1_mt-on_MTS.nii.gz" in said
     assert "Not registered: 1 images 'FLAIR' (no mask and no disc labels), such as sub-labA001/anat/" in said
     with pytest.raises(SettingsError, match="nobody can be asked here: add --yes"):
-        new.main(["study", "--bids", "../study", "--base", "micro"])
+        new.main(["elsewhere", "--bids", "../elsewhere", "--base", "micro"])
     assert contents(lab) == before
 
 
@@ -73,116 +73,119 @@ def test_one_command_writes_dataset_registry_frozen_list_and_profile(
     lab: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     others = (lab / "data/frozen.csv").read_bytes(), (lab / "data/datasets.yaml").read_bytes()
-    before = contents(lab.parent / "study")
-    new.main(["study", "--bids", "../study", *OPTIONS])
-    assert contents(lab.parent / "study") == before, "the lab's folder is only read"
+    before = contents(lab.parent / "elsewhere")
+    new.main(["elsewhere", "--bids", "../elsewhere", *OPTIONS])
+    assert contents(lab.parent / "elsewhere") == before, "the lab's folder is only read"
     entries = load_registry(lab / "data/datasets.yaml").datasets
-    commit = annex.commit_of("data/sources/study", "r1")
-    assert {entries[name].commit for name in ("study", "study-frozen")} == {commit}
-    assert [entries["study"].role, entries["study-frozen"].role] == ["train", "test"]
-    frozen = [row.participant for row in read_frozen(lab / "data/frozen.csv") if row.dataset == "study-frozen"]
+    commit = annex.commit_of("data/sources/elsewhere", "r1")
+    assert {entries[name].commit for name in ("elsewhere", "elsewhere-frozen")} == {commit}
+    assert [entries["elsewhere"].role, entries["elsewhere-frozen"].role] == ["train", "test"]
+    frozen = [row.participant for row in read_frozen(lab / "data/frozen.csv") if row.dataset == "elsewhere-frozen"]
     assert len(frozen) == 1
     assert frozen[0] not in {"sub-labA101", "sub-labB101"}, "without masks nothing can be measured against"
     assert (lab / "data/frozen.csv").read_bytes().startswith(others[0]), "rows of others stay"
     assert (lab / "data/datasets.yaml").read_bytes().startswith(others[1].rstrip()), "comments of others stay"
     params = load_params(lab / "params.yaml")
-    assert (params.profile, params.fetch.datasets) == ("study", ["study", "study-frozen"])
-    assert (params.prepare.datasets, params.segment.datasets) == (["study"], ["study-frozen"])
+    assert (params.profile, params.fetch.datasets) == ("elsewhere", ["elsewhere", "elsewhere-frozen"])
+    assert (params.prepare.datasets, params.segment.datasets) == (["elsewhere"], ["elsewhere-frozen"])
     assert params.segment.contrasts == ["T1w", "T2w", "MTon"]
-    assert (params.registration.model, params.registration.label) == ("cord-study", "v1")
-    assert (lab / "params.yaml").read_bytes() == (lab / "params/study.yaml").read_bytes()
+    assert (params.registration.model, params.registration.label) == ("cord-elsewhere", "v1")
+    assert (lab / "params.yaml").read_bytes() == (lab / "params/elsewhere.yaml").read_bytes()
     assert "`dvc repro` would fetch, check and prepare the dataset, then train about" in capsys.readouterr().out
-    with pytest.raises(SettingsError, match=r"has a dataset 'study' already; .*`cordrift add-data study`"):
-        new.main(["study", "--bids", "../study", *OPTIONS])
+    with pytest.raises(SettingsError, match=r"has a dataset 'elsewhere' already; .*`cordrift add-data elsewhere`"):
+        new.main(["elsewhere", "--bids", "../elsewhere", *OPTIONS])
 
 
 def test_edited_params_are_kept_and_the_profile_waits(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (lab / "params.yaml").open("a", encoding="utf-8") as stream:
         stream.write("# mine\n")
     edited = (lab / "params.yaml").read_bytes()
-    new.main(["study", "--bids", "../study", *OPTIONS])
+    new.main(["elsewhere", "--bids", "../elsewhere", *OPTIONS])
     assert (lab / "params.yaml").read_bytes() == edited
-    assert "Then `cordrift profile study`." in capsys.readouterr().err
+    assert "Then `cordrift profile elsewhere`." in capsys.readouterr().err
 
 
 def test_further_data_are_added_to_the_params_with_or_without_a_test_split(lab: Path) -> None:
-    new.main(["study", "--bids", "../study", "--share", "0", "--add", "--yes"])
+    new.main(["elsewhere", "--bids", "../elsewhere", "--share", "0", "--add", "--yes"])
     params = load_params(lab / "params.yaml")
-    assert params.prepare.datasets == ["phantom", "study"]
+    assert params.prepare.datasets == ["phantom", "elsewhere"]
     assert params.segment.datasets == ["phantom-frozen"]
-    assert "study-frozen" not in load_registry(lab / "data/datasets.yaml").datasets
+    assert "elsewhere-frozen" not in load_registry(lab / "data/datasets.yaml").datasets
     with pytest.raises(SettingsError, match="a profile needs a test split"):
-        new.main(["other", "--bids", "../study", "--share", "0", "--yes"])
+        new.main(["other", "--bids", "../elsewhere", "--share", "0", "--yes"])
 
 
 def test_the_next_revision_is_saved_tagged_pinned_and_named(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    new.main(["study", "--bids", "../study", *OPTIONS])
+    new.main(["elsewhere", "--bids", "../elsewhere", *OPTIONS])
     with pytest.raises(DatasetError, match="nothing is to be added"):
-        add_data.main(["study"])
-    frozen = load_registry(lab / "data/datasets.yaml").datasets["study-frozen"]
-    more = lab.parent / "study/sub-labD001/anat/sub-labD001_T2w.nii.gz"
+        add_data.main(["elsewhere"])
+    frozen = load_registry(lab / "data/datasets.yaml").datasets["elsewhere-frozen"]
+    more = lab.parent / "elsewhere/sub-labD001/anat/sub-labD001_T2w.nii.gz"
     more.parent.mkdir(parents=True)
-    shutil.copyfile(lab.parent / "study/sub-labA001/anat/sub-labA001_T2w.nii.gz", more)
-    (lab.parent / "study/sub-labA001/anat/sub-labA001_FLAIR.nii.gz").unlink()
-    add_data.main(["study"])
+    shutil.copyfile(lab.parent / "elsewhere/sub-labA001/anat/sub-labA001_T2w.nii.gz", more)
+    (lab.parent / "elsewhere/sub-labA001/anat/sub-labA001_FLAIR.nii.gz").unlink()
+    add_data.main(["elsewhere"])
     entries = load_registry(lab / "data/datasets.yaml").datasets
-    assert (entries["study"].tag, entries["study"].commit) == ("r2", annex.commit_of("data/sources/study", "r2"))
-    assert entries["study-frozen"] == frozen, "the frozen set does not change"
+    assert (entries["elsewhere"].tag, entries["elsewhere"].commit) == (
+        "r2",
+        annex.commit_of("data/sources/elsewhere", "r2"),
+    )
+    assert entries["elsewhere-frozen"] == frozen, "the frozen set does not change"
     assert load_params(lab / "params.yaml").registration.label == "v2"
     assert "files 1 added, 1 removed, tag r2" in capsys.readouterr().out
-    with pytest.raises(SettingsError, match="study-frozen is a test split"):
-        add_data.main(["study-frozen"])
+    with pytest.raises(SettingsError, match="elsewhere-frozen is a test split"):
+        add_data.main(["elsewhere-frozen"])
 
 
 @pytest.mark.parametrize("step", ["annex.save", "git tag", "pin_dataset"])
 def test_a_revision_that_was_interrupted_is_completed(step: str, lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    new.main(["study", "--bids", "../study", *OPTIONS])
-    (lab.parent / "study/notes.txt").write_text("one more file")
+    new.main(["elsewhere", "--bids", "../elsewhere", *OPTIONS])
+    (lab.parent / "elsewhere/notes.txt").write_text("one more file")
     saved = annex.save
 
     def killed(*arguments: object, **more: object) -> None:
         if step == "git tag":
-            saved(Path("data/sources/study"), "saved, and not tagged")
+            saved(Path("data/sources/elsewhere"), "saved, and not tagged")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(*((next_revision, step) if step == "pin_dataset" else (annex, "save")), killed)
         with pytest.raises(KeyboardInterrupt):
-            add_data.main(["study"])
-    add_data.main(["study"])
-    entry = load_registry(lab / "data/datasets.yaml").datasets["study"]
-    assert (entry.tag, entry.commit) == ("r2", annex.commit_of("data/sources/study", "r2"))
-    assert "notes.txt" in list_paths(Path("data/sources/study"), "r2")
+            add_data.main(["elsewhere"])
+    add_data.main(["elsewhere"])
+    entry = load_registry(lab / "data/datasets.yaml").datasets["elsewhere"]
+    assert (entry.tag, entry.commit) == ("r2", annex.commit_of("data/sources/elsewhere", "r2"))
+    assert "notes.txt" in list_paths(Path("data/sources/elsewhere"), "r2")
     assert load_params(lab / "params.yaml").registration.label == "v2"
 
 
 def test_a_datalad_dataset_is_used_where_it_lies(lab: Path) -> None:
-    source = lab.parent / "study"
+    source = lab.parent / "elsewhere"
     annex.create(source)
     commit = annex.save(source, "first", "r1")
-    new.main(["study", "--bids", "../study", *OPTIONS])
-    entry = load_registry(lab / "data/datasets.yaml").datasets["study"]
-    assert (entry.url, entry.commit) == ("../study", commit)
+    new.main(["elsewhere", "--bids", "../elsewhere", *OPTIONS])
+    entry = load_registry(lab / "data/datasets.yaml").datasets["elsewhere"]
+    assert (entry.url, entry.commit) == ("../elsewhere", commit)
     (source / "notes.txt").write_text("new")
     with pytest.raises(DatasetError, match="has files that are not saved"):
-        new.main(["again", "--bids", "../study", *OPTIONS])
+        new.main(["again", "--bids", "../elsewhere", *OPTIONS])
     annex.save(source, "second", "r2")
-    add_data.main(["study"])
-    assert load_registry(lab / "data/datasets.yaml").datasets["study"].tag == "r2"
+    add_data.main(["elsewhere"])
+    assert load_registry(lab / "data/datasets.yaml").datasets["elsewhere"].tag == "r2"
 
 
 def test_ids_that_are_frozen_elsewhere_are_said(lab: Path) -> None:
     with (lab / "data/frozen.csv").open("a", encoding="utf-8") as stream:
         stream.write("1,sub-labB001,phantom-frozen\n1,sub-labC101,phantom-frozen\n")
     with pytest.raises(SettingsError, match=r"left to train on; .*Not trained on: sub-lab.*for phantom-frozen"):
-        plan_dataset(lab, "study", lab.parent / "study", share=0.2, seed=1, tag="r1", licence="x")
+        plan_dataset(lab, "elsewhere", lab.parent / "elsewhere", share=0.2, seed=1, tag="r1", licence="x")
 
 
 def test_a_series_is_no_image(lab: Path) -> None:
-    image = lab.parent / "study/sub-labA001/anat/sub-labA001_T1w.nii.gz"
+    image = lab.parent / "elsewhere/sub-labA001/anat/sub-labA001_T1w.nii.gz"
     volume = nib.load(image)
     nib.save(nib.Nifti1Image(np.stack([np.asarray(volume.dataobj)] * 2, -1), volume.affine), image)
-    planned = plan_dataset(lab, "study", lab.parent / "study", share=0.2, seed=1, tag="r1", licence="x")
+    planned = plan_dataset(lab, "elsewhere", lab.parent / "elsewhere", share=0.2, seed=1, tag="r1", licence="x")
     assert planned.test is not None
     assert "T1w" not in planned.test["contrasts"]
     assert "  Not registered: 5 images 'T1w' (has " in "\n".join(describe(planned))
@@ -213,17 +216,17 @@ def test_an_interrupted_command_can_be_repeated(lab: Path, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         patch.setattr(new, "register", killed)
         with pytest.raises(KeyboardInterrupt):
-            new.main(["study", "--bids", "../study", *OPTIONS])
-    new.main(["study", "--bids", "../study", *OPTIONS])
-    rows = [row for row in read_frozen(lab / "data/frozen.csv") if row.dataset == "study-frozen"]
+            new.main(["elsewhere", "--bids", "../elsewhere", *OPTIONS])
+    new.main(["elsewhere", "--bids", "../elsewhere", *OPTIONS])
+    rows = [row for row in read_frozen(lab / "data/frozen.csv") if row.dataset == "elsewhere-frozen"]
     assert len(rows) == 1
-    assert load_params(lab / "params.yaml").profile == "study"
+    assert load_params(lab / "params.yaml").profile == "elsewhere"
 
 
 def test_a_frozen_list_that_is_there_is_not_drawn_again(lab: Path) -> None:
     with (lab / "data/frozen.csv").open("a", encoding="utf-8") as stream:
-        stream.write("1,sub-labC101,study-frozen\n")
-    planned = plan_dataset(lab, "study", lab.parent / "study", share=0.9, seed=7, tag="r1", licence="x")
+        stream.write("1,sub-labC101,elsewhere-frozen\n")
+    planned = plan_dataset(lab, "elsewhere", lab.parent / "elsewhere", share=0.9, seed=7, tag="r1", licence="x")
     assert planned.frozen == ["sub-labC101"]
     assert planned.trained == ["sub-labA001", "sub-labB001"]
 
@@ -241,7 +244,7 @@ def test_a_frozen_list_that_is_there_is_not_drawn_again(lab: Path) -> None:
 def test_a_wrong_option_is_a_sentence_before_anything_is_written(option: str, value: str, said: str, lab: Path) -> None:
     before = contents(lab)
     with pytest.raises(CordriftError, match=said):
-        new.main(["study", "--bids", "../study", "--base", "micro", "--yes", f"{option}={value}"])
+        new.main(["elsewhere", "--bids", "../elsewhere", "--base", "micro", "--yes", f"{option}={value}"])
     assert contents(lab) == before
 
 
@@ -251,7 +254,7 @@ def test_a_wrong_option_is_a_sentence_before_anything_is_written(option: str, va
 def test_a_name_that_would_overwrite_or_lead_out_is_refused(name: str, said: str, lab: Path) -> None:
     before = contents(lab)
     with pytest.raises(SettingsError, match=said):
-        new.main([name, "--bids", "../study", *OPTIONS])
+        new.main([name, "--bids", "../elsewhere", *OPTIONS])
     assert contents(lab) == before
 
 
@@ -273,8 +276,8 @@ def test_names_are_counted_on(name: str, after: str | None) -> None:
 
 def test_a_lab_walks_from_its_folder_to_a_second_version(tmp_path: Path, folder: Path) -> None:
     """What docs/datasets.md says, in a clone of the project, with the programs that a user calls."""
-    clone, study = tmp_path / "checkout", tmp_path / "study"
-    shutil.copytree(folder, study)
+    clone, elsewhere = tmp_path / "checkout", tmp_path / "elsewhere"
+    shutil.copytree(folder, elsewhere)
     for name in (*NAMES, "stages", ".dvcignore", ".gitignore"):
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).is_dir():
@@ -287,11 +290,11 @@ def test_a_lab_walks_from_its_folder_to_a_second_version(tmp_path: Path, folder:
     run(clone, "git", "init", "-q")
     run(clone, sys.executable, "-m", "dvc", "init", "-q")
     cordrift = (sys.executable, "-m", "stages.cli")
-    run(clone, *cordrift, "new", "study", "--bids", "../study", *OPTIONS)
+    run(clone, *cordrift, "new", "elsewhere", "--bids", "../elsewhere", *OPTIONS)
     said = run(clone, sys.executable, "-m", "dvc", "repro")
     assert "prepare: fold 0 trains on " in said
-    make_folder(study, folder.parent / "generated", "r2")
-    run(clone, *cordrift, "add-data", "study")
+    make_folder(elsewhere, folder.parent / "generated", "r2")
+    run(clone, *cordrift, "add-data", "elsewhere")
     run(clone, sys.executable, "-m", "dvc", "repro")
     priors = read_json(clone / "reports/history/priors.json")["priors"]
     assert [prior["label"] for prior in priors] == ["v1"]

@@ -64,7 +64,9 @@ def find_version(store: Store, named: str) -> RegisteredVersion:
         return found[0]
     known = ", ".join(f"{v.tags.get('label', '')} {v.tags['digest'][:12]} (version {v.number})" for v in versions)
     what = "no version" if not found else f"{len(found)} versions"
-    raise StoreError(f"{what} of {store.model} in MLflow at {store.location.name} named {named!r}; there are: {known}.")
+    raise StoreError(
+        f"{what} of {store.model} in MLflow at {store.location.name} named {named!r}; there are: {known or 'none yet'}."
+    )
 
 
 def promote(store: Store, version: RegisteredVersion, *, reason: str, person: str, when: str) -> Promoted:
