@@ -30,8 +30,8 @@ def main(arguments: list[str] | None = None) -> None:
                        "some; everybody in it is measured, with the settings of params.yaml")  # fmt: skip
     parser.add_argument("--name", help="of the images of --bids in the report (default: that of the folder)")
     parser.add_argument("--label", help="name in reports (default: as it is registered, else its first digits)")
-    parser.add_argument("--no-floors", action="store_true", help="segment no image again in other ways: most of the "
-                        "time of a small dataset")  # fmt: skip
+    parser.add_argument("--no-floors", action="store_true", help="leave out the floors (some images are segmented "
+                        "again in other ways), which take most of the time of a small dataset")  # fmt: skip
     parser.add_argument(
         "--adopt",
         type=Path,

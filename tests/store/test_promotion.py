@@ -15,6 +15,7 @@ from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_csv, write_json
 from stages.core.drift.record.record import Acceptance, read_drift, write_drift
 from stages.core.drift.versions.folders import read_decisions
+from stages.core.store.bundle_files import version_identity
 from stages.core.store.client import RegisteredVersion, Store, open_store
 from stages.core.store.promotion import find_version
 from stages.core.store.promotion import promote as promote_version
@@ -358,6 +359,9 @@ def test_a_trial_becomes_a_version_when_it_is_none_any_more(lab: Path) -> None:
         as_trial(lab, trial=trial)
         register.main()
         assert versions()["v2"].aliases == expected
+    run = open_store(MODEL).find_run(version_identity(B))
+    assert run is not None
+    assert "trial" not in run.tags["mlflow.runName"]
 
 
 def test_a_retired_version_leaves_the_series_and_frees_its_label(lab: Path) -> None:

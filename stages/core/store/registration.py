@@ -7,6 +7,7 @@ import getpass
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -55,6 +56,9 @@ def register_version(store: Store, record: RunContent, say: Callable[[str], None
             f"stays, and the new numbers are under reports/ alone. The next version is compared with what stays."
         )
         return judged
+    if judged is not None and record.trial:
+        say(f"{record.label} (bundle {record.digest[:12]}) is a version already: register.trial changes nothing of it.")
+        record = replace(record, trial=False)
     run = store.ensure_run(version_identity(record.digest), record.label)
     store.ensure_params(run, record.params)
     store.ensure_metrics(run, record.metrics)
@@ -62,10 +66,7 @@ def register_version(store: Store, record: RunContent, say: Callable[[str], None
     store.ensure_inputs(run, [(one.name, one.commit[:12], one.url, one.context) for one in record.inputs])
     ensure_artifacts(store, run, record.artifacts)
     store.ensure_tags(run, {key: value for key, value in _origin(record.code).items() if key not in run.tags})
-    if judged is not None and record.trial:
-        say(f"{record.label} (bundle {record.digest[:12]}) is a version already: register.trial changes nothing of it.")
-    is_trial = "yes" if record.trial and judged is None else "no"
-    tags = {"label": record.label, TRIAL: is_trial, **record.series}
+    tags = {"label": record.label, TRIAL: "yes" if record.trial else "no", **record.series}
     verdict = {"drift": record.verdict.drift, "quality": record.verdict.quality}
     store.ensure_tags(run, {**tags, **verdict, "mlflow.runName": record.name, "mlflow.note.content": record.note})
     store.finish(run)
@@ -121,7 +122,7 @@ def _ensure_version(
             "then run `dvc repro register` again."
         )
     store.ensure_version_tags(version, tags)
-    if tags[TRIAL] == "yes":
+    if record.trial:
         store.ensure_version_tags(version, {"drift": record.verdict.drift, "quality": record.verdict.quality})
         store.describe(version, f"{record.label}, a trial: {record.summary}")
         return version

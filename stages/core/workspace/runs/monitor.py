@@ -26,7 +26,7 @@ from ...reports.drift_report.contours import Source, contour_figure
 from ...store.bundle_files import MEASURES_FILES, MOST_BUNDLE_BYTES
 from ...store.client import open_store
 from ...store.location import VARIABLE, find_location
-from .new_dataset import NAME, files_of, measured_contrasts, told_unmatched
+from .new_dataset import NAME, append_frozen, files_of, measured_contrasts, told_unmatched
 from .params import Params, load_params
 from .pin import pin_dataset
 from .workspace import make_workspace, profile_file, run_dvc
@@ -89,7 +89,7 @@ def monitor_images(
     floors: bool = True,
     say: Callable[[str], None],
 ) -> Path:
-    """Do what :func:`monitor` does on everybody in a plain BIDS folder, with the present settings and no profile.
+    """Monitor everybody in a plain BIDS folder, as :func:`monitor` does, with the present settings and no profile.
 
     The registered model is called ``cord-<name>``, so that these images have a series of versions of their own. Nothing
     of the workspace ``root`` changes but its store, ``.monitor/<name>`` and ``data/monitored/<name>``.
@@ -141,8 +141,7 @@ def monitor_images(
     monitor_workspace(root, folder, None, label or registered or verified.digest[:8], floors=floors)
     edit_yaml(folder / REGISTRY, lambda registry: registry["datasets"].update({name: own}))
     edit_yaml(folder / "params.yaml", settings)
-    with (folder / FROZEN).open("a", encoding="utf-8") as stream:
-        stream.writelines(f"1,{sub},{name}\n" for sub in people)
+    append_frozen(folder / FROZEN, name, people)
     _adopt(folder, images, [name])
     return _monitored(root, folder, name, model, verified, load_params(folder / "params.yaml"), say)
 

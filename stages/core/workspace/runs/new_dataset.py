@@ -166,7 +166,7 @@ def make_dataset(root: Path, new: NewDataset, say: Callable[[str], object]) -> s
     if new.made:
         git(source, ["config", "cordrift.source", str(new.folder.resolve())])
         say(f"{new.url}: a DataLad dataset with a copy of the files of {new.folder}, tag {new.tag}")
-    _append_frozen(root / FROZEN, new)
+    append_frozen(root / FROZEN, new.name + TEST, new.frozen)
     if new.frozen:
         say(f"{FROZEN}: {len(new.frozen)} participants of {new.name}{TEST}")
     return commit
@@ -338,14 +338,17 @@ def _frozen(
     return freeze(sites, persons, share=share, seed=seed)
 
 
-def _append_frozen(path: Path, new: NewDataset) -> None:
-    """Append the frozen participants; rows that are there, and their bytes, stay."""
+def append_frozen(path: Path, dataset: str, people: Sequence[str]) -> None:
+    """Append the participants of a test dataset to a table such as ``data/frozen.csv``.
+
+    Rows that are there, and their bytes, stay.
+    """
     held = set(read_frozen(path))
-    rows = [sub for sub in new.frozen if (sub, new.name + TEST) not in held]
+    rows = [sub for sub in people if (sub, dataset) not in held]
     text = path.read_text(encoding="utf-8")
     text += "" if text.endswith("\n") else "\n"
     with whole_file(path) as part:
-        part.write_text(text + "".join(f"1,{sub},{new.name}{TEST}\n" for sub in rows), encoding="utf-8")
+        part.write_text(text + "".join(f"1,{sub},{dataset}\n" for sub in rows), encoding="utf-8")
 
 
 def _listed(unmatched: Sequence[Unmatched]) -> str:
