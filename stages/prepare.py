@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .core.base.errors import DatasetError, run
 from .core.base.files import whole_folder, write_json
+from .core.base.inventory import write_inventory
 from .core.data.datasets.findings import read_checked
 from .core.data.datasets.manifest import Manifest, locate, read_manifest
 from .core.data.datasets.registry import FROZEN, PERSONS, read_frozen, read_persons
@@ -68,6 +69,7 @@ def main() -> None:
         write_raw(part / "raw", located, processes=min(2, os.cpu_count() or 1))
         manifest = describe(training, cases, left_out, folds, PREPARATION)
         write_json(part / "manifest.json", manifest)
+        write_inventory(part)
     print(f"prepare: {len(cases)} cases, {len(left_out)} left out, {len(stale)} manifests of other datasets ignored")
     print("\n".join(f"prepare: {told}" for told in told_folds(manifest)))
 

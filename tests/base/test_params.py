@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from stages.core.base.errors import CordriftError, SettingsError
+from stages.core.base.params import load_yaml
 from stages.core.data.datasets.settings import BLOCKS, check_blocks
 from stages.core.drift.versions.settings import History
 from stages.core.workspace.runs.params import Params, load_params
@@ -126,3 +127,62 @@ def test_an_unknown_profile_lists_those_there_are(tmp_path: Path) -> None:
         CordriftError, match=r"There is no profile 'dmeo' .* there are demo, micro, (?:.*, )?real-cord, spine-generic"
     ):
         use_profile(_checkout(tmp_path), "dmeo")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: 1\nb: 2\na: 3\n", r"line 3: the key 'a' is given twice in one block"),
+        ("x:\n  a: 1\n  a: 1\n", r"line 3: the key 'a' is given twice"),
+        ("- {a: 1, a: 2}\n", r"the key 'a' is given twice"),
+        ("a: &a [*a]\n", r"holds itself"),
+        ("a: !!python/object/apply:os.system ['true']\n", r"is not valid YAML"),
+        ("a: [1, 2\n", r"is not valid YAML"),
+        ("[" * 5000, r"is not valid YAML"),
+        ("a: 2020-13-45\n", r"is not valid YAML"),
+    ],
+)
+def test_a_file_that_says_two_things_or_hides_one_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=sentence):
+        load_yaml(path)
+
+
+def test_aliases_that_multiply_are_counted_before_they_are_written_out(tmp_path: Path) -> None:
+    """Twelve lines that stand for 10^11 values; merge keys and a few aliases, as people write them, stay allowed."""
+    path = tmp_path / "params.yaml"
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    path.write_text("\n".join(lines))
+    with pytest.raises(SettingsError, match=r"over 100000 parts once its aliases"):
+        load_yaml(path)
+    path.write_text("a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: {<<: *a, <<: *a}\nd: [*a, *a]\n")
+    assert load_yaml(path)["b"] == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize(
+    "content", ["fetch: {datasets: [café]}\n".encode("latin-1"), "a: 1".encode("utf-16"), b"\x00\x01"]
+)
+def test_a_file_in_another_encoding_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"params.yaml is not (a text in UTF-8|valid YAML)"):
+        load_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("block", "key", "value"),
+    [
+        ("compare", "bound_pooled_mm2", float("inf")),
+        ("compare", "missing_bound_mm2", float("nan")),
+        ("measure", "stiffness_mm", float("inf")),
+        ("train", "seed", 10**21),
+        ("train", "seed", -1),
+        ("prepare", "seed", 10**21),
+    ],
+)
+def test_numbers_without_a_bound_are_refused(tmp_path: Path, block: str, key: str, value: float) -> None:
+    path = _edited(tmp_path, lambda params: params[block].update({key: value}))
+    with pytest.raises(SettingsError, match=rf"'{block}.{key}' is .*: input should be"):
+        load_params(path)

@@ -241,6 +241,20 @@ def test_clone_of_something_else_is_not_overwritten(cloned: Path, source: str) -
     assert Path("full/notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("fault", ["another owner", "no HEAD"])
+def test_a_clone_that_git_does_not_read_says_why(cloned: Path, source: str, fault: str) -> None:
+    """Git tells the reason in the first command only; `git config` fails there without a word."""
+    if fault == "no HEAD":
+        (cloned / ".git/HEAD").unlink()
+    elif os.geteuid() == 0:
+        for path in (cloned, cloned / ".git"):
+            os.chown(path, 1234, 1234)
+    else:
+        pytest.skip("only root may give a folder to another user")
+    with pytest.raises(CordriftError, match=r"cannot be used as a clone of ds: .*(dubious ownership|not a git repo)"):
+        annex.clone("ds", cloned, source, "r1")
+
+
 def test_content_that_nobody_has_is_named(cloned: Path) -> None:
     annex.remove(Path("ds/.git/annex/objects"))
     arrived: list[str] = []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from support.drift_factory import CONTRASTS, drift_row, failures_row, judge, older, version
 from support.verdict_factory import BOTH, RULE30, judged, people
 
 from stages.core.drift.judgement.comparison import compare
-from stages.core.drift.judgement.decision import decide, decision
+from stages.core.drift.judgement.decision import decide, decision, unmeasured
 from stages.core.drift.judgement.verdict import DRIFT
 from stages.core.drift.record.record import Declared
 from stages.core.drift.versions.version import Prior
@@ -18,6 +20,38 @@ from stages.core.drift.versions.version import Prior
 pytestmark = pytest.mark.slow
 
 # Champion, anchor and rule ---
+
+
+def _measured(**counts: tuple[int, int]) -> pd.DataFrame:
+    """A table of cases: contrast -> how many are measured, of how many."""
+    rows = [
+        (name, 80.0 if number < measured else np.nan)
+        for name, (measured, total) in counts.items()
+        for number in range(total)
+    ]
+    return pd.DataFrame(rows, columns=["contrast", "csa_mm2"])
+
+
+@pytest.mark.parametrize(
+    ("counts", "enough"),
+    [
+        ({"T1w": (6, 6), "T2w": (4, 6), "MTon": (6, 6), "DWI": (0, 6)}, True),
+        ({"T1w": (6, 6), "T2w": (3, 6), "MTon": (6, 6), "DWI": (0, 6)}, False),  # half is not more than half
+        ({"T1w": (0, 6), "T2w": (0, 6), "MTon": (0, 6), "DWI": (0, 6)}, False),
+        ({"T1w": (1, 1), "T2w": (1, 1)}, True),  # all contrasts, where there are fewer than asked for
+        ({"T1w": (1, 1), "T2w": (0, 0)}, False),
+    ],
+)
+def test_a_first_version_must_measure_enough_to_be_judged_against(
+    counts: dict[str, tuple[int, int]], enough: bool
+) -> None:
+    blind = unmeasured(_measured(**counts), list(counts), 3)
+    assert (not blind) is enough
+    found = decide([], priors=0, offline=False, blind=blind)
+    assert (found.drift, found.passed) == (("first", True) if enough else ("inconclusive", False))
+    if blind:
+        assert "T1w" in blind[0]
+        assert blind[0] in found.reasons
 
 
 def test_a_gap_in_the_history_is_said_and_makes_it_inconclusive_even_for_a_first_version() -> None:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from stages.core.base.errors import BundleError, SettingsError
+from stages.core.base.errors import BundleError, DatasetError, SettingsError
 from stages.core.base.files import read_csv, read_json, write_json
+from stages.core.base.inventory import write_inventory
 from stages.core.images import volumes
 from stages.core.model.bundle.content import Bundle, build_bundle, read_bundle
 from stages.core.model.bundle.toolbox import Shipped, write_toolbox_zip
@@ -63,6 +64,7 @@ def _prepared(folder: Path) -> Path:
         folder / "manifest.json",
         {"cases": [{"case": case} for case in cases], "datasets": {}, "folds": folds, "digest": "0" * 64},
     )
+    write_inventory(folder)
     return folder
 
 
@@ -114,6 +116,50 @@ def test_a_thread_count_that_preprocessing_leaves_behind_changes_no_weight(
     monkeypatch.setattr(fold, "preprocess", lose_the_race)
     train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0)
     assert torch.get_num_threads() == SETTINGS.threads
+    assert (tmp_path / "fold" / WEIGHTS).read_bytes() == (trained / "fold" / WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize("what", ["cut", "edited", "lost", "added"])
+def test_training_data_that_are_not_what_was_written_are_refused(trained: Path, tmp_path: Path, what: str) -> None:
+    """SimpleITK reads a volume that was cut as zeros, and the weights would be others under the same data digest."""
+    shutil.copytree(trained / "prepare", tmp_path / "prepare")
+    volume = tmp_path / "prepare/raw/imagesTr/case1_0000.nii.gz"
+    content = volume.read_bytes()
+    if what == "cut":
+        volume.write_bytes(content[: len(content) * 3 // 4])
+    elif what == "edited":
+        shutil.copyfile(volume.with_name("case2_0000.nii.gz"), volume)
+    elif what == "lost":
+        volume.unlink()
+    else:
+        shutil.copyfile(volume, volume.with_name("case9_0000.nii.gz"))
+    with pytest.raises(
+        DatasetError, match=r"case\d_0000.nii.gz (is missing|was added|is not the file that was written)"
+    ):
+        train_fold(tmp_path / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0)
+    assert not (tmp_path / "fold").exists()
+    assert not any((tmp_path / "scratch").glob("preprocessed-*")), "nothing of it is kept"
+
+
+def test_edited_folds_are_refused_also_where_the_data_are_preprocessed_already(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "prepare", tmp_path / "prepare")
+    shutil.copytree(trained / "scratch", tmp_path / "scratch")
+    manifest = read_json(tmp_path / "prepare/manifest.json")
+    manifest["folds"][0]["train"].pop()
+    write_json(tmp_path / "prepare/manifest.json", manifest)
+    with pytest.raises(DatasetError, match=r"manifest.json is not the file that was written"):
+        train_fold(tmp_path / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0)
+
+
+def test_preprocessed_data_that_were_damaged_are_made_again(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained / "scratch", tmp_path / "scratch")
+    (ready,) = (tmp_path / "scratch").glob("preprocessed-*")
+    damaged = max((path for path in ready.rglob("case0*") if path.is_file()), key=lambda path: path.stat().st_size)
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", SETTINGS, 0)
+    assert f"{damaged.name} is not the file that was written" in capsys.readouterr().err
     assert (tmp_path / "fold" / WEIGHTS).read_bytes() == (trained / "fold" / WEIGHTS).read_bytes()
 
 

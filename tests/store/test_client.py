@@ -54,6 +54,13 @@ def test_a_relative_store_lies_in_the_workspace_that_names_it(tmp_path: Path, mo
     assert location.find_location(tmp_path).uri == f"sqlite:///{tmp_path}/lab.db"
 
 
+@pytest.mark.parametrize("name", ["what?", "a%41b", "a%20b"])
+def test_a_checkout_whose_path_would_change_the_address_of_its_store_is_refused(tmp_path: Path, name: str) -> None:
+    """MLflow and SQLAlchemy read these characters as parts of an address: the store would lie elsewhere."""
+    with pytest.raises(StoreError, match=r"whose path holds [?%]: MLflow reads it as an address"):
+        location.find_location(tmp_path / name)
+
+
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///lab/mlruns", "postgresql://bob:secret@db/x", "sqlite://"])
 def test_other_kinds_of_store_are_refused(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

@@ -349,8 +349,23 @@ def test_a_trial_of_an_empty_store_leaves_the_first_place_free(tmp_path: Path, m
     assert versions()["v0"].aliases == ()
     workspace(root, B, label="v1")
     history.main()
+    judge(passed=True, drift="first", quality="first", reasons=["the first version"])
     register.main()
     assert versions()["v1"].aliases == ("anchor", "champion")
+
+
+def test_a_first_version_that_did_not_pass_gets_no_role_until_a_person_accepts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one that finds no cord in any image: whatever came after it would be judged against nothing."""
+    monkeypatch.chdir(workspace(tmp_path / "lab"))
+    history.main()
+    judge(passed=False, drift="inconclusive", quality="unknown", reasons=["it measures 0 of 6 cases"])
+    register.main()
+    assert versions()["v1"].aliases == ("candidate",)
+    said = capsys.readouterr().out
+    assert "did not pass (it measures 0 of 6 cases): it becomes neither champion nor anchor" in said
+    assert f"cordrift promote {A[:12]}" in said
 
 
 def test_a_trial_becomes_a_version_when_it_is_none_any_more(lab: Path) -> None:

@@ -94,7 +94,7 @@ def test_first_version(lab: Path) -> None:
     assert metrics == pytest.approx(expected), "there is no champion yet, so there is no bias to it"
     assert version["params"]["train.optimiser.name"] == "AdamW"
     assert "| dice_mean | 0.8 |" in version["tags"]["mlflow.note.content"]
-    said = "drift drifted, quality better; CSA STD 2.00 mm²"
+    said = "drift first, quality first; CSA STD 2.00 mm²"
     assert version["tags"]["mlflow.note.content"].startswith(f"**v1: {said}**")
     assert client.open_store(MODEL).client.get_model_version(MODEL, "1").description == f"v1: {said}"
     assert set(version["files"]) == {
@@ -116,7 +116,7 @@ def test_first_version(lab: Path) -> None:
         "masks.zip",
         "index.json",
     }
-    assert training["tags"]["mlflow.parentRunId"] == "v1 (drifted, better)"
+    assert training["tags"]["mlflow.parentRunId"] == "v1 (first)"
     assert training["metrics"]["train_loss"] == [(0, "0.5"), (1, "0.25")]
     assert training["metrics"]["val_loss"] == [(0, "0.6")], "NaN is a gap in the curve"
     receipt = {"schema": 1, "digest": A, "model": MODEL, "version": "1", "aliases": ["anchor", "champion"]}
@@ -359,7 +359,7 @@ def test_label_is_a_tag_and_no_version(lab: Path) -> None:
     register.main()
     state = contents(lab)
     assert [(number, name, tags["label"]) for number, name, _, tags in state["versions"]] == [
-        (1, "v1.0-final (drifted, better)", "v1.0-final")
+        (1, "v1.0-final (first)", "v1.0-final")
     ]
     assert len(state["runs"]) == 3
     assert state["runs"]["version a 0"]["tags"]["mlflow.note.content"].startswith("**v1.0-final: drift")
@@ -401,6 +401,48 @@ def test_measures_of_another_bundle_are_refused(lab: Path) -> None:
     with pytest.raises(CordriftError, match=f"is of the bundle {A[:12]}, data/package holds {B[:12]}"):
         register.main()
     assert contents(lab)["runs"] == {}
+
+
+class Overtaken:
+    """A client of MLflow before whose first call of one method another process does ``work``."""
+
+    def __init__(self, inner: Any, call: str, work: Callable[[], object]) -> None:
+        self.inner, self.call, self.work = inner, call, work
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.inner, name)
+        if name != self.call:
+            return found
+
+        def late(*args: Any, **kwargs: Any) -> Any:
+            self.call = ""
+            self.work()
+            return found(*args, **kwargs)
+
+        return late
+
+
+@pytest.mark.parametrize("call", ["create_experiment", "create_run", "create_registered_model", "create_model_version"])
+def test_two_registrations_at_a_time_make_one_version(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, call: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = client.open_store
+
+    def open_overtaken(model: str) -> client.Store:
+        store = opened(model)
+        monkeypatch.setattr(client, "open_store", opened)
+        store.client = Overtaken(store.client, call, register.main)
+        return store
+
+    monkeypatch.setattr(client, "open_store", open_overtaken)
+    register.main()
+    assert ("registered by somebody else" in capsys.readouterr().out) is (call in {"create_experiment", "create_run"})
+    register.main()
+    (version,) = opened(MODEL).versions()
+    assert (version.aliases, version.tags["aliased"]) == (("anchor", "champion"), "yes")
+    run = opened(MODEL).find_run({"kind": "version", "digest": A})
+    assert run is not None
+    assert run.run_id == version.run_id, "the record that is found is that of the version that stayed"
 
 
 def test_missing_report_is_a_sentence(lab: Path) -> None:

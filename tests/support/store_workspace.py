@@ -86,7 +86,10 @@ def workspace(root: Path, digest: str = A, *, label: str = "v1", report: str = "
     write_csv(root / "reports/compare/bias.csv", bias())
     quality = {"version": [digest], "contrast": ["all"], "failed": [1], "csa_error_mm2": [2.0]}
     write_csv(root / "reports/compare/quality.csv", pd.DataFrame(quality))
-    verdict = drift_factory.verdict("drifted", quality="better", reasons=["T2w: drifted. Why"])
+    if digest == A:  # the first version of the series
+        verdict = drift_factory.verdict("first", quality="first", passed=True, reasons=["the first version"])
+    else:
+        verdict = drift_factory.verdict("drifted", quality="better", reasons=["T2w: drifted. Why"])
     record = drift_factory.drift_record(candidate=SeriesRecord(**series), verdict=verdict)
     write_drift(root / "reports/compare/drift.json", record)
     page(root, report)

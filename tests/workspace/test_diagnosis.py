@@ -220,9 +220,12 @@ def test_what_would_run_is_counted_at_once_and_afterwards() -> None:
 
 def test_a_remote_is_shown_without_its_password(tmp_path: Path) -> None:
     config = {"remote.lab.url": "s3://bucket/x", "remote.http.url": "https://bob:secret@lab.org/x"}
-    config |= {"core.remote": "lab", "remote.gone.url": str(tmp_path / "gone")}
+    config |= {"core.remote": "lab", "remote.gone.url": str(tmp_path / "gone"), "remote.lab.verify": "true"}
     checks = guarded("DVC", lambda: pipeline.check_remotes(tmp_path, config))
     assert "(default)" in _state(checks, "DVC remote lab").found
+    assert _state(checks, "DVC remote lab").state == "ok"
+    assert "believes what it holds" in _state(checks, "DVC remote http").found
+    assert _state(checks, "DVC remote http").advice == "`dvc remote modify http verify true`"
     assert "secret" not in _state(checks, "DVC remote http").found
     assert _state(checks, "DVC remote gone").state == "warning"
     assert _state(pipeline.check_remotes(tmp_path, {}), "DVC remote").found == "none: outputs stay on this machine"

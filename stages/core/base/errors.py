@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+
+#: Names of environment variables whose values are secrets.
+_SECRET_NAMES = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|(^|_)PASS(_|$)|(ACCESS|API|PRIVATE)_?KEY", re.I)
+#: ``name=value`` of which the value is a secret, as in the query of an address that was signed.
+_SECRET_PAIRS = re.compile(
+    r"(?P<name>\b[\w-]*(?:token|passw(?:or)?d|secret|credential|signature|sig|api[_-]?key|access[_-]?key)[\w-]*)"
+    r"(?P<sign>\s*=\s*|:(?=\S)|['\"]:\s*)(?P<value>['\"]?[^\s'\",;&)]+)",
+    re.I,
+)
+
+
+def redact(text: str) -> str:
+    """Return ``text`` without credentials: in addresses, after names such as ``token=``, and from this environment.
+
+    It would rather hide too much of an address than show a part of a password.
+
+    >>> redact("no answer from https://bob:secret@mlflow.lab.org/api?token=1 yet")
+    'no answer from https://mlflow.lab.org/api yet'
+    >>> redact("http://bob:se/c@ret@lab.org:80/x and s3://key:secret@bucket")
+    'http://lab.org:80/x and s3://bucket'
+    >>> redact("signature=abc, GITHUB_TOKEN:ghp_1, Authorization: Bearer xyz")
+    'signature=***, GITHUB_TOKEN:***, Authorization: Bearer ***'
+    """
+    for name, value in os.environ.items():
+        if len(value) >= 8 and _SECRET_NAMES.search(name):
+            text = text.replace(value, "***")
+    # The pattern reaches to the last @ before a space, because a password may contain @, / and quotes.
+    text = re.sub(r"(\w:/{2,3})[^\s]*@", r"\1", text)
+    text = re.sub(r"(\w://[^\s'\"?#]*)[?#][^\s'\"]*", r"\1", text)
+    text = re.sub(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", r"\1 ***", text)
+    return _SECRET_PAIRS.sub(r"\g<name>\g<sign>***", text)
 
 
 class CordriftError(Exception):
@@ -13,7 +45,12 @@ class CordriftError(Exception):
 
     Bad input raises this class or one of its subclasses before anything is written. The user sees the sentences and no
     stack trace. Any other exception that reaches the user is a defect of cordrift.
+
+    An error is where most addresses become text, so that its text never shows credentials (:func:`redact`).
     """
+
+    def __str__(self) -> str:
+        return redact(super().__str__())
 
 
 class SettingsError(CordriftError):
@@ -57,14 +94,3 @@ def run(main: Callable[[], None]) -> None:
     except CordriftError as error:
         print(f"cordrift: {error}", file=sys.stderr)
         sys.exit(1)
-
-
-def redact(text: str) -> str:
-    """Return ``text`` without the credentials and query strings of the addresses in it.
-
-    >>> redact("no answer from https://bob:secret@mlflow.lab.org/api?token=1 yet")
-    'no answer from https://mlflow.lab.org/api yet'
-    """
-    # The pattern reaches to the last @, because a password may contain @ and /.
-    text = re.sub(r"(\w://)[^\s'\"]*@", r"\1", text)
-    return re.sub(r"(\w://[^\s'\"?]*)\?[^\s'\"]*", r"\1", text)

@@ -95,13 +95,17 @@ def read_json(path: Path, *, error: type[CordriftError] = CordriftError) -> dict
     if not path.is_file():
         raise error(f"{path} is missing; `dvc repro` or `dvc pull` makes it.")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as fault:
         raise error(f"{path} is not valid JSON: {fault}.") from fault
     if not isinstance(value, dict):
         raise error(f"{path} must hold a JSON object, not a {type(value).__name__}.")
     _check_schema(path, value.get("schema"), error)
     return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

@@ -17,12 +17,18 @@ from .errors import CordriftError, SettingsError, did_you_mean
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+#: What every generator of random numbers takes, also where a number of a fold is mixed into it.
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+#: Most values that a YAML file may have once its aliases are written out; params have some hundred, a registry of
+#: hundreds of datasets some ten thousand.
+MOST_VALUES = 100_000
 
 
 class Block(BaseModel):
-    """Typed values from a file. Unknown keys are refused, and the values cannot change after reading."""
+    """Typed values from a file. Unknown keys and infinite numbers are refused, and values cannot change afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Settings(Block):
@@ -79,7 +85,13 @@ def _fault(model: type[Any], fault: Any, above: tuple[str, ...]) -> str:
         return f"unknown key {where!r}{did_you_mean(str(fault['loc'][-1]), _keys(model))}"
     if fault["type"] == "missing":
         return f"key {where!r} is missing"
-    return f"{where!r} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    return f"{where!r} is {_short(fault['input'])}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+
+
+def _short(value: object) -> str:
+    """Return a value as text, cut where nobody would read it to its end."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _keys(model: type[Any]) -> set[str]:
@@ -99,11 +111,57 @@ def load_yaml(path: Path) -> Any:
     Raises
     ------
     SettingsError
-        The file is missing or is not valid YAML.
+        The file is missing, is not UTF-8, is not valid YAML, gives a key twice, or has aliases that make it huge.
     """
     if not path.is_file():
         raise SettingsError(f"{path} is missing (looked in {path.parent.resolve()}).")
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        try:
+            node = loader.get_single_node()
+            _check_nodes(path, node)
+            return None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not a text in UTF-8 ({error}); save it in this encoding.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path} is not valid YAML: {error}.") from error
+
+
+def _check_nodes(path: Path, top: yaml.Node | None) -> None:
+    """Refuse a key that is given twice, of which YAML would take the last, and aliases that multiply or form a ring.
+
+    An alias stands for a whole tree, and so ten lines of aliases can stand for millions of values.
+    """
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node | None) -> int:
+        if node is None or isinstance(node, yaml.ScalarNode):
+            return 1
+        if id(node) in sizes:
+            return sizes[id(node)]
+        sizes[id(node)] = MOST_VALUES + 1  # what a node that holds itself finds
+        parts: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                    if key.value in seen:
+                        raise SettingsError(
+                            f"{path}, line {key.start_mark.line + 1}: the key {key.value!r} is given twice in one "
+                            "block; keep one of them."
+                        )
+                    seen.add(key.value)
+                parts += [key, value]
+        else:
+            parts = list(node.value)
+        sizes[id(node)] = 1 + sum(size(part) for part in parts)
+        if sizes[id(node)] > MOST_VALUES:
+            raise SettingsError(
+                f"{path}, line {node.start_mark.line + 1}: this value has over {MOST_VALUES} parts once its aliases "
+                "(*name) are written out, or holds itself; write out what is meant."
+            )
+        return sizes[id(node)]
+
+    size(top)

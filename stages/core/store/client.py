@@ -179,11 +179,18 @@ class Store:
             return _run(self.client.create_run(self._experiment_id, tags=tags, run_name=name))
 
     def _create_experiment(self) -> str:
-        if self.location.database is None:
-            return str(self.client.create_experiment(self.model))
-        root = self.location.database.parent
-        artifacts = str(root / "mlartifacts" / self.model)
-        return str(self.client.create_experiment(self.model, artifacts, tags={ROOT_TAG: str(root)}))
+        from mlflow.exceptions import MlflowException
+
+        place: dict[str, Any] = {}
+        if self.location.database is not None:
+            root = self.location.database.parent
+            place = {"artifact_location": str(root / "mlartifacts" / self.model), "tags": {ROOT_TAG: str(root)}}
+        try:
+            return str(self.client.create_experiment(self.model, **place))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # somebody else registers at the same time
+                raise
+            return str(self.client.get_experiment_by_name(self.model).experiment_id)
 
     def ensure_tags(self, run: Run, tags: Mapping[str, str]) -> None:
         """Set the tags that differ. A name without a dot gets the prefix ``cordrift.``."""
@@ -335,6 +342,29 @@ class Store:
                 await_creation_for=0,
             )
         return int(version.version)
+
+    def delete_version(self, number: int) -> None:
+        """Delete a version; its run stays."""
+        with explained(self.location, "did not delete a version"):
+            self.client.delete_model_version(self.model, str(number))
+
+    def discard(self, run: Run) -> None:
+        """Delete a run, so that it is found under the name of its bundle no longer."""
+        with explained(self.location, "did not delete a run"):
+            self.client.set_tag(run.run_id, f"{TAG}kind", "registered twice")
+            self.client.delete_run(run.run_id)
+
+    def is_active(self, run_id: str) -> bool:
+        """Tell whether a run is there and not deleted."""
+        from mlflow.exceptions import MlflowException
+
+        with explained(self.location, "did not hand out a run"):
+            try:
+                return bool(self.client.get_run(run_id).info.lifecycle_stage == "active")
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                return False
 
     def ensure_version_tags(self, version: RegisteredVersion, tags: Mapping[str, str]) -> None:
         """Set the tags of a version that differ."""

@@ -53,7 +53,8 @@ def find_location(workspace: Path = Path()) -> Location:
     Raises
     ------
     StoreError
-        The variable names neither an SQLite file nor a server.
+        The variable names neither an SQLite file nor a server, or the path of the file has a character that changes
+        addresses.
     """
     uri = os.environ.get(VARIABLE, "").strip() or DEFAULT
     if uri.startswith(("http://", "https://")):
@@ -65,6 +66,13 @@ def find_location(workspace: Path = Path()) -> Location:
             f"SQLite file ({DEFAULT}). A database server and a bucket are reached through `mlflow server`."
         )
     database = (workspace / name).resolve()
+    odd = sorted({character for character in "?%" if character in str(database)})
+    if odd:
+        raise StoreError(
+            f"the MLflow store would be {database}, whose path holds {' and '.join(odd)}: MLflow reads it as an "
+            f"address, and would put the store elsewhere. Move the checkout to a folder without {' and '.join(odd)}, "
+            f"or let {VARIABLE} name a store in such a folder, or a server."
+        )
     return Location(f"sqlite:///{database}", database)
 
 

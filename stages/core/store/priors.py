@@ -22,6 +22,7 @@ from ..drift.versions.version import JUDGES, holder
 from ..measures.kept_masks.reader import read_kept
 from ..measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
 from ..tables.columns import AGREEMENT_TEXT
+from ..tables.summary import read_summary
 from .bundle_files import JUDGED, MASKS, MEASURES_FILES, SERIES
 from .client import INDEX, TRIAL, RegisteredVersion, Store
 
@@ -159,11 +160,11 @@ def fetch_prior(
     drawn = digest in judges and store.holds(version.run_id, MASKS)
     if drawn:
         store.fetch(version.run_id, MASKS, place / MASKS)
-    summary = read_json(place / "summary.json")
+    summary = read_summary(place / "summary.json", error=StoreError)
     ruler_was, obstacle = str(summary["ruler"]), ""
     if ruler_was != ruler.id:
         obstacle = _measure_again(store, version, place, index.get(MASKS), ruler)
-        summary = read_json(place / "summary.json")
+        summary = read_summary(place / "summary.json", error=StoreError)
     return {
         "digest": digest,
         "version": str(version.number),
@@ -211,7 +212,7 @@ def _measure_again(store: Store, version: RegisteredVersion, place: Path, masks:
         measures = remeasure(kept, ruler)
     except BundleError as error:  # the new ruler refuses a mask that the old one measured: no user can change that
         return str(error)
-    summary = read_json(place / "summary.json")
+    summary = read_summary(place / "summary.json", error=StoreError)
     agreement = read_csv(place / "agreement.csv", text=AGREEMENT_TEXT)
     write_csv(place / "agreement.csv", with_new_errors(agreement, measures, str(summary["frozen"]), ruler))
     write_csv(place / "measures.csv", measures)

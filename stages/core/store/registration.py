@@ -112,15 +112,27 @@ def _ensure_version(
     versions = store.versions()
     version = next((known for known in versions if known.tags.get("digest") == tags["digest"]), None)
     if version is None:
-        number = store.create_version(run, tags)
+        made = store.create_version(run, tags)
         versions = store.versions()
-        version = next(known for known in versions if known.number == number)
+        version = next(known for known in versions if known.tags.get("digest") == tags["digest"])
+        if version.number != made:
+            # Two registrations ran at a time. Both of them keep the version with the lower number.
+            store.delete_version(made)
+            versions = [known for known in versions if known.number != made]
     if version.run_id != run.run_id:
-        raise StoreError(
-            f"Version {version.number} of {store.model} is of the bundle {tags['digest'][:12]}, but its run "
-            f"{version.run_id} is gone from MLflow at {store.location.name}. Delete that version there (page Models), "
-            "then run `dvc repro register` again."
+        if not store.is_active(version.run_id):
+            raise StoreError(
+                f"Version {version.number} of {store.model} is of the bundle {tags['digest'][:12]}, but its run "
+                f"{version.run_id} is gone from MLflow at {store.location.name}. Delete that version there (page "
+                "Models), then run `dvc repro register` again."
+            )
+        store.discard(run)
+        say(
+            f"{record.label} (bundle {record.digest[:12]}) is registered by somebody else at the same time, as version "
+            f"{version.number} of {store.model}. That version stays; should its registration have been interrupted, "
+            "`dvc repro register` completes it."
         )
+        return version
     store.ensure_version_tags(version, tags)
     if record.trial:
         store.ensure_version_tags(version, {"drift": record.verdict.drift, "quality": record.verdict.quality})
@@ -134,13 +146,20 @@ def _ensure_version(
             if known.number == version.number or not (known.tags.get("imported") or known.left_out)
         )
         named = sorted({digest[:12] for digest in record.judged.values() if digest})
-        orphan = first and (bool(named) or bool(store.gaps()))
+        blind = first and not record.verdict.passed
+        orphan = first and (bool(named) or bool(store.gaps()) or blind)
         if first and named:
             # An earlier version judged this one and is gone: nobody accepted this one in its place.
             say(
                 f"{record.label} (bundle {record.digest[:12]}) was judged by {', '.join(named)}, which {store.model} "
                 "does not hold: it becomes neither champion nor anchor. Register that version again, or, where it is "
                 f"lost, accept this one: `cordrift promote {record.digest[:12]} --reason ...`."
+            )
+        elif blind and not store.gaps():
+            say(
+                f"{record.label} (bundle {record.digest[:12]}) is the first version of {store.model} and did not pass "
+                f"({'; '.join(record.verdict.reasons)}): it becomes neither champion nor anchor until somebody accepts "
+                f"it: `cordrift promote {record.digest[:12]} --reason ...`."
             )
         elif orphan:
             say(

@@ -34,6 +34,7 @@ from ..model.lineage.manifest import training_params
 from ..model.lineage.training import read_training
 from ..model.segmentation.predictions import read_shards
 from ..model.segmentation.settings import Segment
+from ..tables.summary import read_summary
 from .bundle_files import JUDGED, MASKS, MEASURES_FILES, PACKAGE, SERIES, bundle_digest
 
 #: Column of bias.csv -> the ending of the metric ``bias_to_champion_...``.
@@ -166,7 +167,7 @@ def collect_run_content(
         not run.
     """
     digest = bundle_digest(root / PACKAGE)
-    summary = read_json(root / "reports/measure/summary.json", error=PipelineError)
+    summary = read_summary(root / "reports/measure/summary.json", error=PipelineError)
     if summary["bundle"] != digest:
         raise PipelineError(
             f"reports/measure is of the bundle {summary['bundle'][:12]}, data/package holds {digest[:12]}; "
@@ -187,7 +188,7 @@ def collect_run_content(
         artifacts=artifacts,
         verdict=read_drift(root / "reports/compare/drift.json").verdict,
         judged=judged,
-        lost=bool(summary.get("lost")),
+        lost=bool(summary["lost"]),
         trial=trial,
         code=str(_provenance(root).get("code", "")),
         trained=tuple(f"{name}: {text}" for name, text in read_training(root / PACKAGE).rows),

@@ -53,7 +53,9 @@ def check_origin(url: str, path: Path) -> None:
         It is a clone of another dataset.
     """
     wanted = source_of(url)
-    origin = git(path, ["config", "--get", "remote.origin.url"]).strip()
+    # Asked for first, because git tells only here why a folder is no repository, or one that it does not trust.
+    git(path, ["rev-parse", "--git-dir"], f"{path} cannot be used as a clone of {url}")
+    origin = git(path, ["config", "--get", "remote.origin.url"], f"{path} has no address of its origin").strip()
     if origin == wanted:
         return
     if Path(wanted).is_dir():

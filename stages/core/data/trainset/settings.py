@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ...base.params import Count, Name, Settings
+from ...base.params import Count, Name, Seed, Settings
 
 
 class Prepare(Settings):
@@ -22,5 +22,5 @@ class Prepare(Settings):
 
     datasets: list[Name]
     contrasts: list[Name] | None
-    seed: int
+    seed: Seed
     folds: Count

@@ -40,7 +40,7 @@ from ..statistics.quality import ALL, paired_csa_error, quality
 from ..statistics.subgroups import ATTRIBUTES, groups, subgroups
 from ..versions.validity import validated
 from ..versions.version import CHAMPION, REFERENCE, MeasuredVersion, Prior, holder, marks, obstacle, remark, roles_of
-from .decision import decide
+from .decision import decide, unmeasured
 from .evidence import Evidence, differences, failed_cases, people_of_cases, values_by_person
 from .judges import Case, bias_row, judge_all
 from .verdict import drift_rows
@@ -151,6 +151,7 @@ def compare(
             offline=offline,
             missing=[*missing_shards(candidate.lost), *gaps],
             doubts=_doubts(declared),
+            blind=unmeasured(parts[-1]["csa"], rule.primary.contrasts or contrasts, rule.min_contrasts),
         ),
     )
     return Comparison(drift, **{f.name: _joined(f.name, parts) for f in fields(Comparison) if f.name != "drift"})

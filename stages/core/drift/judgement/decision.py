@@ -10,6 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+import pandas as pd
+
 from ..record.record import CRITERIA, Decision, Drift, Judge, Quality
 from ..versions.version import JUDGES
 from .verdict import DRIFT, EQUIVALENT, INCONCLUSIVE, NOT_JUDGED, QUALITY, passes, said_p, worst
@@ -23,8 +25,8 @@ SHOWN = 3
 def decision(drift: Drift, quality: Quality, reasons: Sequence[str], judges: Sequence[Judge] = ()) -> Decision:
     """Return the verdict with what follows from it.
 
-    It passes when the drift is equivalent and every criterion of quality is better or the same. A first version passes:
-    there is no earlier version to judge it.
+    It passes when the drift is equivalent and every criterion of quality is better or the same. A first version passes,
+    as there is no earlier version to judge it, where it measures enough (:func:`unmeasured`).
 
     Parameters
     ----------
@@ -43,8 +45,38 @@ def decision(drift: Drift, quality: Quality, reasons: Sequence[str], judges: Seq
     )
 
 
+def unmeasured(csa: pd.DataFrame, contrasts: Sequence[str], min_contrasts: int) -> list[str]:
+    """Say why a first version measures too little for later versions to be judged against it; empty where it is enough.
+
+    It is enough when in at least ``min_contrasts`` of the contrasts (all, where there are fewer) more than half of the
+    cases have an area. A model whose weights are broken finds no cord at all, and would else be the first champion.
+
+    Parameters
+    ----------
+    csa : of the version, a row for each case: contrast, csa_mm2 (NaN where it failed or misses the cord)
+    contrasts : those of the number that decides
+    min_contrasts : see the settings of `compare`
+    """
+    counts = {name: csa.loc[csa["contrast"] == name, "csa_mm2"] for name in contrasts}
+    enough = [name for name, values in counts.items() if 2 * values.count() > len(values)]
+    wanted = min(min_contrasts, len(contrasts))
+    if len(enough) >= wanted:
+        return []
+    told = ", ".join(f"{name} {values.count()} of {len(values)}" for name, values in counts.items())
+    return [
+        f"a first version must measure more than half of the cases in at least {wanted} contrast(s), and this one does "
+        f"in {len(enough)} (measured: {told}): later versions would be judged against nothing"
+    ]
+
+
 def decide(
-    judges: Sequence[Judge], *, priors: int, offline: bool, missing: Sequence[str] = (), doubts: Sequence[str] = ()
+    judges: Sequence[Judge],
+    *,
+    priors: int,
+    offline: bool,
+    missing: Sequence[str] = (),
+    doubts: Sequence[str] = (),
+    blind: Sequence[str] = (),
 ) -> Decision:
     """Bring the judges' verdicts together.
 
@@ -56,12 +88,13 @@ def decide(
     missing : what of the frozen set or of the history is missing, in sentences. Then the verdict is inconclusive,
         whatever the rest shows
     doubts : why nothing can be called equivalent by this rule, in sentences: it was changed, or declared late
+    blind : why this version measures too little to be a first one, see :func:`unmeasured`
     """
     if offline:
         return decision(INCONCLUSIVE, NOT_JUDGED, [*missing, "history was offline: no earlier version was asked for"])
     if not priors:
-        if missing:
-            return decision(INCONCLUSIVE, NOT_JUDGED, missing)
+        if missing or blind:
+            return decision(INCONCLUSIVE, NOT_JUDGED, [*missing, *blind])
         return decision(
             FIRST_VERSION, FIRST_VERSION, ["the first version of its series: there is nothing to compare it with"]
         )

@@ -32,4 +32,5 @@ CountOrNumber = Annotated[int | float, *_UNDEFINED]
 class Part(Block):
     """Part of the record: a value of another type is refused and not converted."""
 
-    model_config = ConfigDict(strict=True)
+    # A Number that is not defined is NaN; an infinite one becomes NaN when it is read.
+    model_config = ConfigDict(strict=True, allow_inf_nan=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ...base.errors import PipelineError
 from ...base.files import read_csv, read_json
 from ...tables.columns import AGREEMENT_COLUMNS, AGREEMENT_TEXT, MEASURES_COLUMNS, MEASURES_TEXT
+from ...tables.summary import TEXTS, read_summary
 from .version import MeasuredVersion, Prior, Series, marks, obstacle
 
 
@@ -19,7 +19,8 @@ def read_series(folder: Path) -> Series:
     PipelineError
         ``summary.json`` is missing or lacks one of the names.
     """
-    return _series(folder / "summary.json", read_json(folder / "summary.json", error=PipelineError))
+    summary = read_summary(folder / "summary.json", error=PipelineError)
+    return Series(**{name: summary[name] for name in TEXTS})
 
 
 def read_version(folder: Path, label: str = "", aliases: tuple[str, ...] = ()) -> MeasuredVersion:
@@ -29,7 +30,7 @@ def read_version(folder: Path, label: str = "", aliases: tuple[str, ...] = ()) -
     # A version that was registered before a column existed has no value in it.
     measures = measures.reindex(columns=list(dict.fromkeys([*MEASURES_COLUMNS, *measures.columns])))
     agreement = agreement.reindex(columns=list(AGREEMENT_COLUMNS))
-    lost = read_json(folder / "summary.json").get("lost", {})
+    lost = read_summary(folder / "summary.json", error=PipelineError)["lost"]
     return MeasuredVersion(read_series(folder), label, aliases, measures, agreement, lost)
 
 
@@ -82,10 +83,3 @@ def read_past_pairs(history: Path, candidate: Series) -> list[tuple[MeasuredVers
     alike = [one.version for one in priors if one.version and not marks(candidate, one.series)]
     own = [version for version in alike if version.series.frozen]  # the frozen set of an imported version is not known
     return list(zip(own[1:], own, strict=False))
-
-
-def _series(path: Path, value: dict[str, Any]) -> Series:
-    missing = [name for name in Series.__dataclass_fields__ if name not in value]
-    if missing:
-        raise PipelineError(f"{path} lacks {', '.join(missing)}; it was not written by the stage measure.")
-    return Series(**{name: str(value[name]) for name in Series.__dataclass_fields__})

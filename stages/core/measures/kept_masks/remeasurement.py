@@ -12,10 +12,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from ...base.errors import BundleError, ImageError
-from ...base.files import read_csv, read_json
+from ...base.files import read_csv
 from ...model.segmentation.predictions import LOST
 from ...tables.columns import MEASURES_COLUMNS, MEASURES_TEXT
 from ...tables.monitored import CASE, Source, range_csa
+from ...tables.summary import read_summary
 from ..cohort.measurement import absent_row, identified
 from ..morphometry.levels import range_name
 from ..morphometry.ruler import ruler_id
@@ -56,7 +57,7 @@ def current_ruler(params: Measure, measured: Path) -> Ruler:
     ruler = ruler_id(params)
     if not (measured / "summary.json").is_file():
         return Ruler(params, ruler, "", {})
-    summary = read_json(measured / "summary.json")
+    summary = read_summary(measured / "summary.json")
     if summary["ruler"] != ruler:
         return Ruler(params, ruler, "", {})
     table = read_csv(measured / "measures.csv", text=MEASURES_TEXT)

@@ -35,6 +35,8 @@ from ...base.files import read_json, write_json
 from ..training.plans import inference_plans
 from ..training.weights import Weights, read_weights
 
+#: Most folds of a bundle. People train 5; each fold lengthens the inference.
+MOST_FOLDS = 20
 #: The only labels that a bundle may declare.
 LABELS = {"background": 0, "cord": 1}
 
@@ -143,10 +145,13 @@ def read_bundle(folder: Path) -> Bundle:
         raise BundleError(f"{folder} holds {', '.join(foreign)}: a bundle has no pickle, no code and no link in it.")
     stated = read_json(folder / "model.json", error=BundleError)
     numbers = stated.get("folds")
-    if not isinstance(numbers, list) or not numbers or not all(isinstance(fold, int) for fold in numbers):
+    if not isinstance(numbers, list) or not numbers or not all(type(fold) is int and fold >= 0 for fold in numbers):
         raise BundleError(f"{folder / 'model.json'}: 'folds' must be a list of fold numbers, not {numbers!r}.")
+    if len(set(numbers)) < len(numbers) or len(numbers) > MOST_FOLDS:
+        raise BundleError(f"{folder / 'model.json'}: 'folds' must be up to {MOST_FOLDS} numbers, each once: {numbers}.")
     model, dataset = read_model_and_dataset(folder)
     folds = {fold: read_weights(folder / f"fold_{fold}" / "weights.safetensors") for fold in numbers}
+    _check_same_network(folder, folds)
     digest = bundle_digest_of(folds, model, dataset)
     if digest != stated.get("digest"):
         raise BundleError(
@@ -155,6 +160,20 @@ def read_bundle(folder: Path) -> Bundle:
         )
     mirroring = None if model["mirroring"] is None else tuple(int(axis) for axis in model["mirroring"])
     return Bundle(digest, model["configuration"], mirroring, model["plans"], dataset, folds)
+
+
+def _check_same_network(folder: Path, folds: Mapping[int, Weights]) -> None:
+    """Make sure that the weights of all folds have the same names and shapes, as those of one network have."""
+    first = min(folds)
+    shapes = {name: array.shape for name, array in folds[first].items()}
+    for fold, weights in sorted(folds.items()):
+        other = {name: array.shape for name, array in weights.items()}
+        if other != shapes:
+            name = min(name for name in {*shapes, *other} if shapes.get(name) != other.get(name))
+            raise BundleError(
+                f"{folder}: the weights of fold {fold} are of another network than those of fold {first}; they differ "
+                f"in {name}: {other.get(name, 'absent')} and {shapes.get(name, 'absent')}."
+            )
 
 
 def read_model_and_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -170,10 +189,18 @@ def read_model_and_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]
     if set(model) != {"schema", "configuration", "mirroring", "plans"}:
         raise BundleError(f"{source} must hold schema, configuration, mirroring and plans, not {sorted(model)}.")
     mirroring = model["mirroring"]
-    if mirroring is not None and not set(mirroring) <= {0, 1, 2}:
-        raise BundleError(f"{source}: mirroring must be axes 0 to 2 or null, not {mirroring!r}.")
     model["plans"] = inference_plans(model["plans"], model["configuration"], source)
+    axes = range(len(model["plans"]["configurations"][model["configuration"]]["patch_size"]))
+    if mirroring is not None and not (
+        isinstance(mirroring, list)
+        and all(type(axis) is int and axis in axes for axis in mirroring)
+        and len(set(mirroring)) == len(mirroring)
+    ):
+        raise BundleError(f"{source}: mirroring must be axes 0 to {axes[-1]}, each once, or null, not {mirroring!r}.")
     dataset = read_json(folder / "dataset.json", error=BundleError)
-    if dataset.get("labels") != LABELS or list(dataset.get("channel_names", {})) != ["0"]:
+    channels = dataset.get("channel_names")
+    if dataset.get("labels") != LABELS or not isinstance(channels, dict) or list(channels) != ["0"]:
         raise BundleError(f"{folder / 'dataset.json'} must have one channel and the labels {LABELS}.")
+    if not isinstance(channels["0"], str) or dataset.get("file_ending") != ".nii.gz":
+        raise BundleError(f"{folder / 'dataset.json'} must name its channel, and the file ending .nii.gz.")
     return model, dataset

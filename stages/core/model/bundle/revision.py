@@ -29,5 +29,7 @@ def code_revision(root: Path = Path()) -> str:
 
 
 def _git(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True)
+    # Git refuses a checkout of another owner, such as a mounted one. The code in it is what runs here anyway.
+    safe = f"safe.directory={root.resolve()}"
+    done = subprocess.run(["git", "-c", safe, *words], cwd=root, check=True, capture_output=True, text=True)
     return done.stdout.strip()

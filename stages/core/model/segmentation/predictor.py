@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...base.errors import BundleError
+from ...base.errors import BundleError, ImageError
 from ...base.files import digest_of
 from ...images.volumes import Volume
 from ..bundle.content import Bundle
@@ -22,6 +23,9 @@ from .settings import Segment
 DUST = 0.002
 #: Width of the soft border that is kept outside the 0.5 surface of the largest component, voxels of the plan's grid.
 BORDER = 2
+
+#: Most voxels of a volume on the plan's grid: some 10 GB for the image and the two outputs of the network.
+MOST_VOXELS = 400_000_000
 
 #: A function that gives the probability of cord, in [0, 1], on the grid of a volume.
 Predict = Callable[[Volume], NDArray[np.float32]]
@@ -100,6 +104,27 @@ class Predictor:
             network.to(device), self.plans, self.configuration, folds, bundle.dataset, "CordTrainer", bundle.mirroring
         )
 
+    def _check_size(self, volume: Volume) -> None:
+        """Refuse a volume that would fill the memory on the grid of the plan, before nnU-Net resamples it.
+
+        Raises
+        ------
+        ImageError
+            It has over :data:`MOST_VOXELS` voxels there.
+        """
+        x, y, z = (size * mm for size, mm in zip(volume.data.shape, volume.spacing_mm, strict=True))
+        extents_mm = [(z, y, x)[axis] for axis in self.plans.transpose_forward]
+        spacing = self.configuration.spacing
+        # The plan of a 2D network has no spacing along the first axis, along which nothing is resampled.
+        per_axis = [extent / mm for extent, mm in zip(extents_mm[-len(spacing) :], spacing, strict=True)]
+        voxels = math.prod(per_axis) * (1 if len(spacing) == 3 else max(volume.data.shape))
+        if voxels > MOST_VOXELS:
+            raise ImageError(
+                f"the volume of {x:.0f} x {y:.0f} x {z:.0f} mm would have {voxels:.2g} voxels on the grid of the plan "
+                f"({', '.join(f'{mm:g}' for mm in spacing)} mm), more than {MOST_VOXELS:.0e}; crop it, or use a bundle "
+                "with a coarser grid."
+            )
+
     def __call__(self, volume: Volume) -> NDArray[np.float32]:
         """Return the probability of cord, in [0, 1], on the volume's own grid (x, y, z); all 0 when no cord was found.
 
@@ -112,6 +137,7 @@ class Predictor:
 
         # nnU-Net changes the thread count of the process and leaves it changed when a volume fails.
         torch.set_num_threads(self.settings.threads)
+        self._check_size(volume)
         x, y, z = volume.spacing_mm
         properties: dict[str, object] = {"spacing": [z, y, x]}
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):

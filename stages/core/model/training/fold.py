@@ -7,7 +7,8 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from importlib.metadata import version
@@ -17,8 +18,9 @@ from typing import Any
 from tqdm import tqdm
 
 from ...base.environment import environment
-from ...base.errors import SettingsError
+from ...base.errors import DatasetError, SettingsError
 from ...base.files import digest_of, read_json, whole_file, whole_folder, write_json
+from ...base.inventory import INVENTORY, faults_of, write_inventory
 from ...base.syntax import syntax_of
 from .plans import fixed_plans, with_threads
 from .settings import Train
@@ -78,19 +80,47 @@ def nnunet_environment(scratch: Path, settings: Train) -> AbstractContextManager
     return environment(values)
 
 
+def check_prepared(prepared: Path, names: Iterable[str] | None = None) -> None:
+    """Make sure that the training data are the files that ``prepare`` wrote; ``names``: only these of them.
+
+    Raises
+    ------
+    DatasetError
+        A file was cut, edited, added or lost. SimpleITK would read a cut volume as zeros and say nothing.
+    """
+    faults = faults_of(prepared, names)
+    if faults:
+        more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise DatasetError(
+            f"{prepared}: {faults[0]}{more}. Nothing is trained on it. Delete {prepared}, then `dvc repro` brings it "
+            "back, from DVC's cache or from the images. If the same file is wrong again, the cache or the remote is "
+            "damaged: `dvc repro --force prepare` writes it anew."
+        )
+
+
 def preprocess(prepared: Path, settings: Train, folder: Path) -> dict[str, Any]:
-    """Resample the raw data to the plan's grid and return the plans. Data that ``folder`` already holds are used again.
+    """Resample the raw data to the plan's grid and return the plans.
+
+    Data that ``folder`` already holds are used again when every file is as it was written, and are else made again.
 
     Parameters
     ----------
-    prepared : folder with ``raw/`` (nnU-Net raw layout) and ``manifest.json``
+    prepared : folder with ``raw/`` (nnU-Net raw layout), ``manifest.json`` and the inventory of both
     settings : plan and configuration are used here
     folder : folder for the preprocessed data, named by :func:`preprocessed_digest`
+
+    Raises
+    ------
+    DatasetError
+        See :func:`check_prepared`.
     """
-    finished = folder / "plans.json"
-    if finished.is_file():
-        plans: dict[str, Any] = read_json(finished)["plans"]
-        return plans
+    if (folder / INVENTORY).is_file():
+        faults = faults_of(folder)
+        if not faults:
+            plans: dict[str, Any] = read_json(folder / "plans.json")["plans"]
+            return plans
+        print(f"cordrift: {folder}: {faults[0]}; the data are preprocessed again.", file=sys.stderr)
+    check_prepared(prepared)
     import torch
     from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -129,6 +159,8 @@ def preprocess(prepared: Path, settings: Train, folder: Path) -> dict[str, Any]:
         # nnU-Net's trainer copies a fingerprint. Ours is empty, because the plan is already made.
         (part / DATASET / "dataset_fingerprint.json").write_text("{}\n", encoding="utf-8")
         write_json(part / "plans.json", {"plans": plans})
+        # The splits, which each fold writes, are not part of it.
+        write_inventory(part, ("plans.json", f"{DATASET}/dataset_fingerprint.json", f"{DATASET}/*/*"))
     return plans
 
 
@@ -180,10 +212,13 @@ def train_fold(
     ------
     SettingsError
         Another library version than params name, or a fold that ``prepare`` did not make.
+    DatasetError
+        See :func:`check_prepared`.
     BundleError
         The training diverged, or the saved state cannot be read.
     """
     check_versions(settings.versions)
+    check_prepared(prepared, ("manifest.json", "raw/dataset.json"))
     manifest = read_json(prepared / "manifest.json")
     if fold >= len(manifest["folds"]):
         raise SettingsError(

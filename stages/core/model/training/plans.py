@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -18,11 +19,16 @@ from .settings import FixedPlan
 
 Axis = Annotated[int, Field(ge=0, le=2)]
 Size = Annotated[int, Field(ge=1, le=1024)]
-Spacing = Annotated[float, Field(gt=0, le=100)]
+#: mm; a finer grid would fill the memory with a single volume.
+Spacing = Annotated[float, Field(ge=0.1, le=100)]
 Resampler = Literal["resample_torch_fornnunet", "resample_data_or_seg_to_shape", "resample_torch_simple"]
 
+#: Name of a configuration of nnU-Net, such as 3d_fullres. It becomes the name of a folder.
+CONFIGURATION = re.compile(r"[A-Za-z0-9_]{1,64}")
+#: Most voxels of a patch, and most values of one feature map of a patch. nnU-Net plans some 10 million voxels at most.
+MOST_PATCH_VOXELS, MOST_PATCH_VALUES = 256**3, 32 * 256**3
 #: Most weights of a bundle's network, counted roughly. nnU-Net's presets have 0.03e9 to 0.2e9.
-MOST_WEIGHTS = 3_000_000_000
+MOST_WEIGHTS = 1_000_000_000
 
 
 class ArchKwargs(Block):
@@ -108,6 +114,35 @@ class Configuration(Block):
     architecture: Architecture
     batch_dice: bool
 
+    @model_validator(mode="after")
+    def _bounded(self) -> Configuration:
+        kwargs = self.architecture.arch_kwargs
+        axes = 2 if kwargs.conv_op.endswith("Conv2d") else 3
+        for name, sizes in (
+            ("patch_size", [self.patch_size]),
+            ("spacing", [self.spacing]),
+            ("kernel_sizes", kwargs.kernel_sizes),
+            ("strides", kwargs.strides),
+        ):
+            if any(len(size) != axes for size in sizes):
+                raise ValueError(f"{name} must have {axes} axes each, as the convolution of the network has")
+        if not kwargs.norm_op.endswith(f"{axes}d"):
+            raise ValueError(f"norm_op must have {axes} axes, as the convolution of the network has")
+        if len(self.normalization_schemes) != 1 or len(self.use_mask_for_norm) != 1:
+            raise ValueError("normalization_schemes and use_mask_for_norm must have one entry, as there is one channel")
+        voxels = math.prod(self.patch_size)
+        values = voxels * max(kwargs.features_per_stage[0], 1)
+        if voxels > MOST_PATCH_VOXELS or values > MOST_PATCH_VALUES:
+            raise ValueError(
+                f"a patch of {self.patch_size} voxels with {kwargs.features_per_stage[0]} features is larger than any "
+                f"that nnU-Net plans (at most {MOST_PATCH_VOXELS} voxels and {MOST_PATCH_VALUES} values)"
+            )
+        for axis in range(axes):
+            shrunk = math.prod(stride[axis] for stride in kwargs.strides)
+            if self.patch_size[axis] % shrunk:
+                raise ValueError(f"patch_size {self.patch_size} is not divisible by the strides of the network")
+        return self
+
 
 def check_configuration(name: str, configuration: dict[str, Any], source: str) -> Configuration:
     """Check one configuration of a plan that may come from outside.
@@ -129,16 +164,25 @@ def inference_plans(plans: dict[str, Any], configuration: str, source: str) -> d
     Raises
     ------
     BundleError
-        The plan lacks the configuration, its transposition is not an order of the three axes, or as
-        :func:`check_configuration`.
+        The configuration has no plain name or the plan lacks it, its transpositions are not orders of the three axes
+        that undo each other, or as :func:`check_configuration`.
     """
+    if not isinstance(configuration, str) or not CONFIGURATION.fullmatch(configuration):
+        raise BundleError(
+            f"{source}: {configuration!r} cannot be the name of a configuration; expected letters, digits and '_', "
+            "such as 3d_fullres."
+        )
     try:
         chosen = plans["configurations"][configuration]
         forward, backward = plans["transpose_forward"], plans["transpose_backward"]
     except (KeyError, TypeError) as error:
         raise BundleError(f"{source} has no configuration {configuration!r} with transposition: {error}.") from error
-    if sorted(forward) != [0, 1, 2] or sorted(backward) != [0, 1, 2]:
-        raise BundleError(f"{source}: transpose_forward and _backward must be orders of 0, 1, 2.")
+    orders = (forward, backward)
+    whole = all(isinstance(order, list) and all(type(axis) is int for axis in order) for order in orders)
+    if not whole or any(sorted(order) != [0, 1, 2] for order in orders):
+        raise BundleError(f"{source}: transpose_forward and transpose_backward must be orders of 0, 1, 2.")
+    if [forward[axis] for axis in backward] != [0, 1, 2]:
+        raise BundleError(f"{source}: transpose_backward {backward} does not undo transpose_forward {forward}.")
     checked = check_configuration(configuration, chosen, source)
     out = checked.model_dump(by_alias=True)
     out["architecture"]["arch_kwargs"] = checked.architecture.arch_kwargs.given()

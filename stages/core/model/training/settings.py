@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ...base.params import Block, Count, Positive, Settings
+from ...base.params import Block, Count, Positive, Seed, Settings
 
 
 class Network(Block):
@@ -70,7 +70,7 @@ class Train(Settings):
     save_every: Count
     optimiser: Optimiser
     augmentation: Augmentation
-    seed: int
+    seed: Seed
     device: Literal["cpu", "cuda"]
     gpus: Literal[1]
     threads: Count

@@ -18,6 +18,7 @@ from ...model.lineage.training import Training
 from ...model.segmentation.predictions import CaseId
 from ...pages.canvas import png_bytes
 from ...tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
+from ...tables.summary import read_summary
 from .charts import training_figure
 from .contours import Panel, Source, contour_figure, gallery_figure
 from .drawings import Drawing, ReportTables, draw_figures, labelled, pairs_of
@@ -159,7 +160,7 @@ def read_monitored(
     """
     also, hidden = [], 0
     for folder in sorted(path.parent for path in root.glob("*/summary.json")):
-        summary = read_json(folder / "summary.json")
+        summary = read_summary(folder / "summary.json")
         if summary["bundle"] != bundle:
             hidden += 1
             continue

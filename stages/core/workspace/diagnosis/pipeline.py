@@ -40,7 +40,11 @@ def check_remotes(workspace: Path, config: Mapping[str, str]) -> Iterator[Doctor
         yield DoctorCheck("DVC remote", "ok", "none: outputs stay on this machine", advice)
     for name, url in urls.items():
         mark = " (default)" if config.get("core.remote") == name else ""
-        yield _check_remote(workspace, f"DVC remote {name}", url, mark)
+        check = _check_remote(workspace, f"DVC remote {name}", url, mark)
+        if check.state == "ok" and config.get(f"remote.{name}.verify", "").lower() != "true":
+            found = f"{check.found}, and DVC believes what it holds without hashing it"
+            check = DoctorCheck(check.name, "warning", found, f"`dvc remote modify {name} verify true`")
+        yield check
 
 
 def _check_remote(workspace: Path, name: str, url: str, mark: str) -> DoctorCheck:

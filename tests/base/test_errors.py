@@ -1,0 +1,74 @@
+"""No message shows a credential, whatever way it came into the message."""
+
+from __future__ import annotations
+
+import pytest
+
+from stages.core.base.errors import CordriftError, StoreError, did_you_mean, redact, run
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://bob:hunter2@lab.org/x",
+        "http://bob:hunter2@lab.org/x",
+        "http://bob:hun/ter2@lab.org:8080/x",
+        "https://hunter2@lab.org",
+        "ssh://git:hunter2@lab.org/x.git",
+        "s3://KEY:hunter2@bucket/x",
+        "sqlite:///hunter2@x",
+        "https://lab.org/x?token=hunter2",
+        "https://lab.org/x?X-Amz-Signature=hunter2&y=1",
+        "https://lab.org/x#access_token=hunter2",
+        "'https://bob:hunter2@lab.org/x'",
+        '{"url": "https://bob:hunter2@lab.org"}',
+        "https://bob:hun'ter2@lab.org/x",
+        "Authorization: Bearer hunter2",
+        "Authorization: Basic hunter2==",
+        "password=hunter2",
+        "--access-key=hunter2",
+        '"aws_secret_access_key": "hunter2"',
+        "MLFLOW_TRACKING_TOKEN=hunter2",
+        "dvc remote add lab https://bob:hunter2@lab.org/x failed",
+    ],
+)
+def test_a_message_shows_no_credential(text: str) -> None:
+    for shown in (redact(text), str(CordriftError(text)), f"{StoreError(text)}"):
+        assert "ter2" not in shown
+        assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "LAB_API_KEY"])
+def test_the_value_of_a_secret_variable_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "wJalrXUtnFEMI/K7")
+    assert str(CordriftError("git said: wJalrXUtnFEMI/K7 is refused")) == "git said: *** is refused"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://lab.org/x/y is not there; looked in /data/x",
+        "credentials: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
+        "it holds a password or token, which everybody reads: remove it",
+        "key 'train.epochs' is missing",
+        "git@github.com:lab/data cannot be reached",
+        "sub-01_T2w.nii.gz: expected 3 axes, found 4",
+    ],
+)
+def test_a_message_without_credentials_stays_as_it_is(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_a_command_prints_the_redacted_sentence_and_no_stack_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise CordriftError("no answer from https://bob:hunter2@lab.org")
+
+    with pytest.raises(SystemExit) as stop:
+        run(fail)
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == "cordrift: no answer from https://lab.org\n"
+
+
+def test_a_word_that_is_far_from_all_has_no_suggestion() -> None:
+    assert did_you_mean("epoch", ["epochs"]) == " (did you mean 'epochs'?)"
+    assert did_you_mean("zzz", ["epochs"]) == ""
