@@ -14,11 +14,13 @@ from pydantic import Field
 from ...base.errors import ReleaseError
 from ...base.files import read_json, write_json
 from ...base.params import Block, Name, validate
-from ...drift.record.record import Outcome
+from ...drift.judgement.consistency import contradictions
+from ...drift.record.record import Outcome, read_drift
 from ...drift.versions.version import JUDGES
 from ...measures.kept_masks.zips import pack, unpack
-from ...store.bundle_files import JUDGED, MASKS
+from ...store.bundle_files import JUDGED, MASKS, SERIES
 from ...store.run_content import Artifact, DataInput, RunContent
+from ...tables.summary import read_summary
 
 RECORD_INDEX = "record.json"
 #: The largest size of an unpacked record: tables, figures and some hundred kept masks.
@@ -106,7 +108,7 @@ def read_record(path: Path, folder: Path) -> RunContent:
     BundleError
         The file is not a zip, or has a path that leads out of it.
     ReleaseError
-        The zip is not a record.
+        The zip is not a record; or what it says of its version does not follow from the tables in it.
     """
     names = unpack(path, folder, most_bytes=MOST_BYTES)
     value = read_json(folder / RECORD_INDEX, error=ReleaseError)
@@ -121,6 +123,7 @@ def read_record(path: Path, folder: Path) -> RunContent:
     if not masks or not artifacts:
         raise ReleaseError(f"{path.name} holds no masks or no tables; it was not written by a release of cordrift.")
     artifacts.append(Artifact(MASKS, members=tuple(masks)))
+    _check_claims(archived, folder / "artifacts", path.name)
     return RunContent(
         digest=archived.digest,
         label=archived.label,
@@ -135,6 +138,44 @@ def read_record(path: Path, folder: Path) -> RunContent:
         trained=tuple(archived.trained),
         inputs=tuple(DataInput(**one.model_dump()) for one in archived.inputs),
     )
+
+
+def _check_claims(archived: Archived, files: Path, source: str) -> None:
+    """Compare ``record.json`` with the files beside it, from which every word of it follows.
+
+    Raises
+    ------
+    ReleaseError
+        They differ, or the verdict is better than its own numbers.
+    """
+    summary = read_summary(files / "measures/summary.json", error=ReleaseError)
+    drift = read_drift(files / "compare/drift.json")
+    model = read_json(files / "bundle/model.json", error=ReleaseError)
+    judged = {JUDGED + role: judge.digest for judge in drift.verdict.judges for role in judge.roles}
+    said: dict[str, tuple[object, object]] = {
+        "digest": (archived.digest, summary["bundle"]),
+        "digest of the bundle": (archived.digest, model.get("digest")),
+        "digest of the verdict": (archived.digest, drift.candidate.bundle),
+        "series": (archived.series, {key: str(summary[key]) for key in SERIES}),
+        "series of the verdict": (
+            {key: archived.series.get(key) for key in SERIES},
+            {key: getattr(drift.candidate, key) for key in SERIES},
+        ),
+        "lost": (archived.lost, bool(summary["lost"])),
+        "verdict": (archived.verdict.model_dump(), drift.verdict.model_dump(include=set(Outcome.model_fields))),
+        "judged": ({key: one for key, one in archived.judged.items() if one}, judged),
+    }
+    for name, (claimed, follows) in said.items():
+        if claimed != follows:
+            raise ReleaseError(
+                f"{RECORD_INDEX} in {source} has {claimed!r} as {name}, and the files beside it say {follows!r}: it is "
+                "the record of another version, or was edited. Delete that asset and judge the release again."
+            )
+    if wrong := contradictions(drift):
+        raise ReleaseError(
+            f"compare/drift.json in {source} contradicts itself: {wrong[0]}. It was edited; delete that asset and "
+            "judge the release again."
+        )
 
 
 def copy_masks(record: RunContent, path: Path, scratch: Path) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from ...base.errors import ReleaseError
 from ...base.files import read_json, write_json
@@ -21,10 +22,12 @@ from ...store.client import RegisteredVersion, Store
 from ...store.imported_version import import_version
 from ...store.promotion import promote
 from ...store.registration import register_version
+from ...store.run_content import RunContent
 from ..github.api import Release
 from ..github.repository import MOST_ASSET_BYTES, Repository
 from .archive import Digest, read_record
 from .names import BUNDLE_ZIP, PROMOTION, PROVENANCE, RECORD_ZIP, version_of
+from .plan import released_digest
 
 Text = Annotated[str, Field(min_length=1)]
 #: The largest sizes of an acceptance, and of a table that a release from before cordrift published.
@@ -32,19 +35,19 @@ MOST_PROMOTION_BYTES, MOST_TABLE_BYTES = 1 << 20, 256 << 20
 
 
 class Promotion(Block):
-    """A person's acceptance of a released version, as its asset says: who, when (ISO 8601) and why."""
+    """A person's acceptance of a released version, as its asset says: who, when (ISO 8601 with its zone) and why."""
 
     digest: Digest
     who: Text
-    when: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")]
+    when: AwareDatetime
     why: Text
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to the model at a time (ISO 8601): a release, or the promotion of one."""
+    """Something that happened to the model at a time: a release, or the promotion of one."""
 
-    when: str
+    when: datetime
     release: Release
     promotion: Promotion | None = None
 
@@ -80,38 +83,56 @@ def rebuild(
     current = next((release for release in known if release.tag == tag), None)
     until = current.published if current else ""
     earlier = [r for r in known if r.tag == tag or (not r.draft and (not until or r.published < until))]
-    events = [Event(release.published, release) for release in earlier]
+    events = [Event(_time(release.published), release) for release in earlier]
     for release in earlier:
         if release.tag != tag and release.asset(PROMOTION):
             promotion = _promotion(repository, release, scratch)
-            events.append(Event(max(promotion.when, release.published), release, promotion))
+            # Nobody accepts a release before it is published, whatever the file says.
+            events.append(Event(max(promotion.when, _time(release.published)), release, promotion))
     said: list[str] = []
     gaps: list[str] = []
+    digests: dict[int, str] = {}
     for event in sorted(events, key=lambda event: (event.when, event.promotion is not None)):
         if event.promotion is not None:
-            version = _accepted(store, event.release, event.promotion)
-            promote(store, version, reason=event.promotion.why, person=event.promotion.who, when=event.promotion.when)
+            version = _accepted(store, event.release, event.promotion, digests.get(event.release.id, ""))
+            when = event.promotion.when.isoformat(timespec="seconds")
+            promote(store, version, reason=event.promotion.why, person=event.promotion.who, when=when)
             gaps = []  # a person has accepted a version with what there was
             said.append(f"{event.release.tag} was accepted by {event.promotion.who}: {event.promotion.why}")
-        elif _is_lost(event.release, tag):
+        elif lost := _lost(event.release, tag):
             gap = (
-                f"the release {event.release.tag} has a model but no {RECORD_ZIP}: what it measured is not in the "
-                "history, so that nothing can be judged until that file is back or a person accepts a later release"
+                f"the release {event.release.tag} {lost}: what it measured is not in the history, so that nothing can "
+                "be judged until that file is back or a person accepts a later release"
             )
             gaps.append(gap)
             said.append(gap)
+        elif event.release.asset(RECORD_ZIP):
+            record = _record(repository, event.release, scratch)
+            digests[event.release.id] = record.digest
+            register_version(store, record, say)
+            said += [f"{event.release.tag}: bundle {record.digest[:12]}, from {RECORD_ZIP}"] * (
+                event.release.tag != tag
+            )
         else:
-            said += _replay(store, repository, event.release, tag, dataset, scratch, say)
+            said += _imported(store, repository, event.release, tag, dataset, scratch)
         if gaps != store.gaps():
             store.set_gaps(gaps)
     return said
 
 
-def _is_lost(release: Release, current: str) -> bool:
-    """Tell whether a release was of a model, as its assets say, and its record is gone."""
+def _lost(release: Release, current: str) -> str:
+    """Say what is gone of a release that was of a model, as its assets say; empty where nothing is."""
+    if release.asset(RECORD_ZIP):
+        # Without its bundle nobody can tell whether the record is of this release.
+        return "" if release.asset(BUNDLE_ZIP) else f"has a {RECORD_ZIP} but no {BUNDLE_ZIP}"
     of_model = any(release.asset(name) for name in (BUNDLE_ZIP, PROVENANCE))
     imported = release.asset(f"csa_c2c3__model_{release.tag}.csv")
-    return bool(release.tag != current and of_model and not release.asset(RECORD_ZIP) and not imported)
+    return f"has a model but no {RECORD_ZIP}" if of_model and release.tag != current and not imported else ""
+
+
+def _time(published: str) -> datetime:
+    """Return a time of GitHub, the earliest there is for a draft, which has none."""
+    return datetime.fromisoformat(published) if published else datetime.min.replace(tzinfo=UTC)
 
 
 def _promotion(repository: Repository, release: Release, scratch: Path) -> Promotion:
@@ -124,33 +145,48 @@ def _promotion(repository: Repository, release: Release, scratch: Path) -> Promo
     return promotion
 
 
-def _accepted(store: Store, release: Release, promotion: Promotion) -> RegisteredVersion:
-    for version in store.versions():
-        if version.tags.get("digest") == promotion.digest:
-            return version
-    raise ReleaseError(
-        f"{PROMOTION} of the release {release.tag} accepts the bundle {promotion.digest[:12]}, of which no release has "
-        "a record: the bundle was replaced afterwards. Delete that asset, or accept the release again."
-    )
+def _accepted(store: Store, release: Release, promotion: Promotion, digest: str) -> RegisteredVersion:
+    """Return the version that a release's promotion accepts, which must be that of the release itself."""
+    if promotion.digest != digest:
+        raise ReleaseError(
+            f"{PROMOTION} of the release {release.tag} accepts the bundle {promotion.digest[:12]}, and the record of "
+            f"this release is of {digest[:12] or 'no bundle'}: the bundle was replaced afterwards, or the file is that "
+            "of another release. Delete that asset, or accept the release again."
+        )
+    return next(version for version in store.versions() if version.tags.get("digest") == digest)
 
 
-def _replay(
-    store: Store,
-    repository: Repository,
-    release: Release,
-    current: str,
-    dataset: str,
-    scratch: Path,
-    say: Callable[[str], None],
+def _record(repository: Repository, release: Release, scratch: Path) -> RunContent:
+    """Download the record of a release, and make sure that it is of this release: of its tag and of its bundle.
+
+    Raises
+    ------
+    ReleaseError
+        The record has another label or another digest, or contradicts itself.
+    """
+    packed = scratch / f"{release.id}.zip"
+    repository.download(release, RECORD_ZIP, packed, MOST_ASSET_BYTES)
+    folder = scratch / str(release.id)
+    folder.mkdir()
+    record = read_record(packed, folder)
+    if record.label != release.tag:
+        raise ReleaseError(
+            f"{RECORD_ZIP} of the release {release.tag} is of {record.label!r}: it is the file of another release. "
+            f"Delete that asset and judge {release.tag} again."
+        )
+    digest = released_digest(repository, release)
+    if record.digest != digest:
+        raise ReleaseError(
+            f"{RECORD_ZIP} of the release {release.tag} is of the bundle {record.digest[:12]}, and its {BUNDLE_ZIP} is "
+            f"{digest[:12]}: one of the two was replaced. Put the other one back, or release the bundle under a new "
+            "tag."
+        )
+    return record
+
+
+def _imported(
+    store: Store, repository: Repository, release: Release, current: str, dataset: str, scratch: Path
 ) -> list[str]:
-    if release.asset(RECORD_ZIP):
-        path = scratch / f"{release.id}.zip"
-        repository.download(release, RECORD_ZIP, path, MOST_ASSET_BYTES)
-        folder = scratch / str(release.id)
-        folder.mkdir()
-        record = read_record(path, folder)
-        register_version(store, record, say)
-        return [] if release.tag == current else [f"{release.tag}: bundle {record.digest[:12]}, from {RECORD_ZIP}"]
     table = f"csa_c2c3__model_{release.tag}.csv"
     if release.asset(table) and version_of(release.tag):
         path = scratch / table
@@ -179,11 +215,11 @@ def write_acceptance(repository: Repository, tag: str, *, who: str, why: str, wh
         raise ReleaseError("a promotion needs a reason: what was looked at, and why the drift is accepted.")
     release = repository.release(tag)
     with tempfile.TemporaryDirectory() as scratch:
-        packed, folder = Path(scratch) / RECORD_ZIP, Path(scratch) / "record"
-        repository.download(release, RECORD_ZIP, packed, MOST_ASSET_BYTES)
-        folder.mkdir()
-        promotion = Promotion(digest=read_record(packed, folder).digest, who=who, when=when, why=why)
+        source = f"the acceptance of {tag}"
+        digest = _record(repository, release, Path(scratch)).digest
+        value = {"digest": digest, "who": who, "when": when, "why": why}
+        promotion: Promotion = validate(Promotion, value, source, error=ReleaseError)
         path = Path(scratch) / PROMOTION
-        write_json(path, promotion.model_dump())
+        write_json(path, promotion.model_dump(mode="json"))
         repository.upload(release, path, PROMOTION)
     return promotion

@@ -16,6 +16,7 @@ from ...model.segmentation.shards import check_shards
 from ...reports.change_report.facts import as_mapping
 from ...store.bundle_files import MOST_BUNDLE_BYTES
 from ...workspace.runs.params import Params
+from ..github.api import Release
 from ..github.repository import MOST_ASSET_BYTES, Repository
 from .names import BUNDLE, BUNDLE_ZIP, PROVENANCE, label_of_tag
 
@@ -72,6 +73,20 @@ def _judged(repository: Repository, tag: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         repository.download(release, PROVENANCE, Path(scratch) / PROVENANCE, MOST_PROVENANCE_BYTES)
         return read_json(Path(scratch) / PROVENANCE, error=ReleaseError)
+
+
+def released_digest(repository: Repository, release: Release) -> str:
+    """Download the bundle of a release, verify it, and return its digest; nothing of it is kept.
+
+    Raises
+    ------
+    ReleaseError
+        The release has no bundle, or it cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        packed = Path(scratch) / BUNDLE_ZIP
+        repository.download(release, BUNDLE_ZIP, packed, MOST_ASSET_BYTES)
+        return open_bundle(packed, Path(scratch) / "bundle").digest
 
 
 def open_bundle(packed: Path, folder: Path) -> Bundle:
