@@ -25,7 +25,7 @@ METRICS := .demo-micro/reports/compare/metrics.json
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup path demo demo-micro diff-metrics test test-fast test-measuring docs lint bench-fetch bench-ruler \
+.PHONY: help setup setup-publish path demo demo-micro diff-metrics test test-fast test-measuring docs lint bench-fetch bench-ruler \
 	bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
 
 help: ## this list
@@ -39,6 +39,15 @@ ifneq ($(value TORCH_INDEX),)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps --index-url "$$TORCH_INDEX" torch torchvision
 endif
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+# For jobs that may write to a release: they install no package from TORCH_INDEX, and need none of it.
+setup-publish: ## install what publishes a release, without torch, MLflow and DVC
+	@test -e $(VENV)/.ready || $(MAKE) --no-print-directory $(VENV)/.publish
+
+$(VENV)/.publish: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[publish]'
 	@touch $@
 
 path: ## where the installed commands are

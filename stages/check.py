@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .core.base.errors import run
 from .core.base.files import whole_folder, write_csv
+from .core.base.stage import matrix_item
 from .core.data.datasets.findings import VOLUMES, write_findings
 from .core.data.datasets.manifest import read_manifest
 from .core.data.inspection.dataset import inspect_dataset
@@ -20,11 +21,11 @@ FILES = "For files of your own: cordrift check FILE ..., or cordrift check FOLDE
 def main(argv: list[str] | None = None) -> None:
     """Check the dataset that ``argv`` names. Findings are the result of this stage, so that it does not fail on any."""
     parser = argparse.ArgumentParser(prog="cordrift check", description=__doc__, epilog=FILES)
-    named = parser.add_mutually_exclusive_group(required=True)
+    named = parser.add_mutually_exclusive_group()
     named.add_argument("name", nargs="?", metavar="DATASET", help="entry of the registry, fetched already")
     named.add_argument("--dataset", help="the same, as for the other stages")
     options = parser.parse_args(argv)
-    name = options.name or options.dataset
+    name = matrix_item("check", options.name or options.dataset, "the name of a dataset")
     settings = Check.read()
     manifest = read_manifest(Path(f"data/fetch/{name}.json"))
     table, findings = inspect_dataset(manifest, settings, processes=min(2, os.cpu_count() or 1))

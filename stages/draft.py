@@ -21,11 +21,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     steps = parser.add_subparsers(dest="step", required=True)
     write = steps.add_parser("write")
     write.add_argument("--tag", help="of the draft (default: the next minor version)")
+    write.add_argument(
+        "--trained", type=Path, default=Path(), metavar="FOLDER",
+        help="a folder with data/package and dvc.lock of the training (default: this checkout)",
+    )  # fmt: skip
     upload = steps.add_parser("upload")
     upload.add_argument("--commit", default=current_commit(), help=f"what the tag will point to (default: {COMMIT})")
     options = parser.parse_args(arguments)
     if options.step == "write":
-        write_outputs(write_draft(Path(), open_repository(), options.tag or None, print))
+        write_outputs(write_draft(Path(), open_repository(), options.tag or None, print, trained=options.trained))
         return
     if not options.commit:
         raise SettingsError(f"a draft needs the commit that its tag will point to: --commit, or {COMMIT}.")

@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from .core.base.errors import CordriftError, SettingsError, run
+from .core.base.errors import CordriftError, run
 from .core.base.files import write_json
+from .core.base.stage import matrix_item
 from .core.data.clones.fetch import explain_fetch, fetch_dataset
 from .core.data.datasets.registry import FROZEN, REGISTRY, entry, load_registry, read_frozen
 from .core.data.datasets.selection import summarise_excluded
@@ -27,11 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     if options.dry_run:
         explain_all([options.dataset] if options.dataset else settings.datasets)
         return
-    if options.dataset is None:
-        raise SettingsError(
-            "fetch needs --dataset NAME; only with --dry-run it can be left out, for all datasets in params."
-        )
-    name = options.dataset
+    name = matrix_item("fetch", options.dataset, "--dataset NAME (only with --dry-run it can be left out, for all)")
     dataset = entry(load_registry(REGISTRY), name)
     out = Path("data/fetch") / f"{name}.json"
     out.unlink(missing_ok=True)  # a fetch that fails must not leave the manifest of an earlier commit

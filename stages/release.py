@@ -17,8 +17,7 @@ from pathlib import Path
 from .core.base.errors import run
 from .core.data.clones.programs import user_name
 from .core.release.github.repository import open_repository
-from .core.release.jobs import commands as jobs
-from .core.release.jobs.history import write_acceptance
+from .core.release.jobs.publish import publish
 
 #: The profile with the test datasets, where neither the option nor CORDRIFT_PROFILE names one.
 PROFILE = "spine-generic"
@@ -28,6 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the job that is named first."""
     options = _parser().parse_args(arguments)
     root, job = Path(), options.job
+    if job == "publish":
+        publish(root, open_repository(), options.tag)
+        return
+    # Imported here: the machine that may write to releases, and publishes, has none of what these jobs need.
+    from .core.release.jobs import commands as jobs
+    from .core.release.jobs.history import write_acceptance
+
     if job == "plan":
         jobs.plan(root, open_repository(), options.tag, options.profile, print)
     elif job == "key":
@@ -40,8 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         jobs.judge(root, open_repository(), options.tag, options.profile, options.device, print)
     elif job == "restore":
         jobs.restore(root, open_repository(), options.profile, print)
-    elif job == "publish":
-        jobs.publish(root, open_repository(), options.tag)
     else:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         person = options.by or user_name() or getpass.getuser()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .core.base.errors import run
 from .core.base.files import whole_folder
+from .core.base.stage import matrix_item, whole_number
 from .core.data.datasets.findings import read_checked
 from .core.data.datasets.manifest import read_manifest, require_contrasts
 from .core.model.bundle.content import read_bundle
@@ -19,10 +20,12 @@ from .core.model.segmentation.shards import check_shards, deal
 def main() -> None:
     """Segment the participants of the dataset and shard named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--shard", type=int, required=True)
+    parser.add_argument("--dataset", help="a monitored dataset")
+    parser.add_argument("--shard", help="number of the shard, from 0")
     options = parser.parse_args()
-    name, shard = options.dataset, options.shard
+    given = None if None in (options.dataset, options.shard) else f"{options.dataset}-{options.shard}"
+    name, _, number = matrix_item("segment", given, "--dataset NAME --shard N").rpartition("-")
+    shard = whole_number(number, "a shard")
     settings = Segment.read()
     n_shards = check_shards(settings.shards)
     model = read_bundle(Path("data/package"))

@@ -15,6 +15,8 @@ CORE = [path for path in SOURCES if "core" in path.parts]
 MANY = 4
 #: Where core may read the environment: the doors to tools from outside, which are told in no other way.
 ENVIRONMENT = (
+    "stages/core/base/errors.py",
+    "stages/core/base/stage.py",
     "stages/core/base/environment.py",
     "stages/core/data/clones/programs.py",
     "stages/core/model/bundle/revision.py",

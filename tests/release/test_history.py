@@ -268,7 +268,7 @@ def test_a_promotion_without_a_time_is_refused(
     accepted = {"schema": 1, "digest": A, "who": "a person", "when": when, "why": "looked at"}
     assets = released(A, record) | {PROMOTION: json.dumps(accepted).encode()}
     github.add_release("v1", published="2026-01-01T00:00:00Z", assets=assets)
-    with pytest.raises(CordriftError, match="'when' is .*: input should"):
+    with pytest.raises(CordriftError, match=r"'when' is .*: input should"):
         replayed(tmp_path / "other", github, "v9")
 
 

@@ -18,13 +18,13 @@ from stages.core.model.segmentation.predictions import read_shards
 from stages.core.model.segmentation.predictor import inference_digest
 from stages.core.release.github.api import Release
 from stages.core.release.github.repository import open_repository
-from stages.core.release.jobs import commands as jobs
 from stages.core.release.jobs import draft as drafting
 from stages.core.release.jobs import judge as judging
 from stages.core.release.jobs import plan as planning
 from stages.core.release.jobs.handover import MISSING, bring_shards, hand_over
 from stages.core.release.jobs.names import BUNDLE_ZIP, PROMOTION, RECORD_ZIP, TOOLBOX_ZIP, label_of_tag
 from stages.core.release.jobs.plan import cache
+from stages.core.release.jobs.publish import publish
 from stages.core.reports.drift_report.wording import short
 from stages.core.store.client import Store, open_store
 from stages.core.workspace.runs.params import load_params
@@ -138,7 +138,7 @@ def _judgement(root: Path, label: str, digest: str) -> None:
 def test_a_judgement_goes_to_the_release_with_the_bundle_that_was_judged(tmp_path: Path, github: GitHubServer) -> None:
     github.add_release("v1", assets={BUNDLE_ZIP: A.encode()})
     _judgement(tmp_path, "v1", A)
-    jobs.publish(tmp_path, open_repository(github.environment()), "v1")
+    publish(tmp_path, open_repository(github.environment()), "v1")
     assert set(github.assets("v1")) == {BUNDLE_ZIP, "provenance.json", "csa_std.png"}
 
 
@@ -150,7 +150,7 @@ def test_a_judgement_of_another_bundle_or_release_is_not_published(
     github.add_release("v1", assets={BUNDLE_ZIP: A.encode()})
     _judgement(tmp_path, label, digest)
     with pytest.raises(CordriftError, match=r"it was replaced after it was judged. Nothing is published"):
-        jobs.publish(tmp_path, open_repository(github.environment()), "v1")
+        publish(tmp_path, open_repository(github.environment()), "v1")
     assert set(github.assets("v1")) == {BUNDLE_ZIP}
 
 
@@ -170,7 +170,7 @@ def test_a_bundle_that_is_replaced_during_the_upload_is_told(
 
     monkeypatch.setattr(repository, "upload", late)
     with pytest.raises(CordriftError, match=r"was replaced while its judgement was published"):
-        jobs.publish(tmp_path, repository, "v1")
+        publish(tmp_path, repository, "v1")
 
 
 @pytest.mark.parametrize("name", [BUNDLE_ZIP, TOOLBOX_ZIP, PROMOTION])
@@ -180,7 +180,7 @@ def test_what_a_judgement_does_not_write_is_not_published(tmp_path: Path, github
         (tmp_path / "release/assets" / file).write_bytes(b"{}")
     github.add_release("v1")
     with pytest.raises(CordriftError, match=f"holds {name}, which no judgement writes"):
-        jobs.publish(tmp_path, open_repository(github.environment()), "v1")
+        publish(tmp_path, open_repository(github.environment()), "v1")
     assert github.assets("v1") == {}
 
 

@@ -50,6 +50,26 @@ def one_job_writes(data: Mapping[str, Any], text: str) -> Iterator[str]:
             yield f"job {job} writes to the repository and uses a cache"
 
 
+def writers_install_little(data: Mapping[str, Any], text: str) -> Iterator[str]:
+    """A job that may write anything installs nothing from an index of its own, and no more than it needs."""
+    for job, body in data["jobs"].items():
+        if "write" not in body["permissions"].values():
+            continue
+        if "TORCH_INDEX" in str(body) + str(data.get("env", {})):
+            yield f"job {job} may write, and installs from TORCH_INDEX, whose packages nobody verifies"
+        if any(re.search(r"\bmake setup(?!-publish)", step.get("run", "")) for step in body["steps"]):
+            yield f"job {job} may write, and installs more than `make setup-publish`"
+
+
+def artifacts_stay_apart(data: Mapping[str, Any], text: str) -> Iterator[str]:
+    """What another job made is unpacked below release/, never over the checkout whose code runs."""
+    for job, body in data["jobs"].items():
+        for step in body["steps"]:
+            path = str(step.get("with", {}).get("path", ""))
+            if "download-artifact" in step.get("uses", "") and not path.startswith("release/"):
+                yield f"job {job} unpacks an artifact over the checkout"
+
+
 def identity_or_secrets(data: Mapping[str, Any], text: str) -> Iterator[str]:
     """A job that can prove its identity to others reads no secret."""
     for job, body in data["jobs"].items():
@@ -74,6 +94,8 @@ RULES: list[Rule] = [
     time_is_limited,
     versions_are_named,
     one_job_writes,
+    writers_install_little,
+    artifacts_stay_apart,
     identity_or_secrets,
     pull_requests_read_no_secret,
     watched_files_exist,
@@ -105,6 +127,9 @@ def test_every_workflow_keeps_the_rules(path: Path) -> None:
         ("retrain", "      - if: vars.CORDRIFT_ATTEST", f"{CACHE}      - if: vars.CORDRIFT_ATTEST", "and uses a cache"),
         ("retrain", "      contents: read\n", "      id-token: write\n", "job train: id-token: write beside secrets"),
         ("retrain", "  push:\n    branches: [main]\n    paths:", "  pull_request:\n    paths:", "a pull request reads"),
+        ("retrain", "          path: release/trained\n", "", "job files unpacks an artifact over the checkout"),
+        ("retrain", "make setup-publish", "make setup", "job draft may write, and installs more than"),
+        ("release", "env:\n  TAG", "env:\n  TORCH_INDEX: x\n  TAG", "job publish may write, and installs from TORCH"),
         ("retrain", "data/persons.csv", "data/people.csv", "data/people.csv does not exist"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.store_workspace import MODEL, A, B, C, contents, files, page, params, ruler, workspace
+from support.store_workspace import MODEL, A, B, C, Overtaken, contents, files, page, params, ruler, workspace
 
 from stages import history, register
 from stages.core.base.errors import CordriftError, StoreError
@@ -401,25 +401,6 @@ def test_measures_of_another_bundle_are_refused(lab: Path) -> None:
     with pytest.raises(CordriftError, match=f"is of the bundle {A[:12]}, data/package holds {B[:12]}"):
         register.main()
     assert contents(lab)["runs"] == {}
-
-
-class Overtaken:
-    """A client of MLflow before whose first call of one method another process does ``work``."""
-
-    def __init__(self, inner: Any, call: str, work: Callable[[], object]) -> None:
-        self.inner, self.call, self.work = inner, call, work
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.inner, name)
-        if name != self.call:
-            return found
-
-        def late(*args: Any, **kwargs: Any) -> Any:
-            self.call = ""
-            self.work()
-            return found(*args, **kwargs)
-
-        return late
 
 
 @pytest.mark.parametrize("call", ["create_experiment", "create_run", "create_registered_model", "create_model_version"])

@@ -162,6 +162,15 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(digest, model["configuration"], mirroring, model["plans"], dataset, folds)
 
 
+def files_of(folder: Path, bundle: Bundle) -> dict[str, Path]:
+    """Return the files of a bundle in ``folder`` by their names in it; whatever else lies there is none of it."""
+    names = ["plans.json", "dataset.json", "model.json", "training_data.json", "provenance.json"]
+    names += [
+        f"fold_{fold}/{name}" for fold in sorted(bundle.folds) for name in ("weights.safetensors", "progress.csv")
+    ]
+    return {name: folder / name for name in sorted(names) if (folder / name).is_file()}
+
+
 def _check_same_network(folder: Path, folds: Mapping[int, Weights]) -> None:
     """Make sure that the weights of all folds have the same names and shapes, as those of one network have."""
     first = min(folds)

@@ -94,7 +94,7 @@ def check_prepared(prepared: Path, names: Iterable[str] | None = None) -> None:
         raise DatasetError(
             f"{prepared}: {faults[0]}{more}. Nothing is trained on it. Delete {prepared}, then `dvc repro` brings it "
             "back, from DVC's cache or from the images. If the same file is wrong again, the cache or the remote is "
-            "damaged: `dvc repro --force prepare` writes it anew."
+            "damaged: `dvc repro --force prepare` writes it again."
         )
 
 
@@ -119,7 +119,7 @@ def preprocess(prepared: Path, settings: Train, folder: Path) -> dict[str, Any]:
         if not faults:
             plans: dict[str, Any] = read_json(folder / "plans.json")["plans"]
             return plans
-        print(f"cordrift: {folder}: {faults[0]}; the data are preprocessed again.", file=sys.stderr)
+        tqdm.write(f"cordrift: {folder}: {faults[0]}; the data are preprocessed again.", file=sys.stderr)
     check_prepared(prepared)
     import torch
     from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor

@@ -15,8 +15,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from ...base.errors import ReleaseError, SettingsError, StoreError
-from ...base.files import read_json
+from ...base.errors import SettingsError, StoreError
 from ...model.bundle.content import read_bundle
 from ...store.client import open_store
 from ...workspace.runs.monitor import bring_bundle, data_stages, monitor_workspace, run_stages, shard_stages
@@ -27,9 +26,9 @@ from ..github.runner import write_outputs, write_summary
 from .handover import hand_over
 from .history import rebuild
 from .judge import judge_release
-from .names import ASSETS, BUNDLE, BUNDLE_ZIP, FIGURE, KEPT, PROVENANCE, SHARDS
-from .plan import cache, fetch_bundle, outputs, released_digest
-from .summary import judged_summary, published_summary
+from .names import BUNDLE, SHARDS
+from .plan import cache, fetch_bundle, outputs
+from .summary import judged_summary
 
 Say = Callable[[str], None]
 
@@ -68,41 +67,6 @@ def judge(root: Path, repository: Repository, tag: str, profile: str, device: st
     """Judge the release, write the files that go beside its bundle, and the summary of the job."""
     judged = judge_release(root, repository, tag, profile, device, say)
     write_summary(judged_summary(judged.facts, judged.history))
-
-
-def publish(root: Path, repository: Repository, tag: str) -> None:
-    """Upload the files of the judgement to the release; assets that have the same bytes already are not sent.
-
-    Raises
-    ------
-    ReleaseError
-        There are no files, or files that no judgement writes; there is no such release; or its bundle is not the one
-        that was judged, because somebody replaced it meanwhile.
-    """
-    files = sorted(path for path in (root / ASSETS).glob("*") if path.is_file())
-    if not files:
-        raise ReleaseError(f"{root / ASSETS} holds nothing to publish; `cordrift release judge` writes it.")
-    foreign = sorted(KEPT & {path.name for path in files})
-    if foreign:
-        raise ReleaseError(
-            f"{root / ASSETS} holds {', '.join(foreign)}, which no judgement writes; nothing is published."
-        )
-    release = repository.release(tag)
-    judged = read_json(root / ASSETS / PROVENANCE, error=ReleaseError)
-    digest, before = released_digest(repository, release), release.asset(BUNDLE_ZIP)
-    if (judged.get("label"), judged.get("bundle")) != (tag, digest):
-        raise ReleaseError(
-            f"{root / ASSETS} is the judgement of {judged.get('label')} with the bundle "
-            f"{str(judged.get('bundle'))[:12]}, and the release {tag} has the bundle {digest[:12]}: it was replaced "
-            "after it was judged. Nothing is published; release the new bundle under the next tag."
-        )
-    done = [(path.name, repository.upload(release, path, path.name)) for path in files]
-    if repository.release(tag).asset(BUNDLE_ZIP) != before:
-        raise ReleaseError(
-            f"the bundle of the release {tag} was replaced while its judgement was published: the judgement is of "
-            f"{digest[:12]}. Put that bundle back, or delete the assets {', '.join(path.name for path in files)}."
-        )
-    write_summary(published_summary(repository.page, tag, FIGURE, done))
 
 
 def restore(root: Path, repository: Repository, profile: str, say: Say) -> None:

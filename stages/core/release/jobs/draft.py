@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from ...base.errors import ReleaseError
 from ...base.files import read_csv, read_json, whole_folder, write_csv, write_json
+from ...base.params import load_yaml
 from ...measures.kept_masks.zips import pack
-from ...model.bundle.content import read_bundle
+from ...model.bundle.content import files_of, read_bundle
 from ...model.bundle.toolbox import Shipped, write_toolbox_zip
 from ...model.lineage.difference import difference, difference_table
 from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
@@ -23,6 +24,8 @@ from .plan import open_bundle
 
 #: File with the tag, the title and the text of the draft; it is not an asset.
 CARD = "draft.json"
+#: Most bytes of a lock file; that of some hundred stages has a tenth of it.
+MOST_LOCK_BYTES = 4 << 20
 #: Tag of the first release.
 FIRST_TAG = "v1.0.0"
 
@@ -35,7 +38,9 @@ class Previous(NamedTuple):
     data: TrainingData
 
 
-def write_draft(root: Path, repository: Repository, tag: str | None, say: Callable[[str], None]) -> dict[str, str]:
+def write_draft(
+    root: Path, repository: Repository, tag: str | None, say: Callable[[str], None], *, trained: Path | None = None
+) -> dict[str, str]:
     """Write ``release/draft`` from the packaged bundle, and return the output of the step, ``tag``.
 
     Where the newest release already has this bundle, the training changed nothing: nothing is written and the output
@@ -43,18 +48,21 @@ def write_draft(root: Path, repository: Repository, tag: str | None, say: Callab
 
     Parameters
     ----------
-    root : checkout with the packaged bundle
+    root : checkout, which gets the draft
     repository : whose releases tell the next tag and the previous bundle
     tag : of the draft; None for the next minor version
     say : gets each sentence for the user
+    trained : folder with ``data/package`` and ``dvc.lock``, as the training left them; None for those of ``root``.
+        Only the files that a bundle has, and ``dvc.lock``, are taken from it
 
     Raises
     ------
     CordriftError
-        There is no bundle; the tag is not a plain name or is published already; the bundle of the earlier release
-        cannot be read.
+        There is no bundle; ``dvc.lock`` is no lock file; the tag is not a plain name or is published already; the bundle
+        of the earlier release cannot be read.
     """
-    package = root / "data/package"
+    source = root if trained is None else trained
+    package = source / "data/package"
     verified = read_bundle(package)
     releases = repository.releases()
     wanted = label_of_tag(tag) if tag else next_tag(releases)
@@ -67,10 +75,11 @@ def write_draft(root: Path, repository: Repository, tag: str | None, say: Callab
         return {"tag": ""}
     data = read_training_data(package / IN_BUNDLE)
     with whole_folder(root / DRAFT) as part:
-        pack(part / BUNDLE_ZIP, bundle_files(package))
+        pack(part / BUNDLE_ZIP, files_of(package, verified))
         write_toolbox_zip(verified, part / TOOLBOX_ZIP, Shipped.read(root / "params.yaml"))
-        if (root / "dvc.lock").is_file():
-            shutil.copyfile(root / "dvc.lock", part / "dvc.lock")
+        if (source / "dvc.lock").is_file():
+            _check_lock(source / "dvc.lock")
+            shutil.copyfile(source / "dvc.lock", part / "dvc.lock")
         training = "\n".join(training_lines(package, data))
         (part / "TRAINING.md").write_text(training + "\n", encoding="utf-8")
         tag_before, data_before = (before.tag, before.data) if before else ("no earlier release", TrainingData({}, {}))
@@ -115,10 +124,19 @@ def next_tag(releases: Sequence[Release]) -> str:
     return f"v{newest.major}.{newest.minor + 1}.0"
 
 
-def bundle_files(package: Path) -> dict[str, Path]:
-    """Return the files of a packaged bundle by their names in its zip, without the toolbox's zip, an asset itself."""
-    paths = sorted(path for path in package.rglob("*") if path.is_file() and path.name != "nnunet.zip")
-    return {path.relative_to(package).as_posix(): path for path in paths}
+def _check_lock(path: Path) -> None:
+    """Make sure that a file is what DVC writes as its lock, before it becomes an asset.
+
+    Raises
+    ------
+    CordriftError
+        It is a link, larger than any lock, no YAML, or holds something else.
+    """
+    if path.is_symlink() or path.stat().st_size > MOST_LOCK_BYTES:
+        raise ReleaseError(f"{path} is a link or has over {MOST_LOCK_BYTES} bytes; expected the lock file of DVC.")
+    lock = load_yaml(path)
+    if not isinstance(lock, dict) or set(lock) - {"schema", "stages", "artifacts", "datasets"}:
+        raise ReleaseError(f"{path} is not the lock file of DVC, which has the keys schema and stages.")
 
 
 def training_lines(package: Path, data: TrainingData) -> Iterator[str]:

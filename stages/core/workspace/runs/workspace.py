@@ -121,11 +121,18 @@ def run_command(folder: Path, module: str, *words: str) -> int:
 def run_dvc(folder: Path, *words: str, **environment: str) -> None:
     """Run a DVC command in a workspace. Its output appears on the terminal at once.
 
+    Before stages run, all of ``params.yaml`` is checked: DVC puts params into names of outputs, which it deletes before
+    a stage begins.
+
     Raises
     ------
+    SettingsError
+        ``params.yaml`` is missing or faulty; DVC was not started.
     PipelineError
         The command failed; its output says why.
     """
+    if words[0] == "repro":
+        load_params(folder / "params.yaml")
     command = [sys.executable, "-m", "dvc", *words]
     done = subprocess.run(command, cwd=folder, env=dvc_environment(**environment), check=False)
     if done.returncode:
