@@ -60,6 +60,7 @@ BESIDE = {
     "stages/core/drift/versions/validity.py",
     "stages/core/tables/change.py",
     "stages/core/tables/flags.py",
+    "stages/core/tables/summary.py",
     "stages/core/tables/weighted.py",
     "stages/core/drift/rule/protocol.py",
     "stages/core/drift/statistics/concordance.py",

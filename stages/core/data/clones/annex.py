@@ -103,7 +103,14 @@ def commit_of(url: str, tag: str) -> str:
     return commit
 
 
-def clone(url: str, path: Path, commit: str, tag: str, remotes: Mapping[str, str] = _NO_REMOTES) -> list[SpecialRemote]:
+def clone(
+    url: str,
+    path: Path,
+    commit: str,
+    tag: str,
+    remotes: Mapping[str, str] = _NO_REMOTES,
+    host: str | None = None,
+) -> list[SpecialRemote]:
     """Clone the dataset at ``url`` to ``path`` without content, or update the clone there, and check ``commit`` out.
 
     Content that the clone has already is kept.
@@ -115,6 +122,7 @@ def clone(url: str, path: Path, commit: str, tag: str, remotes: Mapping[str, str
     commit : 40 hexadecimal digits
     tag : name that must still point to ``commit``
     remotes : special remotes that may be enabled, name -> kind; all others are disabled
+    host : where keys are granted, the only host that they may reach
 
     Returns
     -------
@@ -145,7 +153,7 @@ def clone(url: str, path: Path, commit: str, tag: str, remotes: Mapping[str, str
             git(path, ["checkout", "--quiet", "--force", "--detach", commit])
     else:
         _clone_new(url, path, commit)
-    return enable_only(path, remotes)
+    return enable_only(path, remotes, host)
 
 
 def _clone_new(url: str, path: Path, commit: str) -> None:

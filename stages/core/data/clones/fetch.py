@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ...base.errors import DatasetError
+from ...base.errors import DatasetError, SettingsError
 from ..datasets.manifest import CLONES, Manifest, ManifestFile
 from ..datasets.people import ID_COLUMN, decode_table, participants, without_row
 from ..datasets.registry import Dataset, Frozen, pinned
@@ -18,7 +19,8 @@ from .commits import list_inner_links
 from .fetch_plan import FetchPlan, check_space, describe_plan, describe_unavailable, plan_fetch
 from .lock import clone_lock
 from .probe import silent_remotes
-from .special_remotes import SpecialRemote
+from .programs import granted, variable
+from .special_remotes import SpecialRemote, forget_keys
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def fetch_dataset(
     CordriftError
         See :func:`clone_and_select` and :func:`download`; also where another process works on the clone.
     """
-    with clone_lock(CLONES / name):
+    with clone_lock(CLONES / name), _keys(name, dataset):
         return download(clone_and_select(name, dataset, frozen), jobs, say)
 
 
@@ -77,11 +79,42 @@ def explain_fetch(name: str, dataset: Dataset, frozen: list[Frozen]) -> list[str
     CordriftError
         See :func:`clone_and_select`; also where another process works on the clone.
     """
-    with clone_lock(CLONES / name):
+    with clone_lock(CLONES / name), _keys(name, dataset):
         selected = clone_and_select(name, dataset, frozen)
         lines = describe_plan(name, selected.plan(), selected.remotes, dataset.remotes)
     selection = selected.selection
     return [*lines, f"  {len(selection.cases)} images selected, {summarise_excluded(selection.excluded)}"]
+
+
+@contextmanager
+def _keys(name: str, dataset: Dataset) -> Iterator[None]:
+    """Grant git-annex the keys of this dataset within the block, and leave none of them in the clone.
+
+    Raises
+    ------
+    SettingsError
+        A variable that holds a key is not set.
+    DatasetError
+        The clone holds keys that nobody granted.
+    """
+    unset = sorted(source for source in dataset.environment.values() if not variable(source))
+    if unset:
+        raise SettingsError(
+            f"dataset {name!r} needs the variable {unset[0]}, which its registry entry names under `environment`, and "
+            "it is not set: on a runner it is a secret of the repository, here `export` sets it."
+        )
+    folder = CLONES / name / ".git/annex/creds"
+    if not dataset.environment and folder.is_dir() and any(folder.iterdir()):
+        raise DatasetError(
+            f"{folder} holds keys in plain text, as git-annex writes them where a person has enabled a special remote. "
+            f"Name their variables and their host in the registry, under `environment` and `host` of {name}, and "
+            f"delete {folder}."
+        )
+    try:
+        with granted({seen: variable(source) for seen, source in dataset.environment.items()}):
+            yield
+    finally:
+        forget_keys(CLONES / name)
 
 
 def clone_and_select(name: str, dataset: Dataset, frozen: list[Frozen], clones: Path = CLONES) -> SelectedClone:
@@ -101,7 +134,7 @@ def clone_and_select(name: str, dataset: Dataset, frozen: list[Frozen], clones: 
         The address cannot be reached, the tag was moved, or a key contains no content hash.
     """
     commit, clone = pinned(name, dataset), clones / name
-    remotes = annex.clone(dataset.url, clone, commit, dataset.tag, dataset.remotes)
+    remotes = annex.clone(dataset.url, clone, commit, dataset.tag, dataset.remotes, dataset.host)
     selection = select(name, dataset, frozen, annex.list_paths(clone))
     selection = leave_links(name, selection, list_inner_links(clone, selection.files))
     return SelectedClone(name, dataset, commit, clone, selection, annex.keys_and_sizes(clone, selection.files), remotes)

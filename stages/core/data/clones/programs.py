@@ -9,8 +9,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ...base.errors import DatasetError
@@ -18,7 +21,33 @@ from ...base.errors import DatasetError
 _DATALAD = ("datalad", "-l", "error", "-f", "json")
 #: Exit status that :func:`call` gives a program that it ended, as the command ``timeout`` does.
 TIMED_OUT = 124
+#: What git, git-annex and DataLad see of this environment. All else stays here, first of all keys and tokens of other
+#: tools: git-annex writes those of a bucket into the clone, and sends them to a host that the dataset names. Variables
+#: of an outer git command, such as GIT_DIR, are of another repository.
+_PASSED = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TERM|TMPDIR|TEMP|TMP|EMAIL|XDG_\w+|LD_LIBRARY_PATH|VIRTUAL_ENV"
+    r"|SSH_AUTH_SOCK|SSH_AGENT_PID|GIT_SSH|GIT_SSH_COMMAND|GIT_SSH_VARIANT|GIT_CEILING_DIRECTORIES|GIT_SSL_\w+"
+    r"|GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|GIT_CONFIG(_\w+)?|GIT_TRACE\w*"
+    r"|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|REQUESTS_CA_BUNDLE|(?i:(https?|all|no|ftp)_proxy)"
+)
+#: Variables that the programs see in addition, while :func:`granted` is on.
+_granted: ContextVar[Mapping[str, str]] = ContextVar("granted", default=MappingProxyType({}))
 _IDENTITY = {"user.name": "cordrift", "user.email": "cordrift@localhost"}
+
+
+@contextmanager
+def granted(values: Mapping[str, str]) -> Iterator[None]:
+    """Let the programs that are started within the block see these variables too."""
+    before = _granted.set(values)
+    try:
+        yield
+    finally:
+        _granted.reset(before)
+
+
+def variable(name: str) -> str:
+    """Return the value of an environment variable of this machine, ``""`` where it is not set."""
+    return os.environ.get(name, "")
 
 
 def datalad(arguments: Sequence[str], doing: str) -> None:
@@ -158,13 +187,11 @@ def _not_found(program: str) -> DatasetError:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment for git and DataLad.
+    """Return the environment for git and DataLad: variables that :data:`_PASSED` names, and what is granted.
 
     Programs beside this interpreter come first in the search path, nothing asks questions, and commits have an author.
     """
-    # A git hook or an outer git command sets these variables for another repository.
-    foreign = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
-    env = {name: value for name, value in os.environ.items() if name not in foreign}
+    env = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)} | dict(_granted.get())
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
     env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:https:ssh", "DATALAD_UI_PROGRESSBAR": "none"}
     # Git-annex starts ssh by itself: a setting of how git connects shall count for both.

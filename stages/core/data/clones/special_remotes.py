@@ -7,9 +7,11 @@ program of this machine that the dataset names. For safety none is enabled unles
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ...base.errors import DatasetError
 from .programs import call, condensed, git
@@ -29,6 +31,7 @@ class SpecialRemote:
     kind : its type, e.g. ``S3``, ``external:NAME``
     autoenable : whether the dataset asks every clone to enable it
     address : where it is, as far as the dataset says
+    hosts : the hosts to which git-annex would send keys for it; empty where that is not known
     """
 
     name: str
@@ -36,6 +39,7 @@ class SpecialRemote:
     uuid: str
     autoenable: bool
     address: str = ""
+    hosts: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         """Return name and type, e.g. ``bucket (type S3)``."""
@@ -65,6 +69,7 @@ def special_remotes(clone: Path) -> list[SpecialRemote]:
             values.get("sameas-uuid", uuid),
             values.get("autoenable") == "true",
             _address(values),
+            _hosts(values),
         )
         for uuid, (_, values) in newest.items()
         if values["name"]
@@ -82,8 +87,36 @@ def _address(values: Mapping[str, str]) -> str:
     return next((values[key] for key in ("url", "publicurl", "host") if values.get(key)), "")
 
 
-def enable_only(clone: Path, allowed: Mapping[str, str]) -> list[SpecialRemote]:
+def _hosts(values: Mapping[str, str]) -> frozenset[str]:
+    """Return the hosts that get the keys of a bucket or of a WebDAV server; those of other types are not known."""
+    if values.get("type") == "S3":
+        return frozenset({values.get("host", "s3.amazonaws.com").lower()})
+    if values.get("type") == "webdav":
+        return frozenset({(urlsplit(values.get("url", "")).hostname or "").lower()})
+    return frozenset()
+
+
+def check_hosts(clone: Path, remotes: Iterable[SpecialRemote], allowed: Mapping[str, str], host: str) -> None:
+    """Make sure that keys would reach ``host`` alone: the allowed special remotes must be there, whatever else is said.
+
+    Raises
+    ------
+    DatasetError
+        An allowed special remote is on another host, or of a type of which nobody knows where it sends keys.
+    """
+    for remote in remotes:
+        if remote.name in allowed and remote.hosts != {host.lower()}:
+            there = f"at {', '.join(sorted(remote.hosts))}" if remote.hosts else "at a host that is not known"
+            raise DatasetError(
+                f"the keys that the registry grants to {clone.name} are for {host} alone, and its special remote "
+                f"{remote} is {there}: the keys were not used. Find out why the dataset names that host."
+            )
+
+
+def enable_only(clone: Path, allowed: Mapping[str, str], host: str | None = None) -> list[SpecialRemote]:
     """Enable the allowed special remotes (name -> kind) of a clone, disable all others, and return the list of all.
+
+    ``host``: where keys are granted, the only host that they may reach.
 
     Git-annex is also told to use ``origin`` again: after one failed contact it ignores a remote for ever.
 
@@ -91,9 +124,11 @@ def enable_only(clone: Path, allowed: Mapping[str, str]) -> list[SpecialRemote]:
     ------
     DatasetError
         The dataset has no special remote of an allowed name, has one of another kind or two of that name, or one cannot
-        be enabled.
+        be enabled; or see :func:`check_hosts`.
     """
     known = special_remotes(clone)
+    if host is not None:
+        check_hosts(clone, known, allowed, host)
     for name, kind in allowed.items():
         if [remote.kind for remote in known if remote.name == name] != [kind]:
             raise DatasetError(
@@ -119,6 +154,7 @@ def enable_only(clone: Path, allowed: Mapping[str, str]) -> list[SpecialRemote]:
 def _enable(clone: Path, remote: SpecialRemote) -> None:
     """Enable one special remote; the error says what a person can do when git-annex refuses."""
     answer = call(["git", "-C", str(clone), "annex", "enableremote", remote.name])
+    forget_keys(clone)
     if answer.returncode:  # some need a value that the dataset does not record: a password, the folder of a `directory`
         raise DatasetError(
             f"special remote {remote} of {clone.name} cannot be enabled: "
@@ -136,3 +172,11 @@ def _mark_verified(clone: Path, name: str) -> None:
     wanted = re.search(rb"--safe (\S+)", answer.stdout)
     if wanted:
         git(clone, ["annex", "verifyremote", name, "--safe", wanted[1].decode()])
+
+
+def forget_keys(clone: Path) -> bool:
+    """Delete the keys that git-annex wrote into a clone, in plain text; tell whether there were any."""
+    folder = clone / ".git/annex/creds"
+    held = folder.is_dir() and any(folder.iterdir())
+    shutil.rmtree(folder, ignore_errors=True)
+    return held

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from ...base.errors import SettingsError, did_you_mean
 from ...base.files import SCHEMA, read_csv
@@ -36,6 +36,8 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 #: One participant, or with a ``*`` at the end all participants whose ids begin so, e.g. those of a site.
 Participants = Annotated[str, Field(pattern=r"^sub-[A-Za-z0-9]+\*?$")]
 
+#: Name of an environment variable.
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Participant = Annotated[str, Field(pattern=r"^sub-[A-Za-z0-9]+$")]
 
 
@@ -63,6 +65,9 @@ class Dataset(Block):
     exclude : participant -> reason; every name must match a participant of the dataset
     withdrawn : participants who withdrew their consent -> reason; the dataset need not have them any more
     remotes : special remotes that may be enabled in the clone, name -> type (``S3``, ``external:NAME``)
+    host : the host that gets the values of ``environment``; those of the remotes must be this one
+    environment : variables that git-annex sees while it fetches this dataset, such as ``AWS_ACCESS_KEY_ID`` -> the name
+        of the variable on this machine that holds the value. It sees no other keys
     """
 
     url: Annotated[str, Field(min_length=1)]
@@ -74,6 +79,14 @@ class Dataset(Block):
     exclude: dict[Participants, str] = Field(default={})
     withdrawn: dict[Participant, str] = Field(default={})
     remotes: dict[Name, str] = Field(default={})
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")] | None = None
+    environment: dict[Variable, Variable] = Field(default={})
+
+    @model_validator(mode="after")
+    def _keys_have_a_host(self) -> Self:
+        if self.environment and self.host is None:
+            raise ValueError("environment names keys, so that host must name the only host that gets them")
+        return self
 
 
 class Registry(Block):
