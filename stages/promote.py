@@ -8,13 +8,12 @@ compare/conversion.csv of its run.
 from __future__ import annotations
 
 import argparse
-import getpass
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from .core.base.errors import run
-from .core.data.clones.programs import user_name
+from .core.data.clones.programs import person
 from .core.drift.versions.settings import Register
 from .core.store.client import RegisteredVersion, Store, open_store
 from .core.store.promotion import Promoted, find_version, promote
@@ -59,9 +58,8 @@ def decided(
     options = parser.parse_args(arguments)
     store = open_store(options.model or Register.read().model)
     version = find_version(store, options.version)
-    person = options.by or user_name() or getpass.getuser()
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    return store, version, {"reason": options.reason, "person": person, "when": when}
+    return store, version, {"reason": options.reason, "person": person(options.by), "when": when}
 
 
 def _converted(number: int, done: Promoted) -> list[str]:

@@ -8,14 +8,13 @@ GITHUB_REPOSITORY, GITHUB_TOKEN and GITHUB_API_URL name the repository and give 
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from .core.base.errors import run
-from .core.data.clones.programs import user_name
+from .core.data.clones.programs import person
 from .core.release.github.repository import open_repository
 from .core.release.jobs.publish import publish
 
@@ -48,8 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         jobs.restore(root, open_repository(), options.profile, print)
     else:
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        person = options.by or user_name() or getpass.getuser()
-        done = write_acceptance(open_repository(), options.tag, who=person, why=options.reason, when=when)
+        done = write_acceptance(open_repository(), options.tag, who=person(options.by), why=options.reason, when=when)
         print(f"{options.tag} (bundle {done.digest[:12]}) is accepted: releases after it are judged against it.")
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+from support.cords import ROOT
 
 from stages.core.base.errors import CordriftError, StoreError, did_you_mean, redact, run
 
@@ -72,3 +79,44 @@ def test_a_command_prints_the_redacted_sentence_and_no_stack_trace(capsys: pytes
 def test_a_word_that_is_far_from_all_has_no_suggestion() -> None:
     assert did_you_mean("epoch", ["epochs"]) == " (did you mean 'epochs'?)"
     assert did_you_mean("zzz", ["epochs"]) == ""
+
+
+def test_a_name_cannot_steer_the_terminal() -> None:
+    assert str(CordriftError("\x1b]0;owned\x07 \x1b[2J is missing")) == r"\x1b]0;owned\x07 \x1b[2J is missing"
+    assert str(CordriftError("naïve ² mm² 语")) == "naïve ² mm² 语"
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.ENOSPC, "the disk is full; free space"),
+        (errno.EROFS, "the file system is read-only"),
+        (errno.EACCES, "this user has no right to it"),
+        (errno.EDQUOT, "the quota of this user is used up"),
+        (errno.EMFILE, "this process may open no more files"),
+        (errno.ENAMETOOLONG, "the name is too long"),
+    ],
+)
+def test_a_fault_of_the_machine_is_a_sentence(capsys: pytest.CaptureFixture[str], number: int, sentence: str) -> None:
+    def fail() -> None:
+        raise OSError(number, "said by the system", "/lab/x")
+
+    with pytest.raises(SystemExit) as stop:
+        run(fail)
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith(f"cordrift: /lab/x: said by the system: {sentence}")
+
+
+def test_a_fault_that_nobody_can_mend_keeps_its_stack_trace() -> None:
+    def fail() -> None:
+        raise BrokenPipeError(errno.EPIPE, "gone")
+
+    with pytest.raises(BrokenPipeError):
+        run(fail)
+
+
+def test_a_terminal_of_ascii_shows_every_message(tmp_path: Path) -> None:
+    code = "from stages.core.base.errors import run\nrun(lambda: print('80 mm² − 2'))"
+    env = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, check=False)
+    assert done.stdout == b"80 mm\\xb2 \\u2212 2\n", done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
 import sys
@@ -16,6 +18,15 @@ _SECRET_PAIRS = re.compile(
     r"(?P<sign>\s*=\s*|:(?=\S)|['\"]:\s*)(?P<value>['\"]?[^\s'\",;&)]+)",
     re.I,
 )
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with its control characters written out, so that a file's name cannot steer the terminal.
+
+    >>> printable("a\\x1b[2Jb")
+    'a\\\\x1b[2Jb'
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
 def redact(text: str) -> str:
@@ -50,7 +61,7 @@ class CordriftError(Exception):
     """
 
     def __str__(self) -> str:
-        return redact(super().__str__())
+        return printable(redact(super().__str__()))
 
 
 class SettingsError(CordriftError):
@@ -87,10 +98,38 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+#: What a person can do about a fault of the machine, by its number.
+_MACHINE = {
+    errno.ENOSPC: "the disk is full; free space and run the same command again",
+    errno.EDQUOT: "the quota of this user is used up; free space and run the same command again",
+    errno.EROFS: "the file system is read-only; work in a folder that can be written",
+    errno.EACCES: "this user has no right to it; change its rights, or work in another folder",
+    errno.EPERM: "this user has no right to it; change its rights, or work in another folder",
+    errno.EMFILE: "this process may open no more files; raise the limit (`ulimit -n 4096`)",
+    errno.EIO: "the disk reports an error; look at it before anything else is written there",
+    errno.ENAMETOOLONG: "the name is too long for this file system; use a shorter path",
+}
+
+
 def run(main: Callable[[], None]) -> None:
-    """Run the ``main`` of a command; a :class:`CordriftError` becomes one line on stderr and the exit status 1."""
+    """Run the ``main`` of a command; a :class:`CordriftError` becomes one line on stderr and the exit status 1.
+
+    So do faults of the machine, such as a full disk. On a terminal that cannot show a letter, its number is shown.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
     except CordriftError as error:
-        print(f"cordrift: {error}", file=sys.stderr)
-        sys.exit(1)
+        _end(str(error))
+    except OSError as error:
+        if error.errno not in _MACHINE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _end(redact(f"{where}{error.strerror}: {_MACHINE[error.errno]}. What was written completely is kept."))
+
+
+def _end(sentence: str) -> None:
+    print(f"cordrift: {sentence}", file=sys.stderr)
+    sys.exit(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ import pandas as pd
 
 from .errors import CordriftError
 
+#: How a text begins that a spreadsheet computes when it opens a table, or that another ``'`` would hide.
+_COMPUTED = ("=", "+", "-", "@", "\t", "\r", "'=", "'+", "'-", "'@")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|-|\+")
 #: The schema number in every JSON and CSV file that this version writes. A reader refuses a larger number.
 SCHEMA = 1
 
@@ -104,13 +108,26 @@ def read_json(path: Path, *, error: type[CordriftError] = CordriftError) -> dict
     return value
 
 
+def _inert(cell: Any) -> Any:
+    """Put a ``'`` before a text that a spreadsheet would compute; a number that is written as text is harmless."""
+    if not isinstance(cell, str) or not cell.startswith(_COMPUTED) or _NUMBER.fullmatch(cell):
+        return cell
+    return f"'{cell}"
+
+
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV: ``schema`` is its first column, numbers have ten digits, undefined cells are empty."""
+    """Write a table as CSV: ``schema`` is its first column, numbers have ten digits, undefined cells are empty.
+
+    A spreadsheet would compute a text such as ``=HYPERLINK(...)``, and names come from outside. Such a text gets a
+    ``'`` before it, as people write it in spreadsheets; :func:`read_csv` takes it away.
+    """
     out = table.drop(columns="schema", errors="ignore")
+    for name in out.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in out.dtypes]]:
+        out[name] = out[name].map(_inert)
     out.insert(0, "schema", SCHEMA)
     with whole_file(path) as part:
         out.to_csv(part, index=False, float_format="%.10g", lineterminator="\n")
@@ -135,16 +152,21 @@ def read_csv(path: Path, *, text: tuple[str, ...] = (), error: type[CordriftErro
         raise error(f"{path} is missing; `dvc repro` or `dvc pull` makes it.")
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(text, "object"), keep_default_na=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as fault:
-        raise error(f"{path} is not a table of comma-separated values: {fault}.") from fault
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as fault:
+        reason = str(fault).strip().rstrip(".")
+        raise error(f"{path} is not a table of comma-separated values in UTF-8: {reason}.") from fault
     if "schema" not in table.columns:
         raise error(f"{path} has no column 'schema': it was not written by cordrift.")
     for schema in table["schema"].unique():
         _check_schema(path, schema, error)
     for name in text:
         if name in table.columns:
-            table[name] = table[name].fillna("").astype(str)
+            table[name] = table[name].fillna("").astype(str).map(lambda cell: cell[1:] if _guarded(cell) else cell)
     return table
+
+
+def _guarded(cell: str) -> bool:
+    return cell.startswith("'") and cell[1:].startswith(_COMPUTED)
 
 
 def _check_schema(path: Path, schema: Any, error: type[CordriftError]) -> None:

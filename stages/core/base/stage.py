@@ -1,7 +1,7 @@
 """The item of a matrix for which DVC runs a stage, such as the fold of a training.
 
-DVC writes params into the text of a command, which a shell then reads: a dataset called ``x; rm -rf ~`` would run.
-Therefore the commands of dvc.yaml hold no params. A stage reads its item from the variable in which DVC names the stage.
+DVC writes params into the text of a command, which a shell reads: a dataset called ``x; rm -rf ~`` would run. Therefore
+the commands of dvc.yaml hold no params. A stage reads its item from the variable in which DVC names the stage.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -11,12 +12,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from ...base.errors import DatasetError
+from ...base.errors import DatasetError, SettingsError
 
 _DATALAD = ("datalad", "-l", "error", "-f", "json")
 #: Exit status that :func:`call` gives a program that it ended, as the command ``timeout`` does.
@@ -31,18 +30,20 @@ _PASSED = re.compile(
     r"|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|REQUESTS_CA_BUNDLE|(?i:(https?|all|no|ftp)_proxy)"
 )
 #: Variables that the programs see in addition, while :func:`granted` is on.
-_granted: ContextVar[Mapping[str, str]] = ContextVar("granted", default=MappingProxyType({}))
+_granted: dict[str, str] = {}
 _IDENTITY = {"user.name": "cordrift", "user.email": "cordrift@localhost"}
 
 
 @contextmanager
 def granted(values: Mapping[str, str]) -> Iterator[None]:
-    """Let the programs that are started within the block see these variables too."""
-    before = _granted.set(values)
+    """Let the programs that are started within the block, by any thread, see these variables too."""
+    before = dict(_granted)
+    _granted.update(values)
     try:
         yield
     finally:
-        _granted.reset(before)
+        _granted.clear()
+        _granted.update(before)
 
 
 def variable(name: str) -> str:
@@ -124,11 +125,24 @@ def git(path: Path | None, arguments: Sequence[str], failure: str = "", stdin: s
     return answer.stdout.decode(errors="surrogateescape")
 
 
-def user_name() -> str:
-    """Return the user name in git's configuration, ``""`` where there is none."""
+def person(given: str | None) -> str:
+    """Return who decides: the name that is ``given``, else that in git's configuration, else the login name.
+
+    Raises
+    ------
+    SettingsError
+        There is none of them, as for the user of some containers.
+    """
     # Not with the environment of this module, which adds a user name where there is none.
     answer = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
-    return answer.stdout.strip()
+    if name := given or answer.stdout.strip():
+        return name
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise SettingsError(
+            "who decides is not known: git has no user.name, and this user has no name; say it with --by NAME."
+        ) from None
 
 
 def condensed(text: str) -> str:
@@ -191,7 +205,7 @@ def _environment() -> dict[str, str]:
 
     Programs beside this interpreter come first in the search path, nothing asks questions, and commits have an author.
     """
-    env = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)} | dict(_granted.get())
+    env = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)} | _granted
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
     env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:https:ssh", "DATALAD_UI_PROGRESSBAR": "none"}
     # Git-annex starts ssh by itself: a setting of how git connects shall count for both.

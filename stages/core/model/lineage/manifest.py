@@ -68,6 +68,8 @@ def _case(row: Any, path: Path) -> TrainedImage:
     missing = [name for name in _NEEDED if not isinstance(row, dict) or not isinstance(row.get(name), str)]
     if missing:
         raise BundleError(f"{path} is not a training manifest: a case has no {missing[0]!r}.")
+    if hidden := next((name for name, value in row.items() if isinstance(value, str) and not value.isprintable()), ""):
+        raise BundleError(f"{path}: {hidden!r} of a case holds characters that cannot be shown: {row[hidden]!r}.")
     return TrainedImage(
         name=row["case"],
         **{name: row[name] for name in _NEEDED[1:]},

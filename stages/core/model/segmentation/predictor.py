@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...base.errors import BundleError, ImageError
+from ...base.errors import BundleError, ImageError, SettingsError
 from ...base.files import digest_of
 from ...images.volumes import Volume
 from ..bundle.content import Bundle
@@ -49,6 +49,8 @@ class Predictor:
 
     Raises
     ------
+    SettingsError
+        The settings ask for a GPU, and there is none.
     BundleError
         The weights of the bundle do not fit its network.
     """
@@ -63,6 +65,11 @@ class Predictor:
         from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+        if settings.device == "cuda" and not torch.cuda.is_available():
+            raise SettingsError(
+                "segment.device is cuda, and torch finds no GPU here (`cordrift doctor` says which build it is); set "
+                "it to cpu, or segment on a machine with a GPU and its driver."
+            )
         torch.set_num_threads(settings.threads)
         self.settings = settings
         self.plans = PlansManager(bundle.plans)

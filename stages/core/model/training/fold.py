@@ -211,7 +211,7 @@ def train_fold(
     Raises
     ------
     SettingsError
-        Another library version than params name, or a fold that ``prepare`` did not make.
+        Another library version than params name, a fold that ``prepare`` did not make, or a GPU that is not there.
     DatasetError
         See :func:`check_prepared`.
     BundleError
@@ -228,6 +228,12 @@ def train_fold(
     # Threads that wait actively would take the core from the thread that works: 10 times slower on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
+
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(
+            "train.device is cuda, and torch finds no GPU here (`cordrift doctor` says which build it is); set it to "
+            "cpu, or train on a machine with a GPU and its driver."
+        )
 
     from .trainer import Progress, trainer_class
 

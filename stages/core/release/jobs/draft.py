@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from ...model.bundle.toolbox import Shipped, write_toolbox_zip
 from ...model.lineage.difference import difference, difference_table
 from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
 from ...model.lineage.text import difference_lines
+from ...reports.change_report.markdown import escape
 from ..github.api import Release
 from ..github.repository import MOST_ASSET_BYTES, Repository
 from .names import BUNDLE_ZIP, DRAFT, TOOLBOX_ZIP, label_of_tag, version_of
@@ -58,7 +60,7 @@ def write_draft(
     Raises
     ------
     CordriftError
-        There is no bundle; ``dvc.lock`` is no lock file; the tag is not a plain name or is published already; the bundle
+        There is no bundle; ``dvc.lock`` is no lock file; the tag is not a plain name or is published; the bundle
         of the earlier release cannot be read.
     """
     source = root if trained is None else trained
@@ -85,7 +87,9 @@ def write_draft(
         tag_before, data_before = (before.tag, before.data) if before else ("no earlier release", TrainingData({}, {}))
         changes = difference(data_before, data)
         said = "\n".join(difference_lines(data_before, data, changes, (tag_before, wanted)))
-        (part / "DATA_DIFF.md").write_text(f"# Training data\n\n````text\n{said}\n````\n", encoding="utf-8")
+        # The fence is longer than any in the text: names of another release's data cannot leave it.
+        fence = "`" * max(4, 1 + max((len(run) for run in re.findall("`+", said)), default=0))
+        (part / "DATA_DIFF.md").write_text(f"# Training data\n\n{fence}text\n{said}\n{fence}\n", encoding="utf-8")
         write_csv(part / "data_diff.csv", difference_table(changes))
         body = f"Bundle `{verified.digest}`. Publish this draft to have it judged.\n\n{training}\n"
         write_json(part / CARD, {"tag": wanted, "title": wanted, "body": body})
@@ -145,7 +149,7 @@ def training_lines(package: Path, data: TrainingData) -> Iterator[str]:
     yield f"Trained on {len(people)} participants, {len(data.cases)} images:"
     yield ""
     for name, (tag, commit) in sorted(data.revisions.items()):
-        yield f"- {name} {tag or 'without a tag'} (`{commit[:12]}`)"
+        yield f"- {escape(name)} {escape(tag or 'without a tag')} (`{commit[:12]}`)"
     yield ""
     yield "| fold | epochs | last Dice | best Dice | hours |"
     yield "|---|---|---|---|---|"
