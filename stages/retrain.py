@@ -28,9 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run_dvc(root, "remote", "add", "--local", "--force", "--default", "lab", remote)
     # The run cache knows what was trained before, even where dvc.lock was not committed.
     run_dvc(root, "pull", "--run-cache", "--allow-missing")
-    # Only up to the bundle: the rule is declared, and the bundle is measured, when it is released. The keys of the
-    # remote are for pull and push alone: the stages clone datasets of others and run programs on them.
-    run_dvc(root, "repro", "package", keys=False)
+    # Only up to the bundle: the rule is declared, and the bundle is measured, when it is released. DVC
+    # pulls what the run cache names between the stages, and so it keeps the keys of the remote. The programs that a
+    # fetch runs on datasets of others do not see them (core/data/clones/programs.py).
+    run_dvc(root, "repro", "--pull", "package")
     run_dvc(root, "push", "--run-cache")
 
 

@@ -267,7 +267,7 @@ def run_stages(folder: Path, stages: Sequence[str], **environment: str) -> None:
 
     ``environment``: variables that DVC and the stages get besides those of this process.
     """
-    run_dvc(folder, "repro", "--single-item", *stages, keys=True, **environment)
+    run_dvc(folder, "repro", "--single-item", *stages, **environment)
 
 
 def _export(folder: Path, out: Path, params: Params) -> None:

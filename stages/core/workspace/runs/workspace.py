@@ -22,8 +22,6 @@ from .yaml_edit import edit_yaml
 
 #: Files and folders that are copied from the checkout into a workspace. Outputs, caches and stores are not copied.
 COPIED = ("dvc.yaml", ".dvcignore", "params", "stages", "data/datasets.yaml", "data/frozen.csv", "data/persons.csv")
-#: How the variables begin from which DVC takes the keys of a remote.
-CLOUD_KEYS = ("AWS_", "AZURE_", "GOOGLE_", "GDRIVE_", "OSS_")
 #: Configuration of DVC in a scratch workspace, which is no git repository; DVC must not contact its makers.
 DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
 
@@ -103,17 +101,14 @@ def _relocate(registry: Any, source: Path, folder: Path) -> None:
             entry["url"] = os.path.relpath(source / entry["url"], folder)
 
 
-def dvc_environment(*, keys: bool = True, **more: str) -> dict[str, str]:
+def dvc_environment(**more: str) -> dict[str, str]:
     """Return the environment for DVC and the stages that it starts, with ``more`` variables.
 
-    Without ``keys`` it holds none of the keys with which DVC reaches a remote in a cloud. This Python comes first on
-    the search path, and the revision of the code is passed on.
+    This Python comes first on the search path, and the revision of the code is passed on.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     # With PYTHONSAFEPATH Python would not import the workspace's own copy of stages, which is the code that DVC hashes.
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}
-    if not keys:
-        kept = {key: value for key, value in kept.items() if not key.startswith(CLOUD_KEYS)}
     return {**kept, "PATH": path, REVISION: code_revision(), "OMP_WAIT_POLICY": "PASSIVE", **more}
 
 
@@ -123,10 +118,8 @@ def run_command(folder: Path, module: str, *words: str) -> int:
     return subprocess.run(line, cwd=folder, env=dvc_environment(), check=False).returncode
 
 
-def run_dvc(folder: Path, *words: str, keys: bool = True, **environment: str) -> None:
+def run_dvc(folder: Path, *words: str, **environment: str) -> None:
     """Run a DVC command in a workspace. Its output appears on the terminal at once.
-
-    Without ``keys``, DVC and the stages see no keys of a remote in a cloud.
 
     Before stages run, all of ``params.yaml`` is checked: DVC puts params into names of outputs, which it deletes before
     a stage begins.
@@ -141,7 +134,7 @@ def run_dvc(folder: Path, *words: str, keys: bool = True, **environment: str) ->
     if words[0] == "repro":
         load_params(folder / "params.yaml")
     command = [sys.executable, "-m", "dvc", *words]
-    done = subprocess.run(command, cwd=folder, env=dvc_environment(keys=keys, **environment), check=False)
+    done = subprocess.run(command, cwd=folder, env=dvc_environment(**environment), check=False)
     if done.returncode:
         raise PipelineError(
             f"`dvc {' '.join(words)}` failed in {folder} (exit status {done.returncode}); the lines above say why. "
