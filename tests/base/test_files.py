@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.cords import ROOT
 
 from stages.core.base.errors import CordriftError
-from stages.core.base.files import read_csv, read_json, write_csv
+from stages.core.base.files import read_csv, read_json, remove_parts, whole_file, whole_folder, write_csv
 from stages.core.base.inventory import faults_of, write_inventory
 
 FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3+cmd", "@SUM(A1)", "\t=1", '=HYPERLINK("https://x")']
@@ -88,3 +95,48 @@ def test_an_inventory_names_each_file_that_is_not_as_it_was(tmp_path: Path) -> N
     (tmp_path / "a/four").touch()
     assert [fault.split(" is ")[0] for fault in faults_of(tmp_path)] == ["a/one", "a/two", "a/four was added"]
     assert faults_of(tmp_path, ["b/three"]) == ["b/three is not in its inventory"]
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_one_uses_is_not(tmp_path: Path) -> None:
+    def old(path: Path) -> Path:
+        os.utime(path, (0, 0))
+        return path
+
+    dead, alive, other = (tmp_path / name for name in (".part-out-dead", ".part-out-alive", ".part-more-dead"))
+    for folder in (dead, alive, other):
+        folder.mkdir()
+        (folder / "mask.nii.gz").write_bytes(b"x")
+        old(folder)
+    torn = old(Path(shutil.copyfile(alive / "mask.nii.gz", tmp_path / ".part-x-table.csv")))
+    recent = tmp_path / ".part-out-new"
+    recent.mkdir()
+    handle = os.open(alive, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        with whole_folder(tmp_path / "out") as part:
+            assert not dead.exists()
+            assert (part.exists(), alive.exists(), other.exists(), recent.exists(), torn.exists()) == (True,) * 5
+            old(part)
+            assert remove_parts(tmp_path) == [other, torn], "this process uses the one that it writes"
+    finally:
+        os.close(handle)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".part-out-alive", ".part-out-new", "out"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_sigkill_leaves_nothing_for_longer_than_the_next_writing(tmp_path: Path, kind: str) -> None:
+    code = f"""
+import os, signal
+from pathlib import Path
+from stages.core.base.files import whole_file, whole_folder
+with whole_{kind}(Path("out")) as part:
+    (part / "x" if part.is_dir() else part).write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    os.utime(left, (0, 0))
+    with whole_folder(tmp_path / "out") if kind == "folder" else whole_file(tmp_path / "out"):
+        assert not left.exists()

@@ -35,8 +35,8 @@ def _measured(**counts: tuple[int, int]) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("counts", "enough"),
     [
-        ({"T1w": (6, 6), "T2w": (4, 6), "MTon": (6, 6), "DWI": (0, 6)}, True),
-        ({"T1w": (6, 6), "T2w": (3, 6), "MTon": (6, 6), "DWI": (0, 6)}, False),  # half is not more than half
+        ({"T1w": (6, 6), "T2w": (3, 6), "MTon": (6, 6), "DWI": (0, 6)}, True),
+        ({"T1w": (6, 6), "T2w": (2, 6), "MTon": (6, 6), "DWI": (0, 6)}, False),
         ({"T1w": (0, 6), "T2w": (0, 6), "MTon": (0, 6), "DWI": (0, 6)}, False),
         ({"T1w": (1, 1), "T2w": (1, 1)}, True),  # all contrasts, where there are fewer than asked for
         ({"T1w": (1, 1), "T2w": (0, 0)}, False),

@@ -385,7 +385,7 @@ def test_a_case_without_a_mask_is_found_in_the_index_of_the_masks(lab: Path) -> 
     assert recorded is not None
     for participant, found in (("sub-0", ["masks.zip (1 files of the participant)"]), ("sub-7", [])):
         identity = Identity(frozenset({("frozen", participant)}), frozenset({"ds", "frozen"}), frozenset())
-        (trace,) = [trace for trace in traces_in_store(recorded, identity) if trace.version.digest == C]
+        (trace,) = [trace for trace in traces_in_store(recorded, identity, frozen=True) if trace.version.digest == C]
         assert [path for path in trace.kept if path.startswith("masks.zip")] == found
 
 
@@ -406,9 +406,12 @@ def test_the_commands_for_mlflow_work(lab: Path, capsys: pytest.CaptureFixture[s
     history.main()  # the remaining version can still be compared
 
     withdraw.main(["sub-0", "--reason", "asked", "--no-rebuild"])
-    masks, *whole = commands_with(capsys.readouterr().out, "mlflow")
-    shell(masks, lab)
+    masks, page, *whole = commands_with(capsys.readouterr().out, "mlflow")
+    for command in (masks, page):
+        shell(command, lab)
     assert not list((lab / "mlartifacts").rglob("masks.zip"))
+    # Its participants are drawn in it, and no table of its figures says which: it is listed for everybody.
+    assert not list((lab / "mlartifacts").rglob("report/index.html"))
     assert list((lab / "mlartifacts").rglob("measures.csv"))
     assert len(whole) == 3
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import glob
 import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +22,8 @@ import pandas as pd
 
 from .errors import CordriftError
 
+#: How the names of temporary files and folders begin, and for how many seconds nobody removes them.
+PART, RECENT_S = ".part-", 60.0
 #: How a text begins that a spreadsheet computes when it opens a table, or that another ``'`` would hide.
 _COMPUTED = ("=", "+", "-", "@", "\t", "\r", "'=", "'+", "'-", "'@")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|-|\+")
@@ -27,37 +33,85 @@ SCHEMA = 1
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield the path of a temporary file beside ``path``, which becomes ``path`` when the block ends without error."""
+    """Yield the path of a temporary file beside ``path``, which becomes ``path`` when the block ends without error.
+
+    What a killed process left of an earlier writing of this file is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_parts(path.parent, f"{PART}*-{glob.escape(path.name)}")
     # The temporary name keeps the ending, because nibabel and numpy choose the format by it.
-    handle, name = tempfile.mkstemp(prefix=".part-", suffix="-" + path.name, dir=path.parent)
-    os.close(handle)
+    handle, name = tempfile.mkstemp(prefix=PART, suffix="-" + path.name, dir=path.parent)
     part = Path(name)
-    try:
-        yield part
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(0o666 & ~umask)  # mkstemp allows only the owner to read; others in the lab must read it too
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with _held(handle):
+        try:
+            yield part
+            umask = os.umask(0)
+            os.umask(umask)
+            part.chmod(0o666 & ~umask)  # mkstemp allows only the owner to read; others in the lab must read it too
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``, which replaces ``path`` when the block ends without error."""
+    """Yield a temporary folder beside ``path``, which replaces ``path`` when the block ends without error.
+
+    What a killed process left of an earlier writing of this folder is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".part-{path.name}-", dir=path.parent))
+    remove_parts(path.parent, f"{PART}{glob.escape(path.name)}-*")
+    part = Path(tempfile.mkdtemp(prefix=f"{PART}{path.name}-", dir=path.parent))
+    with _held(os.open(part, os.O_RDONLY)):
+        try:
+            yield part
+            umask = os.umask(0)
+            os.umask(umask)
+            part.chmod(0o777 & ~umask)
+            if path.exists():
+                shutil.rmtree(path)
+            part.replace(path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _held(handle: int) -> Iterator[None]:
+    """Mark an open file or folder as in use. The operating system ends that with the process, however it ends."""
     try:
-        yield part
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(0o777 & ~umask)
-        if path.exists():
-            shutil.rmtree(path)
-        part.replace(path)
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        os.close(handle)
+
+
+def remove_parts(folder: Path, pattern: str = f"{PART}*") -> list[Path]:
+    """Remove temporary files and folders that killed processes left in ``folder``, and return them.
+
+    Those that a process uses stay, and so do those of the last minute, since a process that has just made one has not
+    marked it yet.
+    """
+    removed = []
+    for path in sorted(folder.glob(pattern)):
+        try:
+            if path.is_symlink() or time.time() - path.stat().st_mtime < RECENT_S:
+                continue
+            handle = os.open(path, os.O_RDONLY)
+        except OSError:  # another process removed it, or it belongs to another user
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue
+        finally:
+            os.close(handle)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        removed.append(path)
+    return removed
 
 
 def sha256_of(path: Path) -> str:

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ...base.errors import DatasetError
-from .programs import call
+from .programs import TIMED_OUT, call
+
+#: So long (s) the deletion of a participant's content may take; it takes seconds.
+LIMIT_S = 600.0
 
 
 def keys_of_blobs(clone: Path, blobs: Iterable[str]) -> dict[str, str]:
@@ -38,11 +41,17 @@ def drop_objects(clone: Path, keys: Sequence[str]) -> None:
         git-annex fails.
     """
     if keys:
-        _annex(clone, ["dropkey", "--force", "--batch"], keys)
+        _annex(clone, ["dropkey", "--force", "--batch"], keys, limit_s=LIMIT_S)
 
 
-def _annex(clone: Path, words: Sequence[str], stdin: Sequence[str]) -> str:
-    done = call(["git", "-C", str(clone), "annex", *words], stdin="".join(f"{line}\n" for line in stdin).encode())
+def _annex(clone: Path, words: Sequence[str], stdin: Sequence[str], limit_s: float | None = None) -> str:
+    asked = "".join(f"{line}\n" for line in stdin).encode()
+    done = call(["git", "-C", str(clone), "annex", *words], stdin=asked, limit_s=limit_s)
+    if done.returncode == TIMED_OUT:
+        raise DatasetError(
+            f"`git annex {words[0]}` did not end within {limit_s:g} s in {clone}; it waits for ever where the disk is "
+            "full. Free space and run the same command again: it continues where it stopped."
+        )
     if done.returncode:
         why = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise DatasetError(f"`git annex {words[0]}` failed in {clone}: {why[-1].rstrip('.')}.")

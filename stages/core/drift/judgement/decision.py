@@ -48,8 +48,8 @@ def decision(drift: Drift, quality: Quality, reasons: Sequence[str], judges: Seq
 def unmeasured(csa: pd.DataFrame, contrasts: Sequence[str], min_contrasts: int) -> list[str]:
     """Say why a first version measures too little for later versions to be judged against it; empty where it is enough.
 
-    It is enough when in at least ``min_contrasts`` of the contrasts (all, where there are fewer) more than half of the
-    cases have an area. A model whose weights are broken finds no cord at all, and would else be the first champion.
+    It is enough when in at least ``min_contrasts`` of the contrasts (all, where there are fewer) half of the cases or
+    more have an area. A model whose weights are broken finds no cord at all, and would else be the first champion.
 
     Parameters
     ----------
@@ -58,13 +58,13 @@ def unmeasured(csa: pd.DataFrame, contrasts: Sequence[str], min_contrasts: int) 
     min_contrasts : see the settings of `compare`
     """
     counts = {name: csa.loc[csa["contrast"] == name, "csa_mm2"] for name in contrasts}
-    enough = [name for name, values in counts.items() if 2 * values.count() > len(values)]
+    enough = [name for name, values in counts.items() if values.count() and 2 * values.count() >= len(values)]
     wanted = min(min_contrasts, len(contrasts))
     if len(enough) >= wanted:
         return []
     told = ", ".join(f"{name} {values.count()} of {len(values)}" for name, values in counts.items())
     return [
-        f"a first version must measure more than half of the cases in at least {wanted} contrast(s), and this one does "
+        f"a first version must measure half of the cases or more in at least {wanted} contrast(s), and this one does "
         f"in {len(enough)} (measured: {told}): later versions would be judged against nothing"
     ]
 

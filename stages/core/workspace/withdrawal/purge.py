@@ -174,11 +174,14 @@ def _mlflow_steps(location: Location, traces: Sequence[Trace]) -> Iterator[Step]
                 tuple(_delete_whole(trace.version, uri, backend)),
             )
         elif trace.kept:
-            if any(path.startswith(MASKS) for path in trace.kept):
+            drawn = [path for path in trace.kept if path.startswith(MASKS) or path.endswith((".png", ".html"))]
+            if drawn:
+                names = [MASKS if path.startswith(MASKS) else path for path in drawn]
                 yield Step(
-                    f"{trace.version.name}, not trained on the data. Deletes the masks of the whole frozen set. The "
-                    "tables stay, because later versions are compared with them.",
-                    (f"{uri}{_python(_DELETE_MASKS.format(trace.version.run_id, MASKS))}",),
+                    f"{trace.version.name}, not trained on the data. Deletes the masks of the whole frozen set, and "
+                    "the report and figures in which the participant is drawn or may be. The tables stay, because "
+                    "later versions are compared with them.",
+                    tuple(f"{uri}{_python(_DELETE_ARTIFACT.format(trace.version.run_id, name))}" for name in names),
                 )
             yield Step(
                 f"Instead, if the rows in the tables must be deleted too: all of {trace.version.name}. No version can "
@@ -197,7 +200,7 @@ def _delete_whole(version: RecordedVersion, uri: str, backend: str) -> Iterator[
 
 
 _DELETE_VERSION = "from mlflow import MlflowClient; MlflowClient().delete_model_version({!r}, {!r})"
-_DELETE_MASKS = (
+_DELETE_ARTIFACT = (
     "import mlflow; from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository; "
     "get_artifact_repository(mlflow.get_run({!r}).info.artifact_uri).delete_artifacts({!r})"
 )

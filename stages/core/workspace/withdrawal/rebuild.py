@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...base.files import remove_parts
 from ...data.clones.lock import clone_lock
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.registry import FROZEN, Registry, read_frozen
@@ -31,6 +33,10 @@ def remove_data(root: Path, identity: Identity, registry: Registry) -> tuple[lis
     CordriftError
         A fetch is running, or git or git-annex fails.
     """
+    for name in ("data", "reports", "release"):
+        for folder, folders, _ in os.walk(root / name):
+            folders[:] = [one for one in folders if one != ".git"]
+            remove_parts(Path(folder))  # what a killed stage left, such as prepared volumes and masks
     removed = []
     for name in sorted(registry.datasets):
         participants = {participant for dataset, participant in identity.ids if dataset == name}

@@ -16,8 +16,8 @@ from ...measures.kept_masks.layout import KEPT_INDEX
 from ...measures.kept_masks.reader import MOST_INDEX_BYTES
 from ...measures.kept_masks.zips import UNREADABLE
 from ...model.lineage.manifest import IN_BUNDLE, TrainedImage, content, read_training_data
-from ...store.bundle_files import MASKS
 from ...store.recorded_versions import RecordedVersion, RecordedVersions
+from .holdings import shows_people
 from .identity import Identity
 
 #: Folders of a workspace with data, results, and scratch workspaces.
@@ -27,15 +27,26 @@ _SKIPPED = frozenset({".git", ".dvc", "stages", "params", "__pycache__"})
 #: Tables of the lab, in which a withdrawn participant stays so that the data are never used again.
 _LAB_TABLES = ("data/datasets.yaml", "data/frozen.csv", "data/persons.csv")
 #: Endings of files whose content is searched; of all other files only the path is searched.
-_TEXT = frozenset({".csv", ".tsv", ".json", ".html", ".txt", ".md"})
+_TEXT = frozenset({".csv", ".tsv", ".json", ".html", ".txt", ".md", ".yml", ".yaml", ".lock"})
+#: The largest text or zip inside a zip that is searched, and how deep zips may lie in each other.
+MOST_MEMBER_BYTES, MOST_DEPTH = 1 << 30, 3
 #: Folders of a run in MLflow that hold tables and pages.
 _RUN_FOLDERS = ("measures", "compare", "report", "figures")
 
 
-def files_in_workspace(root: Path, identity: Identity) -> list[str]:
-    """Return the sorted paths, relative to ``root``, of files that contain an id of the person or are named after it.
+def files_in_workspace(root: Path, identity: Identity, *, frozen: bool) -> list[str]:
+    """Return the sorted paths, relative to ``root``, of files that hold something of the person, or may hold it.
 
-    The tables of participants in the clones are left out, because they belong to the source datasets.
+    A file holds something where its path or its text contains an id, also inside zips. A picture in which participants
+    are drawn is listed where the table beside it names the person; where there is no such table, nobody can tell, and
+    it is listed for everybody of the frozen set. The tables of participants in the clones are left out, because they
+    belong to the source datasets.
+
+    Parameters
+    ----------
+    root : the workspace
+    identity : of the person
+    frozen : whether the person is in the frozen set, whose participants the reports draw
     """
     found = []
     for name in ROOTS:
@@ -45,10 +56,32 @@ def files_in_workspace(root: Path, identity: Identity) -> list[str]:
                 path = file.relative_to(root).as_posix()
                 if path.endswith(_LAB_TABLES) or (path.endswith(PARTICIPANTS) and CLONES.as_posix() in path):
                     continue
-                inside = file.name == MASKS and bool(_in_masks(file, identity))
-                if inside or identity.in_path(path) or (_is_text(file) and identity.in_file(file)):
+                inside = file.suffix == ".zip" and bool(in_zip(file, identity))
+                drawn = shows_people(_in_its_workspace(path)) and _is_drawn(file, identity, frozen=frozen)
+                if inside or drawn or identity.in_path(path) or (_is_text(file) and identity.in_file(file)):
                     found.append(path)
     return sorted(found)
+
+
+def _in_its_workspace(path: str) -> str:
+    """Return a path as it is in its own workspace: the demo and the monitoring work in scratch workspaces."""
+    parts = path.split("/")
+    depth = {".demo": 1, ".demo-micro": 1, ".monitor": 2}.get(parts[0], 0)
+    return "/".join(parts[depth:])
+
+
+def _is_drawn(file: Path, identity: Identity, *, frozen: bool) -> bool:
+    """Tell whether a picture, or a page with pictures, shows the person, as far as the tables of its figures say."""
+    if file.suffix == ".png":
+        tables = [file.with_suffix(".csv")]
+    else:
+        folder = next((file.parent / name for name in ("figures", "../figures") if (file.parent / name).is_dir()), None)
+        tables = sorted(folder.glob("worst*.csv")) if folder else []
+        packed = file.parent / "figures.zip"
+        if packed.is_file():
+            return bool(in_zip(packed, identity))
+    known = [table for table in tables if table.is_file()]
+    return any(identity.in_file(table) for table in known) if known else frozen
 
 
 def source_tables(root: Path, identity: Identity) -> list[str]:
@@ -61,8 +94,9 @@ def source_tables(root: Path, identity: Identity) -> list[str]:
 def trained_bundles(root: Path, identity: Identity) -> list[str]:
     """Return the folders of bundles that were trained on the data, here and in the scratch workspaces."""
     found = []
-    for pattern in ("", ".demo/", ".monitor/*/"):
-        for path in sorted(root.glob(f"{pattern}data/package/{IN_BUNDLE}")):
+    for pattern in ("", ".demo/", ".demo-micro/", ".monitor/*/", "release/bundle/", "release/trained/"):
+        folder = pattern if pattern == "release/bundle/" else f"{pattern}data/package/"
+        for path in sorted(root.glob(f"{folder}{IN_BUNDLE}")):
             try:
                 cases = read_training_data(path).cases.values()
             except BundleError:  # an unreadable manifest with the id is listed by files_in_workspace
@@ -85,7 +119,8 @@ class Trace:
     version : the version, or a run without a version
     by_name : names of the cases on which the version was trained, under an id of the person
     by_content : names of the cases that are copies of the person's images under another name
-    kept : artifacts that hold masks or rows of the person; behind ``masks.zip``, how many files of the zip
+    kept : artifacts that hold masks, rows or pictures of the person, or may hold pictures; behind a zip, how many of
+        its files
     problem : why the training data of the version are unknown; ``""`` when they are known
     """
 
@@ -101,8 +136,10 @@ class Trace:
         return bool(self.by_name or self.by_content)
 
 
-def traces_in_store(recorded: RecordedVersions, identity: Identity) -> Iterator[Trace]:
+def traces_in_store(recorded: RecordedVersions, identity: Identity, *, frozen: bool) -> Iterator[Trace]:
     """Yield a trace for every version in MLflow, and for every run of a version that is not registered any more.
+
+    ``frozen``: whether the person is in the frozen set, whose participants the reports draw.
 
     Raises
     ------
@@ -122,8 +159,29 @@ def traces_in_store(recorded: RecordedVersions, identity: Identity) -> Iterator[
             problem = f"{version.name}, run {version.run_id or 'none'}, has no training manifest."
         by_name = tuple(case.name for case in cases if _is_by_name(case, identity))
         by_content = tuple(case.name for case in cases if _is_copy(case, identity))
-        kept = tuple(_kept(recorded, version, [path for path in files if not path.startswith("bundle/")], identity))
+        others = [path for path in files if not path.startswith("bundle/")]
+        held = list(_kept(recorded, version, others, identity))
+        kept = tuple(sorted({*held, *_drawn(others, held, frozen=frozen)}))
         yield Trace(version, by_name, by_content, kept, problem)
+
+
+def _drawn(files: Iterable[str], held: Iterable[str], *, frozen: bool) -> Iterator[str]:
+    """Yield the pictures, and the pages with pictures, that show the person, or of which nobody can tell.
+
+    Parameters
+    ----------
+    files : artifacts of a run
+    held : those that name the person
+    frozen : whether the person is in the frozen set, whose participants the reports draw
+    """
+    named = set(held)
+    tables = {path for path in files if Path(path).match("figures/worst*.csv")}
+    for path in files:
+        if not shows_people(f"mlartifacts/{path}"):
+            continue
+        own = {path.removesuffix(".png") + ".csv"} & tables if path.endswith(".png") else tables
+        if own & named or (frozen and not own):
+            yield path
 
 
 def _is_by_name(case: TrainedImage, identity: Identity) -> bool:
@@ -139,9 +197,9 @@ def _kept(
 ) -> Iterator[str]:
     """Yield the artifacts of a run that hold masks or rows of the person."""
     for path in files:
-        if path == MASKS:
+        if path.endswith(".zip"):
             with recorded.artifact(version, path) as file:
-                found = _in_masks(file, identity)
+                found = in_zip(file, identity)
             if found:
                 yield f"{path} ({found})"
         elif identity.in_path(path):
@@ -152,20 +210,30 @@ def _kept(
                     yield path
 
 
-def _in_masks(file: Path, identity: Identity) -> str:
-    """Return how many files of a zip of kept masks are about the person, or why this is unknown; ``""`` for none."""
+def in_zip(file: Path, identity: Identity, depth: int = 0) -> str:
+    """Return how many files of a zip are about the person, or why this is unknown; ``""`` for none.
+
+    Texts and zips inside it are looked into, and a file there that is too large to be read makes the answer unknown.
+    """
     try:
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-            count = sum(identity.in_path(name) for name in names)
-            # A case that failed has no mask, but the index names it.
-            if KEPT_INDEX in names:
-                if archive.getinfo(KEPT_INDEX).file_size > MOST_INDEX_BYTES:
-                    return f"{KEPT_INDEX} in it is too large to be read, so it is unknown which participants it names"
-                with tempfile.TemporaryDirectory() as folder:
-                    index = Path(folder) / KEPT_INDEX
-                    index.write_bytes(archive.read(KEPT_INDEX))
-                    count += identity.in_file(index)
+        with zipfile.ZipFile(file) as archive, tempfile.TemporaryDirectory() as folder:
+            count = 0
+            for member in archive.infolist():
+                if identity.in_path(member.filename):
+                    count += 1
+                    continue
+                ending = Path(member.filename).suffix
+                if ending not in _TEXT and ending != ".zip":
+                    continue
+                # A case that failed has no mask, but the index names it.
+                most = MOST_INDEX_BYTES if member.filename == KEPT_INDEX else MOST_MEMBER_BYTES
+                if member.file_size > most or depth > MOST_DEPTH:
+                    return (
+                        f"{member.filename} in it is too large to be read, so it is unknown which participants it names"
+                    )
+                inner = Path(folder) / f"member{ending}"
+                inner.write_bytes(archive.read(member))
+                count += bool(in_zip(inner, identity, depth + 1)) if ending == ".zip" else identity.in_file(inner)
     except UNREADABLE:
         return "not a readable zip, so it is unknown whose masks it holds"
     return f"{count} files of the participant" if count else ""

@@ -57,7 +57,7 @@ def withdraw(root: Path, participant: str, reason: str, dataset: str | None, *, 
     if rebuilding:
         _rebuild(root, identity, registry, outcome)
     location = _search_store(root, identity, outcome)
-    outcome.kept = traces.files_in_workspace(root, identity)
+    outcome.kept = traces.files_in_workspace(root, identity, frozen=bool(outcome.frozen))
     outcome.bundles = traces.trained_bundles(root, identity)
     outcome.source_tables = traces.source_tables(root, identity)
     outcome.steps = list(purge_steps(root, identity, registry, location, outcome.traces or [], outcome.kept))
@@ -90,7 +90,7 @@ def _search_store(root: Path, identity: Identity, outcome: WithdrawalOutcome) ->
         if recorded is None:
             outcome.traces = []
             return None
-        outcome.traces = list(traces.traces_in_store(recorded, identity))
+        outcome.traces = list(traces.traces_in_store(recorded, identity, frozen=bool(outcome.frozen)))
     except StoreError as error:
         outcome.traces = None
         outcome.problems.append(f"The store was not searched: {error}")
