@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif job == "segment":
         jobs.segment(root, options.profile, options.device, options.shard, print)
     elif job == "judge":
-        jobs.judge(root, open_repository(), options.tag, options.profile, options.device, print)
+        images = options.images == "yes"
+        jobs.judge(root, open_repository(), options.tag, options.profile, options.device, print, images=images)
     elif job == "restore":
         jobs.restore(root, open_repository(), options.profile, print)
     else:
@@ -64,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
         if name in {"segment", "judge"}:
             device = os.environ.get("CORDRIFT_DEVICE") or None
             job.add_argument("--device", choices=["cpu", "cuda"], default=device, help="default: the profile's")
+        if name == "judge":
+            job.add_argument(
+                "--images", choices=["yes", "no"], default=os.environ.get("CORDRIFT_IMAGES") or "no",
+                help="whether the published report shows anatomy (default: %(default)s)",
+            )  # fmt: skip
         if name == "segment":
             job.add_argument("--shard", type=int, required=True)
         if name == "accept":

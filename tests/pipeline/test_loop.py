@@ -22,7 +22,7 @@ from stages import monitor as monitor_command
 from stages.core.base.files import read_csv, read_json, write_csv
 from stages.core.base.params import load_yaml
 from stages.core.data.clones import annex
-from stages.core.data.datasets.registry import FROZEN, REGISTRY, read_frozen
+from stages.core.data.datasets.registry import FROZEN, PERSONS, REGISTRY, read_frozen
 from stages.core.drift.record.record import read_drift
 from stages.core.tables.change import CHANGE_TEXT
 from stages.core.tables.columns import MEASURES_TEXT
@@ -30,6 +30,7 @@ from stages.core.tables.monitored import range_csa
 from stages.core.workspace.runs.monitor import monitor
 from stages.core.workspace.runs.workspace import dvc_environment
 from stages.core.workspace.runs.yaml_edit import edit_yaml
+from stages.core.workspace.withdrawal.holdings import holding_of, shows_people
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 REAL = ROOT.parent / "shared" / "real-cord"
@@ -163,6 +164,34 @@ def read_json_plain(path: Path) -> dict[str, object]:
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="../shared/real-cord is not beside this checkout")
+def test_every_output_is_in_the_list_of_what_can_hold_a_participant(folder: Path, second: State) -> None:
+    """A new output, or a new figure, fails here until somebody has decided what it can hold (holdings.py)."""
+    work = folder / "work"
+    names = [
+        path.relative_to(work).as_posix()
+        for top in ("data", "reports", "mlartifacts")
+        for path in (work / top).rglob("*")
+        if path.is_file() and ".git" not in path.parts
+    ]
+    tables = {REGISTRY.as_posix(), FROZEN.as_posix(), PERSONS.as_posix()}
+    outputs = [name for name in names if name not in tables and not name.endswith((".gitignore", ".lock-micro"))]
+    assert [name for name in outputs if holding_of(name) is None] == []
+    people = {case["participant"] for case in read_json(work / "data/fetch/micro.json")["cases"]}
+    people |= {case["participant"] for case in read_json(work / "data/fetch/micro-frozen.json")["cases"]}
+    for name in outputs:
+        found = holding_of(name)
+        assert found is not None
+        if name.endswith((".nii.gz", "masks.zip")):
+            assert found.masks, name
+        if not found.ids and name.endswith((".json", ".csv", ".html")):
+            text = (work / name).read_text(encoding="utf-8")
+            assert not [sub for sub in people if sub in text], name
+    drawn = {Path(name).stem for name in outputs if name.startswith("reports/") and name.endswith(".png")}
+    with_people = {stem for stem in drawn if shows_people(f"reports/report/figures/{stem}.png")}
+    assert with_people == {"worst", "worst_ten"}
+    assert drawn - with_people == {"agreement", "bias", "bias_by_group", "csa_std", "pairs", "trend"}
+
+
 def test_the_monitoring_half_runs_alone_on_real_images(folder: Path, second: State) -> None:
     work = folder / "work"
     report = monitor(work, work / "data/package", "real-cord", "v2", REAL, say=print)

@@ -224,8 +224,9 @@ def test_an_interrupted_command_can_be_repeated(lab: Path, monkeypatch: pytest.M
 
 
 def test_a_frozen_list_that_is_there_is_not_drawn_again(lab: Path) -> None:
-    with (lab / "data/frozen.csv").open("a", encoding="utf-8") as stream:
-        stream.write("1,sub-labC101,elsewhere-frozen\n")
+    path = lab / "data/frozen.csv"
+    others = [line for line in path.read_text(encoding="utf-8").splitlines() if ",sub-lab" not in line]  # of a fork
+    path.write_text("\n".join([*others, "1,sub-labC101,elsewhere-frozen"]) + "\n", encoding="utf-8")
     planned = plan_dataset(lab, "elsewhere", lab.parent / "elsewhere", share=0.9, seed=7, tag="r1", licence="x")
     assert planned.frozen == ["sub-labC101"]
     assert planned.trained == ["sub-labA001", "sub-labB001"]

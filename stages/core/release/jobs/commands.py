@@ -63,9 +63,14 @@ def segment(root: Path, profile: str, device: str | None, shard: int, say: Say) 
     say(f"shard {shard}: {hand_over(folder, root / SHARDS, shard, params)}")
 
 
-def judge(root: Path, repository: Repository, tag: str, profile: str, device: str | None, say: Say) -> None:
-    """Judge the release, write the files that go beside its bundle, and the summary of the job."""
-    judged = judge_release(root, repository, tag, profile, device, say)
+def judge(
+    root: Path, repository: Repository, tag: str, profile: str, device: str | None, say: Say, *, images: bool = False
+) -> None:
+    """Judge the release, write the files that go beside its bundle, and the summary of the job.
+
+    ``images``: whether the report may show anatomy.
+    """
+    judged = judge_release(root, repository, tag, profile, device, say, images=images)
     write_summary(judged_summary(judged.facts, judged.history))
 
 

@@ -58,7 +58,14 @@ class Judged:
 
 
 def judge_release(
-    root: Path, repository: Repository, tag: str, profile: str, device: str | None, say: Callable[[str], None]
+    root: Path,
+    repository: Repository,
+    tag: str,
+    profile: str,
+    device: str | None,
+    say: Callable[[str], None],
+    *,
+    images: bool = False,
 ) -> Judged:
     """Measure, compare, report and register a release, and write ``release/assets``.
 
@@ -72,6 +79,7 @@ def judge_release(
     profile : a file of params/, which names the test datasets
     device : cpu or cuda; None for that of the profile
     say : gets a sentence for each shard that is missing
+    images : whether the report, which everybody who sees the release can read, may show anatomy
 
     Raises
     ------
@@ -82,7 +90,7 @@ def judge_release(
     label = label_of_tag(tag)
     verified = read_bundle(root / BUNDLE)
     folder = root / ".monitor" / profile
-    params = monitor_workspace(root, folder, profile, label, device)
+    params = monitor_workspace(root, folder, profile, label, device, images=images)
     check_inference(repository, tag, inference_digest(params.segment))
     bring_bundle(verified, root / BUNDLE, folder)
     run_stages(folder, data_stages(params))

@@ -218,7 +218,14 @@ def _registered_label(root: Path, settings: Params, digest: str) -> str:
 
 
 def monitor_workspace(
-    root: Path, folder: Path, profile: str | None, label: str, device: str | None = None, *, floors: bool = True
+    root: Path,
+    folder: Path,
+    profile: str | None,
+    label: str,
+    device: str | None = None,
+    *,
+    floors: bool = True,
+    images: bool = True,
 ) -> Params:
     """Make or refresh a scratch workspace and return its params.
 
@@ -230,6 +237,7 @@ def monitor_workspace(
     label : name of the version in reports
     device : for inference, instead of the device that the profile names; the numbers are then another series
     floors : whether some images are segmented again in other ways
+    images : whether the report may show anatomy, where the profile allows it too
     """
 
     def edit(params: Any) -> None:
@@ -237,6 +245,8 @@ def monitor_workspace(
         params["segment"].update(device=device or params["segment"]["device"])
         if not floors:
             params["floor"].update(participants=0)
+        if not images:
+            params["report"].update(images=False)
 
     make_workspace(root, folder, profile)
     edit_yaml(folder / "params.yaml", edit)
