@@ -56,7 +56,7 @@ def first(lab: Lab, trained: Run) -> Run:
     lab.github.publish("v1.0.0", "2026-01-10T10:00:00Z")
     lab.github.fail_next(1, 502)
     lab.github.fail_next(1, 429, headers={"retry-after": "1"}, path="/assets/")
-    return lab.release("v1.0.0")
+    return lab.release("v1.0.0", variables={"CORDRIFT_ATTEST": ""})
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +132,7 @@ def test_the_first_release_passes_and_its_record_lies_beside_the_bundle(lab: Lab
     assert first.conclusion == "success", logs(first)
     assets = lab.github.assets("v1.0.0")
     assert set(assets) >= ASSETS
+    assert "verify who made the bundle (success)" in first.job("plan").log
     drift = drift_of(assets, tmp_path)
     assert (drift.verdict.drift, drift.priors, drift.incomplete) == ("first", [], [])
     assert "drift first" in first.summary
@@ -239,6 +240,16 @@ def _plan_fails(lab: Lab, tag: str, sentence: str) -> None:
     }
     assert sentence in run.job("plan").log, run.job("plan").log[-3000:]
     assert "Traceback" not in run.log
+    assert not run.artifacts
+
+
+def test_a_bundle_that_no_training_attested_is_not_judged(lab: Lab, bundle: bytes) -> None:
+    """As one that somebody put in the place of the attested one; with CORDRIFT_ATTEST `no` it is judged."""
+    assets = {"cordrift-bundle.zip": variant(bundle, 1.5)}
+    lab.github.add_release("v3.9.0", published="2090-01-01T00:00:00Z", assets=assets)  # in no other release's history
+    run = lab.release("v3.9.0", variables={"CORDRIFT_ATTEST": ""})
+    assert run.results["plan"] == "failure"
+    assert "no attestations found for subject" in run.job("plan").log
     assert not run.artifacts
 
 

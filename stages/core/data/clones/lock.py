@@ -41,6 +41,8 @@ def _remove_stale_locks(repository: Path) -> None:
     for folder, pattern in (
         (repository, "*.lock"),
         (repository / "refs", "**/*.lock"),
+        (repository / "info", "*.lock"),
+        (repository / "objects", "*.lock"),
         (repository / "annex", "*.lock"),
     ):
         for lock in sorted(folder.glob(pattern)):

@@ -18,13 +18,15 @@ from ...store.bundle_files import MOST_BUNDLE_BYTES
 from ...workspace.runs.params import Params
 from ..github.api import Release
 from ..github.repository import MOST_ASSET_BYTES, Repository
-from .names import BUNDLE, BUNDLE_ZIP, PROVENANCE, label_of_tag
+from .names import BUNDLE, BUNDLE_ZIP, FOLDER, PROVENANCE, label_of_tag
 
 MOST_PROVENANCE_BYTES = 16 << 20
 
 
 def fetch_bundle(repository: Repository, tag: str, root: Path) -> Bundle:
     """Download the bundle of a release, verify it, and unpack it into ``release/bundle`` of the checkout ``root``.
+
+    The zip itself stays beside it, for the step that verifies its attestation.
 
     Raises
     ------
@@ -34,10 +36,9 @@ def fetch_bundle(repository: Repository, tag: str, root: Path) -> Bundle:
     """
     label_of_tag(tag)
     release = repository.release(tag)
-    with tempfile.TemporaryDirectory() as scratch:
-        packed = Path(scratch) / BUNDLE_ZIP
-        repository.download(release, BUNDLE_ZIP, packed, MOST_ASSET_BYTES)
-        verified = open_bundle(packed, root / BUNDLE)
+    packed = root / FOLDER / BUNDLE_ZIP
+    repository.download(release, BUNDLE_ZIP, packed, MOST_ASSET_BYTES)
+    verified = open_bundle(packed, root / BUNDLE)
     before = _judged(repository, tag)
     if before and before.get("bundle") != verified.digest:
         raise ReleaseError(
