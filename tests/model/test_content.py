@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from stages.core.base.errors import BundleError, ImageError
+from stages.core.base.errors import BundleError, ImageError, SettingsError
 from stages.core.base.files import read_json
 from stages.core.images.volumes import Volume
 from stages.core.model.bundle.content import bundle_digest_of, read_bundle, read_model_and_dataset
@@ -243,3 +243,11 @@ def test_a_bundle_whose_weights_are_too_large_is_refused_unread(bundle: Path, mo
     monkeypatch.setattr(weights, "safe_open", None)  # reading would fail
     with pytest.raises(BundleError, match="no network of nnU-Net has over 1000"):
         read_bundle(bundle)
+
+
+def test_a_gpu_that_is_not_there_is_told_before_an_image_is_read(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SettingsError, match=r"segment.device is cuda, and torch finds no GPU here"):
+        Predictor(read_bundle(made), SETTINGS.model_copy(update={"device": "cuda"}))

@@ -256,6 +256,18 @@ def test_a_fold_that_was_not_prepared_is_refused(trained: Path, tmp_path: Path) 
     assert not (tmp_path / "fold").exists()
 
 
+def test_a_gpu_that_is_not_there_is_told_before_the_data_are_preprocessed(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    asked = SETTINGS.model_copy(update={"device": "cuda"})
+    with pytest.raises(SettingsError, match=r"train.device is cuda, and torch finds no GPU here"):
+        train_fold(trained / "prepare", tmp_path / "fold", tmp_path / "scratch", asked, 0)
+    assert not (tmp_path / "scratch").exists()
+
+
 def test_another_library_version_than_pinned_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"params\.yaml pins torch 0\.0\.1"):
         check_versions({"torch": "0.0.1"})
