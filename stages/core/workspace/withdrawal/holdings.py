@@ -32,7 +32,7 @@ HOLDINGS = (
     Holding("data/check/*", False, False, True),
     Holding("data/scratch/check-*", True, True, True),
     Holding("data/scratch/preprocessed-*", True, True, True),
-    Holding("data/scratch/rest/*", False, False, True),
+    Holding("data/scratch/rest/*", False, True, True),
     Holding("data/scratch/*", False, False, True),
     Holding("data/prepare/raw/dataset.json", False, False, False),
     Holding("data/prepare/raw/*", True, True, True),
