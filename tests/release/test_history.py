@@ -258,6 +258,11 @@ def test_a_record_without_a_bundle_cannot_be_checked_and_is_a_gap(
     store, said = replayed(tmp_path / "other", github, "v9")
     assert said[0].startswith(f"the release v1 has a {RECORD_ZIP} but no {BUNDLE_ZIP}")
     assert (store.versions(), store.gaps()) == ([], said)
+    accepted = {"digest": A, "who": "Ada", "when": "2026-03-01T00:00:00+00:00", "why": "looked at", "schema": 1}
+    github.add_asset("v1", PROMOTION, json.dumps(accepted).encode())
+    store, said = replayed(tmp_path / "third", github, "v9")
+    assert "its acceptance counts for nothing until it is back" in said[-1]
+    assert (store.versions(), store.gaps()) == ([], said[:1]), "it closes no gap"
 
 
 @pytest.mark.parametrize("when", ["yesterday", "2026-02-01T00:00:00", "2026-02-31T00:00:00+00:00"])

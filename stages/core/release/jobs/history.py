@@ -93,7 +93,11 @@ def rebuild(
     gaps: list[str] = []
     digests: dict[int, str] = {}
     for event in sorted(events, key=lambda event: (event.when, event.promotion is not None)):
-        if event.promotion is not None:
+        if event.promotion is not None and _lost(event.release, tag):
+            said.append(
+                f"{event.release.tag} {_lost(event.release, tag)}: its acceptance counts for nothing until it is back"
+            )
+        elif event.promotion is not None:
             version = _accepted(store, event.release, event.promotion, digests.get(event.release.id, ""))
             when = event.promotion.when.isoformat(timespec="seconds")
             promote(store, version, reason=event.promotion.why, person=event.promotion.who, when=when)
@@ -110,9 +114,8 @@ def rebuild(
             record = _record(repository, event.release, scratch)
             digests[event.release.id] = record.digest
             register_version(store, record, say)
-            said += [f"{event.release.tag}: bundle {record.digest[:12]}, from {RECORD_ZIP}"] * (
-                event.release.tag != tag
-            )
+            if event.release.tag != tag:
+                said.append(f"{event.release.tag}: bundle {record.digest[:12]}, from {RECORD_ZIP}")
         else:
             said += _imported(store, repository, event.release, tag, dataset, scratch)
         if gaps != store.gaps():
