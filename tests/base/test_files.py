@@ -140,3 +140,10 @@ with whole_{kind}(Path("out")) as part:
     os.utime(left, (0, 0))
     with whole_folder(tmp_path / "out") if kind == "folder" else whole_file(tmp_path / "out"):
         assert not left.exists()
+
+
+def test_a_file_that_is_missing_is_named_with_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(CordriftError, match=r"f.json is missing; `dvc repro` or `dvc pull` makes it"):
+        read_json(tmp_path / "f.json")
+    with pytest.raises(CordriftError, match=r"t.csv is missing; `dvc repro` or `dvc pull` makes it"):
+        read_csv(tmp_path / "t.csv")

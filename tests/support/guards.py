@@ -98,15 +98,15 @@ def _copy(root: Path, to: Path) -> None:
             shutil.copy2(root / name, to / name)
 
 
-def reached(root: Path, work: Path) -> dict[str, list[str]]:
-    """Run the tests once and return for each check (``module:line``) the tests that reach it."""
+def reached(root: Path, work: Path, tests: list[str]) -> dict[str, list[str]]:
+    """Run the tests once and return for each check (``module:line``) those of them that reach it."""
     import coverage
 
     settings = work / "coveragerc"
     data = work / "coverage"
     settings.write_text(f"[run]\ndynamic_context = test_function\nsource = {root}/stages\ndata_file = {data}\n")
     ignored = [f"--ignore={name}" for name in LEFT_OUT]
-    command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest", "-q", *ignored, "tests"]
+    command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest", "-q", *ignored, *tests]
     subprocess.run(command, cwd=root, check=False)
     found = coverage.CoverageData(basename=str(data))
     found.read()
@@ -157,19 +157,22 @@ def main() -> None:
     """Run, and end with 1 where a check survives."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="checks whose module:line contains this text")
+    parser.add_argument("--tests", nargs="+", default=["tests"], help="the tests that are asked (default: all)")
     options = parser.parse_args()
     work = ROOT / ".guards"
     checkout = work / "checkout"
     shutil.rmtree(checkout, ignore_errors=True)
     _copy(ROOT, checkout)
     source = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(checkout.rglob("*.py")))).hexdigest()
-    noted = work / f"reached-{source[:16]}.json"
+    asked = hashlib.sha256(f"{source}{options.tests}".encode()).hexdigest()
+    noted = work / f"reached-{asked[:16]}.json"
     if not noted.is_file():
-        noted.write_text(json.dumps(reached(checkout, work)))
+        noted.write_text(json.dumps(reached(checkout, work, options.tests)))
     left = list(survivors(checkout, work, json.loads(noted.read_text()), options.only))
     for guard, why in left:
         print(f"{guard.name}: {why}")
-    print(f"{len(guards(checkout))} checks, {len(left)} of them missed by no test")
+    count = sum(options.only in guard.name for guard in guards(checkout))
+    print(f"{count} checks, {len(left)} of them missed by no test")
     sys.exit(bool(left))
 
 
