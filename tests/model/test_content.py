@@ -16,11 +16,11 @@ from safetensors.numpy import load_file, save_file
 from stages.core.base.errors import BundleError, ImageError, SettingsError
 from stages.core.base.files import read_json
 from stages.core.images.volumes import Volume
-from stages.core.model.bundle.content import bundle_digest_of, read_bundle, read_model_and_dataset
+from stages.core.model.bundle.content import build_bundle, bundle_digest_of, read_bundle, read_model_and_dataset
 from stages.core.model.segmentation.predictor import Predictor
 from stages.core.model.segmentation.settings import Segment
 from stages.core.model.training.weights import read_weights
-from tests.support.bundles import CONFIGURATION, make_bundle
+from tests.support.bundles import CONFIGURATION, make_bundle, make_fold
 
 WEIGHTS = "fold_0/weights.safetensors"
 SETTINGS = Segment(
@@ -100,6 +100,7 @@ PLAN_FAULTS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda m: _arch(m).update(norm_op="torch.nn.modules.instancenorm.InstanceNorm2d"), "norm_op must have 3 axes"),
     (lambda m: (_arch(m).update(features_per_stage=[64] * 3), _chosen(m).update(patch_size=[256] * 3)), "larger than"),
     (lambda m: _arch(m).update(features_per_stage=[1024] * 3, n_conv_per_stage=[12] * 3), "the network has about"),
+    (lambda m: _arch(m).update(n_blocks_per_stage=[1] * 3), "exactly one of n_conv_per_stage and n_blocks_per_stage"),
     (lambda m: m.update(extra=1), "must hold schema, configuration, mirroring and plans"),
 ]
 
@@ -251,3 +252,16 @@ def test_a_gpu_that_is_not_there_is_told_before_an_image_is_read(made: Path, mon
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingsError, match=r"segment.device is cuda, and torch finds no GPU here"):
         Predictor(read_bundle(made), SETTINGS.model_copy(update={"device": "cuda"}))
+
+
+def test_a_bundle_needs_a_fold(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="a bundle needs at least one trained fold"):
+        build_bundle({}, tmp_path / "manifest.json", tmp_path / "bundle", "test")
+
+
+def test_folds_of_different_plans_make_no_bundle(tmp_path: Path) -> None:
+    for fold in (0, 1):
+        make_fold(tmp_path / str(fold), fold)
+    _edit(tmp_path / "1/plans.json", lambda model: model.update(mirroring=[1]))
+    with pytest.raises(BundleError, match=r"1/plans.json differs from .*0/plans.json: fold 1 needs"):
+        build_bundle({n: tmp_path / str(n) for n in (0, 1)}, tmp_path / "manifest.json", tmp_path / "bundle", "test")
