@@ -58,6 +58,7 @@ def test_the_value_of_a_secret_variable_is_shown_nowhere(monkeypatch: pytest.Mon
         "credentials: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
         "it holds a password or token, which everybody reads: remove it",
         "key 'train.epochs' is missing",
+        "design=3 and sigma=2 of a significance=0.05",
         "git@github.com:lab/data cannot be reached",
         "sub-01_T2w.nii.gz: expected 3 axes, found 4",
     ],

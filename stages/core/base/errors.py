@@ -14,7 +14,7 @@ from difflib import get_close_matches
 _SECRET_NAMES = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|(^|_)PASS(_|$)|(ACCESS|API|PRIVATE)_?KEY", re.I)
 #: ``name=value`` of which the value is a secret, as in the query of an address that was signed.
 _SECRET_PAIRS = re.compile(
-    r"(?P<name>\b[\w-]*(?:token|passw(?:or)?d|secret|credential|signature|sig|api[_-]?key|access[_-]?key)[\w-]*)"
+    r"(?P<name>\b[\w-]*(?:token|passw(?:or)?d|secret|credential|signature|api[_-]?key|access[_-]?key)[\w-]*|\bsig)"
     r"(?P<sign>\s*=\s*|:(?=\S)|['\"]:\s*)(?P<value>['\"]?[^\s'\",;&)]+)",
     re.I,
 )

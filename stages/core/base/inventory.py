@@ -6,7 +6,7 @@ always verified. Such a file would be used as if it were whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .files import read_json, sha256_of, write_json
@@ -15,7 +15,7 @@ from .files import read_json, sha256_of, write_json
 INVENTORY = "inventory.json"
 
 
-def write_inventory(folder: Path, patterns: Iterable[str] = ("**/*",)) -> None:
+def write_inventory(folder: Path, patterns: Sequence[str] = ("**/*",)) -> None:
     """Write ``inventory.json``: the SHA-256 of each file below ``folder`` whose path one of the patterns matches."""
     names = _files(folder, patterns)
     files = {name: sha256_of(folder / name) for name in names}
