@@ -1,7 +1,7 @@
 """Let a version pass only when its drift is equivalent and its quality is not worse; else exit status 1.
 
-A first version passes where it measures enough: there is nothing that it could have moved from. A version that a person accepted passes too,
-after `dvc repro` has read the acceptance from MLflow.
+A first version passes where it measures enough: there is nothing that it could have moved from. A version that a
+person accepted passes too, after `dvc repro` has read the acceptance from MLflow.
 """
 
 from __future__ import annotations
