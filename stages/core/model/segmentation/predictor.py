@@ -24,7 +24,7 @@ DUST = 0.002
 #: Width of the soft border that is kept outside the 0.5 surface of the largest component, voxels of the plan's grid.
 BORDER = 2
 
-#: Most voxels of a volume on the plan's grid: some 10 GB for the image and the two outputs of the network.
+#: Most voxels of a volume on the plan's grid: at four bytes each, image and two outputs of the network take 4.8 GB.
 MOST_VOXELS = 400_000_000
 
 #: A function that gives the probability of cord, in [0, 1], on the grid of a volume.
