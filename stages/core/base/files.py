@@ -24,7 +24,7 @@ from .errors import CordriftError
 
 #: How the names of temporary files and folders begin, and for how many seconds nobody removes them.
 PART, RECENT_S = ".part-", 60.0
-#: How a text begins that a spreadsheet computes when it opens a table, or that another ``'`` would hide.
+#: Beginnings of texts that a spreadsheet would compute, and of texts that look as if they had got their ``'`` already.
 _COMPUTED = ("=", "+", "-", "@", "\t", "\r", "'=", "'+", "'-", "'@")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|-|\+")
 #: The schema number in every JSON and CSV file that this version writes. A reader refuses a larger number.

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...base.errors import DatasetError
 from .programs import TIMED_OUT, call
 
-#: So long (s) the deletion of a participant's content may take; it takes seconds.
+#: The longest time (s) for deleting the content of one participant, which usually takes seconds.
 LIMIT_S = 600.0
 
 
