@@ -128,10 +128,11 @@ def test_bad_input_is_a_sentence_and_nothing_is_written(tables: Path) -> None:
 
 
 def test_a_file_against_itself_says_so(tables: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    compare_tables.main(["old.csv", "old.csv"])
+    compare_tables.main(["old.csv", "old.csv", "-o", "out"])
     said = capsys.readouterr().out
     assert "both tables hold the same files" in said
     assert "Drift: equivalent." in said
+    assert len(list(Path("out").glob("*.png"))) >= 2
 
 
 @pytest.mark.skipif(not NORMATIVE.is_dir(), reason="the normative tables are not beside the checkout")

@@ -2,7 +2,8 @@
 
 The checks are every ``raise`` in the readers of what comes from outside (:data:`READERS`). A first run of the tests
 notes which test reaches which ``raise``. Then each ``raise`` is replaced by ``pass`` in a copy of the checkout, and the
-tests that reach it run again. A check that no test reaches, and one without which all tests pass, is a failure.
+tests that reach it run again. A check that no test reaches, and one without which all tests pass, is a failure. The
+fast tests are asked first, and the slow ones only about the checks that no fast test misses.
 
 Results are kept in ``.guards`` and used again for a module that has not changed, so that an interrupted run goes on.
 """
@@ -98,37 +99,41 @@ def _copy(root: Path, to: Path) -> None:
             shutil.copy2(root / name, to / name)
 
 
-def reached(root: Path, work: Path, tests: list[str]) -> dict[str, list[str]]:
-    """Run the tests once and return for each check (``module:line``) those of them that reach it."""
+def reached(root: Path, work: Path, tests: list[str], marked: str) -> dict[str, list[str]]:
+    """Run the tests so marked once and return for each check (``module:line``) those of them that reach it."""
     import coverage
 
     settings = work / "coveragerc"
     data = work / "coverage"
     settings.write_text(f"[run]\ndynamic_context = test_function\nsource = {root}/stages\ndata_file = {data}\n")
     ignored = [f"--ignore={name}" for name in LEFT_OUT]
-    command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest", "-q", *ignored, *tests]
-    subprocess.run(command, cwd=root, check=False)
+    coverage_run = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}"]
+    subprocess.run([*coverage_run, "-m", "pytest", "-q", "-m", marked, *ignored, *tests], cwd=root, check=False)
     found = coverage.CoverageData(basename=str(data))
     found.read()
     out: dict[str, list[str]] = {}
     for guard in guards(root):
         contexts = found.contexts_by_lineno(str(root / guard.module))
-        out[guard.name] = sorted({_test_of(root, name) for name in contexts.get(guard.line, []) if name})
+        out[guard.name] = sorted({_test_of(root, name) for name in contexts.get(guard.line, [])} - {""})
     return out
 
 
 def _test_of(root: Path, context: str) -> str:
-    """Return a test as pytest names it: of ``tests.drift.test_line.test_x``, ``tests/drift/test_line.py::test_x``."""
+    """Return a test as pytest names it: of ``tests.drift.test_line.test_x``, ``tests/drift/test_line.py::test_x``.
+
+    Coverage takes each function for a test whose name begins with ``test``; for one that is none, the text is empty.
+    """
     parts = context.split(".")
-    depth = next(n for n in range(len(parts), 0, -1) if (root / "/".join(parts[:n])).with_suffix(".py").is_file())
-    return "::".join(["/".join(parts[:depth]) + ".py", *parts[depth:]])
+    for depth in range(len(parts), 0, -1):
+        if (root / "/".join(parts[:depth])).with_suffix(".py").is_file():
+            return "::".join(["/".join(parts[:depth]) + ".py", *parts[depth:]]) if parts[0] == "tests" else ""
+    return ""
 
 
-def survivors(root: Path, work: Path, tests: dict[str, list[str]], only: str) -> Iterator[tuple[Guard, str]]:
-    """Yield each check that no test misses when it is gone, with the reason."""
+def survivors(root: Path, work: Path, wanted: list[Guard], tests: dict[str, list[str]]) -> Iterator[tuple[Guard, str]]:
+    """Yield each wanted check that none of these tests misses when it is gone, with the reason."""
     known = work / "results.json"
     results: dict[str, str] = json.loads(known.read_text()) if known.is_file() else {}
-    wanted = [guard for guard in guards(root) if only in guard.name]
     for guard in tqdm(wanted, desc="guards", unit="check"):
         path = root / guard.module
         source = path.read_text(encoding="utf-8")
@@ -164,14 +169,20 @@ def main() -> None:
     shutil.rmtree(checkout, ignore_errors=True)
     _copy(ROOT, checkout)
     source = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(checkout.rglob("*.py")))).hexdigest()
-    asked = hashlib.sha256(f"{source}{options.tests}".encode()).hexdigest()
-    noted = work / f"reached-{asked[:16]}.json"
-    if not noted.is_file():
-        noted.write_text(json.dumps(reached(checkout, work, options.tests)))
-    left = list(survivors(checkout, work, json.loads(noted.read_text()), options.only))
+    wanted = [guard for guard in guards(checkout) if options.only in guard.name]
+    count = len(wanted)
+    left: list[tuple[Guard, str]] = []
+    for marked in ("not slow", "slow"):
+        asked = hashlib.sha256(f"{source}{options.tests}{marked}".encode()).hexdigest()
+        noted = work / f"reached-{asked[:16]}.json"
+        if not noted.is_file():
+            noted.write_text(json.dumps(reached(checkout, work, options.tests, marked)))
+        left = list(survivors(checkout, work, wanted, json.loads(noted.read_text())))
+        wanted = [guard for guard, _ in left]
+        if not wanted:
+            break
     for guard, why in left:
         print(f"{guard.name}: {why}")
-    count = sum(options.only in guard.name for guard in guards(checkout))
     print(f"{count} checks, {len(left)} of them missed by no test")
     sys.exit(bool(left))
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ..base.environment import environment
 from ..base.errors import StoreError, redact
+from ..base.files import PART, remove_parts
 from .location import Location, check_location
 
 #: What MLflow reads when it is imported: no telemetry, no progress bars, no addresses (with credentials) in the output.
@@ -33,7 +37,8 @@ FIRST_REQUEST = {
 def connected(location: Location) -> Iterator[Any]:
     """Yield MLflow's client for a store; make the first request within the block.
 
-    A local store that does not exist is created. The client may be used after the block, with the usual time limits.
+    A local store that does not exist is created, whole or not at all. The client may be used after the block, with the
+    usual time limits.
 
     Raises
     ------
@@ -45,7 +50,23 @@ def connected(location: Location) -> Iterator[Any]:
     with explained(location, "cannot be used"), environment(FIRST_REQUEST):
         from mlflow.tracking import MlflowClient
 
+        if location.database is not None and not location.database.exists():
+            _create(location.database, MlflowClient)
         yield MlflowClient(tracking_uri=location.uri, registry_uri=location.uri)
+
+
+def _create(database: Path, client: Any) -> None:
+    """Let MLflow make its tables in a temporary file, and give this its name when they are complete.
+
+    MLflow makes them in many steps, and refuses for ever a file in which the last ones are missing.
+    """
+    remove_parts(database.parent, f"{PART}{database.name}-*")
+    with tempfile.TemporaryDirectory(prefix=f"{PART}{database.name}-", dir=database.parent) as folder:
+        part = Path(folder, database.name)
+        client(tracking_uri=f"sqlite:///{part}").search_experiments(max_results=1)
+        # A link, unlike a renaming, never replaces the store that another process has made meanwhile.
+        with contextlib.suppress(FileExistsError):
+            os.link(part, database)
 
 
 def _silence() -> None:
