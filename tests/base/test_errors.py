@@ -121,3 +121,10 @@ def test_a_terminal_of_ascii_shows_every_message(tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, check=False)
     assert done.stdout == b"80 mm\\xb2 \\u2212 2\n", done.stderr
+
+
+def test_what_is_printed_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    code = "print('first'); from stages.core.base.errors import run\nrun(lambda: print('sub-\x1b[2J\x07\t1', end='.'))"
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"first\nsub-\\x1b[2J\\x07\t1.", b"")

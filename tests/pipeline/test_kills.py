@@ -33,7 +33,7 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages
 ITEMS = {"fetch": "micro", "check": "micro", "train": "0", "segment": "micro-frozen-0"}
 #: What a lab has written, which no command may lose, even for a moment.
 OF_THE_LAB = ("params.yaml", "params/", "data/datasets.yaml", "data/frozen.csv", "data/persons.csv", "dvc.yaml")
-MASK = "data/clones/micro/derivatives/labels/sub-siteA001/anat/sub-siteA001_T2w_label-SC_seg.nii.gz"
+MASK = "reports/segment/micro-frozen/0/micro-frozen/sub-siteA001/anat/sub-siteA001_T1w_label-SC_seg.nii.gz"
 SCT = (
     "Timestamp,SCT Version,Filename,Slice (I->S),VertLevel,MEAN(area),STD(area),SUM(length)\n"
     "2024-01-01 00:00:00,git-x,/d/sub-siteA001_T1w_seg_v3.0.nii.gz,1:20,2:3,71,1,20\n"
@@ -84,16 +84,16 @@ ROWS = [
     Row(("seed", "7"), minutes=True),
     Row(("monitor", "data/package", "--profile", "micro", "--no-floors"), minutes=True),
     Row(("draft", "write", "--tag", "v2")),
-    Row(("release", "plan", "--tag", "v2", "--profile", "micro"), ("draft", "its release")),
-    Row(("release", "data", "--profile", "micro"), ("draft", "its release", "release plan")),
+    Row(("release", "plan", "--tag", "v2", "--profile", "micro"), ("a release")),
+    Row(("release", "data", "--profile", "micro"), ("a release", "release plan")),
     Row(
         ("release", "segment", "--profile", "micro", "--shard", "0"),
-        ("draft", "its release", "release plan", "release data"),
+        ("a release", "release plan", "release data"),
         minutes=True,
     ),
     Row(
         ("release", "judge", "--profile", "micro", "--tag", "v2"),
-        ("draft", "its release", "release plan", "release data", "release segment", "the other shard"),
+        ("a release", "release plan", "release data", "release segment", "the other shard"),
         minutes=True,
     ),
 ]
@@ -125,20 +125,24 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = base / "work"
     micro_workspace(work, base / "cohort")
     environment = dvc_environment()
+    (work / "sct.csv").write_text(SCT, encoding="utf-8")
     (work / ".gitignore").write_text("/data/*/\n/reports/*/\n__pycache__/\n/mlflow.db\n/mlartifacts/\n")
     for command in (
         ["git", "init", "-q", "-b", "main"],
         [sys.executable, "-m", "dvc", "config", "core.no_scm", "false"],
         [sys.executable, "-m", "dvc", "repro", "-q"],
-        ["git", "add", "-A"],
-        ["git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "Everything ran"],
     ):
         subprocess.run(command, cwd=work, env=environment, check=True, stdout=subprocess.DEVNULL)
-    (work / "sct.csv").write_text(SCT, encoding="utf-8")
+    _commit(work)
     publish(base / "cohort", "micro", "r2", 2)
     make_folder(base / "own", base / "generated", "r1")
     shutil.copytree(work, base / "finished", symlinks=True)
     return work
+
+
+def _commit(work: Path) -> None:
+    for words in (["add", "-A"], ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "A step"]):
+        subprocess.run(["git", *words], cwd=work, check=True, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture
@@ -161,8 +165,10 @@ def _prepare(work: Path, row: Row, github: GitHubServer) -> None:
         elif step == "an edit of words":
             path = work / "stages/package.py"
             path.write_text(path.read_text(encoding="utf-8") + "# An edit of words.\n", encoding="utf-8")
-        elif step == "its release":
+            _commit(work)
+        elif step == "a release":
             if "v2" not in github.tags():
+                _run(work, Row(("draft", "write", "--tag", "v2")), github)
                 files = [path for path in (work / "release/draft").iterdir() if path.is_file()]
                 github.add_release("v2", assets={path.name: path.read_bytes() for path in files})
         elif step == "the other shard":

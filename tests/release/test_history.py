@@ -208,6 +208,8 @@ DRIFT_JSON = "artifacts/compare/drift.json"
         ("artifacts/bundle/model.json", lambda m: m.update(digest=C), "as digest of the bundle"),
         (DRIFT_JSON, lambda d: d["candidate"].update(bundle=C), "as digest of the verdict"),
         (DRIFT_JSON, lambda d: d["candidate"].update(frozen="0" * 64), "as series of the verdict"),
+        ("record.json", lambda r: r["metrics"].update(dice_mean=0.99), "0.99 as metric dice_mean, and the files"),
+        ("record.json", lambda r: r["metrics"].pop("csa_std_n"), "'no number' as metric csa_std_n"),
         ("record.json", lambda r: r.update(label="v7"), "it is the file of another release"),
     ],
 )
@@ -221,6 +223,32 @@ def test_a_record_whose_words_do_not_follow_from_its_files_is_not_believed(
 ) -> None:
     record = _edited(registered(tmp_path / "lab", monkeypatch, A, "v1"), name, change)
     github.add_release("v1", published="2026-01-01T00:00:00Z", assets=released(A, record))
+    with pytest.raises(CordriftError, match=sentence):
+        replayed(tmp_path / "other", github, "v9")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "sentence"),
+    [
+        ("measures/agreement.csv", b",0.7,", b",0.99,", "as metric dice"),
+        ("compare/quality.csv", b"csa_error_mm2", b"another", "give no metrics of its version \\(KeyError: 'csa_error"),
+        ("compare/quality.csv", A[:12].encode(), C[:12].encode(), "give no metrics of its version \\(IndexError"),
+        ("compare/csa_std.csv", b"version", b"wersion", "give no metrics of its version \\(KeyError: 'version"),
+    ],
+)
+def test_a_record_with_an_edited_table_is_not_believed(
+    tmp_path: Path,
+    github: GitHubServer,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    old: bytes,
+    new: bytes,
+    sentence: str,
+) -> None:
+    packed = unzipped(registered(tmp_path / "lab", monkeypatch, A, "v1"))
+    assert old in packed[f"artifacts/{name}"]
+    packed[f"artifacts/{name}"] = packed[f"artifacts/{name}"].replace(old, new)
+    github.add_release("v1", published="2026-01-01T00:00:00Z", assets=released(A, bytes(zipped(packed))))
     with pytest.raises(CordriftError, match=sentence):
         replayed(tmp_path / "other", github, "v9")
 

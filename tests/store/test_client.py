@@ -54,6 +54,36 @@ def test_a_relative_store_lies_in_the_workspace_that_names_it(tmp_path: Path, mo
     assert location.find_location(tmp_path).uri == f"sqlite:///{tmp_path}/lab.db"
 
 
+def test_a_store_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow makes its tables in many steps, and a database without the last ones can never be used."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection.os, "link", stop)
+        with pytest.raises(KeyboardInterrupt):
+            open_store(MODEL, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert open_store(MODEL, tmp_path).versions() == []
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+def test_a_store_that_another_process_made_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = empty_store()
+
+    def overtaken(part: Path, database: Path) -> None:
+        shutil.copy(ready, database)
+        (tmp_path / "theirs").touch()
+        link(part, database)
+
+    link = os.link
+    monkeypatch.setattr(connection.os, "link", overtaken)
+    assert open_store(MODEL, tmp_path).versions() == []
+    assert (tmp_path / "mlflow.db").read_bytes() == ready.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow.db", "theirs"]
+
+
 @pytest.mark.parametrize("name", ["what?", "a%41b", "a%20b"])
 def test_a_checkout_whose_path_would_change_the_address_of_its_store_is_refused(tmp_path: Path, name: str) -> None:
     """MLflow and SQLAlchemy read these characters as parts of an address: the store would lie elsewhere."""

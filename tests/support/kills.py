@@ -32,9 +32,10 @@ _CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.sym
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 #: What two equal runs write differently: databases, artifacts by the id of their run, locks, git, times of epochs.
 _VOLATILE = re.compile(
-    r"(^|/)(mlflow\.db.*|mlartifacts|\.dvc|\.git|__pycache__|scratch|progress\.csv|\.lock-[^/]*)(/|$)|\.lock$"
+    r"(^|/)(mlflow\.db.*|mlartifacts|\.dvc|\.git|\.datalad|__pycache__|scratch|progress\.csv|\.lock-[^/]*)(/|$)"
+    r"|\.lock$"
 )
-_RANDOM = re.compile(rb"\b([0-9a-f]{40}|[0-9a-f]{32})\b")
+_RANDOM = re.compile(rb"\b([0-9a-f]{40}|[0-9a-f]{32}|20\d\d-\d\d-\d\dT[\d:.+]+Z?)")
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def live(words: Sequence[str], folder: Path, kill_at: int = 0, **environment: st
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Return the hash of each file of a folder that two equal runs write equally; ids of runs and commits count not."""
+    """Return the hash of each file of a folder that two equal runs write equally, ids and times aside."""
     out = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

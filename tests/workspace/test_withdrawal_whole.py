@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,17 +16,42 @@ from support.data_factory import (
     make_dataset,
 )
 from support.data_factory import workspace as data_workspace
+from support.hunt import Person, hunt
 from support.micro import micro_workspace
 from support.withdrawal import commands_with, contents_of, holds, section, shell
 
 from stages import withdraw
 from stages.core.base.files import read_csv, read_json
 from stages.core.data.datasets.manifest import CLONES, read_manifest
+from stages.core.measures.kept_masks.zips import pack
 from stages.core.model.lineage.manifest import IN_BUNDLE
+from stages.core.release.jobs.archive import copy_masks, write_record
+from stages.core.release.jobs.names import RECORD_ZIP
+from stages.core.store.run_content import collect_run_content
+from stages.core.workspace.runs.params import load_params
 from stages.core.workspace.runs.workspace import dvc_environment, make_workspace
 
 PEOPLE = {"sub-a1": "s1", "sub-a2": "s1", "sub-a3": "s2", "sub-f1": "s1", "sub-f2": "s2"}
 FROZEN = [("sub-f1", "frozen"), ("sub-f2", "frozen")]
+
+#: What says of a participant only that the data are left out, and the lists of the lab that keep them out.
+LEFT_OUT = (
+    *("data/datasets.yaml", "data/frozen.csv", "dvc.lock", "data/fetch/micro.json", "data/fetch/micro-frozen.json"),
+    *("data/prepare/manifest.json", "training_data.json"),
+)
+
+
+def _make_release(work: Path, scratch: Path) -> None:
+    """Write what a judged release publishes of participants, with the code of the release's job."""
+    params = load_params(work / "params.yaml")
+    (scratch / "masks").mkdir(parents=True)
+    assets = work / "release/assets"
+    assets.mkdir(parents=True)
+    record = collect_run_content("v1", params.segment, scratch / "masks", work)
+    copy_masks(record, assets / "kept_masks.zip", scratch)
+    write_record(assets / RECORD_ZIP, record, {}, scratch)
+    pack(assets / "figures.zip", {path.name: path for path in (work / "reports/report/figures").iterdir()})
+    shutil.copyfile(work / "reports/report/index.html", assets / "report.html")
 
 
 def _repro(folder: Path, *stages: str) -> None:
@@ -151,6 +177,10 @@ def test_end_to_end_after_training(
     _repro(work)
     monkeypatch.chdir(work)
     gone, *others = sorted({case.participant for case in read_manifest(work / "data/fetch/micro-frozen.json").cases})
+    person = Person(gone, [work / "data/clones", work / "reports/segment", work / "data/prepare"])
+    _make_release(work, tmp_path / "scratch")
+    drawn = {name for name, reasons in hunt(work, person).items() if "picture" in reasons}
+    assert {"reports/report/index.html", "release/assets/figures.zip"} <= drawn, "else the hunt would find nothing"
     trained = read_json(work / "data/prepare/manifest.json")["cases"]
     learnt = next(case["participant"] for case in trained if case["contrast"] != "synth")
     capfd.readouterr()
@@ -166,10 +196,23 @@ def test_end_to_end_after_training(
         assert set(rows["participant"]) == set(others)
     kept = section(text, "Kept in this workspace").split()
     assert kept
-    assert all(path.startswith(("reports/compare/", "reports/floor/", "reports/report/")) for path in kept), (
-        "only outputs of later stages, which `dvc repro` replaces, may still name the participant"
-    )
-    assert not list((work / "reports/segment").rglob(f"*{gone}*"))
+    later = ("reports/compare/", "reports/floor/", "reports/report/", "release/assets/")
+    assert all(path.startswith(later) for path in kept), "else `dvc repro` and a removal of release/ do not reach it"
+    in_runs = re.findall(r"run \w+: (\S+)", section(text, "Masks and measures kept in MLflow"))
+    rows = section(text, "Rows in the tables of the source datasets").split()
+    for name, reasons in hunt(work, person).items():
+        artifact = name.partition("/artifacts/")[2]
+        listed = name in kept or artifact in in_runs or name in rows or name.startswith(".dvc/cache/")
+        assert listed or (reasons == {"text"} and name.endswith(LEFT_OUT)), (name, reasons)
+
+    _repro(work)
+    shutil.rmtree(work / "release")
+    for command in (*commands_with(text, "dvc"), *commands_with(text, "delete_artifacts")):
+        shell(command, work)
+    for name, reasons in hunt(work, person).items():
+        told = name in rows or name.endswith(LEFT_OUT) or name.partition("/artifacts/")[2] in in_runs
+        assert reasons == {"text"}, (name, reasons)
+        assert told or name.startswith(".dvc/cache/"), name
 
     withdraw.main([learnt, "--reason", "asked"])
 

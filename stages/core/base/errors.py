@@ -111,14 +111,27 @@ _MACHINE = {
 }
 
 
+class _Printable(io.TextIOWrapper):
+    """Standard output on which names of files and texts of others cannot steer the terminal."""
+
+    def write(self, text: str) -> int:
+        return super().write(printable(text))
+
+
 def run(main: Callable[[], None]) -> None:
     """Run the ``main`` of a command; a :class:`CordriftError` becomes one line on stderr and the exit status 1.
 
-    So do faults of the machine, such as a full disk. On a terminal that cannot show a letter, its number is shown.
+    So do faults of the machine, such as a full disk. On a terminal that cannot show a letter, its number is shown, and
+    control characters in what is printed are written out.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    if type(sys.stdout) is io.TextIOWrapper:
+        old = sys.stdout
+        old.flush()
+        sys.stdout = _Printable(
+            old.buffer, encoding=old.encoding, errors="backslashreplace", line_buffering=old.line_buffering
+        )
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
     try:
         main()
     except CordriftError as error:

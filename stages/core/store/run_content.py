@@ -184,7 +184,7 @@ def collect_run_content(
         label=label,
         series={key: str(summary[key]) for key in SERIES},
         params=_params(root, digest),
-        metrics=_metrics(root, digest, judged[JUDGED + CHAMPION], summary),
+        metrics=metrics_of(root / "reports", "measure", digest, judged[JUDGED + CHAMPION], int(summary["cases"])),
         artifacts=artifacts,
         verdict=read_drift(root / "reports/compare/drift.json").verdict,
         judged=judged,
@@ -230,29 +230,38 @@ def read_trainings() -> list[tuple[int, dict[str, str], list[dict[str, float]]]]
     return out
 
 
-def _metrics(root: Path, digest: str, champion: str, summary: Mapping[str, Any]) -> dict[str, float]:
-    agreement = read_csv(root / "reports/measure/agreement.csv", text=("contrast", "flags"))
+def metrics_of(folder: Path, measure: str, digest: str, champion: str, cases: int) -> dict[str, float]:
+    """Return the metrics of a version, from its tables; an undefined one is NaN.
+
+    Parameters
+    ----------
+    folder : holds the tables, in ``compare`` and in a folder named ``measure``
+    measure : ``measure`` in a workspace, ``measures`` in a record
+    digest, champion : of the version, and of the champion that judged it (``""`` where none did)
+    cases : how many images were to be measured
+    """
+    agreement = read_csv(folder / measure / "agreement.csv", text=("contrast", "flags"))
     dice = agreement["dice"].astype(float)
-    quality = read_csv(root / "reports/compare/quality.csv", text=("version", "contrast"))
+    quality = read_csv(folder / "compare/quality.csv", text=("version", "contrast"))
     overall = _rows_of(quality[quality["contrast"] == ALL], "version", digest)
     metrics = {
-        "cases": float(summary["cases"]),
+        "cases": float(cases),
         "failures": float(overall["failed"].iloc[0]),
         "dice_mean": float(dice.mean()),
         "dice_min": float(dice.min()),
         "csa_error_mean_mm2": float(overall["csa_error_mm2"].iloc[0]),
     }
     metrics |= {f"dice/{name}": float(values.mean()) for name, values in dice.groupby(agreement["contrast"])}
-    spread = read_csv(root / "reports/compare/csa_std.csv", text=("version",))
+    spread = read_csv(folder / "compare/csa_std.csv", text=("version",))
     stds = _rows_of(spread, "version", digest)["csa_std_mm2"]
     metrics["csa_std_mean_mm2"] = float(stds.mean())
     metrics["csa_std_sd_mm2"] = float(stds.std(ddof=1))
     metrics["csa_std_n"] = float(stds.count())
-    return metrics | _bias_to_champion(root, champion)
+    return metrics | _bias_to_champion(folder / "compare/bias.csv", champion)
 
 
-def _bias_to_champion(root: Path, champion: str) -> dict[str, float]:
-    table = read_csv(root / "reports/compare/bias.csv", text=("prior", "contrast"))
+def _bias_to_champion(path: Path, champion: str) -> dict[str, float]:
+    table = read_csv(path, text=("prior", "contrast"))
     bias = _rows_of(table, "prior", champion)
     pooled = bias[bias["contrast"] == POOLED]
     contrasts = bias[bias["contrast"] != POOLED]

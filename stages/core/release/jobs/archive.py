@@ -16,10 +16,10 @@ from ...base.files import read_json, write_json
 from ...base.params import Block, Name, validate
 from ...drift.judgement.consistency import contradictions
 from ...drift.record.record import Outcome, read_drift
-from ...drift.versions.version import JUDGES
+from ...drift.versions.version import CHAMPION, JUDGES
 from ...measures.kept_masks.zips import pack, unpack
 from ...store.bundle_files import JUDGED, MASKS, SERIES
-from ...store.run_content import Artifact, DataInput, RunContent
+from ...store.run_content import Artifact, DataInput, RunContent, metrics_of
 from ...tables.summary import read_summary
 
 RECORD_INDEX = "record.json"
@@ -79,7 +79,7 @@ def write_record(path: Path, record: RunContent, params: Mapping[str, str], scra
         label=record.label,
         series=dict(record.series),
         params=dict(params),
-        metrics={key: None if math.isnan(value) else value for key, value in record.metrics.items()},
+        metrics=_defined(record.metrics),
         verdict=Outcome(**record.verdict.model_dump(include=set(Outcome.model_fields))),
         judged=dict(record.judged),
         lost=record.lost,
@@ -140,6 +140,36 @@ def read_record(path: Path, folder: Path) -> RunContent:
     )
 
 
+def _defined(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Return the metrics as JSON holds them: None where one is not defined."""
+    return {key: None if math.isnan(value) else value for key, value in metrics.items()}
+
+
+def _contradiction(source: str, name: str, claimed: object, follows: object) -> str:
+    return (
+        f"{RECORD_INDEX} in {source} has {claimed!r} as {name}, and the files beside it say {follows!r}: it is the "
+        "record of another version, or was edited. Delete that asset and judge the release again."
+    )
+
+
+def _metrics_of_tables(archived: Archived, files: Path, cases: int, source: str) -> dict[str, float | None]:
+    """Return the metrics as they follow from the tables of a record.
+
+    Raises
+    ------
+    ReleaseError
+        A table lacks a column or has no row of the version.
+    """
+    champion = archived.judged.get(JUDGED + CHAMPION, "")
+    try:
+        return _defined(metrics_of(files, "measures", archived.digest, champion, cases))
+    except (KeyError, IndexError, TypeError, ValueError) as fault:
+        raise ReleaseError(
+            f"the tables in {source} give no metrics of its version ({type(fault).__name__}: {fault}): they were "
+            "edited. Delete that asset and judge the release again."
+        ) from fault
+
+
 def _check_claims(archived: Archived, files: Path, source: str) -> None:
     """Compare ``record.json`` with the files beside it, from which every word of it follows.
 
@@ -167,10 +197,12 @@ def _check_claims(archived: Archived, files: Path, source: str) -> None:
     }
     for name, (claimed, follows) in said.items():
         if claimed != follows:
-            raise ReleaseError(
-                f"{RECORD_INDEX} in {source} has {claimed!r} as {name}, and the files beside it say {follows!r}: it is "
-                "the record of another version, or was edited. Delete that asset and judge the release again."
-            )
+            raise ReleaseError(_contradiction(source, name, claimed, follows))
+    metrics = _metrics_of_tables(archived, files, int(summary["cases"]), source)
+    for name in sorted(metrics.keys() | archived.metrics.keys()):
+        claimed, follows = (one.get(name, "no number") for one in (archived.metrics, metrics))
+        if claimed != follows:
+            raise ReleaseError(_contradiction(source, f"metric {name}", claimed, follows))
     if wrong := contradictions(drift):
         raise ReleaseError(
             f"compare/drift.json in {source} contradicts itself: {wrong[0]}. It was edited; delete that asset and "

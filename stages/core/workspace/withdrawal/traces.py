@@ -177,7 +177,7 @@ def _drawn(files: Iterable[str], held: Iterable[str], *, frozen: bool) -> Iterat
     named = set(held)
     tables = {path for path in files if Path(path).match("figures/worst*.csv")}
     for path in files:
-        if not shows_people(f"mlartifacts/{path}"):
+        if not shows_people(f"mlartifacts/run/{path}"):
             continue
         own = {path.removesuffix(".png") + ".csv"} & tables if path.endswith(".png") else tables
         if own & named or (frozen and not own):
