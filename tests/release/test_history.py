@@ -205,6 +205,8 @@ DRIFT_JSON = "artifacts/compare/drift.json"
         ("record.json", lambda r: r["judged"].update(judged_champion=C), "as judged"),
         ("artifacts/measures/summary.json", lambda s: s.update(bundle=C), "as digest"),
         ("artifacts/measures/summary.json", lambda s: s.pop("ruler"), "expected a text"),
+        ("artifacts/measures/summary.json", lambda s: s.pop("cases"), "give no metrics of its version"),
+        ("artifacts/measures/summary.json", lambda s: s.update(cases=10**400), "give no metrics of its version"),
         ("artifacts/bundle/model.json", lambda m: m.update(digest=C), "as digest of the bundle"),
         (DRIFT_JSON, lambda d: d["candidate"].update(bundle=C), "as digest of the verdict"),
         (DRIFT_JSON, lambda d: d["candidate"].update(frozen="0" * 64), "as series of the verdict"),

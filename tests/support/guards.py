@@ -121,7 +121,7 @@ def reached(root: Path, work: Path, tests: list[str], marked: str) -> dict[str, 
 def _test_of(root: Path, context: str) -> str:
     """Return a test as pytest names it: of ``tests.drift.test_line.test_x``, ``tests/drift/test_line.py::test_x``.
 
-    Coverage takes each function for a test whose name begins with ``test``; for one that is none, the text is empty.
+    Coverage takes each function for a test whose name begins with ``test``; the text is empty for functions elsewhere.
     """
     parts = context.split(".")
     for depth in range(len(parts), 0, -1):

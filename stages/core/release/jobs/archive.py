@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -152,7 +152,9 @@ def _contradiction(source: str, name: str, claimed: object, follows: object) -> 
     )
 
 
-def _metrics_of_tables(archived: Archived, files: Path, cases: int, source: str) -> dict[str, float | None]:
+def _metrics_of_tables(
+    archived: Archived, files: Path, summary: Mapping[str, Any], source: str
+) -> dict[str, float | None]:
     """Return the metrics as they follow from the tables of a record.
 
     Raises
@@ -162,8 +164,8 @@ def _metrics_of_tables(archived: Archived, files: Path, cases: int, source: str)
     """
     champion = archived.judged.get(JUDGED + CHAMPION, "")
     try:
-        return _defined(metrics_of(files, "measures", archived.digest, champion, cases))
-    except (KeyError, IndexError, TypeError, ValueError) as fault:
+        return _defined(metrics_of(files, "measures", archived.digest, champion, int(summary["cases"])))
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as fault:
         raise ReleaseError(
             f"the tables in {source} give no metrics of its version ({type(fault).__name__}: {fault}): they were "
             "edited. Delete that asset and judge the release again."
@@ -198,7 +200,7 @@ def _check_claims(archived: Archived, files: Path, source: str) -> None:
     for name, (claimed, follows) in said.items():
         if claimed != follows:
             raise ReleaseError(_contradiction(source, name, claimed, follows))
-    metrics = _metrics_of_tables(archived, files, int(summary["cases"]), source)
+    metrics = _metrics_of_tables(archived, files, summary, source)
     for name in sorted(metrics.keys() | archived.metrics.keys()):
         claimed, follows = (one.get(name, "no number") for one in (archived.metrics, metrics))
         if claimed != follows:
