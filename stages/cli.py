@@ -29,6 +29,7 @@ STAGES = (
 WITH_OPTIONS = ("fetch", "check", "train", "segment", "report")
 #: Commands that work in any folder, with what they do.
 ANYWHERE = {
+    "segment": "segment images of your own with a bundle, and measure them (without images: the stage)",
     "measure": "measure masks of your own with the pipeline's ruler (without arguments: the stage)",
     "check": "check files of your own, or a folder (with a slash); with the name of a dataset: the stage",
     "compare-tables": "two tables of measures, ours or of SCT: what moved, how surely, and how to convert",
@@ -117,6 +118,9 @@ def main() -> None:
         sys.exit(2)
     # The stage `measure` takes no argument; with arguments the command measures the files that they name.
     module = "measure-files" if name == "measure" and words else name
+    # `segment` runs its stage, or segments the images that it is given; its help is of the latter.
+    own = any(_is_path(word) or word in {"-h", "--help"} for word in words)
+    module = "segment-files" if name == "segment" and own else module
     # `check` takes the name of a dataset, or files and folders; a folder is written with a slash.
     module = "check-files" if name == "check" and any(_is_path(word) for word in words) else module
     sys.argv = [f"cordrift {module}", *words]

@@ -14,7 +14,7 @@ from .core.base.files import write_csv
 from .core.base.params import validate
 from .core.measures.morphometry.levels import parse_range
 from .core.measures.morphometry.settings import Measure
-from .core.measures.own_masks.batch import Order, measure_batch, refuse_existing
+from .core.measures.own_masks.batch import RULER, Order, measure_batch, refuse_existing
 from .core.measures.own_masks.measurement import Labels, one_each, picture_name
 from .core.measures.own_masks.result import result
 from .core.tables.change import change_over_time
@@ -43,10 +43,16 @@ def _parser() -> argparse.ArgumentParser:
     rows.add_argument("--per-level", action="store_true", help="a row for each vertebra instead of the range")
     rows.add_argument("--pam50", action="store_true", help="a row for each slice of the PAM50 template, C2 to T11")
     parser.add_argument(
-        "--coverage", type=float, default=0.5, help="least part of a range that must be covered (default: %(default)s)"
+        "--coverage",
+        type=float,
+        default=RULER["coverage"],
+        help="least part of a range that must be covered (default: %(default)s)",
     )
     parser.add_argument(
-        "--stiffness-mm", type=float, default=4.0, help="stiffness of the centreline (default: %(default)s)"
+        "--stiffness-mm",
+        type=float,
+        default=RULER["stiffness_mm"],
+        help="stiffness of the centreline (default: %(default)s)",
     )
     parser.add_argument(
         "--change", type=Path, metavar="CHANGE.csv", help="table of each person's change from the first session on"

@@ -75,6 +75,7 @@ ROWS = [
     Row(("import-release", "sct.csv", "--version", "v3.0", "--dataset", "micro-frozen")),
     Row(("retire", "v3.0", "--reason", "another ruler"), ("import-release",)),
     Row(("measure", MASK, "--per-slice", "-o", "own.csv", "--figures", "pictures", "--force")),
+    Row(("segment", MASK, "-o", "own-masks", "--soft"), minutes=True),
     Row(("compare-tables", "reports/measure/measures.csv", "reports/measure/measures.csv", "-o", "compared")),
     Row(("diff-data", "data/package", "data/package", "--csv", "changed.csv")),
     Row(("power", "--runs", "50"), minutes=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import re
 import shutil
 import sqlite3
@@ -19,15 +20,18 @@ from support.micro import CONTRASTS, ROOT, grow, micro_workspace
 from support.own_folder import make_folder
 
 from stages import monitor as monitor_command
+from stages import segment_files
 from stages.core.base.files import read_csv, read_json, write_csv
 from stages.core.base.params import load_yaml
 from stages.core.data.clones import annex
 from stages.core.data.datasets.registry import FROZEN, PERSONS, REGISTRY, read_frozen
 from stages.core.drift.record.record import read_drift
+from stages.core.model.segmentation.masks import sidecar_of
 from stages.core.tables.change import CHANGE_TEXT
 from stages.core.tables.columns import MEASURES_TEXT
 from stages.core.tables.monitored import range_csa
 from stages.core.workspace.runs.monitor import monitor
+from stages.core.workspace.runs.params import load_params
 from stages.core.workspace.runs.workspace import dvc_environment
 from stages.core.workspace.runs.yaml_edit import edit_yaml
 from stages.core.workspace.withdrawal.holdings import holding_of, shows_people
@@ -164,6 +168,30 @@ def read_json_plain(path: Path) -> dict[str, object]:
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="../shared/real-cord is not beside this checkout")
+def test_an_image_of_its_own_gets_the_mask_of_the_pipeline(
+    folder: Path, second: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the command, with the version's bundle from MLflow and the settings of the stage."""
+    work = folder / "work"
+    monkeypatch.chdir(work)
+    settings = load_params(work / "params.yaml").segment
+    alias = read_json(work / "reports/register/receipt.json")["aliases"][0]
+    theirs = sorted((work / "reports/segment").rglob("*_T2w_label-SC_probseg.nii.gz"))[0]
+    image = work / "data/clones/micro-frozen" / theirs.as_posix().partition("/micro-frozen/0/micro-frozen/")[2]
+    words = ["--step", str(settings.step), "--threshold", str(settings.threshold), "--threads", str(settings.threads)]
+    words += ["--mirror"] if settings.mirror else []
+    original = image.with_name(image.name.replace("_label-SC_probseg", ""))
+    segment_files.main([str(original), "--model", f"cord-micro@{alias}", "-o", str(tmp_path), "--soft", *words])
+    for kind in ("seg", "probseg"):
+        name = theirs.name.replace("probseg", kind)
+        mine = next(tmp_path.rglob(name))
+        assert mine.read_bytes() == theirs.with_name(name).read_bytes()
+        said, before = (json.loads(sidecar_of(path).read_text()) for path in (mine, theirs.with_name(name)))
+        assert {key: said[key] for key in ("bundle", "inference")} == {
+            key: before[key] for key in ("bundle", "inference")
+        }
+
+
 def test_every_output_is_in_the_list_of_what_can_hold_a_participant(folder: Path, second: State) -> None:
     """A new output, or a new figure, fails here until somebody has decided what it can hold (holdings.py)."""
     work = folder / "work"

@@ -118,8 +118,8 @@ def test_every_command_has_a_module_with_main() -> None:
     for name in named:
         assert (ROOT / f"stages/{name}.py").is_file()
     modules = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__", "cli"}
-    # `cordrift measure` and `cordrift check` with files as arguments run these.
-    assert modules == named | {"measure_files", "check_files"}
+    # `cordrift measure`, `check` and `segment` with files as arguments run these.
+    assert modules == named | {"measure_files", "check_files", "segment_files"}
 
 
 def _cordrift(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

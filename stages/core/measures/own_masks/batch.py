@@ -13,6 +13,9 @@ from ...base.errors import ImageError, SettingsError
 from ..morphometry.settings import Measure
 from .measurement import Labels, MeasuredFile, measure_files, rows_of_scope, write_picture
 
+#: The settings of the ruler for a person's own masks, where nothing else is asked; those of the profiles.
+RULER = {"levels": [2, 3], "coverage": 0.5, "stiffness_mm": 4.0}
+
 
 @dataclass(frozen=True)
 class Order:

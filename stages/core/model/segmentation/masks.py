@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,38 +20,59 @@ def mask_stem(case: Case) -> str:
     return f"{case.dataset}/{case.image.removesuffix('.nii.gz')}"
 
 
+def mask_paths(stem: str) -> dict[str, str]:
+    """Return the names of the masks, ``binary`` and ``soft``, of the image with this stem."""
+    return {"binary": f"{stem}_label-SC_seg.nii.gz", "soft": f"{stem}_label-SC_probseg.nii.gz"}
+
+
 def write_masks(
-    folder: Path, case: Case, image: Path, soft: NDArray[np.float32], threshold: float, series: dict[str, Any]
+    folder: Path,
+    stem: str,
+    image: Path,
+    soft: NDArray[np.float32],
+    threshold: float,
+    origin: dict[str, Any],
+    kinds: Sequence[str] = ("binary", "soft"),
 ) -> dict[str, str]:
     """Write the soft mask and the mask binarised at ``threshold`` on the grid of ``image``, with sidecars.
 
     Parameters
     ----------
-    folder : folder of the shard
-    case : the image that was segmented
+    folder : where the masks go
+    stem : path of the masks in the folder, without ending
     image : its file, whose grid and storage order the masks take
     soft : (nx, ny, nz) probability of cord in canonical axes, in [0, 1]
     threshold : voxels with at least this probability belong to the binary mask, in (0, 1)
-    series : digests ``bundle`` and ``inference`` of the model and the settings that made the mask
+    origin : for the sidecars: the image, and the digests ``bundle`` and ``inference`` of model and settings
+    kinds : which of the two are written
 
     Returns
     -------
     dict
         ``binary`` and ``soft``: paths inside ``folder``.
     """
-    stem = mask_stem(case)
-    paths = {"binary": f"{stem}_label-SC_seg.nii.gz", "soft": f"{stem}_label-SC_probseg.nii.gz"}
-    write_like(folder / paths["binary"], (soft >= threshold).astype(np.uint8), image)
-    write_like(folder / paths["soft"], soft, image)
-    sidecar = {"Sources": [f"bids:{case.dataset}:{case.image}"], "SpatialReference": "orig", **series}
-    write_sidecar(folder / paths["binary"], {**sidecar, "Type": "ROI", "Threshold": threshold})
-    write_sidecar(folder / paths["soft"], {**sidecar, "Type": "Probabilistic"})
+    paths = {kind: name for kind, name in mask_paths(stem).items() if kind in kinds}
+    values: dict[str, NDArray[Any]] = {"binary": (soft >= threshold).astype(np.uint8), "soft": soft}
+    types: dict[str, dict[str, Any]] = {
+        "binary": {"Type": "ROI", "Threshold": threshold},
+        "soft": {"Type": "Probabilistic"},
+    }
+    for kind, name in paths.items():
+        # A mask beside its sidecar is whole, also where a process was killed: the mask comes last, in one step.
+        (folder / name).unlink(missing_ok=True)
+        write_sidecar(folder / name, {"SpatialReference": "orig", **origin, **types[kind]})
+        write_like(folder / name, values[kind], image)
     return paths
+
+
+def sidecar_of(mask: Path) -> Path:
+    """Return the JSON beside a mask."""
+    return mask.with_name(mask.name.replace(".nii.gz", ".json"))
 
 
 def write_sidecar(mask: Path, value: dict[str, Any]) -> None:
     """Write the JSON beside a mask."""
-    with whole_file(mask.with_name(mask.name.replace(".nii.gz", ".json"))) as part:
+    with whole_file(sidecar_of(mask)) as part:
         part.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -13,7 +13,7 @@ from ...base.files import write_json
 from ...data.datasets.findings import Checked
 from ...data.datasets.manifest import Case, Manifest, locate
 from ...images.volumes import read
-from .masks import write_description, write_masks
+from .masks import mask_stem, write_description, write_masks
 from .predictions import EMPTY_MASK, STOPPED
 from .predictor import Predict
 from .settings import Segment
@@ -77,4 +77,6 @@ def _segment(
         return {"reason": str(error)}
     if not (soft >= settings.threshold).any():
         return {"reason": EMPTY_MASK}
-    return {**write_masks(folder, case, image, soft, settings.threshold, series), "status": "ok", "reason": ""}
+    origin = {"Sources": [f"bids:{case.dataset}:{case.image}"], **series}
+    names = write_masks(folder, mask_stem(case), image, soft, settings.threshold, origin)
+    return {**names, "status": "ok", "reason": ""}

@@ -1,0 +1,74 @@
+"""The bundle that a person names: its folder, its zip, or a version in MLflow by one of its aliases."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from ...base.errors import BundleError, SettingsError, StoreError, did_you_mean
+from ...measures.kept_masks.zips import unpack
+from ...model.bundle.content import Bundle, read_bundle
+from ...store.bundle_files import MOST_BUNDLE_BYTES
+from ...store.recorded_versions import open_recorded_versions
+
+
+def find_bundle(name: str) -> Bundle:
+    """Return the bundle that ``name`` names, verified by its digest.
+
+    Parameters
+    ----------
+    name : the folder of a bundle, a zip of it as a release has it, or ``MODEL@ALIAS``, such as ``cord@champion``
+
+    Raises
+    ------
+    SettingsError
+        It names none of them.
+    BundleError
+        The folder or the zip holds no bundle, or a changed one.
+    StoreError
+        MLflow does not answer, or has no such version.
+    """
+    path = Path(name)
+    if path.is_dir():
+        return read_bundle(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        if path.is_file():
+            unpack(path, folder, most_bytes=MOST_BUNDLE_BYTES)
+        elif "@" in name:
+            _fetch(name, folder)
+        else:
+            raise SettingsError(
+                f"--model is {name!r}, which is no folder and no zip here; expected a bundle (data/package, or "
+                "cordrift-bundle.zip of a release), or a version in MLflow as MODEL@ALIAS, such as cord@champion."
+            )
+        try:
+            return read_bundle(folder)
+        except BundleError as error:
+            raise BundleError(str(error).replace(str(folder), name)) from error
+
+
+def _fetch(name: str, folder: Path) -> None:
+    """Copy the bundle of a version in MLflow into a folder."""
+    model, _, alias = name.partition("@")
+    recorded = open_recorded_versions()
+    versions = recorded.of_model(model) if recorded is not None else []
+    if recorded is None or not versions:
+        raise StoreError(
+            f"MLflow has no version of {model!r} here; MLFLOW_TRACKING_URI names a server, or run the command in a "
+            "workspace with versions."
+        )
+    known = {one: version for version in versions for one in version.aliases}
+    if alias not in known:
+        has = ", ".join(sorted(known)) or "none"
+        raise StoreError(
+            f"no version of {model} has the alias {alias!r}{did_you_mean(alias, known)}; there are: {has}."
+        )
+    version = known[alias]
+    for artifact in recorded.artifacts(version, ("bundle",)):
+        if artifact.startswith("bundle/") and not artifact.endswith(".zip"):
+            target = folder / artifact.removeprefix("bundle/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with recorded.artifact(version, artifact) as copy:
+                shutil.copyfile(copy, target)

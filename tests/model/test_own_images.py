@@ -1,0 +1,232 @@
+"""`cordrift segment` on images of any folder: names, sidecars, a second run, bad images among good ones, measures."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.bundles import make_bundle
+from support.own_masks import CORD, DISCS
+
+from stages import segment_files
+from stages.core.base.errors import CordriftError, ImageError, SettingsError, StoreError
+from stages.core.base.files import read_csv, sha256_of
+from stages.core.images.volumes import Volume, read, write
+from stages.core.measures.kept_masks.zips import pack
+from stages.core.model.bundle.content import files_of, read_bundle
+from stages.core.tables.columns import MEASURES_TEXT
+
+pytestmark = pytest.mark.slow
+
+
+class FakePredictor:
+    """Call an image of occupancies its own soft mask, and count the volumes."""
+
+    calls = 0
+
+    def __init__(self, *_: object) -> None:
+        """Like the real one."""
+
+    def __call__(self, volume: Volume) -> NDArray[np.float32]:
+        FakePredictor.calls += 1
+        return volume.data
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    return make_bundle(folder / "package", folder / "scratch")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: Path) -> Path:
+    """Two images, one with a BIDS name, and a bundle where a workspace has it."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(bundle, tmp_path / "data/package")
+    for name in ("scan.nii.gz", "study/sub-01/ses-2/dwi/sub-01_ses-2_dwi.nii.gz"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / name, CORD.data, CORD.affine)
+    monkeypatch.setattr(segment_files, "Predictor", FakePredictor)
+    FakePredictor.calls = 0
+    return tmp_path
+
+
+IMAGES = ["scan.nii.gz", "study/sub-01/ses-2/dwi/sub-01_ses-2_dwi.nii.gz"]
+MASKS = ["scan_label-SC_seg.nii.gz", "sub-01/ses-2/dwi/sub-01_ses-2_dwi_label-SC_seg.nii.gz"]
+
+
+def _written() -> dict[str, bytes]:
+    return {p.relative_to("masks").as_posix(): p.read_bytes() for p in Path("masks").rglob("*") if p.is_file()}
+
+
+def test_masks_lie_by_their_names_and_say_where_they_come_from(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    segment_files.main(IMAGES)
+    assert "segment: 2 of 2 images segmented, 0 of them before (masks)" in capsys.readouterr().out
+    assert {name for name in _written() if name.endswith(".gz")} == set(MASKS)
+    for image, mask in zip(IMAGES, MASKS, strict=True):
+        found = read(Path("masks", mask))
+        assert np.array_equal(found.data, CORD.data >= 0.5)
+        said = json.loads(Path("masks", mask.replace(".nii.gz", ".json")).read_text())
+        assert said["Sources"] == [image]
+        assert said["SourceSHA256"] == sha256_of(Path(image))
+        assert said["bundle"] == read_bundle(Path("data/package")).digest
+        assert (said["Threshold"], said["CordFound"], len(said["inference"])) == (0.5, True, 64)
+    assert json.loads(Path("masks/dataset_description.json").read_text())["DatasetType"] == "derivative"
+
+
+def test_a_second_run_does_only_the_rest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    segment_files.main(IMAGES[:1])
+    before = _written()
+    segment_files.main(IMAGES)
+    assert "2 of 2 images segmented, 1 of them before" in capsys.readouterr().out
+    assert FakePredictor.calls == 2
+    assert {name: _written()[name] for name in before} == before
+    segment_files.main([*IMAGES, "--soft"])  # the probabilities are not there yet
+    assert FakePredictor.calls == 4
+    segment_files.main([*IMAGES, "--soft"])
+    assert FakePredictor.calls == 4
+    Path("masks", MASKS[0]).unlink()  # killed between the sidecar and the mask
+    segment_files.main(IMAGES)
+    assert FakePredictor.calls == 5
+    assert _written()[MASKS[0]] == before[MASKS[0]]
+
+
+def test_bad_images_among_good_ones_cost_no_other_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("cut.nii.gz").write_bytes(gzip.compress(b"no image"))
+    write(folder / "empty.nii.gz", np.zeros_like(CORD.data), CORD.affine)
+    with pytest.raises(ImageError, match="2 of 4 images could not be segmented"):
+        segment_files.main(["cut.nii.gz", "absent.nii.gz", "empty.nii.gz", "scan.nii.gz"])
+    said = capsys.readouterr()
+    assert "cut.nii.gz" in said.err
+    assert "absent.nii.gz" in said.err
+    assert "empty.nii.gz: no cord was found; its mask is empty" in said.err
+    assert "2 of 4 images segmented" in said.out
+    assert not read(Path("masks/empty_label-SC_seg.nii.gz")).data.any()
+    assert json.loads(Path("masks/empty_label-SC_seg.json").read_text())["CordFound"] is False
+    assert sorted(name for name in _written() if name.endswith(".gz")) == sorted(
+        ["empty_label-SC_seg.nii.gz", MASKS[0]]
+    )
+
+
+def test_a_disk_that_is_full_costs_the_images_it_has_no_room_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Full(FakePredictor):
+        def __call__(self, volume: Volume) -> NDArray[np.float32]:
+            if FakePredictor.calls == 0:
+                FakePredictor.calls += 1
+                raise OSError(28, "No space left on device")
+            return super().__call__(volume)
+
+    monkeypatch.setattr(segment_files, "Predictor", Full)
+    with pytest.raises(ImageError, match="1 of 2 images could not be segmented"):
+        segment_files.main(IMAGES)
+    assert "No space left on device" in capsys.readouterr().err
+    segment_files.main(IMAGES)
+    assert "2 of 2 images segmented, 1 of them before" in capsys.readouterr().out
+
+
+def test_masks_of_a_hand_or_of_another_image_are_not_replaced_unasked(folder: Path) -> None:
+    mask = Path("masks", MASKS[0])
+    mask.parent.mkdir()
+    mask.write_bytes(b"by hand")
+    with pytest.raises(ImageError, match="1 of 1 images"):
+        segment_files.main(IMAGES[:1])
+    assert mask.read_bytes() == b"by hand"
+    segment_files.main([*IMAGES[:1], "--force"])
+    for change in (["--threshold", "0.4"], ["--step", "0.75"]):
+        with pytest.raises(ImageError, match="1 of 1 images"):
+            segment_files.main([*IMAGES[:1], *change])
+    shutil.copyfile(folder / IMAGES[1], folder / "other.nii.gz")
+    write(folder / "scan.nii.gz", CORD.data * 0.9, CORD.affine)
+    before = mask.read_bytes()
+    with pytest.raises(ImageError, match="1 of 1 images"):
+        segment_files.main(IMAGES[:1])
+    assert mask.read_bytes() == before
+
+
+def test_masks_are_measured_with_the_pipelines_ruler(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder / "discs.nii.gz", DISCS.data, DISCS.affine)
+    write(folder / "empty.nii.gz", np.zeros_like(CORD.data), CORD.affine)
+    segment_files.main(["scan.nii.gz", "empty.nii.gz", "--measure", "--discs", "discs.nii.gz"])
+    table = read_csv(Path("masks/measures.csv"), text=MEASURES_TEXT)
+    area = np.pi * 6.5 * 4.5
+    assert table["csa_mm2"].to_numpy() == pytest.approx([area], rel=0.01)
+    assert "C2-C3" in capsys.readouterr().out
+    segment_files.main(["scan.nii.gz", "--measure"])
+    assert set(read_csv(Path("masks/measures.csv"), text=MEASURES_TEXT)["scope"]) == {"slice"}
+
+
+def test_the_page_shows_each_mask_and_first_those_that_are_missing(folder: Path) -> None:
+    write(folder / "discs.nii.gz", DISCS.data, DISCS.affine)
+    write(folder / "<b>.nii.gz", np.zeros_like(CORD.data), CORD.affine)
+    segment_files.main(["scan.nii.gz", "<b>.nii.gz", "--qc", "--discs", "discs.nii.gz"])
+    page = Path("masks/index.html").read_text(encoding="utf-8")
+    assert page.index("&lt;b&gt;.nii.gz") < page.index("scan.nii.gz")
+    assert "1 of 2 images have a mask that could be measured" in page
+    assert "No cord was found; the mask is empty." in page
+    assert "CSA at C2-C3: 9" in page
+    assert page.count("data:image/png;base64,") == 1
+    assert [path.name for path in Path("masks/figures").iterdir()] == ["scan_label-SC_probseg.png"]
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["study"], r"study is a folder; name the images in it: cordrift segment study/\*.nii.gz"),
+        (["scan.txt"], "scan.txt is not named .nii or .nii.gz"),
+        (["scan.nii.gz", "study/../scan.nii.gz"], "would both be written to scan_label-SC_seg.nii.gz"),
+        (["scan.nii.gz", "--model", "absent"], "--model is 'absent', which is no folder and no zip here"),
+        (["scan.nii.gz", "--discs", "d.nii.gz"], "--discs is for --measure and --qc"),
+        (["scan.nii.gz", "--threads", "0"], "threads"),
+        (["scan.nii.gz", "--measure", "--discs", "a", "b"], "one file, or one for each of 1"),
+    ],
+)
+def test_what_cannot_be_asked_is_a_sentence_and_nothing_is_written(
+    folder: Path, words: list[str], sentence: str
+) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        segment_files.main(words)
+    assert not Path("masks").exists()
+
+
+def test_a_zip_of_a_release_is_a_model_too_and_a_changed_one_is_refused(folder: Path, bundle: Path) -> None:
+    files = files_of(bundle, read_bundle(bundle))
+    pack(folder / "cordrift-bundle.zip", files)
+    segment_files.main([*IMAGES[:1], "--model", "cordrift-bundle.zip"])
+    assert (folder / "masks" / MASKS[0]).is_file()
+    model = json.loads(files["model.json"].read_text()) | {"digest": "0" * 64}
+    (folder / "model.json").write_text(json.dumps(model))
+    pack(folder / "changed.zip", {**files, "model.json": folder / "model.json"})
+    with pytest.raises(CordriftError, match=r"^changed.zip was changed after it was packaged"):
+        segment_files.main([*IMAGES[:1], "--model", "changed.zip"])
+
+
+def test_a_model_of_mlflow_that_is_not_there_is_a_sentence_and_makes_no_store(folder: Path) -> None:
+    with pytest.raises(StoreError, match="MLflow has no version of 'cord' here"):
+        segment_files.main([*IMAGES[:1], "--model", "cord@champion"])
+    assert not (folder / "mlflow.db").exists()
+
+
+def test_the_network_runs_outside_a_workspace(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the real predictor; the weights are random, so that only the form of the answer is known."""
+    monkeypatch.undo()
+    monkeypatch.chdir(folder / "study")
+    image = "sub-01/ses-2/dwi/sub-01_ses-2_dwi.nii.gz"
+    segment_files.main([image, "--model", "../data/package", "-o", "../out", "--soft"])
+    stem = folder / "out/sub-01/ses-2/dwi/sub-01_ses-2_dwi_label-SC_"
+    soft, mask = (read(Path(f"{stem}{kind}.nii.gz")) for kind in ("probseg", "seg"))
+    assert soft.data.shape == CORD.data.shape
+    assert np.array_equal(mask.data, soft.data >= 0.5)
+    assert "1 of 1 images segmented" in capsys.readouterr().out
