@@ -79,6 +79,7 @@ def test_masks_lie_by_their_names_and_say_where_they_come_from(
         assert said["bundle"] == read_bundle(Path("data/package")).digest
         assert (said["Threshold"], said["CordFound"], len(said["inference"])) == (0.5, True, 64)
     assert json.loads(Path("masks/dataset_description.json").read_text())["DatasetType"] == "derivative"
+    assert "*_label-SC_seg.*" in Path("masks/.bidsignore").read_text().split()
 
 
 def test_a_second_run_does_only_the_rest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,10 +11,14 @@ from typing import Any
 from tqdm import tqdm
 
 from ...base.errors import ImageError
-from ...base.files import sha256_of
+from ...base.files import sha256_of, whole_file
 from ...images.volumes import read
 from ..segmentation.masks import mask_paths, sidecar_of, write_description, write_masks
 from ..segmentation.predictor import Predict
+
+#: What the validator of BIDS shall not judge: the field keeps the image's own name before ``_label-SC_seg``, where BIDS
+#: has ``sub-01_label-SC_dseg``; and table, page and pictures of the command.
+NOT_OF_BIDS = ("*_label-SC_seg.*", "*_label-SC_probseg.*", "measures.csv", "index.html", "figures")
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ def segment_images(
     """
     predict: Predict | None = None
     write_description(job.folder, job.series["bundle"])
+    with whole_file(job.folder / ".bidsignore") as part:
+        part.write_text("".join(f"{pattern}\n" for pattern in NOT_OF_BIDS), encoding="utf-8")
     results = []
     for image, stem in tqdm(list(zip(images, stems, strict=True)), desc="segment", unit="image", disable=None):
         try:
