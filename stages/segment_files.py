@@ -82,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     job = Job(options.output, series, settings.threshold, options.soft or options.measure or options.qc, options.force)
     done = segment_images(options.images, stems, job, lambda: Predictor(bundle, settings))
     for one in done:
+        for sentence in one.warnings:
+            print(f"cordrift: {sentence}", file=sys.stderr)
         if one.problem or one.empty:
             print(f"cordrift: {one.problem or f'{one.image}: no cord was found; its mask is empty.'}", file=sys.stderr)
     if options.measure or options.qc:

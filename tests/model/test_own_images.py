@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -89,8 +90,11 @@ def test_a_second_run_does_only_the_rest(folder: Path, capsys: pytest.CaptureFix
     assert "2 of 2 images segmented, 1 of them before" in capsys.readouterr().out
     assert FakePredictor.calls == 2
     assert {name: _written()[name] for name in before} == before
+    made = Path("masks", MASKS[1])
+    made.write_bytes(before[MASKS[0]])  # a person corrected it
     segment_files.main([*IMAGES, "--soft"])  # the probabilities are not there yet
     assert FakePredictor.calls == 4
+    assert made.read_bytes() == before[MASKS[0]]
     segment_files.main([*IMAGES, "--soft"])
     assert FakePredictor.calls == 4
     Path("masks", MASKS[0]).unlink()  # killed between the sidecar and the mask
@@ -101,14 +105,16 @@ def test_a_second_run_does_only_the_rest(folder: Path, capsys: pytest.CaptureFix
 
 def test_bad_images_among_good_ones_cost_no_other_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("cut.nii.gz").write_bytes(gzip.compress(b"no image"))
-    write(folder / "empty.nii.gz", np.zeros_like(CORD.data), CORD.affine)
-    with pytest.raises(ImageError, match="2 of 4 images could not be segmented"):
-        segment_files.main(["cut.nii.gz", "absent.nii.gz", "empty.nii.gz", "scan.nii.gz"])
+    write(folder / "empty.nii.gz", CORD.data * 0.3, CORD.affine)
+    write(folder / "black.nii.gz", np.zeros_like(CORD.data), CORD.affine)
+    with pytest.raises(ImageError, match="3 of 5 images could not be segmented"):
+        segment_files.main(["cut.nii.gz", "absent.nii.gz", "black.nii.gz", "empty.nii.gz", "scan.nii.gz"])
     said = capsys.readouterr()
     assert "cut.nii.gz" in said.err
     assert "absent.nii.gz" in said.err
     assert "empty.nii.gz: no cord was found; its mask is empty" in said.err
-    assert "2 of 4 images segmented" in said.out
+    assert "black.nii.gz" in said.err
+    assert "2 of 5 images segmented" in said.out
     assert not read(Path("masks/empty_label-SC_seg.nii.gz")).data.any()
     assert json.loads(Path("masks/empty_label-SC_seg.json").read_text())["CordFound"] is False
     assert sorted(name for name in _written() if name.endswith(".gz")) == sorted(
@@ -155,7 +161,7 @@ def test_masks_of_a_hand_or_of_another_image_are_not_replaced_unasked(folder: Pa
 
 def test_masks_are_measured_with_the_pipelines_ruler(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder / "discs.nii.gz", DISCS.data, DISCS.affine)
-    write(folder / "empty.nii.gz", np.zeros_like(CORD.data), CORD.affine)
+    write(folder / "empty.nii.gz", CORD.data * 0.3, CORD.affine)
     segment_files.main(["scan.nii.gz", "empty.nii.gz", "--measure", "--discs", "discs.nii.gz"])
     table = read_csv(Path("masks/measures.csv"), text=MEASURES_TEXT)
     area = np.pi * 6.5 * 4.5
@@ -167,7 +173,7 @@ def test_masks_are_measured_with_the_pipelines_ruler(folder: Path, capsys: pytes
 
 def test_the_page_shows_each_mask_and_first_those_that_are_missing(folder: Path) -> None:
     write(folder / "discs.nii.gz", DISCS.data, DISCS.affine)
-    write(folder / "<b>.nii.gz", np.zeros_like(CORD.data), CORD.affine)
+    write(folder / "<b>.nii.gz", CORD.data * 0.3, CORD.affine)
     segment_files.main(["scan.nii.gz", "<b>.nii.gz", "--qc", "--discs", "discs.nii.gz"])
     page = Path("masks/index.html").read_text(encoding="utf-8")
     assert page.index("&lt;b&gt;.nii.gz") < page.index("scan.nii.gz")
@@ -178,6 +184,33 @@ def test_the_page_shows_each_mask_and_first_those_that_are_missing(folder: Path)
     assert [path.name for path in Path("masks/figures").iterdir()] == ["scan_label-SC_probseg.png"]
     assert "http://" not in page
     assert "https://" not in page
+
+
+@pytest.mark.parametrize("name", ["dataset_description.json", ".bidsignore", "measures.csv", "index.html"])
+def test_the_dataset_of_the_images_is_not_written_into(folder: Path, name: str) -> None:
+    Path("study", name).write_text('{"Name": "the study", "GeneratedBy": [1]}')
+    before = {path: path.read_bytes() for path in Path("study").rglob("*") if path.is_file()}
+    with pytest.raises(SettingsError, match=f"study holds a {name} that cordrift did not write"):
+        segment_files.main([*IMAGES[:1], "-o", "study"])
+    assert {path: path.read_bytes() for path in Path("study").rglob("*") if path.is_file()} == before
+
+
+def test_what_check_finds_stops_an_image_or_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong size of the voxels would give a wrong area; positions that are not known give none."""
+    for name, change in (("metres", "meter"), ("nowhere", "mm")):
+        image = nib.load(IMAGES[0])
+        image.header.set_xyzt_units(change)
+        if name == "nowhere":
+            image.set_qform(None, 0)
+            image.set_sform(None, 0)
+        nib.save(image, f"{name}.nii.gz")
+    with pytest.raises(ImageError, match="1 of 2 images could not be segmented"):
+        segment_files.main(["metres.nii.gz", "nowhere.nii.gz"])
+    said = capsys.readouterr().err
+    assert "metres.nii.gz" in said
+    assert "(check forms-missing)" in said
+    assert "forms-missing" in json.loads(Path("masks/nowhere_label-SC_seg.json").read_text())["CheckWarnings"]
+    assert not Path("masks/metres_label-SC_seg.nii.gz").exists()
 
 
 @pytest.mark.parametrize(

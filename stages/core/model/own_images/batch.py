@@ -10,15 +10,18 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ...base.errors import ImageError
+from ...base.errors import ImageError, SettingsError
 from ...base.files import sha256_of, whole_file
+from ...data.inspection.plain import LIMITS, inspect_files
 from ...images.volumes import read
-from ..segmentation.masks import mask_paths, sidecar_of, write_description, write_masks
+from ..segmentation.masks import DESCRIPTION, mask_paths, sidecar_of, write_description, write_masks
 from ..segmentation.predictor import Predict
 
 #: What the validator of BIDS shall not judge: the field keeps the image's own name before ``_label-SC_seg``, where BIDS
 #: has ``sub-01_label-SC_dseg``; and table, page and pictures of the command.
 NOT_OF_BIDS = ("*_label-SC_seg.*", "*_label-SC_probseg.*", "measures.csv", "index.html", "figures")
+#: Files beside the masks that a second run replaces.
+WRITTEN = ("measures.csv", "index.html")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Segmented:
     kept : whether an earlier run had made the masks
     empty : whether no cord was found; the mask is all 0 then
     problem : why the image failed; ``""`` when it did not
+    warnings : what `check` warns of, a sentence each; of an image that was segmented now
     """
 
     image: Path
@@ -39,6 +43,7 @@ class Segmented:
     kept: bool = False
     empty: bool = False
     problem: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Job:
 def segment_images(
     images: Sequence[Path], stems: Sequence[str], job: Job, make_predictor: Callable[[], Predict]
 ) -> list[Segmented]:
-    """Segment images, and write their masks with sidecars.
+    """Segment images, and write their masks with sidecars. What `check` calls an error of an image stops this image.
 
     Parameters
     ----------
@@ -72,63 +77,89 @@ def segment_images(
     stems : the paths of their masks in the folder, without ending
     job : what is the same for all
     make_predictor : returns the function that segments a volume; called once, at the first image that needs it
+
+    Raises
+    ------
+    SettingsError
+        The folder holds another dataset, whose files would be replaced.
     """
     predict: Predict | None = None
+    _refuse_foreign(job.folder)
     write_description(job.folder, job.series["bundle"])
     with whole_file(job.folder / ".bidsignore") as part:
         part.write_text("".join(f"{pattern}\n" for pattern in NOT_OF_BIDS), encoding="utf-8")
     results = []
     for image, stem in tqdm(list(zip(images, stems, strict=True)), desc="segment", unit="image", disable=None):
+        masks = {kind: job.folder / name for kind, name in mask_paths(stem).items() if kind == "binary" or job.soft}
         try:
-            earlier = _earlier(image, stem, job)
-            if earlier is None:
+            missing = _missing(image, masks, job)
+            if missing:
                 predict = predict or make_predictor()
-                earlier = _segment(image, stem, job, predict)
+                results.append(_segment(image, stem, masks, missing, job, predict))
+            else:
+                found = _json(sidecar_of(masks["binary"])).get("CordFound", True)
+                results.append(Segmented(image, masks, kept=True, empty=not found))
         except (ImageError, OSError) as error:
-            earlier = Segmented(image, {}, problem=str(error))
-        results.append(earlier)
+            results.append(Segmented(image, {}, problem=str(error)))
     return results
 
 
-def _segment(image: Path, stem: str, job: Job, predict: Predict) -> Segmented:
-    soft = predict(read(image))
+def _segment(
+    image: Path, stem: str, masks: dict[str, Path], missing: Sequence[str], job: Job, predict: Predict
+) -> Segmented:
+    volume = read(image)
+    faults = next(iter(inspect_files([image], LIMITS)))[1]
+    for fault in faults:
+        if fault.severity == "error":
+            raise ImageError(f"{image} {fault.message}; expected {fault.expected} (check {fault.check}).")
+    soft = predict(volume)
     empty = not bool((soft >= job.threshold).any())
     origin = {"Sources": [str(image)], "SourceSHA256": sha256_of(image), "CordFound": not empty, **job.series}
-    kinds = ("binary", "soft") if job.soft else ("binary",)
-    names = write_masks(job.folder, stem, image, soft, job.threshold, origin, kinds)
-    return Segmented(image, {kind: job.folder / name for kind, name in names.items()}, empty=empty)
+    origin["CheckWarnings"] = [fault.check for fault in faults]
+    write_masks(job.folder, stem, image, soft, job.threshold, origin, missing)
+    warnings = tuple(f"{image} {fault.message}; expected {fault.expected} (check {fault.check})." for fault in faults)
+    return Segmented(image, masks, empty=empty, warnings=warnings)
 
 
-def _earlier(image: Path, stem: str, job: Job) -> Segmented | None:
-    """Return the masks that an earlier run made of this image with this model and these settings; None without.
+def _missing(image: Path, masks: dict[str, Path], job: Job) -> list[str]:
+    """Return which masks of an image an earlier run with this model and these settings has not made.
 
     Raises
     ------
     ImageError
         There are other masks in their place, which nobody asked to replace.
     """
-    wanted = {kind: job.folder / name for kind, name in mask_paths(stem).items() if kind == "binary" or job.soft}
-    there = [path for path in wanted.values() if path.exists()]
-    if not there:
-        return None
-    found = _sidecar(wanted["binary"])
-    asked = {**job.series, "Threshold": job.threshold, "SourceSHA256": sha256_of(image)}
-    if all(found.get(key) == value for key, value in asked.items()):
+    there = {kind: path for kind, path in masks.items() if path.exists()}
+    asked = {**job.series, "SourceSHA256": sha256_of(image)} if there else {}
+    for kind, path in there.items():
+        said = _json(sidecar_of(path))
+        wanted = asked | ({"Threshold": job.threshold} if kind == "binary" else {})
         # The sidecar is written before the mask, and the mask under a temporary name: a mask that is there is whole.
-        whole = len(there) == len(wanted)
-        return Segmented(image, wanted, kept=True, empty=not found.get("CordFound", True)) if whole else None
-    if job.force:
-        return None
-    raise ImageError(
-        f"{there[0]} exists, and is of another model, other settings or another image than {image}, or made by hand; "
-        "add --force to replace it, or write into another folder (-o)."
-    )
+        if any(said.get(key) != value for key, value in wanted.items()):
+            if job.force:
+                return list(masks)
+            raise ImageError(
+                f"{path} exists, and is of another model, other settings or another image than {image}, or made by "
+                "hand; add --force to replace it, or write into another folder (-o)."
+            )
+    return [kind for kind in masks if kind not in there]
 
 
-def _sidecar(mask: Path) -> dict[str, Any]:
-    """Return the JSON beside a mask; empty where there is none that can be read."""
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder with files of others under the names of ours, such as the dataset of the images."""
+    ours = [one.get("Name") for one in _json(folder / DESCRIPTION).get("GeneratedBy", []) if isinstance(one, dict)]
+    there = [name for name in (DESCRIPTION, ".bidsignore", *WRITTEN) if (folder / name).exists()]
+    if there and "cordrift" not in ours:
+        raise SettingsError(
+            f"{folder} holds a {there[0]} that cordrift did not write, which would be replaced; write the masks into a "
+            "folder of their own (-o)."
+        )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Return a JSON object; an empty one where there is none that can be read."""
     try:
-        value = json.loads(sidecar_of(mask).read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -14,6 +14,9 @@ from ...base.files import whole_file
 from ...data.datasets.manifest import Case
 from ...images.volumes import write_like
 
+#: The file by which BIDS knows a dataset.
+DESCRIPTION = "dataset_description.json"
+
 
 def mask_stem(case: Case) -> str:
     """Return ``<dataset>/<folder of the image>/<image name without ending>``."""
@@ -84,5 +87,5 @@ def write_description(folder: Path, bundle: str) -> None:
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "cordrift", "Description": f"bundle {bundle}"}],
     }
-    with whole_file(folder / "dataset_description.json") as part:
+    with whole_file(folder / DESCRIPTION) as part:
         part.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
