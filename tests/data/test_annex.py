@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from support.data_factory import image_path, make_dataset, mask_path
 
-from stages.core.base.errors import CordriftError
+from stages.core.base.errors import CordriftError, DatasetError
 from stages.core.data.clones import annex
-from stages.core.data.clones.programs import git
+from stages.core.data.clones.commits import keys_and_sizes
+from stages.core.data.clones.objects import drop_objects
+from stages.core.data.clones.programs import call, datalad, datalad_results, git
 from stages.core.data.datasets.keys import ContentKey, git_key, parse_key, verify
 
 pytestmark = pytest.mark.slow
@@ -283,3 +285,35 @@ def test_parse_key() -> None:
     for key in ("WORM-s12-m9--a.nii.gz", "URL--https&c%%x", f"SHA256E-s12--{md5}.nii.gz", f"SHA256E--{sha}", ""):
         with pytest.raises(CordriftError, match="names no size and content hash"):
             parse_key(key)
+
+
+def test_what_is_no_dataset_or_one_already_is_a_sentence(source: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="ds is a dataset already; choose another folder"):
+        annex.create(Path("ds"))
+    with pytest.raises(DatasetError, match="home is not a dataset; create it first"):
+        annex.save(tmp_path / "home", "a message")
+    with pytest.raises(DatasetError, match="DataLad could not get it: "):
+        datalad(["get", "-d", str(tmp_path / "home"), "absent"], "get it")
+    with pytest.raises(DatasetError, match=r"`git annex dropkey` failed in .*home"):
+        drop_objects(tmp_path / "home", ["SHA256E-s1--" + "0" * 64])
+
+
+def test_a_program_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(CordriftError, match="git"):
+        call(["git", "status"])
+    with pytest.raises(CordriftError, match="datalad"):
+        list(datalad_results(["status"]))
+
+
+def test_a_link_without_its_content_is_not_fetched(tmp_path: Path) -> None:
+    Path("image.nii.gz").symlink_to("absent")
+    with pytest.raises(DatasetError, match=r"image\.nii\.gz is a link to content that was not fetched; run `again`"):
+        verify(Path("image.nii.gz"), "SHA256E-s1--" + "0" * 64 + ".nii.gz", "again")
+
+
+def test_a_git_lfs_pointer_in_the_place_of_an_image_is_named(source: str) -> None:
+    Path("ds", IMAGE).unlink()
+    Path("ds", IMAGE).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n")
+    with pytest.raises(DatasetError, match=r"as a git-lfs pointer, and not its content"):
+        keys_and_sizes(Path("ds"), [IMAGE])

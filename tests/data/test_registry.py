@@ -10,7 +10,7 @@ import yaml
 from support.data_factory import ROOT, entry
 
 from stages.core.base.errors import SettingsError
-from stages.core.data.datasets.registry import Frozen, load_registry, pinned, read_frozen
+from stages.core.data.datasets.registry import Frozen, load_registry, pinned, read_frozen, read_persons
 from stages.core.data.datasets.registry import entry as find
 from stages.core.phantom.dataset.cohort import frozen_participants
 from stages.core.phantom.dataset.publish import paths_of
@@ -137,3 +137,9 @@ def test_frozen_table(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(SettingsError, match=sentence):
             read_frozen(path)
+
+
+def test_a_table_of_persons_without_a_column_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "persons.csv").write_text("schema,person,participant\n1,p1,sub-01\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"persons\.csv has no column 'dataset'; expected schema, person, dataset"):
+        read_persons(tmp_path / "persons.csv")

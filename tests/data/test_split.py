@@ -45,3 +45,8 @@ def test_another_seed_gives_another_split() -> None:
 def test_a_share_out_of_range_is_refused(share: float) -> None:
     with pytest.raises(SettingsError, match="expected a number between 0 and 1"):
         freeze(dict.fromkeys(("sub-1", "sub-2", "sub-3"), "a"), {}, share=share, seed=1)
+
+
+def test_too_few_people_for_a_split_are_a_sentence() -> None:
+    with pytest.raises(SettingsError, match=f"2 people can be measured.*one, and training and validation {LEAST_LEFT}"):
+        freeze({"sub-1": "a", "sub-2": "b"}, {}, share=0.2, seed=1)

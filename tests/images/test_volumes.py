@@ -90,6 +90,58 @@ def test_a_bad_file_gives_an_error_that_names_it(tmp_path: Path, kind: str, sent
     assert str(path) in str(caught.value)
 
 
+def _mgh(path: Path, shape: tuple[int, ...] = (4, 4, 4), affine: np.ndarray | None = None) -> Path:
+    nib.save(nib.MGHImage(np.ones(shape, np.float32), np.eye(4) if affine is None else affine), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("garbage.mgh", "cannot be read as an image"),
+        ("surface.gii", "must be a volume, not GiftiImage"),
+        ("series.mgh", r"must be 3-D, not 4-D \(shape \(4, 4, 4, 2\)\)"),
+        ("complex.img", "holds complex64 values; expected one real number per voxel"),
+        ("cut.mgh", "is truncated or damaged"),
+        ("nan.mgh", r"an affine that describes no grid \("),
+        ("plane.img", r"an affine that describes no grid \("),
+        ("folder.nii.gz", "is a folder; expected a file such as mask.nii.gz"),
+    ],
+)
+def test_a_bad_file_of_another_format_gives_an_error_that_names_it(tmp_path: Path, name: str, sentence: str) -> None:
+    """Their headers are read by nibabel alone."""
+    path = tmp_path / name
+    if name == "garbage.mgh":
+        path.write_bytes(b"no image at all")
+    elif name == "surface.gii":
+        nib.save(nib.gifti.GiftiImage(), path)
+    elif name == "series.mgh":
+        _mgh(path, (4, 4, 4, 2))
+    elif name == "complex.img":
+        nib.save(nib.Nifti1Pair(np.ones((4, 4, 4), np.complex64), np.eye(4)), path)
+    elif name == "cut.mgh":
+        path.write_bytes(_mgh(path).read_bytes()[:400])
+    elif name == "nan.mgh":
+        _mgh(path, affine=np.diag([np.nan, 1, 1, 1]))
+    elif name == "plane.img":
+        flat = np.array([[1, 0, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]], float)
+        image = nib.Nifti1Pair(np.ones((4, 4, 4), np.float32), None)
+        image.header.set_sform(flat, 1)
+        nib.save(nib.Nifti1Pair(np.ones((4, 4, 4), np.float32), None, image.header), path)
+    else:
+        path.mkdir()
+    with pytest.raises(ImageError, match=sentence) as caught:
+        volumes.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_an_array_of_another_shape_is_not_written_on_a_grid(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.ones((4, 5, 6), np.float32), np.eye(4)), tmp_path / "a.nii.gz")
+    with pytest.raises(ImageError, match=r"an array of shape \(4, 5, 7\) cannot be written on the grid of .*a.nii.gz"):
+        volumes.write_like(tmp_path / "b.nii.gz", np.ones((4, 5, 7), np.uint8), tmp_path / "a.nii.gz")
+    assert not (tmp_path / "b.nii.gz").exists()
+
+
 @pytest.mark.parametrize(
     ("offset", "raw", "sentence"),
     [

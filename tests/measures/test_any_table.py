@@ -12,6 +12,7 @@ from support.drift_factory import FLAT, version
 
 from stages.core.base.errors import ReleaseError
 from stages.core.base.files import write_csv
+from stages.core.measures.published import sct_table
 from stages.core.measures.published.any_table import OURS, SCT, AnyTable, read_any
 from stages.core.tables.monitored import range_csa, range_slices
 
@@ -149,3 +150,28 @@ def test_the_normative_tables_are_read(edition: str) -> None:
         table = pd.read_csv(path)
         expected[f"{path.name.split('_')[0]} T2w"] = table[table["VertLevel"].isin([2, 3])]["MEAN(area)"].mean()
     assert csa(found) == pytest.approx(expected)
+
+
+def test_a_folder_of_two_kinds_of_tables_is_a_sentence(tmp_path: Path) -> None:
+    sct(tmp_path / "a.csv", ("sub-01_T2w_seg.nii.gz", "1:20", "2:3", 71))
+    write_csv(tmp_path / "b.csv", version(FLAT).measures)
+    with pytest.raises(ReleaseError, match=r"holds tables of .* and of .*; expected one kind"):
+        read(tmp_path)
+
+
+def test_masks_of_two_bundles_in_one_table_are_a_sentence(tmp_path: Path) -> None:
+    both = pd.concat([version(FLAT).measures.assign(bundle=name) for name in ("b", "c")])
+    write_csv(tmp_path / "both.csv", both)
+    with pytest.raises(ReleaseError, match=r"both\.csv holds masks of 2 bundles; expected those of one version"):
+        read(tmp_path / "both.csv")
+
+
+def test_a_text_that_no_mask_contains_and_a_table_too_large_are_sentences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sct(tmp_path / "a.csv", ("sub-01_T2w_seg.nii.gz", "1:20", "2:3", 71))
+    with pytest.raises(ReleaseError, match=r"a\.csv has no mask whose file name contains 'manual'"):
+        read(tmp_path / "a.csv", "manual")
+    monkeypatch.setattr(sct_table, "MOST_BYTES", 10)
+    with pytest.raises(ReleaseError, match="at most 10 are read"):
+        read(tmp_path / "a.csv")

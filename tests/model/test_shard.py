@@ -216,3 +216,17 @@ def test_a_shard_that_was_not_delivered_is_named_and_its_cases_are_not_failures(
 def test_a_list_of_shards_with_a_gap_is_refused(shards: list[int]) -> None:
     with pytest.raises(SettingsError, match="must be 0 to n - 1"):
         check_shards(shards)
+
+
+def test_a_case_in_two_shards_and_a_mask_that_is_gone_are_sentences(tmp_path: Path) -> None:
+    entry = {"dataset": "d", "participant": "sub-1", "session": "", "contrast": "T1w", "warnings": []}
+    entry |= {"status": "ok", "reason": "", "binary": "m.nii.gz", "soft": None}
+    for shard in (0, 1):
+        value = {"bundle": "b" * 64, "inference": "i" * 64, "cases": [entry]}
+        write_json(tmp_path / f"d/{shard}/manifest.json", value)
+    with pytest.raises(CordriftError, match=r"0/m.nii.gz is missing, but the shard's manifest names it"):
+        read_shards(tmp_path, ["d"], [0, 1])
+    for shard in (0, 1):
+        (tmp_path / f"d/{shard}/m.nii.gz").touch()
+    with pytest.raises(CordriftError, match="case d sub-1 T1w is in two shards"):
+        read_shards(tmp_path, ["d"], [0, 1])

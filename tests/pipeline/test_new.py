@@ -137,7 +137,7 @@ def test_the_next_revision_is_saved_tagged_pinned_and_named(lab: Path, capsys: p
         add_data.main(["elsewhere-frozen"])
 
 
-@pytest.mark.parametrize("step", ["annex.save", "git tag", "pin_dataset"])
+@pytest.mark.parametrize("step", ["annex.save", "git tag", "pin_dataset", "edit_yaml"])
 def test_a_revision_that_was_interrupted_is_completed(step: str, lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     new.main(["elsewhere", "--bids", "../elsewhere", *OPTIONS])
     (lab.parent / "elsewhere/notes.txt").write_text("one more file")
@@ -149,7 +149,7 @@ def test_a_revision_that_was_interrupted_is_completed(step: str, lab: Path, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((next_revision, step) if step == "pin_dataset" else (annex, "save")), killed)
+        patch.setattr(*((next_revision, step) if hasattr(next_revision, step) else (annex, "save")), killed)
         with pytest.raises(KeyboardInterrupt):
             add_data.main(["elsewhere"])
     add_data.main(["elsewhere"])
@@ -157,6 +157,28 @@ def test_a_revision_that_was_interrupted_is_completed(step: str, lab: Path, monk
     assert (entry.tag, entry.commit) == ("r2", annex.commit_of("data/sources/elsewhere", "r2"))
     assert "notes.txt" in list_paths(Path("data/sources/elsewhere"), "r2")
     assert load_params(lab / "params.yaml").registration.label == "v2"
+    assert not list((lab / "data/scratch").iterdir())
+    with pytest.raises(DatasetError, match="nothing is to be added"):
+        add_data.main(["elsewhere"])
+
+
+def test_what_an_interrupted_command_noted_counts_no_more_once_somebody_went_on(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    new.main(["elsewhere", "--bids", "../elsewhere", *OPTIONS])
+    (lab.parent / "elsewhere/notes.txt").write_text("one more file")
+    with monkeypatch.context() as patch:
+        patch.setattr(next_revision, "edit_yaml", killed)
+        with pytest.raises(KeyboardInterrupt):
+            add_data.main(["elsewhere"])
+    (lab.parent / "elsewhere/more.txt").write_text("another file")
+    next_revision.edit_yaml(lab / "params.yaml", lambda params: params["register"].update(label="v5"))
+    add_data.main(["elsewhere"])
+    assert load_registry(lab / "data/datasets.yaml").datasets["elsewhere"].tag == "r3"
+    assert load_params(lab / "params.yaml").registration.label == "v6"
 
 
 def test_a_datalad_dataset_is_used_where_it_lies(lab: Path) -> None:

@@ -94,7 +94,7 @@ def _open(path: Path) -> SpatialImage:
         _require_whole(path)
     try:
         image = nib.load(path)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, TypeError, zlib.error) as error:
         raise ImageError(f"{path} cannot be read as an image: {error}") from error
     if not isinstance(image, SpatialImage):
         raise ImageError(f"{path} must be a volume, not {type(image).__name__}.")
@@ -123,7 +123,7 @@ def read(path: Path) -> Volume:
     image = _open(path)
     shape = image.shape[:3]
     if len(shape) != 3 or any(size != 1 for size in image.shape[3:]):
-        raise ImageError(f"{path} must be 3-D, not {len(image.shape)}-D (shape {image.shape}).")
+        raise ImageError(f"{path} must be 3-D, not {len(image.shape)}-D (shape {tuple(map(int, image.shape))}).")
     if image.get_data_dtype().kind not in "iufb":
         raise ImageError(f"{path} holds {image.get_data_dtype()} values; expected one real number per voxel.")
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import DatasetError, SettingsError
-from ...base.files import sha256_of
+from ...base.files import read_json, sha256_of, write_json
 from ...data.clones import annex
 from ...data.clones.programs import git
 from ...data.datasets.registry import REGISTRY, entry, load_registry
@@ -18,6 +18,8 @@ from .params import load_params
 from .pin import pin_dataset
 from .yaml_edit import edit_yaml
 
+#: Where a command that is under way notes what it goes from and to, as it edits two files.
+_SCRATCH = Path("data/scratch")
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 
 
@@ -57,10 +59,11 @@ def add_data(
         raise SettingsError(
             f"{name} is a test split: the frozen set does not change when data are added. Name the training entry."
         )
-    new_tag, new_label = (
-        _name(tag, dataset.tag, "--tag"),
-        _name(label, load_params(root / "params.yaml").registration.label, "--label"),
-    )
+    present = [dataset.tag, load_params(root / "params.yaml").registration.label]
+    journal = root / _SCRATCH / f"add-data-{name}.json"
+    begun = _begun(journal, present)
+    new_tag = _name(tag or begun.get("tag"), dataset.tag, "--tag")
+    new_label = _name(label or begun.get("label"), present[1], "--label")
     source = root / dataset.url
     if Path(dataset.url).parent == SOURCES:
         plain = folder or Path(git(source, ["config", "cordrift.source"], f"{source} names no folder").strip())
@@ -69,7 +72,7 @@ def add_data(
         unsaved = changes or git(source, ["status", "--porcelain"]).strip()
         is_tagged = bool(git(source, ["tag", "--list", new_tag]).strip())
         is_pinned = git(source, ["rev-parse", "HEAD"]).strip() == dataset.commit
-        if is_pinned and not unsaved:
+        if is_pinned and not unsaved and not begun:
             raise DatasetError(f"{plain} holds the files that {name} has at {dataset.tag}; nothing is to be added.")
         done = changes or "the files that an interrupted command had copied"
         if unsaved or not is_tagged:
@@ -78,6 +81,7 @@ def add_data(
         say(f"{dataset.url}: {done}, tag {new_tag}")
     else:
         commit = annex.commit_of(dataset.url, new_tag)
+    write_json(journal, {"from": begun.get("from", present), "tag": new_tag, "label": new_label})
     pin_dataset(root / REGISTRY, name, new_tag, commit)
     say(f"{REGISTRY}: {name} is pinned to {new_tag}, commit {commit[:12]} (before: {dataset.tag})")
 
@@ -85,8 +89,16 @@ def add_data(
         params["register"]["label"] = new_label
 
     edit_yaml(root / "params.yaml", change, load_params)
+    journal.unlink()
     say(f"params.yaml: register.label is {new_label}; `dvc repro` fetches what is new and trains on all of it")
     return commit
+
+
+def _begun(journal: Path, present: list[str]) -> dict[str, Any]:
+    """Return what an interrupted command noted; empty without one, and where tag or label was changed since then."""
+    noted = read_json(journal) if journal.is_file() else {}
+    pairs = zip(noted.get("from", ()), (noted.get("tag"), noted.get("label")), present, strict=False)
+    return noted if noted and all(now in (old, new) for old, new, now in pairs) else {}
 
 
 def _name(given: str | None, present: str, option: str) -> str:
