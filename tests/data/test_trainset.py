@@ -444,15 +444,3 @@ def test_choosing_cases_without_masks_and_without_test_sets(tmp_path: Path, monk
     cases, left_out = choose_images([manifest], found, [Frozen("sub-zz", "other")], None)
     assert (len(cases), left_out) == (2, [])
     check_leak(cases, [], {})
-
-
-@pytest.mark.parametrize(
-    ("value", "sentence"),
-    [(7.0, "is no mask: expected values from 0 to 1, found up to 7"), (0.3, "is empty: no voxel")],
-)
-def test_a_mask_that_is_none_is_not_trained_on(tmp_path: Path, value: float, sentence: str) -> None:
-    write(tmp_path / "image.nii.gz", np.ones((4, 4, 4), np.float32), np.eye(4))
-    write(tmp_path / "mask.nii.gz", np.full((4, 4, 4), value, np.float32), np.eye(4))
-    with pytest.raises(ImageError, match=f"mask.nii.gz {sentence}"):
-        write_case(tmp_path / "out", RawImage("case", tmp_path / "image.nii.gz", tmp_path / "mask.nii.gz"))
-    assert not (tmp_path / "out").exists()

@@ -166,7 +166,7 @@ def test_masks_of_two_bundles_in_one_table_are_a_sentence(tmp_path: Path) -> Non
         read(tmp_path / "both.csv")
 
 
-def test_a_text_that_no_mask_contains_and_a_table_too_large_are_sentences(
+def test_a_text_that_no_mask_contains_and_a_table_too_large_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sct(tmp_path / "a.csv", ("sub-01_T2w_seg.nii.gz", "1:20", "2:3", 71))

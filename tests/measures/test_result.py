@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from support.own_masks import CORD, run, write_masks
 
 from stages import measure_files
-from stages.core.base.errors import SettingsError
+from stages.core.base.errors import ImageError, SettingsError
 from stages.core.images.volumes import write
+from stages.core.measures.morphometry.settings import Measure
+from stages.core.measures.own_masks import measurement
 
 
 @pytest.fixture
@@ -54,3 +57,17 @@ def test_what_exists_is_replaced_only_by_force(place: Path) -> None:
         measure_files.main(["mask.nii.gz", "--per-slice", "-o", "new.csv", "--figures", "pictures"])
     assert (Path("out.csv").read_text(), Path("pictures/mask.png").read_text()) == ("mine", "mine")
     assert len(run("mask.nii.gz", "--per-slice")) == 30
+
+
+def test_what_the_ruler_refuses_is_said_with_the_files_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ImageError("no cord here")
+
+    monkeypatch.chdir(write_masks(tmp_path))
+    monkeypatch.setattr(measurement, "measure_sections", refuse)
+    with pytest.raises(ImageError, match=r"mask.nii.gz: no cord here"):
+        measurement.measure_file(Path("mask.nii.gz"), None, Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0))
+    failed = measurement.MeasuredFile(Path("mask.nii.gz"), pd.DataFrame(), problem="too short")
+    with pytest.raises(ImageError, match=r"mask.nii.gz was not measured: too short"):
+        measurement.write_picture(failed, tmp_path / "out.png", None)
+    assert not (tmp_path / "out.png").exists()

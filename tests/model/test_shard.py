@@ -218,7 +218,7 @@ def test_a_list_of_shards_with_a_gap_is_refused(shards: list[int]) -> None:
         check_shards(shards)
 
 
-def test_a_case_in_two_shards_and_a_mask_that_is_gone_are_sentences(tmp_path: Path) -> None:
+def test_a_case_in_two_shards_and_a_mask_that_is_gone_are_told(tmp_path: Path) -> None:
     entry = {"dataset": "d", "participant": "sub-1", "session": "", "contrast": "T1w", "warnings": []}
     entry |= {"status": "ok", "reason": "", "binary": "m.nii.gz", "soft": None}
     for shard in (0, 1):

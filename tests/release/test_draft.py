@@ -117,3 +117,9 @@ def test_an_output_of_a_step_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(ValueError, match="must be one line"):
         write_outputs({"tag": value})
     assert not (tmp_path / "out").exists()
+
+
+def test_a_tag_that_is_published_takes_no_draft(trained: Path, github: GitHubServer) -> None:
+    github.add_release("v1.0.0")
+    with pytest.raises(CordriftError, match=r"v1.0.0 is published already in lab/cordrift; a draft needs another tag"):
+        _write(trained, github)

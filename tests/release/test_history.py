@@ -333,3 +333,15 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path, monkeypatch: pytest.Monke
     assert {artifact.path: artifact.digest() for artifact in found.artifacts} == light
     assert (found.digest, found.label, found.series, found.judged) == (was.digest, was.label, was.series, was.judged)
     assert {key: str(value) for key, value in found.metrics.items()} == {k: str(v) for k, v in was.metrics.items()}
+
+
+@pytest.mark.parametrize("part", ["masks.zip/", "artifacts/"])
+def test_a_record_without_masks_or_without_tables_is_refused(
+    tmp_path: Path, github: GitHubServer, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    packed = unzipped(registered(tmp_path / "lab", monkeypatch, A, "v1"))
+    left = {name: content for name, content in packed.items() if not name.startswith(part)}
+    assert len(left) < len(packed)
+    github.add_release("v1", published="2026-01-01T00:00:00Z", assets=released(A, bytes(zipped(left))))
+    with pytest.raises(CordriftError, match="holds no masks or no tables; it was not written by a release of cordrift"):
+        replayed(tmp_path / "other", github, "v9")

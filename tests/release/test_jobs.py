@@ -14,10 +14,12 @@ from support.store_workspace import A, B, empty_store, workspace
 
 from stages.core.base.errors import CordriftError
 from stages.core.base.files import read_json, write_json
+from stages.core.measures.kept_masks.zips import pack
 from stages.core.model.segmentation.predictions import read_shards
 from stages.core.model.segmentation.predictor import inference_digest
 from stages.core.release.github.api import Release
 from stages.core.release.github.repository import open_repository
+from stages.core.release.jobs import commands
 from stages.core.release.jobs import draft as drafting
 from stages.core.release.jobs import judge as judging
 from stages.core.release.jobs import plan as planning
@@ -244,3 +246,38 @@ def test_the_next_tag_is_the_next_minor_version(github: GitHubServer, tags: list
         github.add_release(tag)
     github.add_release("v99.0", draft=True)
     assert drafting.next_tag(open_repository(github.environment()).releases()) == expected
+
+
+def test_where_nothing_was_judged_nothing_is_published(tmp_path: Path, github: GitHubServer) -> None:
+    github.add_release("v1")
+    with pytest.raises(CordriftError, match="holds nothing to publish; `cordrift release judge` writes it"):
+        publish(tmp_path, open_repository(github.environment()), "v1")
+
+
+def test_a_zip_without_a_bundle_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no bundle")
+    pack(tmp_path / "cordrift-bundle.zip", {"notes.txt": tmp_path / "notes.txt"})
+    with pytest.raises(CordriftError, match=r"^cordrift-bundle.zip holds no bundle: "):
+        planning.open_bundle(tmp_path / "cordrift-bundle.zip", tmp_path / "bundle")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cordrift-bundle.zip", "notes.txt"]
+
+
+def test_a_shard_that_the_profile_has_not_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = load_params(REPOSITORY / "params.yaml")
+    monkeypatch.setattr(commands, "read_bundle", lambda _: None)
+    monkeypatch.setattr(commands, "monitor_workspace", lambda *_: params)
+    monkeypatch.setattr(commands, "bring_bundle", lambda *_: pytest.fail("it went on"))
+    with pytest.raises(CordriftError, match=r"there is no shard 7 in the profile demo; there are \[0, 1\]"):
+        commands.segment(tmp_path, "demo", None, 7, print)
+
+
+def test_a_judgement_whose_version_mlflow_did_not_keep_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SimpleNamespace(find_run=lambda _: None, location=SimpleNamespace(name="there"))
+    monkeypatch.setattr(judging, "collect_run_content", lambda *_: SimpleNamespace(digest=A))
+    (tmp_path / "scratch").mkdir()
+    params = load_params(REPOSITORY / "params.yaml")
+    with pytest.raises(CordriftError, match=f"MLflow at there holds no run of the bundle {A[:12]}"):
+        judging._assets(tmp_path, tmp_path, store, params, tmp_path / "scratch", "protocol")  # type: ignore[arg-type]
+    assert not (tmp_path / "release").exists()

@@ -27,7 +27,8 @@ class TestOpening:
 
     @pytest.mark.parametrize("name", ["", "cordrift", "a/b/c", "lab/..", "lab/.", "../x", "lab/a b", "lab/x\n", "-a/b"])
     def test_refuses_what_is_no_repository(self, name: str) -> None:
-        assert "GITHUB_REPOSITORY" in refused(lambda: open_repository(self.GOOD | {"GITHUB_REPOSITORY": name}))
+        said = refused(lambda: open_repository(self.GOOD | {"GITHUB_REPOSITORY": name}))
+        assert said.startswith(f"GITHUB_REPOSITORY is {name!r}; expected" if name else "GITHUB_REPOSITORY is not set")
 
     @pytest.mark.parametrize(
         "url",

@@ -20,6 +20,7 @@ from stages import store as store_command
 from stages.core.base.errors import CordriftError, StoreError
 from stages.core.store import connection, location
 from stages.core.store.client import open_store
+from stages.core.store.recorded_versions import RecordedVersion, RecordedVersions
 
 pytestmark = pytest.mark.slow
 
@@ -293,3 +294,20 @@ def test_the_pages_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     finally:
         process.terminate()
         process.wait(30)
+
+
+def test_a_store_that_this_user_may_not_write_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(location.os, "access", lambda *_: False)
+    with pytest.raises(StoreError, match=r"mlflow.db is not writable for this user"):
+        open_store(MODEL, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_version_without_a_run_has_no_artifacts() -> None:
+    recorded = RecordedVersions(None, location.Location("", None), [])
+    version = RecordedVersion("cord", 3, "", "v3", (), "")
+    with (
+        pytest.raises(StoreError, match=r"cord version 3 \(v3\) was registered without a run"),
+        recorded.artifact(version, "bundle/model.json"),
+    ):
+        pytest.fail("it went on")
