@@ -1,4 +1,4 @@
-"""What `prepare` refuses to write for nnU-Net: a mask that is none, and an empty one."""
+"""What `prepare` refuses to write for nnU-Net: an image in the place of a mask, and an empty mask."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stages.core.images.volumes import write
     ("value", "sentence"),
     [(7.0, "is no mask: expected values from 0 to 1, found up to 7"), (0.3, "is empty: no voxel")],
 )
-def test_a_mask_that_is_none_is_not_trained_on(tmp_path: Path, value: float, sentence: str) -> None:
+def test_what_is_no_mask_is_not_trained_on(tmp_path: Path, value: float, sentence: str) -> None:
     write(tmp_path / "image.nii.gz", np.ones((4, 4, 4), np.float32), np.eye(4))
     write(tmp_path / "mask.nii.gz", np.full((4, 4, 4), value, np.float32), np.eye(4))
     with pytest.raises(ImageError, match=f"mask.nii.gz {sentence}"):
