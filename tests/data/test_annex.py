@@ -14,7 +14,7 @@ import pytest
 from support.data_factory import image_path, make_dataset, mask_path
 
 from stages.core.base.errors import CordriftError, DatasetError
-from stages.core.data.clones import annex
+from stages.core.data.clones import annex, objects
 from stages.core.data.clones.commits import keys_and_sizes
 from stages.core.data.clones.objects import drop_objects
 from stages.core.data.clones.programs import call, datalad, datalad_results, git
@@ -317,3 +317,9 @@ def test_a_git_lfs_pointer_in_the_place_of_an_image_is_named(source: str) -> Non
     Path("ds", IMAGE).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n")
     with pytest.raises(DatasetError, match=r"as a git-lfs pointer, and not its content"):
         keys_and_sizes(Path("ds"), [IMAGE])
+
+
+def test_an_answer_of_git_annex_that_is_cut_is_said(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "_annex", lambda *_, **__: "key\n")
+    with pytest.raises(DatasetError, match="git-annex answered 1 of 2 questions about keys in ds"):
+        objects.keys_of_blobs(Path("ds"), ["a" * 40, "b" * 40])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from support.cases import fetch_case
 
-from stages.core.data.datasets.people import decode_table, participants, without_row
+from stages.core.base.errors import DatasetError
+from stages.core.data.datasets.people import decode_table, participants, people_of_table, without_row
 
 TABLE = "participant_id\tsex\tage\tpathology\tinstitution_id\tmanufacturer\nsub-01\tF\t31\tHC\tZürich\tSiemens\n"
 
@@ -55,3 +57,9 @@ def test_cases_of_participants_tables(case: str, tmp_path: Path, monkeypatch: py
     people = fetch_case(case, tmp_path, monkeypatch).participants
     assert {person.sex for person in people} <= {"F", "M"}
     assert all(person.age and person.pathology for person in people)
+
+
+def test_a_folder_in_the_place_of_the_table_is_said(tmp_path: Path) -> None:
+    cases = pd.DataFrame({"dataset": ["ds"], "participant": ["sub-01"]})
+    with pytest.raises(DatasetError, match=r"cannot be read \(.*\); expected a participants.tsv"):
+        people_of_table(tmp_path, cases)

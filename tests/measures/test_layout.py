@@ -402,3 +402,9 @@ def test_a_label_outside_the_volume_is_refused() -> None:
     )
     with pytest.raises(ImageError, match=r"a disc label at \(0, 0, 5\), outside its volume of \(5, 5, 5\)"):
         discs_of(case, Volume(np.zeros((5, 5, 5), dtype=np.float32), np.eye(4)))
+
+
+def test_kept_masks_without_a_case_are_not_measured_again() -> None:
+    index = KeptIndex.model_construct(bundle="b" * 64, cases=[])
+    with pytest.raises(BundleError, match=r"masks.zip holds no case"):
+        remeasure(KeptZip(index, {}), ruler_of(PARAMS))

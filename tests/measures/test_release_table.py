@@ -12,11 +12,12 @@ from support.cords import ROOT
 from support.store_workspace import MODEL, A, B, workspace
 
 from stages import history, import_release, promote, register
-from stages.core.base.errors import CordriftError, ReleaseError
+from stages.core.base.errors import CordriftError, ReleaseError, StoreError
 from stages.core.base.files import read_json
 from stages.core.drift.versions.folders import read_priors
 from stages.core.drift.versions.version import Series, marks
 from stages.core.measures.published.release_table import read_release
+from stages.core.store import imported_version
 from stages.core.store.client import RegisteredVersion, open_store
 from stages.core.tables.columns import AGREEMENT_COLUMNS, MEASURES_COLUMNS
 from stages.core.tables.monitored import range_csa
@@ -207,3 +208,9 @@ def test_a_version_that_cannot_be_ordered_is_refused(lab: Path) -> None:
     with pytest.raises(CordriftError, match=r"--version is 'final'; expected a version such as v2\.0"):
         bring("final")
     assert len(versions()) == 1
+
+
+def test_a_store_that_keeps_no_imported_version_is_an_error(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imported_version, "_registered", lambda *_: None)
+    with pytest.raises(StoreError, match=r"did not keep the version v2.0"):
+        bring("v2.0")

@@ -19,7 +19,7 @@ from stages import dashboard, history, register
 from stages import store as store_command
 from stages.core.base.errors import CordriftError, StoreError
 from stages.core.store import connection, location
-from stages.core.store.client import open_store
+from stages.core.store.client import Store, open_store
 from stages.core.store.recorded_versions import RecordedVersion, RecordedVersions
 
 pytestmark = pytest.mark.slow
@@ -311,3 +311,20 @@ def test_a_version_without_a_run_has_no_artifacts() -> None:
         recorded.artifact(version, "bundle/model.json"),
     ):
         pytest.fail("it went on")
+
+
+def test_an_artifact_keeps_the_name_of_its_file(tmp_path: Path) -> None:
+    store = open_store(MODEL, tmp_path)
+    run = store.ensure_run({"kind": "version", "digest": A}, "v1")
+    with pytest.raises(ValueError, match=r"a.txt cannot become measures/b.txt"):
+        store.upload(run, tmp_path / "a.txt", "measures/b.txt")
+
+
+def test_a_version_whose_run_was_removed_for_good_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace(tmp_path / "lab"))
+    history.main()
+    register.main()
+    monkeypatch.setattr(Store, "find_run", lambda *_: None)
+    monkeypatch.setattr(Store, "is_active", lambda *_: False)
+    with pytest.raises(StoreError, match=r"is gone from MLflow at .*mlflow.db. Delete that version there"):
+        register.main()
