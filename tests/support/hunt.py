@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import io
 import re
 import zipfile
@@ -48,6 +49,7 @@ class Person:
         files = [path for path in files if path.read_bytes()[:2] == b"\x1f\x8b"]  # not a pointer of git-annex
         self.values = {key for path in files if (key := _values(nib.load(path).get_fdata())) is not None}
         self.slices = [read(path) for path in files if "_label-" not in path.name]
+        self._known: dict[str, bool] = {}
         assert self.values
         assert self.slices
 
@@ -60,13 +62,18 @@ class Person:
             found.add("text")
         if any(_values(array) in self.values for array in _arrays(name, content)):
             found.add("voxels")
-        if any(self.is_in(panel) for picture in _pictures(content) for panel in _panels(picture)):
+        if any(self.is_in(picture) for picture in _pictures(content)):
             found.add("picture")
         return found
 
-    def is_in(self, panel: NDArray[Any]) -> bool:
-        """Tell whether a panel of a figure is a slice of the person, as the reports draw slices (from below)."""
-        return any(_likeness(volume, panel) >= LIKE for volume in self.slices)
+    def is_in(self, picture: bytes) -> bool:
+        """Tell whether a panel of a picture is a slice of the person, as the reports draw slices (from below)."""
+        digest = hashlib.sha256(picture).hexdigest()  # the same picture lies in several places, and is hunted again
+        if digest not in self._known:
+            shown = matplotlib.image.imread(io.BytesIO(picture))[..., :3].min(axis=2)
+            panels = list(_panels(shown))
+            self._known[digest] = any(_likeness(volume, panel) >= LIKE for panel in panels for volume in self.slices)
+        return self._known[digest]
 
 
 def hunt(root: Path, person: Person) -> dict[str, set[str]]:
@@ -112,16 +119,18 @@ def _values(array: NDArray[Any]) -> tuple[float, ...] | None:
     return (float(len(values)), *(float(value) for value in picked.round(3)))
 
 
-def _pictures(content: bytes) -> Iterator[NDArray[Any]]:
-    inside = [base64.b64decode(found) for found in re.findall(rb"data:image/png;base64,([A-Za-z0-9+/=]+)", content)]
-    for picture in [content] if content[:4] == b"\x89PNG" else inside:
-        yield matplotlib.image.imread(io.BytesIO(picture))[..., :3].min(axis=2)
+def _pictures(content: bytes) -> list[bytes]:
+    if content[:4] == b"\x89PNG":
+        return [content]
+    return [base64.b64decode(found) for found in re.findall(rb"data:image/png;base64,([A-Za-z0-9+/=]+)", content)]
 
 
 def _panels(picture: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield the panels of a figure that are no wider and no higher than a picture of a slice."""
     dark = ndimage.binary_closing(picture < 0.99, iterations=2)
     for place in ndimage.find_objects(ndimage.label(dark)[0]):
-        if min(picture[place].shape) >= PANEL:
+        height, width = picture[place].shape
+        if min(height, width) >= PANEL and max(height, width) < 1.5 * min(height, width):
             yield picture[place]
 
 
