@@ -119,7 +119,7 @@ def main() -> None:
     # The stage `measure` takes no argument; with arguments the command measures the files that they name.
     module = "measure-files" if name == "measure" and words else name
     # `segment` runs its stage, or segments the images that it is given; its help is of the latter.
-    own = any(_is_path(word) or word in {"-h", "--help"} for word in words)
+    own = bool(words) and not words[0].startswith(("--dataset", "--shard"))
     module = "segment-files" if name == "segment" and own else module
     # `check` takes the name of a dataset, or files and folders; a folder is written with a slash.
     module = "check-files" if name == "check" and any(_is_path(word) for word in words) else module

@@ -11,12 +11,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from .core.base.errors import ImageError, SettingsError, run
 from .core.base.files import write_csv
 from .core.base.params import validate
 from .core.measures.morphometry.settings import Measure
 from .core.measures.own_masks.batch import RULER, Order, measure_batch
-from .core.measures.own_masks.measurement import Labels, one_each, picture_name
+from .core.measures.own_masks.measurement import Labels, one_each, picture_name, rows_of_scope, unmeasured
 from .core.measures.own_masks.page import Card, write_page
 from .core.measures.own_masks.result import result
 from .core.model.own_images.batch import Job, Segmented, segment_images
@@ -87,11 +89,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         if one.problem or one.empty:
             print(f"cordrift: {one.problem or f'{one.image}: no cord was found; its mask is empty.'}", file=sys.stderr)
     if options.measure or options.qc:
-        measured = _measure(done, discs, options.output, draw=options.qc)
-    if options.qc:
-        cards = [measured.get(one.image) or _unmeasured(one) for one in done]
-        write_page(options.output / PAGE, f"{options.model}, bundle {bundle.digest[:12]}", cards)
-        print(f"segment: look at the masks in {options.output / PAGE}")
+        cards = _measure(done, discs, options.output, draw=options.qc)
+        if options.qc:
+            write_page(options.output / PAGE, f"{options.model}, bundle {bundle.digest[:12]}", cards)
+            print(f"segment: look at the masks in {options.output / PAGE}")
+    elif (options.output / TABLE).exists():
+        print(f"segment: {options.output / TABLE} is of an earlier run; --measure measures again")
     failed = sum(bool(one.problem) for one in done)
     kept = sum(one.kept for one in done)
     print(f"segment: {len(done) - failed} of {len(done)} images segmented, {kept} of them before ({options.output})")
@@ -99,29 +102,38 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise ImageError(f"{failed} of {len(done)} images could not be segmented; the lines above say why.")
 
 
-def _unmeasured(one: Segmented) -> Card:
-    return Card(str(one.image), one.problem or "No cord was found; the mask is empty.", None, bad=True)
+def _measure(done: Sequence[Segmented], discs: Sequence[Path | None], folder: Path, *, draw: bool) -> list[Card]:
+    """Measure the soft masks with the pipeline's ruler; return for each image what the page says of it.
 
-
-def _measure(done: Sequence[Segmented], discs: Sequence[Path | None], folder: Path, *, draw: bool) -> dict[Path, Card]:
-    """Measure the soft masks with the pipeline's ruler, and return what the page says of each image with a mask."""
-    found = [(one, disc) for one, disc in zip(done, discs, strict=True) if not (one.problem or one.empty)]
-    if not found:
-        return {}
-    masks = [one.masks["soft"] for one, _ in found]
-    labels = [None if disc is None else Labels(disc, is_map=False, match_world=False) for _, disc in found]
-    pictures = [folder / "figures" / picture_name(masks, number) for number in range(len(masks))] if draw else []
+    An image without a mask, or with an empty one, has a row in the table too: it is flagged ``failed``.
+    """
     params: Measure = validate(Measure, RULER, "the ruler")
     scope = "range" if any(discs) else "slice"
-    order = Order(masks, labels, [one.image for one, _ in found], pictures, scope, None)
-    batch = measure_batch(order, params, lambda sentence: print(f"cordrift: {sentence}", file=sys.stderr))
-    write_csv(folder / TABLE, batch.table)
-    print(result(batch.files))
-    drawn = [path if path.is_file() else None for path in pictures] or [None] * len(found)
-    return {
-        one.image: Card(str(one.image), file.problem or result([file]), path, bad=bool(file.problem))
-        for (one, _), file, path in zip(found, batch.files, drawn, strict=True)
+    files = {
+        one.image: unmeasured(one.masks["soft"], params, one.problem or "No cord was found; the mask is empty.")
+        for one in done
+        if one.problem or one.empty
     }
+    found = [(one, disc) for one, disc in zip(done, discs, strict=True) if one.image not in files]
+    tables = [rows_of_scope(file, scope, None) for file in files.values()]
+    drawn: dict[Path, Path] = {}
+    if found:
+        masks = [one.masks["soft"] for one, _ in found]
+        images = [one.image for one, _ in found]
+        labels = [None if disc is None else Labels(disc, is_map=False, match_world=False) for _, disc in found]
+        pictures = [folder / "figures" / picture_name(masks, number) for number in range(len(masks))] if draw else []
+        order = Order(masks, labels, images, pictures, scope, None)
+        batch = measure_batch(order, params, lambda sentence: print(f"cordrift: {sentence}", file=sys.stderr))
+        files |= dict(zip(images, batch.files, strict=True))
+        tables.append(batch.table)
+        drawn = {image: path for image, path in zip(images, pictures, strict=False) if path.is_file()}
+    write_csv(folder / TABLE, pd.concat(tables, ignore_index=True))
+    everybody = [(one.image, files[one.image]) for one in done]
+    print(result([file for _, file in everybody]))
+    return [
+        Card(str(image), file.problem or result([file]), drawn.get(image), bad=bool(file.problem))
+        for image, file in everybody
+    ]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from support.bundles import make_bundle
 from support.own_masks import CORD, DISCS
 
-from stages import segment_files
+from stages import cli, segment_files
 from stages.core.base.errors import CordriftError, ImageError, SettingsError, StoreError
 from stages.core.base.files import read_csv, sha256_of
 from stages.core.images.volumes import Volume, read, write
@@ -165,8 +166,16 @@ def test_masks_are_measured_with_the_pipelines_ruler(folder: Path, capsys: pytes
     segment_files.main(["scan.nii.gz", "empty.nii.gz", "--measure", "--discs", "discs.nii.gz"])
     table = read_csv(Path("masks/measures.csv"), text=MEASURES_TEXT)
     area = np.pi * 6.5 * 4.5
-    assert table["csa_mm2"].to_numpy() == pytest.approx([area], rel=0.01)
-    assert "C2-C3" in capsys.readouterr().out
+    measured = table.set_index("mask")
+    assert measured.loc["masks/scan_label-SC_probseg.nii.gz", "csa_mm2"] == pytest.approx(area, rel=0.01)
+    empty = measured.loc["masks/empty_label-SC_probseg.nii.gz"]
+    assert (math.isnan(empty["csa_mm2"]), empty["flags"]) == (True, "failed")
+    assert len(table) == 2
+    assert "over 1 masks" in capsys.readouterr().out
+    segment_files.main(["scan.nii.gz"])
+    assert "masks/measures.csv is of an earlier run; --measure measures again" in capsys.readouterr().out
+    segment_files.main(["empty.nii.gz", "--measure"])
+    assert read_csv(Path("masks/measures.csv"), text=MEASURES_TEXT)["flags"].tolist() == ["failed"]
     segment_files.main(["scan.nii.gz", "--measure"])
     assert set(read_csv(Path("masks/measures.csv"), text=MEASURES_TEXT)["scope"]) == {"slice"}
 
@@ -211,6 +220,18 @@ def test_what_check_finds_stops_an_image_or_is_said(folder: Path, capsys: pytest
     assert "(check forms-missing)" in said
     assert "forms-missing" in json.loads(Path("masks/nowhere_label-SC_seg.json").read_text())["CheckWarnings"]
     assert not Path("masks/metres_label-SC_seg.nii.gz").exists()
+
+
+def test_a_word_that_is_no_image_and_the_help_are_of_this_command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, code, sentence in ((["scan"], 1, "scan is not named .nii or .nii.gz"), (["--help"], 0, "")):
+        monkeypatch.setattr("sys.argv", ["cordrift", "segment", *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert stop.value.code == code
+        assert sentence in capsys.readouterr().err
+    assert not Path("masks").exists()
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,12 @@ def measure_files(
         try:
             yield measure_file(path, label, params, template=template)
         except UNREADABLE as error:
-            yield MeasuredFile(path, _named(failed_row(params.levels), path, params), problem=_sentence(path, error))
+            yield unmeasured(path, params, _sentence(path, error))
+
+
+def unmeasured(path: Path, params: Measure, problem: str) -> MeasuredFile:
+    """Return the row of a mask that has no numbers, or that is not there at all: it is flagged ``failed``."""
+    return MeasuredFile(path, _named(failed_row(params.levels), path, params), problem=problem)
 
 
 def _sentence(path: Path, error: BaseException) -> str:

@@ -31,7 +31,7 @@ class Segmented:
     Attributes
     ----------
     image : the file
-    masks : ``binary``, and ``soft`` where it is written; empty where the image failed
+    masks : ``binary``, and ``soft`` where it is asked for: where they are, or would be if the image had not failed
     kept : whether an earlier run had made the masks
     empty : whether no cord was found; the mask is all 0 then
     problem : why the image failed; ``""`` when it did not
@@ -100,7 +100,7 @@ def segment_images(
                 found = _json(sidecar_of(masks["binary"])).get("CordFound", True)
                 results.append(Segmented(image, masks, kept=True, empty=not found))
         except (ImageError, OSError) as error:
-            results.append(Segmented(image, {}, problem=str(error)))
+            results.append(Segmented(image, masks, problem=str(error)))
     return results
 
 
