@@ -11,24 +11,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from .core.base.errors import ImageError, SettingsError, run
-from .core.base.files import write_csv
 from .core.base.params import validate
-from .core.measures.morphometry.settings import Measure
-from .core.measures.own_masks.batch import RULER, Order, measure_batch
-from .core.measures.own_masks.measurement import Labels, one_each, picture_name, rows_of_scope, unmeasured
-from .core.measures.own_masks.page import Card, write_page
-from .core.measures.own_masks.result import result
-from .core.model.own_images.batch import Job, Segmented, segment_images
+from .core.measures.own_masks.measurement import one_each
+from .core.measures.own_masks.page import write_page
+from .core.measures.own_masks.segmented import measure_segmented
+from .core.model.own_images.batch import PAGE, TABLE, Job, segment_images
 from .core.model.own_images.layout import stems_of
 from .core.model.segmentation.predictor import Predictor, inference_digest
 from .core.model.segmentation.settings import Segment
+from .core.store.bundle_files import PACKAGE
 from .core.workspace.bundles.named import find_bundle
-
-#: The bundle that a workspace has packaged, and the names of table and page.
-PACKAGE, TABLE, PAGE = Path("data/package"), "measures.csv", "index.html"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,12 +77,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     job = Job(options.output, series, settings.threshold, options.soft or options.measure or options.qc, options.force)
     done = segment_images(options.images, stems, job, lambda: Predictor(bundle, settings))
     for one in done:
-        for sentence in one.warnings:
-            print(f"cordrift: {sentence}", file=sys.stderr)
-        if one.problem or one.empty:
-            print(f"cordrift: {one.problem or f'{one.image}: no cord was found; its mask is empty.'}", file=sys.stderr)
+        for sentence in filter(None, (*one.warnings, one.lack)):
+            _warn(sentence)
     if options.measure or options.qc:
-        cards = _measure(done, discs, options.output, draw=options.qc)
+        said, cards = measure_segmented(done, discs, options.output, _warn, draw=options.qc)
+        print(said)
         if options.qc:
             write_page(options.output / PAGE, f"{options.model}, bundle {bundle.digest[:12]}", cards)
             print(f"segment: look at the masks in {options.output / PAGE}")
@@ -102,38 +94,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise ImageError(f"{failed} of {len(done)} images could not be segmented; the lines above say why.")
 
 
-def _measure(done: Sequence[Segmented], discs: Sequence[Path | None], folder: Path, *, draw: bool) -> list[Card]:
-    """Measure the soft masks with the pipeline's ruler; return for each image what the page says of it.
-
-    An image without a mask, or with an empty one, has a row in the table too: it is flagged ``failed``.
-    """
-    params: Measure = validate(Measure, RULER, "the ruler")
-    scope = "range" if any(discs) else "slice"
-    files = {
-        one.image: unmeasured(one.masks["soft"], params, one.problem or "No cord was found; the mask is empty.")
-        for one in done
-        if one.problem or one.empty
-    }
-    found = [(one, disc) for one, disc in zip(done, discs, strict=True) if one.image not in files]
-    tables = [rows_of_scope(file, scope, None) for file in files.values()]
-    drawn: dict[Path, Path] = {}
-    if found:
-        masks = [one.masks["soft"] for one, _ in found]
-        images = [one.image for one, _ in found]
-        labels = [None if disc is None else Labels(disc, is_map=False, match_world=False) for _, disc in found]
-        pictures = [folder / "figures" / picture_name(masks, number) for number in range(len(masks))] if draw else []
-        order = Order(masks, labels, images, pictures, scope, None)
-        batch = measure_batch(order, params, lambda sentence: print(f"cordrift: {sentence}", file=sys.stderr))
-        files |= dict(zip(images, batch.files, strict=True))
-        tables.append(batch.table)
-        drawn = {image: path for image, path in zip(images, pictures, strict=False) if path.is_file()}
-    write_csv(folder / TABLE, pd.concat(tables, ignore_index=True))
-    everybody = [(one.image, files[one.image]) for one in done]
-    print(result([file for _, file in everybody]))
-    return [
-        Card(str(image), file.problem or result([file]), drawn.get(image), bad=bool(file.problem))
-        for image, file in everybody
-    ]
+def _warn(sentence: str) -> None:
+    print(f"cordrift: {sentence}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def test_a_disk_that_is_full_costs_the_images_it_has_no_room_for(
     monkeypatch.setattr(segment_files, "Predictor", Full)
     with pytest.raises(ImageError, match="1 of 2 images could not be segmented"):
         segment_files.main(IMAGES)
-    assert "No space left on device" in capsys.readouterr().err
+    assert "cordrift: scan.nii.gz: No space left on device." in capsys.readouterr().err
     segment_files.main(IMAGES)
     assert "2 of 2 images segmented, 1 of them before" in capsys.readouterr().out
 
@@ -187,7 +187,7 @@ def test_the_page_shows_each_mask_and_first_those_that_are_missing(folder: Path)
     page = Path("masks/index.html").read_text(encoding="utf-8")
     assert page.index("&lt;b&gt;.nii.gz") < page.index("scan.nii.gz")
     assert "1 of 2 images have a mask that could be measured" in page
-    assert "No cord was found; the mask is empty." in page
+    assert "no cord was found; its mask is empty." in page
     assert "CSA at C2-C3: 9" in page
     assert page.count("data:image/png;base64,") == 1
     assert [path.name for path in Path("masks/figures").iterdir()] == ["scan_label-SC_probseg.png"]
@@ -262,7 +262,7 @@ def test_a_zip_of_a_release_is_a_model_too_and_a_changed_one_is_refused(folder: 
     model = json.loads(files["model.json"].read_text()) | {"digest": "0" * 64}
     (folder / "model.json").write_text(json.dumps(model))
     pack(folder / "changed.zip", {**files, "model.json": folder / "model.json"})
-    with pytest.raises(CordriftError, match=r"^changed.zip was changed after it was packaged"):
+    with pytest.raises(CordriftError, match=r"^changed.zip holds no bundle: it was changed after it was packaged"):
         segment_files.main([*IMAGES[:1], "--model", "changed.zip"])
 
 

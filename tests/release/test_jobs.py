@@ -29,6 +29,7 @@ from stages.core.release.jobs.plan import cache
 from stages.core.release.jobs.publish import publish
 from stages.core.reports.drift_report.wording import short
 from stages.core.store.client import Store, open_store
+from stages.core.workspace.bundles.named import open_bundle
 from stages.core.workspace.runs.params import load_params
 
 pytestmark = pytest.mark.slow
@@ -258,7 +259,7 @@ def test_a_zip_without_a_bundle_is_named_and_leaves_nothing(tmp_path: Path) -> N
     (tmp_path / "notes.txt").write_text("no bundle")
     pack(tmp_path / "cordrift-bundle.zip", {"notes.txt": tmp_path / "notes.txt"})
     with pytest.raises(CordriftError, match=r"^cordrift-bundle.zip holds no bundle: "):
-        planning.open_bundle(tmp_path / "cordrift-bundle.zip", tmp_path / "bundle")
+        open_bundle(tmp_path / "cordrift-bundle.zip", tmp_path / "bundle")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cordrift-bundle.zip", "notes.txt"]
 
 

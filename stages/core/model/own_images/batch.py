@@ -17,11 +17,11 @@ from ...images.volumes import read
 from ..segmentation.masks import DESCRIPTION, mask_paths, sidecar_of, write_description, write_masks
 from ..segmentation.predictor import Predict
 
+#: What may lie beside the masks: the table of measures, the page, and the pictures on it. A second run replaces them.
+TABLE, PAGE, FIGURES = "measures.csv", "index.html", "figures"
 #: What the validator of BIDS shall not judge: the field keeps the image's own name before ``_label-SC_seg``, where BIDS
 #: has ``sub-01_label-SC_dseg``; and table, page and pictures of the command.
-NOT_OF_BIDS = ("*_label-SC_seg.*", "*_label-SC_probseg.*", "measures.csv", "index.html", "figures")
-#: Files beside the masks that a second run replaces.
-WRITTEN = ("measures.csv", "index.html")
+NOT_OF_BIDS = ("*_label-SC_seg.*", "*_label-SC_probseg.*", TABLE, PAGE, FIGURES)
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Segmented:
     empty: bool = False
     problem: str = ""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def lack(self) -> str:
+        """Why there is no mask of a cord; ``""`` where there is one."""
+        return self.problem or (f"{self.image}: no cord was found; its mask is empty." if self.empty else "")
 
 
 @dataclass(frozen=True)
@@ -99,8 +104,10 @@ def segment_images(
             else:
                 found = _json(sidecar_of(masks["binary"])).get("CordFound", True)
                 results.append(Segmented(image, masks, kept=True, empty=not found))
-        except (ImageError, OSError) as error:
+        except ImageError as error:
             results.append(Segmented(image, masks, problem=str(error)))
+        except OSError as error:  # such as a full disk
+            results.append(Segmented(image, masks, problem=f"{image}: {error.strerror or error}."))
     return results
 
 
@@ -148,7 +155,7 @@ def _missing(image: Path, masks: dict[str, Path], job: Job) -> list[str]:
 def _refuse_foreign(folder: Path) -> None:
     """Refuse a folder with files of others under the names of ours, such as the dataset of the images."""
     ours = [one.get("Name") for one in _json(folder / DESCRIPTION).get("GeneratedBy", []) if isinstance(one, dict)]
-    there = [name for name in (DESCRIPTION, ".bidsignore", *WRITTEN) if (folder / name).exists()]
+    there = [name for name in (DESCRIPTION, ".bidsignore", TABLE, PAGE) if (folder / name).exists()]
     if there and "cordrift" not in ours:
         raise SettingsError(
             f"{folder} holds a {there[0]} that cordrift did not write, which would be replaced; write the masks into a "

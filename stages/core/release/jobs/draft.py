@@ -19,10 +19,10 @@ from ...model.lineage.difference import difference, difference_table
 from ...model.lineage.manifest import IN_BUNDLE, TrainingData, read_training_data
 from ...model.lineage.text import difference_lines
 from ...reports.change_report.markdown import escape
+from ...workspace.bundles.named import open_bundle
 from ..github.api import Release
 from ..github.repository import MOST_ASSET_BYTES, Repository
 from .names import BUNDLE_ZIP, DRAFT, TOOLBOX_ZIP, label_of_tag, version_of
-from .plan import open_bundle
 
 #: File with the tag, the title and the text of the draft; it is not an asset.
 CARD = "draft.json"

@@ -7,14 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import BundleError, ReleaseError
-from ...base.files import digest_of, read_json, whole_folder
+from ...base.errors import ReleaseError
+from ...base.files import digest_of, read_json
 from ...data.datasets.registry import FROZEN, REGISTRY, entry, load_registry, read_frozen
-from ...measures.kept_masks.zips import unpack
-from ...model.bundle.content import Bundle, read_bundle
+from ...model.bundle.content import Bundle
 from ...model.segmentation.shards import check_shards
 from ...reports.change_report.facts import as_mapping
-from ...store.bundle_files import MOST_BUNDLE_BYTES
+from ...workspace.bundles.named import open_bundle
 from ...workspace.runs.params import Params
 from ..github.api import Release
 from ..github.repository import MOST_ASSET_BYTES, Repository
@@ -88,16 +87,6 @@ def released_digest(repository: Repository, release: Release) -> str:
         packed = Path(scratch) / BUNDLE_ZIP
         repository.download(release, BUNDLE_ZIP, packed, MOST_ASSET_BYTES)
         return open_bundle(packed, Path(scratch) / "bundle").digest
-
-
-def open_bundle(packed: Path, folder: Path) -> Bundle:
-    """Unpack a zip of a bundle into ``folder`` and verify it; nothing is left there when it is not a bundle."""
-    with whole_folder(folder) as part:
-        unpack(packed, part, most_bytes=MOST_BUNDLE_BYTES)
-        try:
-            return read_bundle(part)
-        except BundleError as error:
-            raise ReleaseError(f"{packed.name} holds no bundle: {error}".replace(f"{part}/", "")) from error
 
 
 def outputs(root: Path, params: Params) -> dict[str, str]:

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from ...base.errors import BundleError, SettingsError, StoreError, did_you_mean
+from ...base.files import whole_folder
 from ...measures.kept_masks.zips import unpack
 from ...model.bundle.content import Bundle, read_bundle
 from ...store.bundle_files import MOST_BUNDLE_BYTES
@@ -33,20 +34,37 @@ def find_bundle(name: str) -> Bundle:
     if path.is_dir():
         return read_bundle(path)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+        folder = Path(scratch, "bundle")
         if path.is_file():
-            unpack(path, folder, most_bytes=MOST_BUNDLE_BYTES)
-        elif "@" in name:
-            _fetch(name, folder)
-        else:
+            return open_bundle(path, folder)
+        if "@" not in name:
             raise SettingsError(
                 f"--model is {name!r}, which is no folder and no zip here; expected a bundle (data/package, or "
                 "cordrift-bundle.zip of a release), or a version in MLflow as MODEL@ALIAS, such as cord@champion."
             )
-        try:
-            return read_bundle(folder)
-        except BundleError as error:
-            raise BundleError(str(error).replace(str(folder), name)) from error
+        _fetch(name, folder)
+        return _verified(folder, name)
+
+
+def open_bundle(packed: Path, folder: Path) -> Bundle:
+    """Unpack a zip of a bundle into ``folder`` and verify it; nothing is left there when it is not a bundle.
+
+    Raises
+    ------
+    BundleError
+        It is no zip, or holds no bundle, or a changed one.
+    """
+    with whole_folder(folder) as part:
+        unpack(packed, part, most_bytes=MOST_BUNDLE_BYTES)
+        return _verified(part, packed.name)
+
+
+def _verified(folder: Path, name: str) -> Bundle:
+    try:
+        return read_bundle(folder)
+    except BundleError as error:
+        why = str(error).replace(f"{folder}/", "").replace(str(folder), "it")
+        raise BundleError(f"{name} holds no bundle: {why}") from error
 
 
 def _fetch(name: str, folder: Path) -> None:

@@ -16,16 +16,16 @@ from ...data.datasets.manifest import CLONES, read_manifest
 from ...data.datasets.registry import FROZEN, REGISTRY, Dataset, entry, load_registry
 from ...data.datasets.selection import people_with_images
 from ...measures.cohort.variants import some_cases, variants
-from ...measures.kept_masks.zips import unpack
 from ...model.bundle.content import Bundle, read_bundle
 from ...model.bundle.toolbox import write_toolbox_zip
 from ...model.lineage.manifest import IN_BUNDLE, content, contents, read_training_data
 from ...model.segmentation.predictions import read_shards
 from ...pages.canvas import png_bytes
 from ...reports.drift_report.contours import Source, contour_figure
-from ...store.bundle_files import MEASURES_FILES, MOST_BUNDLE_BYTES
+from ...store.bundle_files import MEASURES_FILES
 from ...store.client import open_store
 from ...store.location import VARIABLE, find_location
+from ..bundles.named import open_bundle
 from .new_dataset import NAME, append_frozen, files_of, measured_contrasts, told_unmatched
 from .params import Params, load_params
 from .pin import pin_dataset
@@ -149,10 +149,8 @@ def monitor_images(
 def _opened(root: Path, model: Path) -> tuple[Path, Bundle]:
     """Return the folder of a bundle, and the bundle; a zip is unpacked below ``.monitor``."""
     if model.is_file():
-        with whole_folder(root / ".monitor/.bundle") as part:
-            unpack(model, part, most_bytes=MOST_BUNDLE_BYTES)
-            read_bundle(part)
-        model = root / ".monitor/.bundle"
+        folder = root / ".monitor/.bundle"
+        return folder, open_bundle(model, folder)
     return model, read_bundle(model)
 
 
