@@ -18,6 +18,7 @@ from stages.core.base.errors import BundleError, SettingsError
 from stages.core.base.params import load_yaml
 from stages.core.data.clones import annex
 from stages.core.data.datasets.registry import FROZEN, REGISTRY, load_registry, read_frozen
+from stages.core.workspace.bundles import named
 from stages.core.workspace.runs import monitor
 from stages.core.workspace.runs.params import load_params
 
@@ -40,7 +41,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def read(folder: Path) -> SimpleNamespace:
         return SimpleNamespace(digest=(folder / "digest").read_text())
 
-    monkeypatch.setattr(monitor, "read_bundle", read)
+    for module in (monitor, named):
+        monkeypatch.setattr(module, "read_bundle", read)
     (tmp_path / "data/package/digest").write_text("a" * 64)
     return tmp_path
 
