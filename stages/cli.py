@@ -118,8 +118,8 @@ def main() -> None:
         sys.exit(2)
     # The stage `measure` takes no argument; with arguments the command measures the files that they name.
     module = "measure-files" if name == "measure" and words else name
-    # `segment` runs its stage, or segments the images that it is given; its help is of the latter.
-    own = bool(words) and not words[0].startswith(("--dataset", "--shard"))
+    # `segment` runs its stage in a workspace, or segments the images that it is given; its help is of the latter.
+    own = not words[0].startswith(("--dataset", "--shard")) if words else not PARAMS.is_file()
     module = "segment-files" if name == "segment" and own else module
     # `check` takes the name of a dataset, or files and folders; a folder is written with a slash.
     module = "check-files" if name == "check" and any(_is_path(word) for word in words) else module
@@ -149,7 +149,7 @@ def _start(name: str, words: list[str]) -> None:
         if package not in EXTRAS:
             raise
         raise SettingsError(
-            f"`cordrift {name}` needs the package {package}, which is not installed; "
+            f"`cordrift {name.removesuffix('-files')}` needs the package {package}, which is not installed; "
             f"`pip install 'cordrift[{EXTRAS[package]}]'` adds it (in the checkout: `make setup`)."
         ) from error
 

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         help="disc labels for --measure: one for all images, or one for each (without: a row for each slice)",
     )  # fmt: skip
     parser.add_argument("--qc", action="store_true", help=f"measure, and draw the masks on a page, FOLDER/{PAGE}")
-    parser.add_argument("--force", action="store_true", help="replace masks of another model, image or hand")
+    parser.add_argument("--force", action="store_true", help="replace masks that differ or were made by hand")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of the CPU (default: %(default)s)")
     parser.add_argument("--step", type=float, default=0.5, help="of the tiles, in parts of one (default: %(default)s)")

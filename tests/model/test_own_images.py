@@ -225,7 +225,11 @@ def test_what_check_finds_stops_an_image_or_is_said(folder: Path, capsys: pytest
 def test_a_word_that_is_no_image_and_the_help_are_of_this_command(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words, code, sentence in ((["scan"], 1, "scan is not named .nii or .nii.gz"), (["--help"], 0, "")):
+    for words, code, sentence in (
+        (["scan"], 1, "scan is not named .nii or .nii.gz"),
+        ([], 2, "the following arguments are required: IMAGE"),
+        (["--help"], 0, ""),
+    ):
         monkeypatch.setattr("sys.argv", ["cordrift", "segment", *words])
         with pytest.raises(SystemExit) as stop:
             cli.main()

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,13 +143,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _commit(work: Path) -> None:
     for words in (["add", "-A"], ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "A step"]):
         subprocess.run(["git", *words], cwd=work, check=True, stdout=subprocess.DEVNULL)
-
-
-@pytest.fixture
-def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubServer]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with GitHubServer() as server:
-        yield server
 
 
 def _prepare(work: Path, row: Row, github: GitHubServer) -> None:

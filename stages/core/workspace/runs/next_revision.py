@@ -18,7 +18,8 @@ from .params import load_params
 from .pin import pin_dataset
 from .yaml_edit import edit_yaml
 
-#: Where a command that is under way notes what it goes from and to, as it edits two files.
+#: `add-data` edits two files. Before that it writes the old and the new names into a file in this folder, so that a
+#: second run can finish what an interrupted one began.
 _SCRATCH = Path("data/scratch")
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 
@@ -95,7 +96,10 @@ def add_data(
 
 
 def _begun(journal: Path, present: list[str]) -> dict[str, Any]:
-    """Return what an interrupted command noted; empty without one, and where tag or label was changed since then."""
+    """Return the note of an interrupted command.
+
+    It is empty where there is no note, and where somebody has changed the tag or the label since then.
+    """
     noted = read_json(journal) if journal.is_file() else {}
     pairs = zip(noted.get("from", ()), (noted.get("tag"), noted.get("label")), present, strict=False)
     return noted if noted and all(now in (old, new) for old, new, now in pairs) else {}
