@@ -26,7 +26,7 @@ export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help setup setup-publish path demo demo-micro diff-metrics test test-fast test-measuring docs lint check-guards check-kills bench-fetch bench-ruler \
-	bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
+	bench-inference bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
@@ -112,6 +112,9 @@ bench-differences: setup ## how far our columns differ from those of the same na
 
 bench-verdict: setup ## power of the verdict and its rate of false "equivalent", simulated (a minute)
 	$(BIN)/python tests/benchmarks/verdict.py
+
+bench-inference: setup ## seconds and memory of nnU-Net's own inference beside ours with torch and OpenVINO (10 minutes)
+	$(BIN)/python tests/benchmarks/inference.py
 
 bench-workflows: setup ## how long each job of two trainings and two releases takes, in micro size (minutes)
 	$(BIN)/python tests/benchmarks/workflows.py

@@ -65,6 +65,7 @@ COMMANDS = {**ANYWHERE, **IN_WORKSPACE}
 EXTRAS = {
     "batchgeneratorsv2": "segment",
     "nnunetv2": "segment",
+    "openvino": "segment",
     "safetensors": "segment",
     "torch": "segment",
     "datalad": "all",

@@ -19,7 +19,7 @@ from .core.measures.own_masks.segmented import measure_segmented
 from .core.model.own_images.batch import PAGE, TABLE, Job, segment_images
 from .core.model.own_images.layout import stems_of
 from .core.model.segmentation.predictor import Predictor, inference_digest
-from .core.model.segmentation.settings import Segment
+from .core.model.segmentation.settings import FAST, Segment
 from .core.store.bundle_files import PACKAGE
 from .core.workspace.bundles.named import find_bundle
 
@@ -53,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--qc", action="store_true", help=f"measure, and draw the masks on a page, FOLDER/{PAGE}")
     parser.add_argument("--force", action="store_true", help="replace masks that differ or were made by hand")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(default: %(default)s)")
+    parser.add_argument(
+        "--backend", choices=["openvino", "torch"], help="computes the network (default: openvino, on a GPU torch)"
+    )
     parser.add_argument("--threads", type=int, default=2, help="of the CPU (default: %(default)s)")
     parser.add_argument("--step", type=float, default=0.5, help="of the tiles, in parts of one (default: %(default)s)")
     parser.add_argument("--mirror", action="store_true", help="average over mirrored images: slower by 2 to 8 times")
@@ -68,7 +71,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.discs and not (options.measure or options.qc):
         raise SettingsError("--discs is for --measure and --qc, of which none is given.")
     block = {name: getattr(options, name) for name in ("step", "mirror", "threshold", "device", "threads")}
-    block |= {"datasets": [], "contrasts": [], "shards": [0], "largest_component": True}
+    block |= {
+        "backend": options.backend or FAST[options.device],
+        "datasets": [],
+        "contrasts": [],
+        "shards": [0],
+        "largest_component": True,
+    }
     settings: Segment = validate(Segment, block, "options of cordrift segment", error=SettingsError)
     stems = stems_of(options.images)
     discs = one_each(options.discs, options.images, "--discs")

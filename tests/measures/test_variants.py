@@ -53,15 +53,21 @@ def provenance(**settings: object) -> dict[str, Any]:
 
 def test_one_thing_is_changed_at_a_time(workspace: Workspace) -> None:
     settings = load_params().segment
-    found = variants(settings, Floor(participants=1, threads=settings.threads, step=0.5, device="cuda"))
+    floor = Floor(participants=1, threads=settings.threads, step=0.5, device="cuda", backend="torch")
+    found = variants(settings, floor)
     assert [variant.name for variant in found] == [
         "the same again",
         "step 0.5 instead of 0.75",
         "device cuda instead of cpu",
+        "backend torch instead of openvino",
     ]
     assert found[0].settings == settings
     assert (found[1].settings.step, found[1].settings.device) == (0.5, "cpu")
-    assert (found[2].settings.step, found[2].settings.device) == (0.75, "cuda")
+    # On a GPU only torch computes, and OpenVINO only on the CPU.
+    assert (found[2].settings.step, found[2].settings.device, found[2].settings.backend) == (0.75, "cuda", "torch")
+    assert (found[3].settings.device, found[3].settings.backend) == ("cpu", "torch")
+    back = variants(found[2].settings, floor.model_copy(update={"device": None, "backend": "openvino"}))[-1]
+    assert (back.name, back.settings.device) == ("backend openvino instead of torch", "cpu")
 
 
 class Fake:

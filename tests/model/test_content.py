@@ -32,6 +32,7 @@ SETTINGS = Segment(
     threshold=0.5,
     largest_component=False,
     device="cpu",
+    backend="torch",
     threads=1,
 )
 

@@ -20,6 +20,7 @@ ENVIRONMENT = (
     "stages/core/base/environment.py",
     "stages/core/data/clones/programs.py",
     "stages/core/model/bundle/revision.py",
+    "stages/core/model/segmentation/compiled.py",
     "stages/core/model/segmentation/predictor.py",
     "stages/core/model/training/fold.py",
     "stages/core/release/github/",

@@ -21,3 +21,4 @@ class Floor(Settings):
     threads: Count | None
     step: Annotated[float, Field(gt=0, le=1)] | None
     device: Literal["cpu", "cuda"] | None
+    backend: Literal["openvino", "torch"] | None

@@ -10,9 +10,10 @@
       model.json                   digest, folds
       training_data.json           the manifest of ``prepare``: participant and content key of every image
       provenance.json              code, settings, library versions
+      backends.json                how far OpenVINO and torch were apart on one volume
 
-The digest covers weights, plan, channel and labels. Curves, training data and provenance lie beside them and do not
-enter the digest.
+The digest covers weights, plan, channel and labels. Curves, training data, provenance and the comparison of backends
+lie beside them and do not enter the digest.
 
 Reading a bundle never runs code from it: it holds no pickle, and the network's class and arguments must be on the
 whitelist of ``model/training/plans.py``.
@@ -35,6 +36,7 @@ from ...base.files import read_json, write_json
 from ..training.plans import inference_plans
 from ..training.weights import Weights, read_weights
 
+BACKENDS = "backends.json"
 #: Most folds of a bundle. People train 5; each fold lengthens the inference.
 MOST_FOLDS = 20
 #: The only labels that a bundle may declare.
@@ -164,7 +166,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 def files_of(folder: Path, bundle: Bundle) -> dict[str, Path]:
     """Return the files of a bundle in ``folder`` by their names in it; whatever else lies there is none of it."""
-    names = ["plans.json", "dataset.json", "model.json", "training_data.json", "provenance.json"]
+    names = ["plans.json", "dataset.json", "model.json", "training_data.json", "provenance.json", BACKENDS]
     names += [
         f"fold_{fold}/{name}" for fold in sorted(bundle.folds) for name in ("weights.safetensors", "progress.csv")
     ]

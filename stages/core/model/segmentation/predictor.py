@@ -7,13 +7,14 @@ import io
 import math
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...base.errors import BundleError, ImageError, SettingsError
+from ...base.errors import ImageError, SettingsError
 from ...base.files import digest_of
 from ...images.volumes import Volume
 from ..bundle.content import Bundle
@@ -36,7 +37,7 @@ def inference_digest(settings: Segment) -> str:
     return digest_of(
         {
             # nnU-Net computes in half precision on a GPU, which gives another series
-            "backend": f"torch-{settings.device}-channels-last",
+            "backend": f"torch-{settings.device}-channels-last" if settings.backend == "torch" else "openvino-cpu-f32",
             "dust": DUST,
             "border": BORDER,
             **settings.model_dump(include={"step", "mirror", "threshold", "largest_component"}),
@@ -62,7 +63,6 @@ class Predictor:
         os.environ.setdefault("nnUNet_def_n_proc", str(settings.threads))
         import torch
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-        from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
         if settings.device == "cuda" and not torch.cuda.is_available():
@@ -75,27 +75,16 @@ class Predictor:
         self.plans = PlansManager(bundle.plans)
         self.configuration = self.plans.get_configuration(bundle.configuration)
         self.dataset = bundle.dataset
-        labels = self.plans.get_label_manager(bundle.dataset)
-        # The class is on the whitelist, because read_bundle checked the plan.
-        network = get_network_from_plans(
-            self.configuration.network_arch_class_name,
-            self.configuration.network_arch_init_kwargs,
-            self.configuration.network_arch_init_kwargs_req_import,
-            len(bundle.dataset["channel_names"]),
-            labels.num_segmentation_heads,
-            allow_init=False,
-            deep_supervision=False,
-        )
-        folds = [
-            {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
-            for weights in bundle.folds.values()
-        ]
-        try:
-            network.load_state_dict(folds[0])
-        except RuntimeError as error:
-            raise BundleError(f"The weights of the bundle do not fit its network: {error}") from error
-        if len(self.configuration.patch_size) == 3:
-            network.to(memory_format=torch.channels_last_3d)
+        network: Any
+        folds: Sequence[Any]
+        if settings.backend == "openvino":
+            from .compiled import compiled_network
+
+            network, folds = compiled_network(bundle, settings.threads), range(len(bundle.folds))
+        else:
+            from .network import torch_network
+
+            network, folds = torch_network(bundle)
         device = torch.device(settings.device)
         with contextlib.redirect_stdout(io.StringIO()):  # it prints a remark for every device but a GPU
             self.predictor = nnUNetPredictor(

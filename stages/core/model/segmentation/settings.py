@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ...base.params import Count, Name, Settings
+
+#: Device -> the backend that is fast there.
+FAST = {"cpu": "openvino", "cuda": "torch"}
 
 
 class Segment(Settings):
@@ -14,7 +17,8 @@ class Segment(Settings):
 
     ``step``: distance of neighbouring tiles in parts of a tile. ``mirror``: average over mirrored images, where the
     bundle allows it. ``threshold``: probability from which a voxel belongs to the binary mask. ``largest_component``:
-    drop all other components.
+    drop all other components. ``backend``: what computes the network. On a CPU OpenVINO is several times faster than
+    torch, which is the reference and the only one for GPUs (``device: cuda``).
     """
 
     block: ClassVar = "segment"
@@ -27,4 +31,21 @@ class Segment(Settings):
     threshold: Annotated[float, Field(gt=0, lt=1)]
     largest_component: bool
     device: Literal["cpu", "cuda"]
+    backend: Literal["openvino", "torch"]
     threads: Count
+
+    @model_validator(mode="after")
+    def _gpus_need_torch(self) -> Segment:
+        if self.device == "cuda" and self.backend != "torch":
+            raise ValueError("with device cuda, backend must be torch: OpenVINO computes on the CPU")
+        return self
+
+    def on(self, device: Literal["cpu", "cuda"]) -> Segment:
+        """Return the settings for a device: on another one than before the backend is the fast one there."""
+        if device == self.device:
+            return self
+        return self.model_copy(update={"device": device, "backend": FAST[device]})
+
+    def by(self, backend: Literal["openvino", "torch"]) -> Segment:
+        """Return the settings for a backend; OpenVINO computes on the CPU."""
+        return self.model_copy(update={"backend": backend, **({"device": "cpu"} if backend == "openvino" else {})})

@@ -16,7 +16,7 @@ from .markdown import NOT_RECORDED, Markdown, bold, heading, link, paragraph, ta
 TITLE = "Part 2. How it was tested (Modification Protocol)"
 DIGEST = re.compile(r"[0-9a-f]{64}")
 #: The settings of segment that decide what a mask is.
-DECIDING = ("device", "step", "mirror", "threshold", "largest_component")
+DECIDING = ("device", "backend", "step", "mirror", "threshold", "largest_component")
 
 
 def tested(facts: Facts) -> Iterator[Markdown]:

@@ -20,6 +20,7 @@ from ...model.bundle.content import Bundle, read_bundle
 from ...model.bundle.toolbox import write_toolbox_zip
 from ...model.lineage.manifest import IN_BUNDLE, content, contents, read_training_data
 from ...model.segmentation.predictions import read_shards
+from ...model.segmentation.settings import FAST
 from ...pages.canvas import png_bytes
 from ...reports.drift_report.contours import Source, contour_figure
 from ...store.bundle_files import MEASURES_FILES
@@ -240,7 +241,8 @@ def monitor_workspace(
 
     def edit(params: Any) -> None:
         params["register"].update(label=label)
-        params["segment"].update(device=device or params["segment"]["device"])
+        if device not in (None, params["segment"]["device"]):
+            params["segment"].update(device=device, backend=FAST[device])
         if not floors:
             params["floor"].update(participants=0)
         if not images:
