@@ -105,6 +105,7 @@ def _mgh(path: Path, shape: tuple[int, ...] = (4, 4, 4), affine: np.ndarray | No
         ("cut.mgh", "is truncated or damaged"),
         ("nan.mgh", r"an affine that describes no grid \("),
         ("plane.img", r"an affine that describes no grid \("),
+        ("tilted.mgh", r"an affine that describes no grid \(its axes lie in a plane\)"),
         ("folder.nii.gz", "is a folder; expected a file such as mask.nii.gz"),
     ],
 )
@@ -123,6 +124,8 @@ def test_a_bad_file_of_another_format_gives_an_error_that_names_it(tmp_path: Pat
         path.write_bytes(_mgh(path).read_bytes()[:400])
     elif name == "nan.mgh":
         _mgh(path, affine=np.diag([np.nan, 1, 1, 1]))
+    elif name == "tilted.mgh":  # but for rounding in one plane, so that nibabel finds no fault
+        _mgh(path, affine=np.array([[1, 0, -1, 0], [-1, 1, 0, 0], [0, -1, 1.0001, 0], [0, 0, 0, 1]]))
     elif name == "plane.img":
         flat = np.array([[1, 0, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]], float)
         image = nib.Nifti1Pair(np.ones((4, 4, 4), np.float32), None)

@@ -125,11 +125,11 @@ def read_header(path: Path) -> tuple[Header | None, list[Fault]]:
 
 
 def is_grid(affine: NDArray[np.float64]) -> bool:
-    """Tell whether an affine (4, 4) is finite and its three axes do not lie in one plane."""
+    """Tell whether an affine (4, 4) is finite and its three axes do not lie in one plane (to 0.001 of their lengths)."""
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or not np.isfinite(lengths).all() or not (lengths > 0).all():
         return False
-    return int(np.linalg.matrix_rank(affine[:3, :3] / lengths)) == 3
+    return int(np.linalg.matrix_rank(affine[:3, :3] / lengths, tol=1e-3)) == 3
 
 
 def _open_unpacked(path: Path) -> gzip.GzipFile | BufferedReader:
