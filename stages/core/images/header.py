@@ -125,7 +125,7 @@ def read_header(path: Path) -> tuple[Header | None, list[Fault]]:
 
 
 def is_grid(affine: NDArray[np.float64]) -> bool:
-    """Tell whether an affine (4, 4) is finite and its three axes do not lie in one plane (to 0.001 of their lengths)."""
+    """Tell whether an affine (4, 4) is finite and its three axes lie in no plane (to 0.001 of their lengths)."""
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or not np.isfinite(lengths).all() or not (lengths > 0).all():
         return False
