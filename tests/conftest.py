@@ -30,6 +30,24 @@ def _apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def warm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Variables with which stages of programs that a test starts run where the libraries are loaded already."""
+    from support.warm_server import warm
+
+    with warm(tmp_path_factory.mktemp("warm")) as variables:
+        yield variables
+
+
+@pytest.fixture(scope="module")
+def warm_stages(warm_server: dict[str, str]) -> Iterator[None]:
+    """Set these variables for all tests of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in warm_server.items():
+            patch.setenv(name, value)
+        yield
+
+
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small DataLad dataset, made once for the tests of a module."""

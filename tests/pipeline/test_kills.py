@@ -119,12 +119,12 @@ def test_every_command_has_a_row_or_a_reason() -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, warm_server: dict[str, str]) -> Path:
     """A workspace in which everything ran, in git; beside it a second revision, a lab's folder, and a GitHub."""
     base = tmp_path_factory.mktemp("kills")
     work = base / "work"
     micro_workspace(work, base / "cohort")
-    environment = dvc_environment()
+    environment = dvc_environment(**warm_server)
     (work / "sct.csv").write_text(SCT, encoding="utf-8")
     (work / ".gitignore").write_text("/data/*/\n/reports/*/\n__pycache__/\n/mlflow.db\n/mlartifacts/\n")
     for command in (

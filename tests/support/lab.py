@@ -33,11 +33,12 @@ Hook = Callable[[Path], None]
 
 @dataclass
 class Lab:
-    """The fork, its GitHub and the caches of its runner."""
+    """The fork, its GitHub, the caches of its runner, and what else its runner has in its environment."""
 
     folder: Path
     github: GitHubServer
     caches: Caches
+    environment: Mapping[str, str] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
 
     @property
@@ -88,11 +89,12 @@ class Lab:
             tokens={"read": self.github.reader, "write": self.github.token},
             secrets=secrets,
             variables={**VARIABLES, **(variables or {})},
-            # PYTHONPATH: the commands run the code of the job's checkout, whichever one VENV was made for.
             environment={
+                **self.environment,
                 "PATH": self._programs(),
                 "VENV": sys.prefix,
-                "PYTHONPATH": "..",
+                # The commands run the code of the job's checkout, whichever one VENV was made for.
+                "PYTHONPATH": os.pathsep.join(["..", *filter(None, [self.environment.get("PYTHONPATH")])]),
                 "NO_PROXY": "127.0.0.1",
                 "OMP_WAIT_POLICY": "PASSIVE",
             },
@@ -131,7 +133,7 @@ def _unattested(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "variables": {"CORDRIFT_ATTEST": "no", **(options.get("variables") or {})}}
 
 
-def make_lab(folder: Path, github: GitHubServer) -> Lab:
+def make_lab(folder: Path, github: GitHubServer, environment: Mapping[str, str] | None = None) -> Lab:
     """Copy what git knows of this checkout into a repository of its own, with the micro cohort pinned."""
     if not (Path(sys.prefix) / ".ready").exists():
         pytest.skip("these tests run the workflow files in the environment that `make setup` makes")
@@ -140,7 +142,7 @@ def make_lab(folder: Path, github: GitHubServer) -> Lab:
     shutil.copyfile(fork / "params/micro.yaml", fork / "params.yaml")
     pin_cohort(fork, folder / "cohort")
     commit_all(fork, "the fork of a lab")
-    return Lab(folder, github, Caches(folder / "caches"))
+    return Lab(folder, github, Caches(folder / "caches"), environment or {})
 
 
 def _copy_repository(checkout: Path, to: Path) -> None:

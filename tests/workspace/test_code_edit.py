@@ -14,7 +14,7 @@ from stages.commit_edit import main
 from stages.core.base.errors import CordriftError, SettingsError
 from stages.core.workspace.edits.code_edit import commit_edit
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_stages")]
 
 PIPELINE = """
 stages:

@@ -87,6 +87,7 @@ def _objects(folder: Path, md5s: list[str]) -> list[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_stages")
 def test_end_to_end_up_to_training(prepared: Path, capfd: pytest.CaptureFixture[str]) -> None:
     work, source = prepared, prepared.parent / "src"
     theirs = {sub: contents_of(source, sub) for sub in ("sub-a1", "sub-f1")}
@@ -167,6 +168,7 @@ def test_end_to_end_up_to_training(prepared: Path, capfd: pytest.CaptureFixture[
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_stages")
 @pytest.mark.timeout(1200)
 def test_end_to_end_after_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
