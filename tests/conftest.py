@@ -21,6 +21,16 @@ settings.register_profile("untimed", deadline=None, derandomize=True)
 settings.load_profile("untimed")
 
 
+#: Modules that run whole pipelines, the longest ones first.
+LONG = ("loop", "workflows", "kills", "new", "withdrawal_whole", "rendering", "remotes")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes, so that at the end no worker waits for another one."""
+    ranks = {f"test_{name}": rank for rank, name in enumerate(LONG)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(LONG)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the tests away from the MLflow server that the shell may name, and from the user's cache."""

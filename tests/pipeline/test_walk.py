@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import pytest
@@ -73,30 +73,33 @@ BESIDE = {
     "stages/core/measures/morphometry/ruler.py",
     "stages/core/measures/morphometry/solidity.py",
 }
-#: Rooms that every way goes through: whole files, errors, params, manifests, volumes.
-GROUND = ("stages/core/base/", "stages/core/data/datasets/", "stages/core/images/")
+#: What every way goes through: whole files, errors, params, manifests, volumes, and the check of the block `segment`.
+GROUND = (
+    "stages/core/base/",
+    "stages/core/data/datasets/",
+    "stages/core/images/",
+    "stages/core/model/segmentation/settings.py",
+)
 MOST_FILES = 20
 
 
 @contextmanager
 def followed() -> Iterator[set[str]]:
     """Collect the files of the package whose functions run while the block does."""
+    codes: set[CodeType] = set()
     found: set[str] = set()
 
     def note(frame: FrameType, event: str, _: Any) -> None:
-        path = Path(frame.f_code.co_filename)
-        if (
-            event == "call"
-            and frame.f_code.co_name not in {"<module>", "<lambda>"}
-            and path.is_relative_to(ROOT / "stages")
-        ):
-            found.add(path.relative_to(ROOT).as_posix())
+        if event == "call":  # this runs at millions of calls
+            codes.add(frame.f_code)
 
     sys.setprofile(note)
     try:
         yield found
     finally:
         sys.setprofile(None)
+        called = {Path(code.co_filename) for code in codes if code.co_name not in {"<module>", "<lambda>"}}
+        found |= {path.relative_to(ROOT).as_posix() for path in called if path.is_relative_to(ROOT / "stages")}
 
 
 def test_a_reader_of_one_number_opens_twenty_files_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from stages.core.phantom.dataset.publish import publish
+from support.micro import publish_micro
 
 #: Without masks: their images are there and cannot be trained on.
 WITHOUT_MASKS = ("sub-labA101", "sub-labB101")
@@ -23,6 +24,8 @@ def make_folder(folder: Path, scratch: Path, revision: str = "r2") -> Path:
     scratch : where the cohort is generated
     revision : ``r1`` with five people, or ``r2``
     """
+    if not scratch.exists():
+        publish_micro(scratch)
     publish(scratch, "micro", revision, 2)
     for path in sorted(scratch.rglob("*")):
         name = path.relative_to(scratch)
