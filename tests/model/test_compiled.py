@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.bundles import make_bundle
 
-from stages.core.base.errors import BundleError
+from stages.core.base.errors import BundleError, SettingsError
 from stages.core.base.params import validate
 from stages.core.images.volumes import Volume
 from stages.core.model.bundle.content import Bundle, read_bundle
@@ -181,6 +181,13 @@ sys.exit(f"asked for {asked}" if asked else 0)
     run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert list(home.iterdir()) == []
+
+
+def test_without_openvino_it_is_said_what_installs_it(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, compiled.__name__)
+    with pytest.raises(SettingsError, match=r"backend is openvino, and openvino is not installed; `pip install"):
+        Predictor(bundle, SETTINGS)
 
 
 def test_a_gpu_needs_torch() -> None:

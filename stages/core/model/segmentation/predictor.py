@@ -78,7 +78,13 @@ class Predictor:
         network: Any
         folds: Sequence[Any]
         if settings.backend == "openvino":
-            from .compiled import compiled_network
+            try:
+                from .compiled import compiled_network
+            except ModuleNotFoundError as error:
+                raise SettingsError(
+                    f"segment.backend is openvino, and {error.name} is not installed; `pip install "
+                    "'cordrift[segment]'` adds it (in the checkout: `make setup`), or set segment.backend to torch."
+                ) from error
 
             network, folds = compiled_network(bundle, settings.threads), range(len(bundle.folds))
         else:
