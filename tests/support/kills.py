@@ -27,6 +27,7 @@ from stages import cli
 from stages.core.base import files
 from stages.core.base.files import PART
 from stages.core.workspace.runs.workspace import dvc_environment
+from support.warm_server import HEAVY
 
 _CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -107,8 +108,9 @@ def live(words: Sequence[str], folder: Path, kill_at: int = 0, **environment: st
     for end in (".txt", ".json"):
         said.with_suffix(end).unlink(missing_ok=True)
     context = multiprocessing.get_context("forkserver")
-    # Torch and MLflow take seconds to load: a server loads them once, and each process is a copy of it.
-    context.set_forkserver_preload(["support.kills", "mlflow", "nnunetv2.training.nnUNetTrainer.nnUNetTrainer"])
+    # Libraries and our own modules take seconds to load: a server loads them once, and each process is a copy of it.
+    ours = [f"stages.{path.stem}" for path in sorted(Path(cli.__file__).parent.glob("*.py")) if path.stem != "__init__"]
+    context.set_forkserver_preload(["support.kills", *HEAVY, *ours])
     variables = {**dvc_environment(), **environment}
     process = context.Process(target=_live, args=(list(words), variables, str(folder), kill_at, str(said)))
     process.start()

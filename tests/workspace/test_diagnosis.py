@@ -21,6 +21,7 @@ from stages.core.base.files import write_json
 from stages.core.data.datasets.manifest import CLONES, Manifest, read_manifest
 from stages.core.data.datasets.registry import Frozen, Registry
 from stages.core.model.segmentation.hardware import Gpu
+from stages.core.model.segmentation.settings import FAST
 from stages.core.workspace.diagnosis import machine, pipeline, settings, software
 from stages.core.workspace.diagnosis.check import DoctorCheck, check_lines, guarded
 from stages.core.workspace.runs.params import Params, load_params
@@ -153,6 +154,7 @@ def _params(device: str = "cpu", threads: int = 1) -> Params:
     value = yaml.safe_load((ROOT / "params/demo.yaml").read_text(encoding="utf-8"))
     for block in ("train", "segment"):
         value[block] |= {"device": device, "threads": threads}
+    value["segment"] |= {"backend": FAST[device]}
     return Params.model_validate(value)
 
 
