@@ -1,4 +1,4 @@
-"""The network of a bundle compiled by OpenVINO, which on a CPU is several times faster than torch.
+"""The network of a bundle compiled by OpenVINO, which on a CPU is about three times as fast as torch.
 
 Torch traces the network once. What comes of it is kept in the user's cache under the digest of the bundle, because
 tracing takes seconds and every shard is a process of its own. This is the only module that imports OpenVINO.

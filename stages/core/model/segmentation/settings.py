@@ -17,8 +17,8 @@ class Segment(Settings):
 
     ``step``: distance of neighbouring tiles in parts of a tile. ``mirror``: average over mirrored images, where the
     bundle allows it. ``threshold``: probability from which a voxel belongs to the binary mask. ``largest_component``:
-    drop all other components. ``backend``: what computes the network. On a CPU OpenVINO is several times faster than
-    torch, which is the reference and the only one for GPUs (``device: cuda``).
+    drop all other components. ``backend``: what computes the network. On a CPU OpenVINO is about three times as fast
+    as torch, which is the reference and the only one for GPUs (``device: cuda``).
     """
 
     block: ClassVar = "segment"

@@ -99,7 +99,10 @@ def check_gpu(found: Sequence[Gpu], params: Params | None) -> Iterator[DoctorChe
         )
         yield DoctorCheck("GPU", "problem", f"{names}, but {' and '.join(asking)} is cuda", advice)
     elif found and wanted and not asking:
-        advice = "set train.device and segment.device to cuda, and segment.backend to torch; a change of train.device retrains"
+        advice = (
+            "set train.device and segment.device to cuda and segment.backend to torch; "
+            "a change of train.device retrains"
+        )
         yield DoctorCheck("GPU", "ok", f"{names}; not used: params say cpu", advice)
     else:
         yield DoctorCheck("GPU", "ok", names)
