@@ -93,6 +93,21 @@ def test_a_network_that_openvino_computes_wrongly_is_refused(
     assert "gives other logits than torch" in said["problem"]
 
 
+def test_a_network_that_openvino_cannot_convert_is_refused(
+    bundle: Bundle, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Frontend:
+        def load(self, traced: object) -> object:
+            return traced
+
+        def convert(self, _: object) -> object:
+            raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(compiled.FrontEndManager, "load_by_framework", lambda *_: Frontend())
+    with pytest.raises(BundleError, match=r"OpenVINO cannot convert fold 0 of the bundle: no such operation. Set seg"):
+        compiled.compiled_network(bundle, 1)
+
+
 def test_the_backends_of_a_bundle_are_compared_on_a_volume(bundle: Bundle, cache: Path) -> None:
     found = compare_backends(bundle, VOLUME, 1)
     assert found["most_different_probability"] <= 0.0011

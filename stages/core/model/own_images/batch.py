@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ...base.errors import ImageError, SettingsError
 from ...base.files import sha256_of, whole_file
 from ...data.inspection.plain import LIMITS, inspect_files
-from ...images.volumes import read
+from ...images.fault import Fault
+from ...images.volumes import Volume, read
 from ..segmentation.masks import DESCRIPTION, mask_paths, sidecar_of, write_description, write_masks
 from ..segmentation.predictor import Predict
+from ..segmentation.streaming import stream
 
 #: What may lie beside the masks: the table of measures, the page, and the pictures on it. A second run replaces them.
 TABLE, PAGE, FIGURES = "measures.csv", "index.html", "figures"
@@ -88,44 +93,83 @@ def segment_images(
     SettingsError
         The folder holds another dataset, whose files would be replaced.
     """
-    predict: Predict | None = None
+    predictor = cache(make_predictor)
     _refuse_foreign(job.folder)
     write_description(job.folder, job.series["bundle"])
     with whole_file(job.folder / ".bidsignore") as part:
         part.write_text("".join(f"{pattern}\n" for pattern in NOT_OF_BIDS), encoding="utf-8")
-    results = []
-    for image, stem in tqdm(list(zip(images, stems, strict=True)), desc="segment", unit="image", disable=None):
-        masks = {kind: job.folder / name for kind, name in mask_paths(stem).items() if kind == "binary" or job.soft}
+
+    def predict(_: _Task, loaded: _Loaded | Segmented) -> tuple[_Loaded, NDArray[np.float32]] | Segmented:
+        if isinstance(loaded, Segmented):
+            return loaded
         try:
-            missing = _missing(image, masks, job)
-            if missing:
-                predict = predict or make_predictor()
-                results.append(_segment(image, stem, masks, missing, job, predict))
-            else:
-                found = _json(sidecar_of(masks["binary"])).get("CordFound", True)
-                results.append(Segmented(image, masks, kept=True, empty=not found))
-        except ImageError as error:
-            results.append(Segmented(image, masks, problem=str(error)))
-        except OSError as error:  # such as a full disk
-            results.append(Segmented(image, masks, problem=f"{image}: {error.strerror or error}."))
-    return results
+            return loaded, predictor()(loaded.volume)
+        except (ImageError, OSError) as error:
+            return loaded.task.failed(error)
+
+    tasks = []
+    for image, stem in zip(images, stems, strict=True):
+        names = mask_paths(stem).items()
+        masks = {kind: job.folder / name for kind, name in names if kind == "binary" or job.soft}
+        tasks.append(_Task(image, stem, masks, job))
+    return list(
+        tqdm(stream(tasks, _load, predict, _write), desc="segment", total=len(tasks), unit="image", disable=None)
+    )
 
 
-def _segment(
-    image: Path, stem: str, masks: dict[str, Path], missing: Sequence[str], job: Job, predict: Predict
-) -> Segmented:
-    volume = read(image)
-    faults = next(iter(inspect_files([image], LIMITS)))[1]
-    for fault in faults:
-        if fault.severity == "error":
-            raise ImageError(f"{image} {fault.message}; expected {fault.expected} (check {fault.check}).")
-    soft = predict(volume)
+@dataclass(frozen=True)
+class _Task:
+    image: Path
+    stem: str
+    masks: dict[str, Path]
+    job: Job
+
+    def failed(self, error: ImageError | OSError) -> Segmented:
+        """Say why there is no mask; an OSError is one of the machine, such as a full disk."""
+        why = str(error) if isinstance(error, ImageError) else f"{self.image}: {error.strerror or error}."
+        return Segmented(self.image, self.masks, problem=why)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """An image that is to be segmented: its voxels, which masks are missing, what `check` warns of, its SHA-256."""
+
+    task: _Task
+    volume: Volume
+    missing: list[str]
+    warnings: list[Fault]
+    sha256: str
+
+
+def _load(task: _Task) -> _Loaded | Segmented:
+    try:
+        missing = _missing(task.image, task.masks, task.job)
+        if not missing:
+            found = _json(sidecar_of(task.masks["binary"])).get("CordFound", True)
+            return Segmented(task.image, task.masks, kept=True, empty=not found)
+        volume = read(task.image)
+        faults = next(iter(inspect_files([task.image], LIMITS)))[1]
+        for fault in faults:
+            if fault.severity == "error":
+                raise ImageError(f"{task.image} {fault.message}; expected {fault.expected} (check {fault.check}).")
+        return _Loaded(task, volume, missing, faults, sha256_of(task.image))
+    except (ImageError, OSError) as error:
+        return task.failed(error)
+
+
+def _write(task: _Task, found: tuple[_Loaded, NDArray[np.float32]] | Segmented) -> Segmented:
+    if isinstance(found, Segmented):
+        return found
+    (loaded, soft), job, image = found, task.job, task.image
     empty = not bool((soft >= job.threshold).any())
-    origin = {"Sources": [str(image)], "SourceSHA256": sha256_of(image), "CordFound": not empty, **job.series}
-    origin["CheckWarnings"] = [fault.check for fault in faults]
-    write_masks(job.folder, stem, image, soft, job.threshold, origin, missing)
-    warnings = tuple(f"{image} {fault.message}; expected {fault.expected} (check {fault.check})." for fault in faults)
-    return Segmented(image, masks, empty=empty, warnings=warnings)
+    origin = {"Sources": [str(image)], "SourceSHA256": loaded.sha256, "CordFound": not empty, **job.series}
+    origin["CheckWarnings"] = [fault.check for fault in loaded.warnings]
+    try:
+        write_masks(job.folder, task.stem, image, soft, job.threshold, origin, loaded.missing)
+    except (ImageError, OSError) as error:
+        return task.failed(error)
+    said = tuple(f"{image} {one.message}; expected {one.expected} (check {one.check})." for one in loaded.warnings)
+    return Segmented(image, task.masks, empty=empty, warnings=said)
 
 
 def _missing(image: Path, masks: dict[str, Path], job: Job) -> list[str]:

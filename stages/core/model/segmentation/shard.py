@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ...base.errors import ImageError
 from ...base.files import write_json
 from ...data.datasets.findings import Checked
 from ...data.datasets.manifest import Case, Manifest, locate
-from ...images.volumes import read
+from ...images.volumes import Volume, read
 from .masks import mask_stem, write_description, write_masks
 from .predictions import EMPTY_MASK, STOPPED
 from .predictor import Predict
 from .settings import Segment
+from .streaming import stream
 
 
 def segment_shard(
@@ -51,32 +55,39 @@ def segment_shard(
     """
     cases = [case for case in manifest.case_list() if case.contrast in settings.contrasts]
     work = [case for case in cases if case.participant in participants]
-    predict: Predict | None = None
-    write_description(folder, series["bundle"])
-    results = []
-    for case in tqdm(work, desc=f"segment {manifest.dataset}, shard {shard}", unit="image"):
+    predictor = cache(make_predictor)
+
+    def load(case: Case) -> tuple[Path, Volume] | str:
+        if errors := checked.errors(case):
+            return STOPPED + errors[0]
+        image = locate(manifest, case.image)  # raises where the clone is not as it was fetched, and stops the shard
+        try:
+            return image, read(image)
+        except ImageError as error:  # an image that cannot be read fails alone, not with its whole shard
+            return str(error)
+
+    def predict(_: Case, loaded: tuple[Path, Volume] | str) -> tuple[Path, NDArray[np.float32]] | str:
+        if isinstance(loaded, str):
+            return loaded
+        image, volume = loaded
+        try:
+            soft = predictor()(volume)
+        except ImageError as error:
+            return str(error)
+        return (image, soft) if (soft >= settings.threshold).any() else EMPTY_MASK
+
+    def write(case: Case, found: tuple[Path, NDArray[np.float32]] | str) -> dict[str, Any]:
         entry: dict[str, Any] = {"dataset": case.dataset, "participant": case.participant}
         entry |= {"session": case.session, "contrast": case.contrast, "binary": None, "soft": None}
         entry |= {"warnings": checked.warnings(case), "status": "failed"}
-        if errors := checked.errors(case):
-            results.append({**entry, "reason": STOPPED + errors[0]})
-            continue
-        image = locate(manifest, case.image)  # raises where the clone is not as it was fetched, and stops the shard
-        predict = predict or make_predictor()
-        results.append({**entry, **_segment(folder, case, image, series, settings, predict)})
+        if isinstance(found, str):
+            return {**entry, "reason": found}
+        image, soft = found
+        origin = {"Sources": [f"bids:{case.dataset}:{case.image}"], **series}
+        names = write_masks(folder, mask_stem(case), image, soft, settings.threshold, origin)
+        return {**entry, **names, "status": "ok", "reason": ""}
+
+    write_description(folder, series["bundle"])
+    said = f"segment {manifest.dataset}, shard {shard}"
+    results = list(tqdm(stream(work, load, predict, write), desc=said, total=len(work), unit="image"))
     write_json(folder / "manifest.json", {"dataset": manifest.dataset, "shard": shard, **series, "cases": results})
-
-
-def _segment(
-    folder: Path, case: Case, image: Path, series: dict[str, str], settings: Segment, predict: Predict
-) -> dict[str, str]:
-    """Segment one image and return its result. An image that cannot be read fails alone, not with its whole shard."""
-    try:
-        soft = predict(read(image))
-    except ImageError as error:
-        return {"reason": str(error)}
-    if not (soft >= settings.threshold).any():
-        return {"reason": EMPTY_MASK}
-    origin = {"Sources": [f"bids:{case.dataset}:{case.image}"], **series}
-    names = write_masks(folder, mask_stem(case), image, soft, settings.threshold, origin)
-    return {**names, "status": "ok", "reason": ""}
