@@ -124,7 +124,7 @@ def test_a_bad_file_of_another_format_gives_an_error_that_names_it(tmp_path: Pat
         path.write_bytes(_mgh(path).read_bytes()[:400])
     elif name == "nan.mgh":
         _mgh(path, affine=np.diag([np.nan, 1, 1, 1]))
-    elif name == "tilted.mgh":  # but for rounding in one plane, so that nibabel finds no fault
+    elif name == "tilted.mgh":  # almost in one plane: nibabel accepts this
         _mgh(path, affine=np.array([[1, 0, -1, 0], [-1, 1, 0, 0], [0, -1, 1.0001, 0], [0, 0, 0, 1]]))
     elif name == "plane.img":
         flat = np.array([[1, 0, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]], float)

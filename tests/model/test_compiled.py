@@ -206,7 +206,7 @@ def test_without_openvino_it_is_said_what_installs_it(bundle: Bundle, monkeypatc
 
 
 def test_a_gpu_needs_torch() -> None:
-    with pytest.raises(ValueError, match="with device cuda, backend must be torch"):
+    with pytest.raises(ValueError, match=r"^params.yaml: with device cuda, backend must be torch: OpenVINO"):
         validate(Segment, {**SETTINGS.model_dump(), "device": "cuda"}, "params.yaml", error=ValueError)
     assert SETTINGS.on("cuda").backend == "torch"
     assert SETTINGS.on("cuda").on("cpu").backend == "openvino"

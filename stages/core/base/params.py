@@ -85,6 +85,8 @@ def _fault(model: type[Any], fault: Any, above: tuple[str, ...]) -> str:
         return f"unknown key {where!r}{did_you_mean(str(fault['loc'][-1]), _keys(model))}"
     if fault["type"] == "missing":
         return f"key {where!r} is missing"
+    if isinstance(fault["input"], dict) and fault["type"] == "value_error":  # keys that do not go together
+        return f"{f'{where!r}: ' if where else ''}{fault['msg'].removeprefix('Value error, ')}"
     return f"{where!r} is {_short(fault['input'])}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 

@@ -7,6 +7,7 @@ tracing takes seconds and every shard is a process of its own. This is the only 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sys
@@ -96,12 +97,11 @@ def _read(kept: Path, folds: int) -> list[tuple[bytes, bytes]]:
     """Return the two files of each fold; nothing where they are absent or not as they were written."""
     try:
         named = read_json(kept / INVENTORY)["files"]
-        names = [(f"fold_{fold}.xml", f"fold_{fold}.bin") for fold in range(folds)]
-        for name in (name for pair in names for name in pair):
-            if sha256_of(kept / name) != named[name]:
-                return []
+        content = {name: (kept / name).read_bytes() for name in named}
+        if any(hashlib.sha256(content[name]).hexdigest() != named[name] for name in named):
+            return []
         os.utime(kept)  # it was used
-        return [((kept / network).read_bytes(), (kept / weights).read_bytes()) for network, weights in names]
+        return [(content[f"fold_{fold}.xml"], content[f"fold_{fold}.bin"]) for fold in range(folds)]
     except (CordriftError, OSError, KeyError, TypeError):
         return []
 

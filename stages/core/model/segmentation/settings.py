@@ -41,11 +41,11 @@ class Segment(Settings):
         return self
 
     def on(self, device: Literal["cpu", "cuda"]) -> Segment:
-        """Return the settings for a device: on another one than before the backend is the fast one there."""
+        """Return the settings for a device. If it is another one, the backend changes to the one that is fast there."""
         if device == self.device:
             return self
         return self.model_copy(update={"device": device, "backend": FAST[device]})
 
     def by(self, backend: Literal["openvino", "torch"]) -> Segment:
-        """Return the settings for a backend; OpenVINO computes on the CPU."""
+        """Return the settings for a backend. With OpenVINO, which computes on the CPU alone, the device becomes cpu."""
         return self.model_copy(update={"backend": backend, **({"device": "cpu"} if backend == "openvino" else {})})
