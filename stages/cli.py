@@ -14,6 +14,7 @@ STAGES = (
     "fetch",
     "check",
     "prepare",
+    "paint",
     "train",
     "package",
     "segment",

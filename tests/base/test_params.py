@@ -97,6 +97,26 @@ def test_a_file_that_is_no_yaml_or_absent_is_a_sentence(tmp_path: Path) -> None:
         load_params(tmp_path / "absent.yaml")
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"paint": {"anatomies": 0}}, r"needs paint\.anatomies of at least 1"),
+        ({"paint": {"size": [80, 80, 79]}}, r"a paint\.size of at least \[80, 80, 80\]"),
+        ({"train": {"loss": "nnunet"}}, r"loss must be soft where painted\.share is not 0"),
+        ({"train": {"plan": None}}, r"painted\.share must be 0 where plan is null"),
+    ],
+)
+def test_painted_batches_need_maps_a_plan_and_the_loss_for_shares(
+    tmp_path: Path, change: dict[str, dict[str, object]], sentence: str
+) -> None:
+    params = yaml.safe_load((ROOT / "params/starter.yaml").read_text())
+    for block, values in change.items():
+        params[block].update(values)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(CordriftError, match=sentence):
+        load_params(tmp_path / "params.yaml")
+
+
 def _checkout(tmp_path: Path) -> Path:
     (tmp_path / "params").mkdir()
     for path in PROFILES:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from support.prepared import write_prepared
 
 from stages.core.base.errors import BundleError, DatasetError, SettingsError
 from stages.core.base.files import read_csv, read_json, write_json
-from stages.core.base.inventory import write_inventory
 from stages.core.images import volumes
 from stages.core.model.bundle.content import build_bundle, read_bundle
 from stages.core.model.bundle.toolbox import Shipped, write_toolbox_zip
@@ -46,33 +46,11 @@ class Killed(Exception):  # noqa: N818 - it stands for a signal
     """Raised where a signal would end the process."""
 
 
-def _prepared(folder: Path) -> Path:
-    """Write four bright elliptic cords in noise, in the form of the output of ``prepare``."""
-    rng = np.random.default_rng(0)
-    shape = (20, 22, 24)
-    x, y, z = np.indices(shape)
-    cases = [f"case{index}" for index in range(4)]
-    for index, case in enumerate(cases):
-        mask = ((x - 10 - 2 * np.sin(z / 9 + index)) ** 2 / 20 + (y - 11) ** 2 / 10) < 1
-        image = (rng.normal(0, 0.3, shape) + 2 * mask).astype(np.float32)
-        volumes.write(folder / f"raw/imagesTr/{case}_0000.nii.gz", image, np.eye(4))
-        volumes.write(folder / f"raw/labelsTr/{case}.nii.gz", mask.astype(np.uint8), np.eye(4))
-    labels = {"channel_names": {"0": "mri"}, "labels": {"background": 0, "cord": 1}}
-    (folder / "raw/dataset.json").write_text(json.dumps({**labels, "numTraining": 4, "file_ending": ".nii.gz"}))
-    folds = [{"train": cases[:3], "val": cases[3:]}]
-    write_json(
-        folder / "manifest.json",
-        {"cases": [{"case": case} for case in cases], "datasets": {}, "folds": folds, "digest": "0" * 64},
-    )
-    write_inventory(folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``prepare``, one finished fold in ``fold`` and its ``bundle``."""
     folder = tmp_path_factory.mktemp("trained")
-    train_fold(_prepared(folder / "prepare"), folder / "fold", folder / "scratch", SETTINGS, 0)
+    train_fold(write_prepared(folder / "prepare"), folder / "fold", folder / "scratch", SETTINGS, 0)
     build_bundle({0: folder / "fold"}, folder / "prepare/manifest.json", folder / "bundle", "test")
     return folder
 

@@ -11,13 +11,14 @@ import pytest
 
 from stages.core.phantom.acquisition.contrasts import PHANTOM_CONTRASTS
 from stages.core.phantom.acquisition.grid import Grid, Pose, View
+from stages.core.phantom.acquisition.randomised import draw_signals, resampling
 from stages.core.phantom.acquisition.tissues import Tissue
 from stages.core.phantom.anatomy.draw import draw_anatomy
 from stages.core.phantom.anatomy.geometry import Anatomy
 from stages.core.phantom.anatomy.local import localise, superellipse_distance
 from stages.core.phantom.anatomy.parts import Compression, Lesion
 from stages.core.phantom.dataset.cohort import SITES, find_cohort, generator_of, participants_of
-from stages.core.phantom.rendering.randomise import draw_signals, render_synth, resampling
+from stages.core.phantom.rendering.randomise import render_synth
 from stages.core.phantom.rendering.render import Rendering, cord_occupancy, odd_parts, render_case, slice_truth
 
 #: Field of view of the tests: the cord and its canal, C2 and C3.

@@ -58,7 +58,13 @@ def test_a_room_that_is_declared_holds_no_other_room() -> None:
 
 def test_what_retrains_is_the_training_and_nothing_else() -> None:
     code = [dep for dep in STAGES["train"]["deps"] if dep.startswith("stages/")]
-    assert code == ["stages/train.py", "stages/core/base", "stages/core/model/training"]
+    # The trainer computes images from painted anatomies as a scanner does; the code that paints is an input of `paint`.
+    assert code == [
+        "stages/train.py",
+        "stages/core/base",
+        "stages/core/model/training",
+        "stages/core/phantom/acquisition",
+    ]
 
 
 def test_the_files_of_packages_hold_nothing() -> None:
@@ -127,7 +133,9 @@ def test_one_word_names_stage_module_and_output(stage: str) -> None:
     assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
     (out,) = STAGES[stage]["outs"]
     assert PurePosixPath(out).parts[1] == stage
-    assert out.startswith("data/" if stage in {"fetch", "check", "prepare", "train", "package"} else "reports/")
+    assert out.startswith(
+        "data/" if stage in {"fetch", "check", "prepare", "paint", "train", "package"} else "reports/"
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -16,6 +16,7 @@ BLOCKS = (
     "fetch",
     "check",
     "prepare",
+    "paint",
     "train",
     "segment",
     "measure",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import json
 import os
@@ -19,7 +20,7 @@ from tqdm import tqdm
 
 from ...base.environment import environment
 from ...base.errors import DatasetError, SettingsError
-from ...base.files import digest_of, read_json, whole_file, whole_folder, write_json
+from ...base.files import digest_of, read_json, sha256_of, whole_file, whole_folder, write_json
 from ...base.inventory import INVENTORY, faults_of, write_inventory
 from ...base.syntax import syntax_of
 from .plans import fixed_plans, with_threads
@@ -28,6 +29,10 @@ from .weights import write_weights
 
 DATASET = "Dataset001_cord"
 PLANS = "nnUNetPlans"
+#: Output of the stage ``paint``.
+PAINTED = Path("data/paint")
+#: Options of mallopt(3).
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def check_versions(expected: dict[str, str]) -> None:
@@ -49,10 +54,18 @@ def check_versions(expected: dict[str, str]) -> None:
             )
 
 
-def state_digest(data_digest: str, settings: Train, fold: int) -> str:
-    """Return the digest of everything that decides a training. A training with another digest starts from nothing."""
+def state_digest(data_digest: str, settings: Train, fold: int, painted: Path | None = None) -> str:
+    """Return the digest of everything that decides a training. A training with another digest starts from nothing.
+
+    Parameters
+    ----------
+    data_digest : of the prepared data
+    settings, fold : what is trained
+    painted : inventory of the painted anatomies; None: there are none
+    """
     train = settings.model_dump(exclude={"folds", "save_every"})
-    return digest_of({"data": data_digest, "fold": fold, "train": train, "code": _code()})
+    maps = None if painted is None else sha256_of(painted)
+    return digest_of({"data": data_digest, "fold": fold, "train": train, "code": _code(), "maps": maps})
 
 
 def preprocessed_digest(data_digest: str, settings: Train) -> str:
@@ -64,7 +77,21 @@ def preprocessed_digest(data_digest: str, settings: Train) -> str:
 
 def _code() -> list[str]:
     """Return the syntax of the training code, so that no training continues from the state that other code left."""
-    return syntax_of(Path(__file__).parent, ("fold.py", "plans.py", "trainer.py"))
+    return syntax_of(
+        Path(__file__).parent, ("fold.py", "painted.py", "plans.py", "schedule.py", "soft.py", "trainer.py")
+    )
+
+
+def keep_memory() -> None:
+    """Let this process keep the memory that it frees, where its C library can be told so (glibc).
+
+    By default every large block goes back to the system at once, and with large patches a step on a CPU then spends as
+    much time on getting the same blocks again as on its sums.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1)):
+            libc.mallopt(option, value)
 
 
 def nnunet_environment(scratch: Path, settings: Train) -> AbstractContextManager[None]:
@@ -191,7 +218,14 @@ def _own_plans(raw: Path, settings: Train, folder: Path) -> dict[str, Any]:
 
 
 def train_fold(
-    prepared: Path, out: Path, scratch: Path, settings: Train, fold: int, *, stop: Callable[[int], None] | None = None
+    prepared: Path,
+    out: Path,
+    scratch: Path,
+    settings: Train,
+    fold: int,
+    *,
+    painted: Path = PAINTED,
+    stop: Callable[[int], None] | None = None,
 ) -> None:
     """Train one fold and write ``weights.safetensors``, ``plans.json``, ``dataset.json`` and ``progress.csv``.
 
@@ -206,6 +240,7 @@ def train_fold(
     scratch : folder for state, which git ignores
     settings : the block ``train`` of params
     fold : number of the fold, from 0
+    painted : output of ``paint``, which is read where ``painted.share`` is not 0
     stop : called with the number of each finished epoch; a test raises an exception here, as a kill would end it
 
     Raises
@@ -213,7 +248,7 @@ def train_fold(
     SettingsError
         Another library version than params name, a fold that ``prepare`` did not make, or a GPU that is not there.
     DatasetError
-        See :func:`check_prepared`.
+        See :func:`check_prepared` and ``read_maps``.
     BundleError
         The training diverged, or the saved state cannot be read.
     """
@@ -227,6 +262,7 @@ def train_fold(
         )
     # Threads that wait actively would take the core from the thread that works: 10 times slower on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_memory()
     import torch
 
     if settings.device == "cuda" and not torch.cuda.is_available():
@@ -235,13 +271,18 @@ def train_fold(
             "cpu, or train on a machine with a GPU and its driver."
         )
 
+    from .painted import read_maps
     from .trainer import Progress, trainer_class
 
+    maps: list[Path] = []
+    inventory = None
+    if settings.painted.share and settings.plan is not None:
+        maps, inventory = read_maps(painted, settings.plan.patch_size, settings.plan.spacing_mm), painted / INVENTORY
     ready = scratch / f"preprocessed-{preprocessed_digest(manifest['digest'], settings)[:16]}"
     plans = preprocess(prepared, settings, ready)
     # The number of threads decides the order of sums, and so the weights. It is set after the libraries that change it.
     torch.set_num_threads(settings.threads)
-    state = scratch / f"train-{state_digest(manifest['digest'], settings, fold)[:16]}"
+    state = scratch / f"train-{state_digest(manifest['digest'], settings, fold, inventory)[:16]}"
     state.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         (state / "preprocessed").symlink_to(ready.resolve(), target_is_directory=True)
@@ -265,7 +306,7 @@ def train_fold(
         history = _read_progress(state / "progress.csv")
         device = torch.device(settings.device)
         with contextlib.redirect_stdout(io.StringIO()):
-            trainer = trainer_class(settings, report)(
+            trainer = trainer_class(settings, maps, report)(
                 {**plans, "continue_training": False}, settings.configuration, fold, dataset_json, device
             )
         torch.manual_seed(settings.seed * 100_003 + fold)
@@ -275,7 +316,9 @@ def train_fold(
             trainer.load_checkpoint(str(latest))
             bar.update(trainer.current_epoch)
         trainer.run_training()
-        network: Any = getattr(trainer.network, "_orig_mod", trainer.network)
+        network = trainer.plain_network
+        if trainer.average is not None:
+            trainer.average.copy_to(network)
         mirroring = trainer.inference_allowed_mirroring_axes
 
     with whole_folder(out) as part:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from pickle import UnpicklingError
 from time import time
@@ -15,12 +15,17 @@ import torch
 from batchgeneratorsv2.transforms.base.basic_transform import ImageOnlyTransform
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
 from batchgeneratorsv2.transforms.utils.random import RandomTransform
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import nn
 
 from ...base.errors import BundleError
 from ...base.files import whole_file
+from .painted import PaintedBatches
+from .schedule import Average, CosineSchedule
 from .settings import Train
+from .soft import SoftLoss
 
 #: Report of one epoch: epoch, train_loss, val_loss, dice, learning_rate, seconds.
 Progress = dict[str, float]
@@ -61,6 +66,7 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
     """
 
     settings: Train
+    maps: list[Path]
     on_progress: Callable[[Progress], None]
 
     def __init__(
@@ -79,21 +85,72 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
         super().initialize()
         if len(self.configuration_manager.patch_size) == 3:
             self.network.to(memory_format=torch.channels_last_3d)
+        if self.settings.bfloat16:  # of the network alone: loss and backward pass stay outside, as torch advises
+            self.network.forward = torch.autocast(self.device.type, torch.bfloat16)(self.network.forward)
+        decay = self.settings.optimiser.average
+        self.average = Average(self.plain_network, decay) if decay else None
+
+    @property
+    def plain_network(self) -> nn.Module:
+        """The network without the layers that train on several GPUs or compile it."""
+        network = self.network.module if self.is_ddp else self.network
+        plain: nn.Module = getattr(network, "_orig_mod", network)
+        return plain
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Train one step, with the batch laid out like the weights."""
         if len(self.configuration_manager.patch_size) == 3:
             batch["data"] = batch["data"].to(memory_format=torch.channels_last_3d)
         step: dict[str, Any] = super().train_step(batch)
+        if self.average is not None:
+            self.average.update(self.plain_network)
         return step
 
+    def _build_loss(self) -> Any:
+        """Return nnU-Net's loss, or that for shares with nnU-Net's weights of deep supervision."""
+        loss = super()._build_loss()
+        if self.settings.loss == "nnunet":
+            return loss
+        if isinstance(loss, DeepSupervisionWrapper):
+            return DeepSupervisionWrapper(SoftLoss(), loss.weight_factors)
+        return SoftLoss()
+
+    def get_dataloaders(self) -> tuple[Any, Any]:
+        """Return nnU-Net's loaders; a share of the training batches is painted."""
+        training, validation = super().get_dataloaders()
+        painted = self.settings.painted
+        self.painted = None
+        if painted.share:
+            self.painted = PaintedBatches(
+                self.maps,
+                self.configuration_manager.patch_size,
+                self._get_deep_supervision_scales(),
+                batch_size=self.batch_size,
+                seed=self.settings.seed * 100_003 + self.fold,
+                iterations=self.num_iterations_per_epoch,
+                inwards_mm=painted.inwards_mm,
+                voxel_mm=self.configuration_manager.spacing[0],
+                threads=max(1, self.settings.workers),
+            )
+            training = self._mixed(training, self.painted, painted.share)
+        return training, validation
+
+    def _mixed(self, own: Any, painted: PaintedBatches, share: float) -> Iterator[Any]:
+        while True:
+            # Drawn from the generator that every epoch seeds. With a share of 1 the own data are never read.
+            yield next(painted) if share == 1 or np.random.mtrand._rand.uniform() < share else next(own)
+
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
-        """Return the optimiser of the settings and nnU-Net's polynomial schedule."""
-        if self.settings.optimiser.name == "SGD":
-            pair: tuple[torch.optim.Optimizer, Any] = super().configure_optimizers()
-            return pair
-        optimiser = torch.optim.AdamW(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
-        return optimiser, PolyLRScheduler(optimiser, self.initial_lr, self.num_epochs)
+        """Return the optimiser and the schedule of the settings."""
+        chosen = self.settings.optimiser
+        if chosen.name == "SGD":
+            optimiser, schedule = super().configure_optimizers()
+        else:
+            optimiser = torch.optim.AdamW(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
+            schedule = PolyLRScheduler(optimiser, self.initial_lr, self.num_epochs)
+        if chosen.schedule == "cosine":
+            schedule = CosineSchedule(optimiser, self.initial_lr, self.num_epochs, chosen.warmup)
+        return optimiser, schedule
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, Any, Any, Any]:  # noqa: N802
         """Mirror along the axes of the settings only, in training and at inference."""
@@ -123,6 +180,8 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 - nnU-Net's loader and transforms draw from the global generator
         torch.manual_seed(seed)
+        if self.painted is not None:
+            self.painted.start(self.current_epoch)
         super().on_epoch_start()
 
     def on_epoch_end(self) -> None:
@@ -165,10 +224,9 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
         """Write a checkpoint of tensors and plain numbers only, whole or not at all."""
         if self.local_rank != 0:
             return
-        network = self.network.module if self.is_ddp else self.network
-        network = getattr(network, "_orig_mod", network)
         state = {
-            "network_weights": network.state_dict(),
+            "network_weights": self.plain_network.state_dict(),
+            "average": None if self.average is None else self.average.state(),
             "optimizer_state": self.optimizer.state_dict(),
             "grad_scaler_state": None if self.grad_scaler is None else self.grad_scaler.state_dict(),
             "logging": json.dumps(self.logger.get_checkpoint(), default=_plain),
@@ -186,24 +244,33 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
             The file is damaged, holds other objects, or does not fit the network.
         """
         path = Path(filename_or_checkpoint)
-        network = self.network.module if self.is_ddp else self.network
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
-            getattr(network, "_orig_mod", network).load_state_dict(state["network_weights"])
+            self.plain_network.load_state_dict(state["network_weights"])
+            if self.average is not None:
+                self.average.load(state["average"])
             self.optimizer.load_state_dict(state["optimizer_state"])
             if self.grad_scaler is not None and state["grad_scaler_state"] is not None:
                 self.grad_scaler.load_state_dict(state["grad_scaler_state"])
             self.logger.load_checkpoint(json.loads(state["logging"]))
             self.current_epoch = int(state["current_epoch"])
-        except (UnpicklingError, RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+        except (UnpicklingError, RuntimeError, KeyError, ValueError, TypeError, EOFError, OSError) as error:
             raise BundleError(
                 f"{path} cannot be resumed from ({str(error).splitlines()[0]}); delete {path.parent} to start again."
             ) from error
 
 
-def trainer_class(settings: Train, on_progress: Callable[[Progress], None]) -> type[CordTrainer]:
-    """Return a trainer class with ``settings`` bound to it; ``on_progress`` is called after each epoch."""
-    return type("CordTrainer", (CordTrainer,), {"settings": settings, "on_progress": staticmethod(on_progress)})
+def trainer_class(settings: Train, maps: list[Path], on_progress: Callable[[Progress], None]) -> type[CordTrainer]:
+    """Return a trainer class with ``settings`` bound to it.
+
+    Parameters
+    ----------
+    settings : block ``train`` of params
+    maps : painted anatomies, used where ``painted.share`` is not 0
+    on_progress : called after each epoch
+    """
+    bound = {"settings": settings, "maps": maps, "on_progress": staticmethod(on_progress)}
+    return type("CordTrainer", (CordTrainer,), bound)
 
 
 def _plain(value: Any) -> float:

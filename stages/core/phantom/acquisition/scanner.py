@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
-from ..anatomy.parts import Float32
 from .sequences import AcquisitionProtocol
+
+Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

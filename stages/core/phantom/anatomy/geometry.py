@@ -107,10 +107,13 @@ class Anatomy:
         return self.ends.extend(x, slope_x, beyond, order), self.ends.extend(y, slope_y, beyond, order)
 
     def csa(self, s_mm: Float) -> Float:
-        """Return the area (mm2) perpendicular to the centreline at ``s_mm`` (n,); NaN above the end of the cord."""
+        """Return the area (mm2) perpendicular to the centreline at ``s_mm`` (n,); NaN beyond an end of the cord."""
         t = self.tables
         area = superellipse_area(np.interp(s_mm, t.s, t.cord_a), np.interp(s_mm, t.s, t.cord_b), self.exponent)
-        return area if self.ends is None else np.where(s_mm <= self.ends.top_s_mm, area, np.nan)
+        if self.ends is None:
+            return area
+        bottom = -np.inf if self.ends.conus_s_mm is None else self.ends.conus_s_mm
+        return np.where((s_mm <= self.ends.top_s_mm) & (s_mm > bottom), area, np.nan)
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,8 @@ def _tabulate(an: Anatomy) -> AnatomyTables:
         area *= 1.0 - an.ends.taper / (1.0 + np.exp((s - discs[8] + 10.0) / 6.0))
     for thin in an.thinnings:
         area *= 1 - thin.loss * np.exp(-0.5 * ((s - thin.s_mm) / thin.length_mm) ** 2)
+    if an.ends and an.ends.conus_s_mm is not None:
+        area *= np.clip((s - an.ends.conus_s_mm) / an.ends.conus_mm, 1e-4, 1)
     one = superellipse_area(np.ones(1), np.ones(1), an.exponent)[0]
     a = np.sqrt(area / (one * ratio))
     # A compressed cord becomes wider, but by less than it becomes flatter, so that its area falls.

@@ -90,4 +90,7 @@ def cord_distance(an: Anatomy, at: Local, *, area_factor: float = 1.0) -> Real:
     t = an.tables
     scale = np.sqrt(area_factor)
     side = superellipse_distance(at.u, at.v, t.cord_a[at.index] * scale, t.cord_b[at.index] * scale, an.exponent)
-    return side if an.ends is None else np.maximum(side, at.s - side.dtype.type(an.ends.top_s_mm))
+    if an.ends is None:
+        return side
+    side = np.maximum(side, at.s - side.dtype.type(an.ends.top_s_mm))
+    return side if an.ends.conus_s_mm is None else np.maximum(side, side.dtype.type(an.ends.conus_s_mm) - at.s)

@@ -73,7 +73,7 @@ class Lesion:
 class Ends:
     """Cord and spine beyond the neck, for large views.
 
-    There the slope of the centreline fades away, and the cord ends at the top.
+    There the slope of the centreline fades away, and the cord ends at the top, in a few anatomies also at the bottom.
 
     Attributes
     ----------
@@ -82,6 +82,8 @@ class Ends:
     decay_mm : lengths over which the slope falls to 1/e, below and above the neck
     reach_mm : the tables cover s in [-reach, reach]
     taper : fraction of its area that the cord loses between neck and chest
+    conus_s_mm : tip of the conus medullaris, below which the sac holds nerve roots only; None: the cord goes on
+    conus_mm : length of the conus, over which the area falls to 0 in proportion to the distance from the tip
     """
 
     top_s_mm: float
@@ -89,6 +91,8 @@ class Ends:
     decay_mm: tuple[float, float] = (60.0, 20.0)
     reach_mm: float = 260.0
     taper: float = 0.3
+    conus_s_mm: float | None = None
+    conus_mm: float = 35.0
 
     def extend(self, value: Real, slope: Real, beyond: Real, order: int) -> Real:
         """Continue a curve, or its derivative, beyond the end of its polynomial.

@@ -13,7 +13,7 @@ from ..acquisition.tissues import Tissue
 from ..anatomy.geometry import Anatomy
 from ..anatomy.local import localise
 from ..anatomy.parts import Float32
-from .scene import Canvas, Ramp, paint, sample_texture, texture_fields
+from .scene import Canvas, Ramp, add_texture, paint, sample_texture, texture_fields
 from .surroundings import paint_surroundings
 
 #: Stored integers: magnitude of white matter; zero of a signed image; largest value of a ratio image.
@@ -57,6 +57,7 @@ def paint_grid(an: Anatomy, grid: Grid, pose: Pose, signals: dict[Tissue, float]
             paint(canvas, an, at, signals, ramp, texture)
         else:
             paint_surroundings(canvas, an, an.ends, np.stack(where), at, signals, ramp, texture)
+        add_texture(canvas, texture[1])
         for name in ("signal", "texture", "outside", "csf"):
             getattr(total, name)[:] += np.float32(weight) * getattr(canvas, name)
     return total

@@ -10,19 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from ..acquisition.contrasts import PHANTOM_CONTRASTS, SIX
 from ..acquisition.grid import Grid
-from ..acquisition.scanner import bias_field, rician, smooth_field
-from ..acquisition.tissues import Tissue
+from ..acquisition.randomised import acquire, disturb, draw_signals
+from ..acquisition.scanner import bias_field, smooth_field
 from ..anatomy.draw import draw_anatomy
-from ..anatomy.geometry import Anatomy
 from ..anatomy.local import cord_distance, localise
 from ..anatomy.parts import Float, Float32
 from .images import WHITE_LEVEL
-from .scene import Canvas, Ramp, paint, sample_texture, texture_fields
+from .scene import Canvas, Ramp, add_texture, paint, sample_texture, texture_fields
 
 
 @dataclass(frozen=True)
@@ -38,13 +35,16 @@ def render_synth(rng: np.random.Generator) -> SynthVolume:
     """Render one training volume (about 1 s); ``rng`` is the source of every choice."""
     an = draw_anatomy(rng, wide=True)
     grid = _draw_grid(rng)
-    x, y, z, scale = _warp(an, grid, rng)
+    middle = np.array([grid.origin_mm[2] + 0.5 * grid.shape[2]])
+    x, y, z, scale = warp(grid, rng, an.centre(middle)[0])
     at = localise(an, x, y, z, steps=2)
     mask = (cord_distance(an, at) < 0).reshape(grid.shape)
     canvas = Canvas.empty(x.size)
     texture = sample_texture(texture_fields(an.texture_seed), at)
     paint(canvas, an, at, draw_signals(rng), Ramp(1.0 / scale, 1.0 / scale), texture)
-    image = _disturb(canvas, grid.shape, rng)
+    add_texture(canvas, texture[1])
+    signal, outside, csf = (part.reshape(grid.shape) for part in (canvas.signal, canvas.outside, canvas.csf))
+    image = disturb(signal, outside, csf, rng)
     image *= bias_field(grid.shape, rng, float(rng.uniform(0, 0.3)))
     image = acquire(image, rng)
     image = np.clip(image / max(float(np.percentile(image, 99.5)), 1e-3), 0, 2) ** np.float32(rng.uniform(0.7, 1.4))
@@ -57,29 +57,6 @@ def render_synth(rng: np.random.Generator) -> SynthVolume:
     )
 
 
-def draw_signals(rng: np.random.Generator) -> dict[Tissue, float]:
-    """Draw the signal of every tissue, relative to white matter.
-
-    With probability one half it is that of a real contrast, changed by up to 15 %; otherwise any number.
-    """
-    if rng.uniform() < 0.5:
-        contrast = PHANTOM_CONTRASTS[str(rng.choice(sorted(SIX)))]
-        signals = {t: s * float(rng.uniform(0.85, 1.15)) for t, s in contrast.signals().items()}
-        if rng.uniform() < 0.5:  # CSF flows, so that real images differ from the equations
-            signals[Tissue.CSF] *= float(np.exp(rng.uniform(-0.7, 1.5)))
-    else:
-        signals = {t: float(rng.uniform(0, 1)) for t in Tissue}
-        signals[Tissue.WHITE] = float(rng.uniform(0.15, 1))
-        signals[Tissue.AIR] = float(rng.uniform(0, 0.1))
-        signals[Tissue.LESION] = signals[Tissue.WHITE] * float(rng.uniform(0.7, 1.5))
-    gap = signals[Tissue.CSF] / signals[Tissue.WHITE] - 1
-    if abs(gap) < 0.2:  # a network cannot learn from an edge that is invisible
-        signals[Tissue.CSF] = signals[Tissue.WHITE] * (1 + (0.2 if gap > 0 else -0.2) * float(rng.uniform(1, 2)))
-    signals[Tissue.GREY] = signals[Tissue.WHITE] * float(rng.uniform(0.8, 1.25))
-    white = signals[Tissue.WHITE]
-    return {t: max(s, 0.0) / white for t, s in signals.items()}
-
-
 def _draw_grid(rng: np.random.Generator) -> Grid:
     """Return a random field of view near the origin: the whole neck or a narrow part of it."""
     narrow = rng.uniform() < 0.4
@@ -90,111 +67,31 @@ def _draw_grid(rng: np.random.Generator) -> Grid:
     return Grid.around(extent, (1.0, 1.0, 1.0), (centre[0], centre[1], float(rng.uniform(-18, 18))))
 
 
-def _warp(an: Anatomy, grid: Grid, rng: np.random.Generator) -> tuple[Float32, Float32, Float32, float]:
+def warp(
+    grid: Grid, rng: np.random.Generator, anchor_mm: Float, *, bend_mm: float = 0.0
+) -> tuple[Float32, Float32, Float32, float]:
     """Return x, y, z (mm) in the anatomy for every voxel, and the mean scale.
 
     The transformation is a rotation of up to 17 degrees per axis, a scale of 0.8 to 1.25, and an elastic deformation.
+
+    Parameters
+    ----------
+    grid : grid of n voxels
+    rng : source of every choice
+    anchor_mm : (3,) point of the anatomy that comes to lie in the middle of the grid (in x and y: in its origin)
+    bend_mm : SD of a further shift from front to back, as echo-planar images are distorted
     """
     turn = Rotation.from_euler("xyz", rng.uniform(-17, 17, 3) * rng.uniform(0, 1), degrees=True).as_matrix()
     scale = float(np.exp(rng.uniform(np.log(0.8), np.log(1.25))))
     stretch = scale * np.exp(rng.uniform(-0.06, 0.06, 3))
-    middle = np.array([0.0, 0.0, grid.origin_mm[2] + 0.5 * grid.shape[2]])
-    anchor = an.centre(np.array([middle[2]]))[0]
+    middle = np.array([0.0, 0.0, grid.origin_mm[2] + 0.5 * grid.shape[2] * grid.spacing_mm[2]])
     matrix = (turn / stretch[:, None]).astype(np.float32)
     points = np.stack(grid.points()).astype(np.float32) - middle[:, None].astype(np.float32)
-    moved = matrix @ points + anchor[:, None].astype(np.float32)
+    moved = matrix @ points + anchor_mm[:, None].astype(np.float32)
     amplitude = float(rng.uniform(0, 1.2))
     nodes = tuple(max(2, round(n / 20) + 1) for n in grid.shape)
     for k in range(3):
         moved[k] += amplitude * smooth_field(grid.shape, nodes, rng).ravel()
+    if bend_mm:
+        moved[1] += np.float32(bend_mm) * smooth_field(grid.shape, nodes, rng).ravel()
     return moved[0], moved[1], moved[2], float(stretch.mean())
-
-
-def _disturb(canvas: Canvas, shape: tuple[int, int, int], rng: np.random.Generator) -> Float32:
-    """Return the signal (nx, ny, nz) with random texture and blobs outside the canal, and specks in the CSF."""
-    image, outside = canvas.signal.reshape(shape), canvas.outside.reshape(shape)
-    typical = float(np.average(canvas.signal, weights=canvas.outside + 1e-3))
-    field = np.zeros(shape, np.float32)
-    for sigma in (0.7, 2.0, 6.0):
-        noise = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), sigma)
-        field += noise / noise.std() * np.float32(rng.uniform(0, 0.18))
-    blobs = np.zeros(shape, np.float32)
-    for _ in range(int(rng.integers(0, 40))):
-        centre = rng.uniform(0, 1, 3) * np.array(shape)
-        radii = rng.uniform(1.0, 6.0) * np.exp(rng.uniform(-0.5, 0.5, 3))
-        level = typical * float(rng.uniform(-1.0, 2.0))
-        low = np.maximum(0, np.floor(centre - 2 * radii)).astype(int)
-        high = np.minimum(shape, np.ceil(centre + 2 * radii) + 1).astype(int)
-        axes = [((np.arange(a, b) - c) / r) ** 2 for a, b, c, r in zip(low, high, centre, radii, strict=True)]
-        d = axes[0][:, None, None] + axes[1][None, :, None] + axes[2][None, None, :]
-        blobs[low[0] : high[0], low[1] : high[1], low[2] : high[2]] += np.float32(level) / (1 + d**3).astype(np.float32)
-    image = image * np.maximum(0, 1 + outside * field) + outside * blobs
-    if rng.uniform() < 0.4:
-        specks = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), float(rng.uniform(0.5, 1.5)))
-        specks = np.clip(specks / specks.std() - 1.2, 0, 1) * canvas.csf.reshape(shape)
-        image = image * (1 - specks * np.float32(rng.uniform(0.2, 0.9)))
-    out: Float32 = np.maximum(image, 0).astype(np.float32)
-    return out
-
-
-def acquire(image: Float32, rng: np.random.Generator) -> Float32:
-    """Return an image (nx, ny, nz) as if it had been acquired with coarser voxels and interpolated to 1 mm.
-
-    Rician noise with an SD of 0.01 to 0.2 times the signal of white matter is added to the coarse voxels.
-    """
-    plane = float(rng.uniform(1, 2)) if rng.uniform() < 0.5 else 1.0
-    thickness, spacing = 1.0, 1.0
-    if rng.uniform() < 0.6:
-        thickness = float(rng.uniform(2, 8))
-        spacing = thickness * float(rng.uniform(1, 1.2))
-        if rng.uniform() < 0.25:
-            spacing = float(rng.uniform(8, 17))
-    axis = int(rng.choice(3, p=[0.12, 0.03, 0.85]))
-    if axis != 2:  # in thicker sagittal and coronal slices the cord could not be seen
-        thickness, spacing = min(thickness, 3.5), min(spacing, 3.8)
-    linear = bool(rng.uniform() < 0.5)
-    phase = float(rng.uniform(0, 1))
-    ups = []
-    for k in range(3):
-        t, d = (thickness, spacing) if k == axis else (plane, plane)
-        down, up = resampling(image.shape[k], t, d, phase=phase, linear=linear)
-        image = np.moveaxis(np.tensordot(down, image, axes=(1, k)), 0, k)
-        ups.append(up)
-    image = rician(image.astype(np.float32), 0.2 * float(rng.uniform(0.1, 1)) ** 1.3, rng)
-    for k in range(3):
-        image = np.moveaxis(np.tensordot(ups[k], image, axes=(1, k)), 0, k)
-    return np.ascontiguousarray(image, dtype=np.float32)
-
-
-def resampling(n: int, thickness: float, spacing: float, *, phase: float, linear: bool) -> tuple[Float32, Float32]:
-    """Return two matrices: one averages ``n`` samples into ``m`` slices, the other interpolates slices to samples.
-
-    Parameters
-    ----------
-    n : number of samples
-    thickness, spacing : of the slices, in samples (>= 1)
-    phase : position of the first slice between its first (0) and its last possible place (1)
-    linear : interpolate between slices; otherwise repeat the nearest slice
-
-    Returns
-    -------
-    down : (m, n), rows sum to 1; up : (n, m), rows sum to 1
-    """
-    if spacing <= 1.0:
-        eye = np.eye(n, dtype=np.float32)
-        return eye, eye
-    m = max(2, int(np.floor((n - 1) / spacing)) + 1)
-    slack = max(n - 1 - (m - 1) * spacing, 0.0)
-    centres = phase * slack + spacing * np.arange(m)
-    grid = np.arange(n)
-    # The weight of a sample is the share of it that is inside the slice.
-    overlap = np.minimum(grid[None] + 0.5, centres[:, None] + thickness / 2) - np.maximum(
-        grid[None] - 0.5, centres[:, None] - thickness / 2
-    )
-    down = np.clip(overlap, 0, 1) + 1e-9
-    down /= down.sum(axis=1, keepdims=True)
-    at = np.clip((grid - centres[0]) / spacing, 0, m - 1)
-    if not linear:
-        at = np.rint(at)
-    up = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(m)[None]))
-    return down.astype(np.float32), up.astype(np.float32)

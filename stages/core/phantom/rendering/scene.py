@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from ..anatomy.local import Local, sac_distance, superellipse_distance
 from ..anatomy.parts import Float32, Lesion, Real
 
 Index = NDArray[np.intp]
+#: Signal of each tissue, relative to white matter; or k signals of each, (k,).
+Signals = Mapping[Tissue, float] | Mapping[Tissue, Float32]
 
 #: The texture repeats after this length.
 TEXTURE_MM = 120.0
@@ -26,7 +29,7 @@ class Canvas:
 
     Attributes
     ----------
-    signal : relative to white matter
+    signal : relative to white matter; (n, k) where k signals are painted at once
     texture : amplitude of the tissue's own texture
     outside : share of the point outside the spinal canal, in [0, 1]
     csf : share of cerebrospinal fluid, in [0, 1]
@@ -38,9 +41,10 @@ class Canvas:
     csf: Float32
 
     @classmethod
-    def empty(cls, n: int) -> Canvas:
-        """Return a canvas of ``n`` points that are all 0."""
-        return cls(*(np.zeros(n, np.float32) for _ in range(4)))
+    def empty(cls, n: int, signals: int | None = None) -> Canvas:
+        """Return a canvas of ``n`` points that are all 0; ``signals``: how many are painted at once (None: one)."""
+        signal = np.zeros(n if signals is None else (n, signals), np.float32)
+        return cls(signal, *(np.zeros(n, np.float32) for _ in range(3)))
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,9 @@ class Ramp:
 
 
 class Painter:
-    """Paints tissues on a canvas; ``signals`` is the signal of each tissue, relative to white matter."""
+    """Paints tissues on a canvas; ``signals`` is the signal of each tissue, or its k signals (k,)."""
 
-    def __init__(self, canvas: Canvas, signals: dict[Tissue, float]) -> None:
+    def __init__(self, canvas: Canvas, signals: Signals) -> None:
         self.canvas, self.signals = canvas, signals
 
     def lay(self, where: Index | slice, share: Real, tissue: Tissue, *, outside: float = 1.0) -> None:
@@ -77,7 +81,6 @@ class Painter:
         tissue : tissue to paint
         outside : 1 where the tissue is outside the spinal canal, 0 inside
         """
-        keep = 1 - share
         c = self.canvas
         for channel, value in (
             (c.signal, self.signals[tissue]),
@@ -85,7 +88,8 @@ class Painter:
             (c.outside, outside),
             (c.csf, float(tissue is Tissue.CSF)),
         ):
-            channel[where] = channel[where] * keep + np.float32(value) * share
+            covered = share if channel.ndim == 1 else share[:, None]
+            channel[where] = channel[where] * (1 - covered) + np.float32(value) * covered
 
 
 def texture_fields(seed: int) -> Float32:
@@ -116,7 +120,7 @@ def paint(
     canvas: Canvas,
     an: Anatomy,
     at: Local,
-    signals: dict[Tissue, float],
+    signals: Signals,
     ramp: Ramp,
     texture: tuple[Float32, Float32],
 ) -> None:
@@ -137,6 +141,10 @@ def paint(
     paint_spine(painter, an, at, ramp, sheets)
     paint_canal(painter, an, at, ramp, fine)
     paint_cord(painter, an, at, ramp)
+
+
+def add_texture(canvas: Canvas, fine: Float32) -> None:
+    """Vary the signal of every tissue by its own texture; ``fine`` is the second field of :func:`sample_texture`."""
     canvas.signal *= np.maximum(0, 1 + canvas.texture * fine)
 
 
@@ -263,6 +271,29 @@ def paint_canal(p: Painter, an: Anatomy, at: Local, ramp: Ramp, fine: Float32) -
             cv = np.float32(np.sin(angle)) * (c + drift * np.float32(0.5))
             d = np.hypot((sub.u - cu) / np.float32(1.6), sub.v - cv) - np.float32(b.root_mm)
             p.lay(sel, ramp.share(np.maximum(d, sac)), Tissue.ROOT, outside=0)
+    if an.ends and an.ends.conus_s_mm is not None:
+        _paint_cauda(p, an, sub, sel, sac, ramp, an.ends.conus_s_mm + an.ends.conus_mm)
+
+
+def _paint_cauda(p: Painter, an: Anatomy, sub: Local, sel: Index, sac: Float32, ramp: Ramp, top_s_mm: float) -> None:
+    """Paint the nerve roots of the cauda equina below ``top_s_mm``; a person who lies on the back has them behind."""
+    low = np.flatnonzero((sub.s < top_s_mm) & (sac < 1))
+    if not low.size:
+        return
+    t, at = an.tables, take(sub, low)
+    rng = np.random.default_rng(an.texture_seed)
+    u, v = at.u - t.sac_u[at.index], at.v - t.sac_v[at.index]
+    a, b = t.sac_a[at.index], t.sac_b[at.index]
+    for _ in range(int(rng.integers(8, 22))):
+        place, turn = np.sqrt(rng.uniform(0.0, 0.75)), rng.uniform(0, 2 * np.pi)
+        radius, wave, phase = rng.uniform(0.35, 0.9), rng.uniform(40, 120), rng.uniform(0, 2 * np.pi)
+        sway = np.float32(0.08) * np.sin(at.s * np.float32(2 * np.pi / wave) + np.float32(phase))
+        cu = a * (np.float32(place * np.cos(turn)) + sway)
+        cv = b * (np.float32(place * np.sin(turn) - 0.2) + sway)
+        strand = np.hypot(u - cu, v - cv) - np.float32(radius)
+        # Each root leaves the conus at its own height.
+        starts = at.s - np.float32(top_s_mm - rng.uniform(0, 40))
+        p.lay(sel[low], ramp.share(np.maximum(np.maximum(strand, starts), sac[low])), Tissue.ROOT, outside=0)
 
 
 def paint_cord(p: Painter, an: Anatomy, at: Local, ramp: Ramp) -> None:
@@ -271,7 +302,10 @@ def paint_cord(p: Painter, an: Anatomy, at: Local, ramp: Ramp) -> None:
     sel = np.flatnonzero((np.abs(at.u) < t.cord_a.max() + 2) & (np.abs(at.v) < t.cord_b.max() + 2))
     sub = take(at, sel)
     a, c = t.cord_a[sub.index].astype(np.float32), t.cord_b[sub.index].astype(np.float32)
-    cord = ramp.share(superellipse_distance(sub.u, sub.v, a, c, an.exponent))
+    side = superellipse_distance(sub.u, sub.v, a, c, an.exponent)
+    if an.ends and an.ends.conus_s_mm is not None:
+        side = np.maximum(side, np.float32(an.ends.conus_s_mm) - sub.s)
+    cord = ramp.share(side)
     p.lay(sel, cord, Tissue.WHITE, outside=0)
     p.lay(
         sel, cord * ramp.share(grey_distance(sub.u / a, sub.v / c, an.gm_size) * np.sqrt(a * c)), Tissue.GREY, outside=0

@@ -12,7 +12,7 @@ from ..anatomy.local import Local
 from ..anatomy.parts import Ends, Float32
 from ..anatomy.shapes import blend, ellipsoid, tube
 from .head import outline, paint_head
-from .scene import Canvas, Painter, Ramp, paint_canal, paint_cord, paint_soft_tissue, paint_spine, take
+from .scene import Canvas, Painter, Ramp, Signals, paint_canal, paint_cord, paint_soft_tissue, paint_spine, take
 
 #: Thickness of the skin and of the fat below it, mm.
 SKIN_MM, FAT_MM = 2.0, 5.0
@@ -26,7 +26,7 @@ def paint_surroundings(
     ends: Ends,
     p: Float32,
     at: Local,
-    signals: dict[Tissue, float],
+    signals: Signals,
     ramp: Ramp,
     texture: tuple[Float32, Float32],
 ) -> None:
@@ -57,7 +57,6 @@ def paint_surroundings(
     paint_head(painter, q, ramp, sheets)
     painter.lay(slice(None), ramp.share(-skin), Tissue.AIR)
     _paint_neck(canvas, an, ends.top_s_mm, at, signals, ramp, texture)
-    canvas.signal *= np.maximum(0, 1 + canvas.texture * fine)
 
 
 def body_outline(an: Anatomy, p: Float32, q: Float32, c: Float32) -> Float32:
@@ -103,7 +102,7 @@ def _paint_chest(p: Painter, c: Float32, ramp: Ramp) -> None:
     lay(breastbone + np.float32(2), Tissue.MARROW)
 
 
-def _paint_neck(canvas: Canvas, an: Anatomy, top: float, at: Local, signals: dict[Tissue, float], ramp: Ramp,
+def _paint_neck(canvas: Canvas, an: Anatomy, top: float, at: Local, signals: Signals, ramp: Ramp,
                 texture: tuple[Float32, Float32]) -> None:  # fmt: skip
     """Paint spine, canal and cord at the points near the centreline, up to the skull."""
     for highest, what in ((top - _GAP_MM, "spine"), (top + _GAP_MM, "cord")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ...base.errors import SettingsError
 from ...base.params import Block, Name, load_yaml, validate
@@ -17,6 +17,7 @@ from ...measures.cohort.settings import Floor
 from ...measures.morphometry.settings import Measure
 from ...model.segmentation.settings import Segment
 from ...model.training.settings import Train
+from ...phantom.dataset.settings import Paint
 from ...reports.drift_report.settings import Report
 
 
@@ -27,6 +28,7 @@ class Params(Block):
     fetch: Fetch
     check: Check
     prepare: Prepare
+    paint: Paint
     train: Train
     segment: Segment
     measure: Measure
@@ -36,6 +38,18 @@ class Params(Block):
     report: Report
     # The block is called `register`, but classes of pydantic already have a method of this name.
     registration: Register = Field(alias="register")
+
+    @model_validator(mode="after")
+    def _painted(self) -> Params:
+        if not self.train.painted.share or self.train.plan is None:
+            return self
+        patch = self.train.plan.patch_size[::-1]
+        if not self.paint.anatomies or any(n < m for n, m in zip(self.paint.size, patch, strict=True)):
+            raise ValueError(
+                f"train.painted.share needs paint.anatomies of at least 1 and a paint.size of at least {patch}, the "
+                "patch of train.plan along x, y, z"
+            )
+        return self
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

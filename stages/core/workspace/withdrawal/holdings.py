@@ -37,6 +37,7 @@ HOLDINGS = (
     Holding("data/prepare/raw/dataset.json", False, False, False),
     Holding("data/prepare/raw/*", True, True, True),
     Holding("data/prepare/*", False, False, True),
+    Holding("data/paint/*", False, False, False),
     # Trained models: the weights of a network hold no image, and the manifest names everybody.
     Holding("data/train/*", False, False, False),
     Holding("data/package/training_data.json", False, False, True),
