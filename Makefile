@@ -26,8 +26,8 @@ METRICS := .demo-micro/reports/compare/metrics.json
 export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help setup setup-publish path demo demo-micro diff-metrics test test-fast test-measuring docs lint check-guards check-kills bench-fetch bench-ruler \
-	bench-inference bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
+.PHONY: help setup setup-publish path demo demo-micro diff-metrics test test-long test-fast test-measuring docs lint check-guards check-kills bench-fetch bench-ruler \
+	bench-inference bench-starter bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
@@ -70,8 +70,11 @@ diff-metrics: demo-micro ## how the numbers differ from those of the checkout in
 		$(CORDRIFT) diff-metrics "$$BASE/$(METRICS)" $(METRICS) >> "$$SUMMARY"; \
 	fi
 
-test: setup ## all tests, also the slow ones
-	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE)
+test: setup ## the tests, without those that take a minute or more each
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m 'not long'
+
+test-long: setup ## the tests that take a minute or more each: releases, kills, withdrawals, a lab's walk
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m long
 
 test-fast: setup ## the tests that take seconds
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m 'not slow'
@@ -114,8 +117,11 @@ bench-differences: setup ## how far our columns differ from those of the same na
 bench-verdict: setup ## power of the verdict and its rate of false "equivalent", simulated (a minute)
 	$(BIN)/python tests/benchmarks/verdict.py
 
-bench-inference: setup ## seconds and memory of nnU-Net's own inference beside ours with torch and OpenVINO (10 minutes)
+bench-inference: setup ## seconds, memory and CSA of nnU-Net's own inference beside ours (half an hour)
 	$(BIN)/python tests/benchmarks/inference.py
+
+bench-starter: setup ## what the starter model does on generated people and large views (minutes)
+	$(BIN)/python tests/benchmarks/starter.py
 
 bench-workflows: setup ## how long each job of two trainings and two releases takes, in micro size (minutes)
 	$(BIN)/python tests/benchmarks/workflows.py

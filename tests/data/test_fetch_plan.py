@@ -184,17 +184,6 @@ def test_hosts_that_cannot_be_reached_are_named_with_their_addresses(
     assert "computecanada-public (https://object-arbutus.cloud.computecanada.ca/def-jcohen" in str(caught.value)
 
 
-def test_a_dataset_without_a_pin_does_not_stop_the_plans_of_the_others(
-    real: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    registry = yaml.safe_load(Path("data/datasets.yaml").read_text())["datasets"]
-    registry["spine-generic"]["commit"] = None
-    write_registry(Path(), registry)
-    with pytest.raises(CordriftError, match=r"dataset 'spine-generic' has no commit yet"):
-        fetch.main(["--dry-run"])
-    assert "  294 images selected" in capsys.readouterr().out
-
-
 def test_a_plan_says_when_the_disk_is_too_small(source: Path) -> None:
     register("ds", source)
     sizes = {name: size for name, (_, size) in selected().keys.items()}

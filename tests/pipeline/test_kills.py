@@ -25,7 +25,7 @@ from stages import cli
 from stages.core.phantom.dataset.publish import publish
 from stages.core.workspace.runs.workspace import dvc_environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(3600)]
 #: At how many places each command is killed; the variable is set by `make check-kills`.
 PLACES = int(os.environ.get("CORDRIFT_KILLS", "0"))
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]

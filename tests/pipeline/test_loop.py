@@ -351,6 +351,7 @@ def _visits(cohort: Path, out: Path) -> str:
     return annex.save(out, "two visits", tag="r1")
 
 
+@pytest.mark.long
 def test_a_cohort_with_sessions_goes_through_every_stage(
     folder: Path, second: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -297,6 +297,7 @@ def test_names_are_counted_on(name: str, after: str | None) -> None:
     assert next_name(name) == after
 
 
+@pytest.mark.long
 def test_a_lab_walks_from_its_folder_to_a_second_version(tmp_path: Path, folder: Path) -> None:
     """What docs/datasets.md says, in a clone of the project, with the programs that a user calls."""
     clone, elsewhere = tmp_path / "checkout", tmp_path / "elsewhere"

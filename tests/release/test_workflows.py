@@ -23,7 +23,7 @@ from stages.core.release.jobs.history import rebuild
 from stages.core.store.client import open_store
 from stages.core.workspace.runs.yaml_edit import edit_yaml
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1200)]
 ASSETS = {
     *("csa_measures.csv", "kept_masks.zip", "drift.json", "conversion.csv", "figures.zip", "report.html"),
     *("CHANGE_REPORT.md", "change_report.html", "provenance.json", "cordrift-record.zip", "csa_std.png"),

@@ -220,6 +220,7 @@ def test_an_arc_has_no_tilt() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_ruler_meets_metrics_accuracy() -> None:
     """A seventh of `make bench-ruler`, accuracy only; its table is the message when a row misses."""
     script = Path(__file__).parents[1] / "benchmarks/ruler.py"

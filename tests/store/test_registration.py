@@ -152,6 +152,7 @@ def test_nothing_is_added_twice(lab: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert register.RECEIPT.read_bytes() == receipt
 
 
+@pytest.mark.long
 def test_killed_between_any_two_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workspace(tmp_path / "whole"))
     register.main()

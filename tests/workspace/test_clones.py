@@ -54,6 +54,7 @@ exec {shutil.which("git")} "$@"
     return program.parent
 
 
+@pytest.mark.long
 def test_a_removal_that_is_killed_before_any_call_of_git_can_be_ended(
     fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def _objects(folder: Path, md5s: list[str]) -> list[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("warm_stages")
 def test_end_to_end_up_to_training(prepared: Path, capfd: pytest.CaptureFixture[str]) -> None:
     work, source = prepared, prepared.parent / "src"
@@ -168,6 +169,7 @@ def test_end_to_end_up_to_training(prepared: Path, capfd: pytest.CaptureFixture[
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("warm_stages")
 @pytest.mark.timeout(1200)
 def test_end_to_end_after_training(
