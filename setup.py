@@ -7,5 +7,8 @@ from setuptools import find_packages, setup
 setup(
     package_dir={"cordrift": "stages"},
     packages=["cordrift", *(f"cordrift.{name}" for name in find_packages("stages"))],
-    package_data={"cordrift.core.pages": ["*.html", "*.css"]},
+    package_data={
+        "cordrift": ["models/*/*", "models/*/fold_0/*"],
+        "cordrift.core.pages": ["*.html", "*.css"],
+    },
 )

@@ -16,12 +16,14 @@ from .core.base.params import validate
 from .core.measures.own_masks.measurement import one_each
 from .core.measures.own_masks.page import write_page
 from .core.measures.own_masks.segmented import measure_segmented
+from .core.model.bundle.content import read_bundle
+from .core.model.localisation.search import make_search
 from .core.model.own_images.batch import PAGE, TABLE, Job, segment_images
 from .core.model.own_images.layout import stems_of
-from .core.model.segmentation.predictor import Predictor, inference_digest
+from .core.model.segmentation.predictor import inference_digest
 from .core.model.segmentation.settings import FAST, Segment
-from .core.store.bundle_files import PACKAGE
-from .core.workspace.bundles.named import find_bundle
+from .core.workspace.bundles.listed import as_table, list_models
+from .core.workspace.bundles.named import LOCALISER_FOLDER, default_model, find_bundle
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         usage="cordrift segment IMAGE [IMAGE ...] [-o FOLDER] [--model MODEL] [option ...]",
     )
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="NIfTI file, 3-D")
+    parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="NIfTI file, 3-D")
     parser.add_argument(
         "-o",
         "--output",
@@ -41,15 +43,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--model",
-        default=str(PACKAGE),
-        help="folder or zip of a bundle, or MODEL@ALIAS in MLflow, e.g. cord@champion (default: %(default)s)",
+        help="starter, folder or zip of a bundle, or MODEL@ALIAS in MLflow, e.g. cord@champion (default: data/package "
+        "where it exists, else starter)",
     )
+    parser.add_argument("--list-models", action="store_true", help="list the models that --model can name here")
     parser.add_argument("--soft", action="store_true", help="also write the probability of cord")
     parser.add_argument("--measure", action="store_true", help=f"measure the soft masks into FOLDER/{TABLE}")
     parser.add_argument(
         "--discs", nargs="+", type=Path, metavar="DISCS",
         help="disc labels for --measure: one for all images, or one for each (without: a row for each slice)",
     )  # fmt: skip
+    parser.add_argument(
+        "--whole", action="store_true", help="segment the whole image; without it a small network finds the cord first"
+    )
     parser.add_argument("--qc", action="store_true", help=f"measure, and draw the masks on a page, FOLDER/{PAGE}")
     parser.add_argument("--force", action="store_true", help="replace masks that differ or were made by hand")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(default: %(default)s)")
@@ -67,7 +73,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Segment the images that the arguments name. The exit status is 1 when one of them could not be segmented."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.list_models:
+        print(as_table(list(list_models())))
+        return
+    if not options.images:
+        parser.error("name at least one IMAGE (or --list-models)")
     if options.discs and not (options.measure or options.qc):
         raise SettingsError("--discs is for --measure and --qc, of which none is given.")
     block = {name: getattr(options, name) for name in ("step", "mirror", "threshold", "device", "threads")}
@@ -81,10 +93,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings: Segment = validate(Segment, block, "options of cordrift segment", error=SettingsError)
     stems = stems_of(options.images)
     discs = one_each(options.discs, options.images, "--discs")
-    bundle = find_bundle(options.model)
-    series = {"bundle": bundle.digest, "inference": inference_digest(settings)}
+    model = options.model or default_model()
+    bundle = find_bundle(model)
+    localiser = None if options.whole else read_bundle(LOCALISER_FOLDER)
+    series = {"bundle": bundle.digest, "inference": inference_digest(settings, localiser.digest if localiser else "")}
     job = Job(options.output, series, settings.threshold, options.soft or options.measure or options.qc, options.force)
-    done = segment_images(options.images, stems, job, lambda: Predictor(bundle, settings))
+    done = segment_images(options.images, stems, job, lambda: make_search(bundle, localiser, settings))
     for one in done:
         for sentence in filter(None, (*one.warnings, one.lack)):
             _warn(sentence)
@@ -92,13 +106,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         said, cards = measure_segmented(done, discs, options.output, _warn, draw=options.qc)
         print(said)
         if options.qc:
-            write_page(options.output / PAGE, f"{options.model}, bundle {bundle.digest[:12]}", cards)
+            write_page(options.output / PAGE, f"{model}, bundle {bundle.digest[:12]}", cards)
             print(f"segment: look at the masks in {options.output / PAGE}")
     elif (options.output / TABLE).exists():
         print(f"segment: {options.output / TABLE} is of an earlier run; --measure measures again")
     failed = sum(bool(one.problem) for one in done)
     kept = sum(one.kept for one in done)
     print(f"segment: {len(done) - failed} of {len(done)} images segmented, {kept} of them before ({options.output})")
+    print(f"segment: by {model}, bundle {bundle.digest[:12]}")
     if failed:
         raise ImageError(f"{failed} of {len(done)} images could not be segmented; the lines above say why.")
 

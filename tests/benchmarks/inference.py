@@ -1,8 +1,9 @@
-"""Seconds and memory of the inference: nnU-Net's own predictor beside ours with torch and with OpenVINO.
+"""Seconds, memory and CSA of the inference: nnU-Net's own predictor beside ours, and ours from coarse to fine.
 
-The same bundle segments the same volumes in each of the three ways, by turns in one run, each way in a process of its
-own. Weights are random, which changes no time; the volumes are phantoms: a large view of 320 x 260 x 192 mm at 1 mm,
-and the six contrasts of the frozen set. ``--thesis`` adds the network of the size that a lab trains, on the large view.
+The same bundle segments the same volumes in each of the ways, by turns in one run, each way in its own process. The
+volumes are phantoms: a large view of 320 x 260 x 192 mm at 1 mm, and the six contrasts of the frozen set. The CSA is
+that of C2-C3, compared with torch on whole volumes. ``--thesis`` adds the network of the size that a lab trains, on the
+large view, with random weights: of it the seconds only, and nothing from coarse to fine, since it finds no cord.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from support.bundles import CONFIGURATION, make_bundle, network_of  # noqa: E402
 
 from stages.core.images.volumes import Volume, read, write  # noqa: E402
+from stages.core.measures.morphometry.settings import Measure  # noqa: E402
+from stages.core.measures.morphometry.table import measure_volume  # noqa: E402
 from stages.core.model.bundle.content import Bundle, bundle_digest_of, read_bundle  # noqa: E402
+from stages.core.model.localisation.search import make_search  # noqa: E402
+from stages.core.model.segmentation.predictor import Predictor  # noqa: E402
 from stages.core.model.segmentation.settings import Segment  # noqa: E402
 from stages.core.model.training.plans import fixed_plans  # noqa: E402
 from stages.core.model.training.settings import FixedPlan, Network  # noqa: E402
@@ -33,9 +38,13 @@ from stages.core.phantom.acquisition.grid import Grid, Pose  # noqa: E402
 from stages.core.phantom.acquisition.scanner import Scanner  # noqa: E402
 from stages.core.phantom.anatomy.draw import draw_anatomy, extend_anatomy  # noqa: E402
 from stages.core.phantom.rendering.images import render_image  # noqa: E402
+from stages.core.phantom.rendering.render import disc_labels  # noqa: E402
+from stages.core.workspace.bundles.named import LOCALISER_FOLDER, STARTER, find_bundle  # noqa: E402
 from stages.core.workspace.runs.params import load_params  # noqa: E402
 
-WAYS = ("nnU-Net", "torch", "openvino")
+COARSE = "coarse to fine"
+WAYS = ("nnU-Net", "torch", "openvino", COARSE)
+MEASURE = Measure(levels=[2, 3], coverage=0.5, stiffness_mm=4.0)
 #: 6 stages of 32 to 320 features and the patch of nnU-Net's plan for T1w and T2w at 1 mm (chapter 5 of the thesis).
 THESIS = FixedPlan(
     spacing_mm=[1, 1, 1], patch_size=[160, 224, 64], batch_size=2,
@@ -63,10 +72,16 @@ def volumes(folder: Path) -> dict[str, Path]:
         grid = Grid.around((50.0, 50.0, 60.0), contrast.spacing_mm, (0.0, 0.0, 0.0))
         image = render_image(anatomy, contrast, grid, Pose(), Scanner("phantom"), rng)
         out[name] = _write(folder / f"{name}.nii.gz", image, grid)
+        write(_discs(out[name]), disc_labels(anatomy, grid, Pose()), grid.affine)
     grid = Grid.around(LARGE_MM, (1.0, 1.0, 1.0), (0.0, 20.0, -30.0))
     image = render_image(extend_anatomy(anatomy), PHANTOM_CONTRASTS["T2w"], grid, Pose(), Scanner("phantom"), rng)
     out["large view"] = _write(folder / "large.nii.gz", image, grid)
+    write(_discs(out["large view"]), disc_labels(extend_anatomy(anatomy), grid, Pose()), grid.affine)
     return out
+
+
+def _discs(path: Path) -> Path:
+    return path.with_name(path.name.replace(".nii.gz", "_discs.nii.gz"))
 
 
 def _write(path: Path, image: Any, grid: Grid) -> Path:
@@ -74,80 +89,91 @@ def _write(path: Path, image: Any, grid: Grid) -> Path:
     return path
 
 
-def run(way: str, plan: FixedPlan, mirror: bool, files: list[Path], threads: int) -> dict[str, float]:
-    """Segment the files one after the other; return seconds for each, and the peak of memory (MB)."""
-    from stages.core.model.segmentation.predictor import Predictor
-
-    with tempfile.TemporaryDirectory() as scratch:
-        bundle = bundle_of(plan, Path(scratch))
+def run(way: str, model: str | dict[str, Any], mirror: bool, files: list[Path], threads: int) -> dict[str, Any]:
+    """Segment the files one after the other; return seconds and CSA (mm2) of each, and the peak of memory (MB)."""
+    if isinstance(model, str):
+        bundle = find_bundle(model)
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            bundle = bundle_of(FixedPlan.model_validate(model), Path(scratch))
     settings = Segment(
         datasets=[], contrasts=[], shards=[0], step=0.5, mirror=mirror, threshold=0.5, largest_component=True,
-        device="cpu", backend="openvino" if way == "openvino" else "torch", threads=threads,
+        device="cpu", backend="torch" if way in {"nnU-Net", "torch"} else "openvino", threads=threads,
     )  # fmt: skip
     predictor = Predictor(bundle, settings)
-    seconds = {}
+    search = make_search(bundle, read_bundle(LOCALISER_FOLDER), settings) if way == COARSE else None
+    seconds, areas = [], []
     for file in files:
         volume = read(file)
         begin = time.perf_counter()
         if way == "nnU-Net":
-            _stock(predictor, volume)
+            soft = _stock(predictor, volume)
         else:
-            predictor(volume)
-        seconds[file.name] = time.perf_counter() - begin
-    return {**seconds, "MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+            soft = predictor(volume) if search is None else search(volume).soft
+        seconds.append(time.perf_counter() - begin)
+        rows = measure_volume(Volume(soft, volume.affine), read(_discs(file)), MEASURE)
+        areas.append(float(rows[rows["scope"] == "range"]["csa_mm2"].iloc[0]))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": sum(seconds), "csa_mm2": areas, "MB": peak}
 
 
-def _stock(predictor: Any, volume: Volume) -> None:
+def _stock(predictor: Any, volume: Volume) -> Any:
     """Segment as nnU-Net itself does: weights as torch lays them out, no search for the largest component."""
     import torch
 
     predictor.predictor.network.to(memory_format=torch.contiguous_format)
     x, y, z = volume.spacing_mm
-    predictor.predictor.predict_single_npy_array(
+    _, chances = predictor.predictor.predict_single_npy_array(
         volume.data.transpose(2, 1, 0)[None], {"spacing": [z, y, x]}, save_or_return_probabilities=True
     )
+    return np.ascontiguousarray(chances[1].transpose(2, 1, 0), dtype=np.float32)
 
 
 def main() -> None:
-    """Print a table: seconds and memory of each way, and how many times faster than nnU-Net's it is."""
+    """Print a table: seconds and memory of each way, how many times faster than nnU-Net's, and how far its CSA is."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default=STARTER, help="as `cordrift segment --model` (default: %(default)s)")
     parser.add_argument("--thesis", action="store_true", help="also the network of a lab's size (half an hour)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         asked = json.loads(options.one)
-        plan = FixedPlan.model_validate(asked["plan"])
-        print(json.dumps(run(asked["way"], plan, asked["mirror"], [Path(f) for f in asked["files"]], options.threads)))
+        files = [Path(file) for file in asked["files"]]
+        print(json.dumps(run(asked["way"], asked["model"], asked["mirror"], files, options.threads)))
         return
-    demo = load_params(ROOT / "params/demo.yaml").train.plan
-    assert demo is not None
     with tempfile.TemporaryDirectory() as folder:
         files = volumes(Path(folder))
         small, large = [files[name] for name in files if name != "large view"], [files["large view"]]
-        cases = [
-            (f"{what}, {'with' if mirror else 'no'} mirroring", demo, mirror, which)
-            for what, which in (("demo network, six contrasts", small), ("demo network, large view", large))
+        cases: list[tuple[str, str | dict[str, Any], bool, list[Path]]] = [
+            (f"{options.model}, {what}, {'with' if mirror else 'no'} mirroring", options.model, mirror, which)
+            for what, which in (("six contrasts", small), ("large view", large))
             for mirror in (False, True)
         ]
-        cases += [("thesis network, large view, no mirroring", THESIS, False, large)] if options.thesis else []
+        if options.thesis:
+            cases.append(("thesis network, large view, no mirroring", THESIS.model_dump(), False, large))
         print(f"{options.threads} threads; step 0.5; seconds for all volumes of a row, of a process that is warm")
-        for name, plan, mirror, which in cases:
-            first = 0.0
-            for way in WAYS:
-                found = _ask({"way": way, "plan": plan.model_dump(), "mirror": mirror, "files": [*map(str, which)]})
-                memory = found.pop("MB")
-                seconds = sum(found.values())
+        for name, model, mirror, which in cases:
+            first, reference = 0.0, np.array([np.nan])
+            for way in WAYS if isinstance(model, str) else WAYS[:3]:
+                found = _ask({"way": way, "model": model, "mirror": mirror, "files": [*map(str, which)]})
+                seconds, areas = found["seconds"], np.array(found["csa_mm2"])
                 first = first or seconds
-                print(f"{name:45} {way:9} {seconds:8.1f} s {first / seconds:6.1f} x {memory:7.0f} MB", flush=True)
+                reference = areas if way == "torch" else reference
+                off = 100 * np.abs(areas / reference - 1).max() if isinstance(model, str) else np.nan
+                print(
+                    f"{name:45} {way:14} {seconds:8.1f} s {first / seconds:6.1f} x {found['MB']:7.0f} MB   CSA off by "
+                    f"at most {off:.3f} %",
+                    flush=True,
+                )
 
 
-def _ask(words: dict[str, Any]) -> dict[str, float]:
+def _ask(words: dict[str, Any]) -> dict[str, Any]:
     command = [sys.executable, __file__, *sys.argv[1:], "--one", json.dumps(words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 

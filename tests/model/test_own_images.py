@@ -6,12 +6,12 @@ import gzip
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from support.bundles import make_bundle
 from support.own_masks import CORD, DISCS
 
@@ -21,6 +21,7 @@ from stages.core.base.files import read_csv, sha256_of
 from stages.core.images.volumes import Volume, read, write
 from stages.core.measures.kept_masks.zips import pack
 from stages.core.model.bundle.content import files_of, read_bundle
+from stages.core.model.localisation.search import Found
 from stages.core.tables.columns import MEASURES_TEXT
 
 pytestmark = pytest.mark.slow
@@ -34,9 +35,9 @@ class FakePredictor:
     def __init__(self, *_: object) -> None:
         """Like the real one."""
 
-    def __call__(self, volume: Volume) -> NDArray[np.float32]:
+    def __call__(self, volume: Volume) -> Found:
         FakePredictor.calls += 1
-        return volume.data
+        return Found(volume.data)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: Path) -> Pat
     for name in ("scan.nii.gz", "study/sub-01/ses-2/dwi/sub-01_ses-2_dwi.nii.gz"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         write(tmp_path / name, CORD.data, CORD.affine)
-    monkeypatch.setattr(segment_files, "Predictor", FakePredictor)
+    monkeypatch.setattr(segment_files, "make_search", FakePredictor)
     FakePredictor.calls = 0
     return tmp_path
 
@@ -80,6 +81,9 @@ def test_masks_lie_by_their_names_and_say_where_they_come_from(
         assert said["SourceSHA256"] == sha256_of(Path(image))
         assert said["bundle"] == read_bundle(Path("data/package")).digest
         assert (said["Threshold"], said["CordFound"], len(said["inference"])) == (0.5, True, 64)
+        assert said["Seconds"] >= 0
+        assert said["PeakMemoryMB"] > 50
+        assert said["ShareComputed"] == 1
     assert json.loads(Path("masks/dataset_description.json").read_text())["DatasetType"] == "derivative"
     assert "*_label-SC_seg.*" in Path("masks/.bidsignore").read_text().split()
 
@@ -127,18 +131,41 @@ def test_a_disk_that_is_full_costs_the_images_it_has_no_room_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Full(FakePredictor):
-        def __call__(self, volume: Volume) -> NDArray[np.float32]:
+        def __call__(self, volume: Volume) -> Found:
             if FakePredictor.calls == 0:
                 FakePredictor.calls += 1
                 raise OSError(28, "No space left on device")
             return super().__call__(volume)
 
-    monkeypatch.setattr(segment_files, "Predictor", Full)
+    monkeypatch.setattr(segment_files, "make_search", Full)
     with pytest.raises(ImageError, match="1 of 2 images could not be segmented"):
         segment_files.main(IMAGES)
     assert "cordrift: scan.nii.gz: No space left on device." in capsys.readouterr().err
     segment_files.main(IMAGES)
     assert "2 of 2 images segmented, 1 of them before" in capsys.readouterr().out
+
+
+def test_where_the_whole_image_was_searched_is_said_and_noted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Unsure(FakePredictor):
+        def __call__(self, volume: Volume) -> Found:
+            return replace(super().__call__(volume), why_whole="the coarse pass found no cord")
+
+    segment_files.main(IMAGES[1:])
+    monkeypatch.setattr(segment_files, "make_search", Unsure)
+    segment_files.main(IMAGES)
+    said = capsys.readouterr().err
+    assert said.count("scan.nii.gz: the coarse pass found no cord; the whole image was segmented. Look at") == 1
+    noted = [json.loads(Path("masks", name.replace(".nii.gz", ".json")).read_text()) for name in MASKS]
+    assert [one.get("WholeImageSearched") for one in noted] == ["the coarse pass found no cord", None]
+
+
+def test_with_and_without_the_localiser_masks_are_of_two_series(folder: Path) -> None:
+    segment_files.main(IMAGES[:1])
+    with pytest.raises(ImageError, match="1 of 1 images"):
+        segment_files.main([IMAGES[0], "--whole"])
+    segment_files.main([IMAGES[0], "--whole", "--force"])
 
 
 def test_masks_of_a_hand_or_of_another_image_are_not_replaced_unasked(folder: Path) -> None:

@@ -179,7 +179,7 @@ def test_an_image_of_its_own_gets_the_mask_of_the_pipeline(
     theirs = sorted((work / "reports/segment").rglob("*_T2w_label-SC_probseg.nii.gz"))[0]
     image = work / "data/clones/micro-frozen" / theirs.as_posix().partition("/micro-frozen/0/micro-frozen/")[2]
     words = ["--step", str(settings.step), "--threshold", str(settings.threshold), "--threads", str(settings.threads)]
-    words += ["--mirror"] if settings.mirror else []
+    words += ["--whole", *(["--mirror"] if settings.mirror else [])]
     original = image.with_name(image.name.replace("_label-SC_probseg", ""))
     segment_files.main([str(original), "--model", f"cord-micro@{alias}", "-o", str(tmp_path), "--soft", *words])
     for kind in ("seg", "probseg"):

@@ -160,7 +160,9 @@ def _outputs(work: Path) -> None:
 
 def check(work: Path, dice_v1: dict[str, float], *, with_real: bool, aliases: tuple[str, ...]) -> bool:
     """Print the figures of the demo in full size and tell whether all are reached."""
-    figures = loop_figures(work, aliases) + dice_figures(work, dice_v1) + (real_figures(work) if with_real else [])
+    figures = (
+        loop_figures(work, aliases) + dice_figures(work, dice_v1) + (real_figures(work, "v2") if with_real else [])
+    )
     print("\n".join(figure_lines(figures)))
     return all(figure.good for figure in figures)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ...base.errors import ImageError, SettingsError
@@ -18,8 +18,8 @@ from ...base.files import sha256_of, whole_file
 from ...data.inspection.plain import LIMITS, inspect_files
 from ...images.fault import Fault
 from ...images.volumes import Volume, read
+from ..localisation.search import Found, Searching
 from ..segmentation.masks import DESCRIPTION, mask_paths, sidecar_of, write_description, write_masks
-from ..segmentation.predictor import Predict
 from ..segmentation.streaming import stream
 
 #: What may lie beside the masks: the table of measures, the page, and the pictures on it. A second run replaces them.
@@ -77,7 +77,7 @@ class Job:
 
 
 def segment_images(
-    images: Sequence[Path], stems: Sequence[str], job: Job, make_predictor: Callable[[], Predict]
+    images: Sequence[Path], stems: Sequence[str], job: Job, make_search: Callable[[], Searching]
 ) -> list[Segmented]:
     """Segment images, and write their masks with sidecars. What `check` calls an error of an image stops this image.
 
@@ -86,24 +86,27 @@ def segment_images(
     images : NIfTI files
     stems : the paths of their masks in the folder, without ending
     job : what is the same for all
-    make_predictor : returns the function that segments a volume; called once, at the first image that needs it
+    make_search : returns the function that segments a volume; called once, at the first image that needs it
 
     Raises
     ------
     SettingsError
         The folder holds another dataset, whose files would be replaced.
     """
-    predictor = cache(make_predictor)
+    search = cache(make_search)
     _refuse_foreign(job.folder)
     write_description(job.folder, job.series["bundle"])
     with whole_file(job.folder / ".bidsignore") as part:
         part.write_text("".join(f"{pattern}\n" for pattern in NOT_OF_BIDS), encoding="utf-8")
 
-    def predict(_: _Task, loaded: _Loaded | Segmented) -> tuple[_Loaded, NDArray[np.float32]] | Segmented:
+    def predict(_: _Task, loaded: _Loaded | Segmented) -> _Computed | Segmented:
         if isinstance(loaded, Segmented):
             return loaded
         try:
-            return loaded, predictor()(loaded.volume)
+            segment = search()
+            begin = time.monotonic()
+            found = segment(loaded.volume)
+            return _Computed(loaded, found, time.monotonic() - begin)
         except (ImageError, OSError) as error:
             return loaded.task.failed(error)
 
@@ -141,6 +144,15 @@ class _Loaded:
     sha256: str
 
 
+@dataclass(frozen=True)
+class _Computed:
+    """An image with what was found in it, and the seconds that it took."""
+
+    loaded: _Loaded
+    found: Found
+    seconds: float
+
+
 def _load(task: _Task) -> _Loaded | Segmented:
     try:
         missing = _missing(task.image, task.masks, task.job)
@@ -157,19 +169,25 @@ def _load(task: _Task) -> _Loaded | Segmented:
         return task.failed(error)
 
 
-def _write(task: _Task, found: tuple[_Loaded, NDArray[np.float32]] | Segmented) -> Segmented:
-    if isinstance(found, Segmented):
-        return found
-    (loaded, soft), job, image = found, task.job, task.image
-    empty = not bool((soft >= job.threshold).any())
+def _write(task: _Task, computed: _Computed | Segmented) -> Segmented:
+    if isinstance(computed, Segmented):
+        return computed
+    loaded, found, job, image = computed.loaded, computed.found, task.job, task.image
+    empty = not bool((found.soft >= job.threshold).any())
     origin = {"Sources": [str(image)], "SourceSHA256": loaded.sha256, "CordFound": not empty, **job.series}
     origin["CheckWarnings"] = [fault.check for fault in loaded.warnings]
+    origin |= {"Seconds": round(computed.seconds, 2), "ShareComputed": round(found.share, 4)}
+    origin["PeakMemoryMB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    if found.why_whole:
+        origin["WholeImageSearched"] = found.why_whole
     try:
-        write_masks(job.folder, task.stem, image, soft, job.threshold, origin, loaded.missing)
+        write_masks(job.folder, task.stem, image, found.soft, job.threshold, origin, loaded.missing)
     except (ImageError, OSError) as error:
         return task.failed(error)
-    said = tuple(f"{image} {one.message}; expected {one.expected} (check {one.check})." for one in loaded.warnings)
-    return Segmented(image, task.masks, empty=empty, warnings=said)
+    said = [f"{image} {one.message}; expected {one.expected} (check {one.check})." for one in loaded.warnings]
+    if found.why_whole:
+        said.append(f"{image}: {found.why_whole}; the whole image was segmented. Look at its mask.")
+    return Segmented(image, task.masks, empty=empty, warnings=tuple(said))
 
 
 def _missing(image: Path, masks: dict[str, Path], job: Job) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import math
 import os
@@ -19,6 +20,7 @@ from ...base.files import digest_of
 from ...images.volumes import Volume
 from ..bundle.content import Bundle
 from .settings import Segment
+from .tiles import Mask, box_of, following_tiles, on_grid_of
 
 #: Soft values below this are left over from resampling. They are written as 0, because they would move a centroid.
 DUST = 0.002
@@ -28,14 +30,24 @@ BORDER = 2
 #: Most voxels of a volume on the plan's grid: at four bytes each, image and two outputs of the network take 4.8 GB.
 MOST_VOXELS = 400_000_000
 
+#: Logit of the background where there is certainly no cord; that of the cord is the same with the other sign.
+CERTAIN = 20.0
+
 #: A function that gives the probability of cord, in [0, 1], on the grid of a volume.
 Predict = Callable[[Volume], NDArray[np.float32]]
 
 
-def inference_digest(settings: Segment) -> str:
-    """Return the digest of the inference settings that decide the output. It is one of the two names of a series."""
+def inference_digest(settings: Segment, localiser: str = "") -> str:
+    """Return the digest of the inference settings that decide the output. It is one of the two names of a series.
+
+    Parameters
+    ----------
+    settings : block ``segment``
+    localiser : digest of the bundle that says where the cord is; ``""`` where whole images are segmented
+    """
     return digest_of(
         {
+            **({"localiser": localiser} if localiser else {}),
             # nnU-Net computes in half precision on a GPU, which gives another series
             "backend": f"torch-{settings.device}-channels-last" if settings.backend == "torch" else "openvino-cpu-f32",
             "dust": DUST,
@@ -62,7 +74,6 @@ class Predictor:
         os.environ.setdefault("nnUNet_compile", "false")
         os.environ.setdefault("nnUNet_def_n_proc", str(settings.threads))
         import torch
-        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
         if settings.device == "cuda" and not torch.cuda.is_available():
@@ -73,7 +84,11 @@ class Predictor:
         torch.set_num_threads(settings.threads)
         self.settings = settings
         self.plans = PlansManager(bundle.plans)
-        self.configuration = self.plans.get_configuration(bundle.configuration)
+        self.name = bundle.configuration
+        self.configuration = self.plans.get_configuration(self.name)
+        unchanged = copy.deepcopy(bundle.plans)
+        unchanged["configurations"][self.name]["normalization_schemes"] = ["NoNormalization"]
+        self.normalised = PlansManager(unchanged)
         self.dataset = bundle.dataset
         network: Any
         folds: Sequence[Any]
@@ -93,7 +108,7 @@ class Predictor:
             network, folds = torch_network(bundle)
         device = torch.device(settings.device)
         with contextlib.redirect_stdout(io.StringIO()):  # it prints a remark for every device but a GPU
-            self.predictor = nnUNetPredictor(
+            self.predictor = _predictor_class()(
                 tile_step_size=settings.step,
                 use_gaussian=True,
                 use_mirroring=settings.mirror and bundle.mirroring is not None,
@@ -133,43 +148,119 @@ class Predictor:
         Where the settings say so, only the largest component is kept. Components are searched on the plan's grid, on
         which thick slices are connected.
         """
+        self._check_size(volume)
+        return _rounded(self._segment(volume.data, volume, self.plans, None))
+
+    def within(self, volume: Volume, near: Mask) -> NDArray[np.float32]:
+        """Return what :meth:`__call__` returns, with the network computed near a region only; elsewhere it is 0.
+
+        Intensities are normalised by the statistics of the whole volume, as nnU-Net does it. Memory grows with the box
+        around the region.
+
+        Parameters
+        ----------
+        volume : the whole volume
+        near : (nx, ny, nz) the region
+        """
+        self._check_size(volume)
+        soft = np.zeros(volume.data.shape, np.float32)
+        filled = volume.data != 0
+        if not filled.any():
+            return soft
+        whole = box_of(filled, (0, 0, 0))  # nnU-Net leaves out what is 0 around the image
+        near = near & _only(whole, near.shape)
+        if not near.any():
+            return soft
+        values = volume.data[whole].astype(np.float32)
+        mean, sd = values.mean(), max(float(values.std()), 1e-8)
+        reach_mm = [
+            0.5 * n * mm for n, mm in zip(self.configuration.patch_size, self.configuration.spacing, strict=True)
+        ]
+        reach_mm = [reach_mm[self.plans.transpose_forward.index(axis)] for axis in (2, 1, 0)]
+        x, y, z = (math.ceil(reach / mm) for reach, mm in zip(reach_mm, volume.spacing_mm, strict=True))
+        x_box, y_box, z_box = (
+            slice(max(a.start, b.start), min(a.stop, b.stop))
+            for a, b in zip(box_of(near, (x, y, z)), whole, strict=True)
+        )
+        box = (x_box, y_box, z_box)
+        data = (volume.data[box].astype(np.float32) - mean) / np.float32(sd)
+        soft[box] = self._segment(data, volume, self.normalised, near[box])
+        return _rounded(soft)
+
+    def _segment(self, data: NDArray[Any], volume: Volume, plans: Any, near: Mask | None) -> NDArray[np.float32]:
+        """Return the probability of cord on the grid of ``data`` (nx, ny, nz), a part of a volume or all of it."""
         import torch
         from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
         from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 
         # nnU-Net changes the thread count of the process and leaves it changed when a volume fails.
         torch.set_num_threads(self.settings.threads)
-        self._check_size(volume)
         x, y, z = volume.spacing_mm
+        configuration = plans.get_configuration(self.name)
         properties: dict[str, object] = {"spacing": [z, y, x]}
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
-            data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
-                volume.data.transpose(2, 1, 0)[None],
+            prepared, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
+                data.transpose(2, 1, 0)[None],
                 None,
                 properties,
-                self.plans,
-                self.configuration,
+                plans,
+                configuration,
                 self.dataset,
             )
-            logits = self.predictor.predict_logits_from_preprocessed_data(torch.from_numpy(np.asarray(data)))
+            turned = None if near is None else near.transpose(2, 1, 0).transpose(plans.transpose_forward)
+            self.predictor.near = None if turned is None else on_grid_of(turned, prepared.shape[1:])
+            logits = self.predictor.predict_logits_from_preprocessed_data(torch.from_numpy(np.asarray(prepared)))
             logits = logits.float().cpu()
+            if near is not None:
+                nowhere = logits[0].isnan()  # where no tile was
+                logits[0][nowhere], logits[1][nowhere] = CERTAIN, -CERTAIN
             if self.settings.largest_component:
                 logits = torch.from_numpy(_keep_largest(logits.numpy()))
             _, probabilities = convert_predicted_logits_to_segmentation_with_correct_shape(
                 logits,
-                self.plans,
-                self.configuration,
-                self.plans.get_label_manager(self.dataset),
+                plans,
+                configuration,
+                plans.get_label_manager(self.dataset),
                 properties,
                 return_probabilities=True,
                 num_threads_torch=self.settings.threads,
             )
-        soft = np.asarray(probabilities[1], dtype=np.float32).transpose(2, 1, 0)
-        # Three decimals: enough for a CSA to 0.01 %, and masks that compress to a tenth.
-        soft = np.round(soft, 3)
-        soft[soft < DUST] = 0.0
-        return np.ascontiguousarray(soft)
+        return np.asarray(probabilities[1], dtype=np.float32).transpose(2, 1, 0)
+
+
+def _rounded(soft: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return three decimals: enough for a CSA to 0.01 %, and masks that compress to a tenth."""
+    soft = np.round(soft, 3)
+    soft[soft < DUST] = 0.0
+    return np.ascontiguousarray(soft)
+
+
+def _only(box: tuple[slice, slice, slice], shape: tuple[int, ...]) -> Mask:
+    inside = np.zeros(shape, bool)
+    inside[box] = True
+    return inside
+
+
+def _predictor_class() -> Any:
+    """Return nnU-Net's predictor with tiles that follow the region ``near`` (z, y, x), where one is set."""
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    class Following(nnUNetPredictor):  # type: ignore[misc]
+        near: Mask | None = None
+
+        def _internal_get_sliding_window_slicers(self, image_size: tuple[int, ...]) -> list[tuple[slice, ...]]:
+            if self.near is None:
+                whole: list[tuple[slice, ...]] = super()._internal_get_sliding_window_slicers(image_size)
+                return whole
+            patch = tuple(self.configuration_manager.patch_size)
+            missing = [have - n for have, n in zip(image_size, self.near.shape, strict=True)]
+            # nnU-Net puts an image that is smaller than a tile into the middle of it.
+            near = np.pad(self.near, [(n // 2, n - n // 2) for n in missing])
+            starts = following_tiles(near, patch, self.tile_step_size)
+            return [(slice(None), *(slice(a, a + n) for a, n in zip(at, patch, strict=True))) for at in starts]
+
+    return Following
 
 
 def _keep_largest(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -185,6 +276,6 @@ def _keep_largest(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     # the border must not reach into another component
     keep = ndimage.binary_dilation(keep, iterations=BORDER) & (keep | ~inside)
     out = logits.copy()
-    out[0][~keep] = 20.0
-    out[1][~keep] = -20.0
+    out[0][~keep] = CERTAIN
+    out[1][~keep] = -CERTAIN
     return out

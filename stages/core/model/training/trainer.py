@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ from .soft import SoftLoss
 
 #: Report of one epoch: epoch, train_loss, val_loss, dice, learning_rate, seconds.
 Progress = dict[str, float]
+#: Logarithm of the odds that a voxel is no cord, before anything is learned.
+PRIOR = math.log(99)
 
 
 class ContrastRemapTransform(ImageOnlyTransform):  # type: ignore[misc]
@@ -87,6 +90,13 @@ class CordTrainer(nnUNetTrainer):  # type: ignore[misc]
             self.network.to(memory_format=torch.channels_last_3d)
         if self.settings.bfloat16:  # of the network alone: loss and backward pass stay outside, as torch advises
             self.network.forward = torch.autocast(self.device.type, torch.bfloat16)(self.network.forward)
+        if self.settings.loss == "soft":
+            # The first answer is the usual share of cord, 1 %, and not one half (doi:10.1109/ICCV.2017.324): otherwise
+            # the first hundreds of steps teach that most voxels are no cord, and nothing else.
+            decoder: Any = self.plain_network.decoder
+            for layer in decoder.seg_layers:
+                nn.init.constant_(layer.bias[:1], 0.5 * PRIOR)
+                nn.init.constant_(layer.bias[1:], -0.5 * PRIOR)
         decay = self.settings.optimiser.average
         self.average = Average(self.plain_network, decay) if decay else None
 

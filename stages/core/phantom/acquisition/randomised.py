@@ -67,10 +67,16 @@ def disturb(image: Float32, outside: Float32, csf: Float32, rng: np.random.Gener
     return out
 
 
-def acquire(image: Float32, rng: np.random.Generator) -> Float32:
-    """Return an image (nx, ny, nz) as if it had been acquired with coarser voxels and interpolated to 1 mm.
+def acquire(image: Float32, rng: np.random.Generator, voxel_mm: float = 1.0) -> Float32:
+    """Return an image (nx, ny, nz) as if it had been acquired with coarser voxels and interpolated to those of a grid.
 
     Rician noise with an SD of 0.01 to 0.2 times the signal of white matter is added to the coarse voxels.
+
+    Parameters
+    ----------
+    image : relative to white matter
+    rng : source of every choice
+    voxel_mm : size of the voxels of the grid
     """
     plane = float(rng.uniform(1, 2)) if rng.uniform() < 0.5 else 1.0
     thickness, spacing = 1.0, 1.0
@@ -87,6 +93,7 @@ def acquire(image: Float32, rng: np.random.Generator) -> Float32:
     ups = []
     for k in range(3):
         t, d = (thickness, spacing) if k == axis else (plane, plane)
+        t, d = max(1.0, t / voxel_mm), max(1.0, d / voxel_mm)
         down, up = resampling(image.shape[k], t, d, phase=phase, linear=linear)
         image = np.moveaxis(np.tensordot(down, image, axes=(1, k)), 0, k)
         ups.append(up)

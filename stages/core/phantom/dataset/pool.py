@@ -47,9 +47,13 @@ def paint_pool(settings: Paint, out: Path, scratch: Path) -> None:
             ProcessPoolExecutor(settings.workers, mp_context=get_context("spawn")) as pool,
             tqdm(total=settings.anatomies, initial=len(names) - len(missing), desc="paint", unit="map") as bar,
         ):
-            for done in as_completed([pool.submit(_paint_one, settings, k, ready / names[k]) for k in missing]):
-                done.result()
-                bar.update()
+            try:
+                for done in as_completed([pool.submit(_paint_one, settings, k, ready / names[k]) for k in missing]):
+                    done.result()
+                    bar.update()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
     with whole_folder(out) as part:
         for name in names:
             (ready / name).rename(part / name)

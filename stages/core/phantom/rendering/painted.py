@@ -25,6 +25,8 @@ from .surroundings import paint_surroundings
 
 #: Chances of the places: a piece of the neck, any height of a large view, the conus and the sac below, far away.
 PLACES = {"neck": 0.4, "spine": 0.3, "conus": 0.15, "far": 0.15}
+#: Longer grids (mm) reach beyond the curves of a neck.
+NECK_MM = 120.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def paint_tissue_map(rng: np.random.Generator, size: tuple[int, int, int], voxel
     size : number of voxels along x, y, z
     voxel_mm : size of the voxels
     """
-    place = draw_place(rng)
+    place = draw_place(rng, large=size[2] * voxel_mm > NECK_MM)
     an = place.anatomy
     extent = (size[0] * voxel_mm, size[1] * voxel_mm, size[2] * voxel_mm)
     grid = Grid.around(extent, (voxel_mm,) * 3, (0.0, 0.0, 0.0))
@@ -77,17 +79,20 @@ def paint_tissue_map(rng: np.random.Generator, size: tuple[int, int, int], voxel
     )
 
 
-def draw_place(rng: np.random.Generator) -> Place:
-    """Draw an anatomy, with diseases in two of five, and the place of it that is painted."""
+def draw_place(rng: np.random.Generator, *, large: bool = False) -> Place:
+    """Draw an anatomy, with diseases in two of five, and the place of it that is painted.
+
+    A ``large`` grid reaches beyond the neck, so that head and chest are always there.
+    """
     an = draw_anatomy(rng, wide=True)
     if rng.uniform() < 0.4:
         an = with_pathology(an, str(rng.choice(sorted(PATHOLOGIES))), rng)
     kind = str(rng.choice(list(PLACES), p=list(PLACES.values())))
     aside = (float(rng.normal(0, 12)), float(rng.normal(0, 15)))
-    if kind == "neck":
+    if kind == "neck" and not large:
         return Place(an, float(rng.uniform(-18, 18)), aside)
     an = extend_anatomy(an)
-    if kind == "spine":
+    if kind in {"neck", "spine"}:
         return Place(an, float(rng.uniform(-170, 60)), aside)
     if kind == "conus":
         tip, top = float(rng.uniform(-190, -90)), an.discs_s_mm[2] + 20.0

@@ -1,4 +1,4 @@
-"""The bundle that a person names: its folder, its zip, or a version in MLflow by one of its aliases."""
+"""The bundle that a person names: the starter, a folder, a zip, or a version in MLflow by one of its aliases."""
 
 from __future__ import annotations
 
@@ -10,8 +10,19 @@ from ...base.errors import BundleError, SettingsError, StoreError, did_you_mean
 from ...base.files import whole_folder
 from ...measures.kept_masks.zips import unpack
 from ...model.bundle.content import Bundle, read_bundle
-from ...store.bundle_files import MOST_BUNDLE_BYTES
+from ...store.bundle_files import MOST_BUNDLE_BYTES, PACKAGE
 from ...store.recorded_versions import open_recorded_versions
+
+#: The name of the model that comes with cordrift, and its folder: a bundle with a model card.
+STARTER = "starter"
+STARTER_FOLDER = Path(__file__).parents[3] / "models" / STARTER
+#: The bundle that finds the cord on a coarse grid, for every model.
+LOCALISER_FOLDER = STARTER_FOLDER.with_name("localiser")
+
+
+def default_model() -> str:
+    """Return the name of the model that is used where none is named: the bundle of this workspace, else the starter."""
+    return str(PACKAGE) if (PACKAGE / "model.json").is_file() else STARTER
 
 
 def find_bundle(name: str) -> Bundle:
@@ -19,7 +30,8 @@ def find_bundle(name: str) -> Bundle:
 
     Parameters
     ----------
-    name : the folder of a bundle, a zip of it as a release has it, or ``MODEL@ALIAS``, such as ``cord@champion``
+    name : ``starter``, the folder of a bundle, a zip of it as a release has it, or ``MODEL@ALIAS``, such as
+        ``cord@champion``; a folder of one's own that is called starter is ``./starter``
 
     Raises
     ------
@@ -30,7 +42,7 @@ def find_bundle(name: str) -> Bundle:
     StoreError
         MLflow does not answer, or has no such version.
     """
-    path = Path(name)
+    path = STARTER_FOLDER if name == STARTER else Path(name)
     if path.is_dir():
         return read_bundle(path)
     with tempfile.TemporaryDirectory() as scratch:
@@ -39,8 +51,9 @@ def find_bundle(name: str) -> Bundle:
             return open_bundle(path, folder)
         if "@" not in name:
             raise SettingsError(
-                f"--model is {name!r}, which is no folder and no zip here; expected a bundle (data/package, or "
-                "cordrift-bundle.zip of a release), or a version in MLflow as MODEL@ALIAS, such as cord@champion."
+                f"--model is {name!r}, which is no folder and no zip here; expected {STARTER}, a bundle "
+                "(data/package, or cordrift-bundle.zip of a release), or a version in MLflow as MODEL@ALIAS, such as "
+                "cord@champion; `cordrift segment --list-models` lists what there is here."
             )
         _fetch(name, folder)
         return _verified(folder, name)

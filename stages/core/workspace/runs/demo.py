@@ -21,6 +21,7 @@ from ...data.datasets.registry import REGISTRY
 from ...phantom.dataset.publish import publish
 from ...store.client import open_store
 from ...store.location import forget_server
+from ..bundles.named import STARTER, STARTER_FOLDER
 from .demo_check import dice_figures, figure_lines, loop_figures, real_figures
 from .monitor import monitor
 from .other_seed import train_again
@@ -92,9 +93,15 @@ def demo(root: Path, size: Size, real: Path | None, seeds: int, say: Callable[[s
     edit_yaml(work / "params.yaml", lambda params: params["register"].update(label="v2"))
     with clock.step("v2: fetch, prepare, train, package"):
         run_dvc(work, "repro", "package")
+    on_real = []
     if real is not None:
-        with clock.step("real MRI: v2 on one real participant, six contrasts"):
+        # The starter is no version of the demo's series: on the real images it stands beside v2.
+        with clock.step("real MRI: the starter model on one real participant, six contrasts"):
+            monitor(work, STARTER_FOLDER, "real-cord", STARTER, real, floors=False, say=say)
+        on_real = real_figures(work, STARTER)
+        with clock.step("real MRI: v2 on the same images"):
             monitor(work, work / "data/package", "real-cord", "v2", real, say=say)
+        on_real += real_figures(work, "v2")
     for seed in range(2, seeds + 1):
         with clock.step(f"v2 once more with seed {seed}: how far numbers move by retraining alone"):
             train_again(work, seed)
@@ -108,7 +115,7 @@ def demo(root: Path, size: Size, real: Path | None, seeds: int, say: Callable[[s
     figures = loop_figures(work, _aliases(work))
     if size.good:
         figures += dice_figures(work, read_json(done)["dice"])
-        figures += real_figures(work) if real is not None else []
+        figures += on_real
     for line in figure_lines(figures):
         say(line)
     say(f"\nDrift report: {work / 'reports/report/index.html'}")

@@ -89,13 +89,19 @@ def dice_figures(work: Path, dice_v1: dict[str, float]) -> list[Figure]:
     return figures
 
 
-def real_figures(work: Path) -> list[Figure]:
-    """Return how well v2 segments the real participant in each contrast that has a reference."""
+def real_figures(work: Path, version: str) -> list[Figure]:
+    """Return how well a version segments the real participant in each contrast that has a reference.
+
+    Parameters
+    ----------
+    work : the workspace of the demo, in which this version was monitored last
+    version : its name, for the sentences
+    """
     real = read_csv(work / "data/monitored/real-cord/agreement.csv", text=("contrast", "flags"))
     figures = []
     for name, value in real.loc[real["flags"] != "no_reference", ["contrast", "dice"]].itertuples(index=False):
         goal = "" if value >= GOAL_REAL else f"; the goal of {GOAL_REAL} is not reached"
-        found = f"v2 Dice on real {name} {value:.3f}{goal}"
+        found = f"{version} Dice on real {name} {value:.3f}{goal}"
         figures.append(Figure(found, value >= LEAST_REAL, f"at least {LEAST_REAL}"))
     return figures
 

@@ -1,0 +1,111 @@
+"""Coarse to fine: a small network finds the cord on a coarse grid, and the bundle segments what lies around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...images.volumes import Volume
+from ..bundle.content import Bundle
+from ..segmentation.predictor import Predictor
+from ..segmentation.settings import Segment
+from .region import Region, grown, region_of, touches_the_end
+
+#: So often the region grows where the cord goes on beyond it.
+MOST_GROWTHS = 3
+#: Distance of neighbouring tiles of the coarse pass, in parts of a tile.
+COARSE_STEP = 0.75
+#: A region with a larger share of the image saves nothing.
+WORTH = 0.5
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in a volume.
+
+    Attributes
+    ----------
+    soft : (nx, ny, nz) probability of cord on the volume's own grid, in [0, 1]
+    share : of the voxels that were looked at closely, in (0, 1]
+    why_whole : why the whole volume was; ``""`` where it was not, or is so small that there is nothing to save
+    """
+
+    soft: NDArray[np.float32]
+    share: float = 1.0
+    why_whole: str = ""
+
+
+Searching = Callable[[Volume], Found]
+
+
+def make_search(bundle: Bundle, localiser: Bundle | None, settings: Segment) -> Searching:
+    """Return what segments volumes with a bundle.
+
+    Parameters
+    ----------
+    bundle : the model
+    localiser : a bundle whose plan has larger voxels; None: whole volumes are segmented
+    settings : of the inference; the localiser takes device, backend and threads from them
+
+    Raises
+    ------
+    SettingsError, BundleError
+        See ``Predictor``.
+    """
+    fine = Predictor(bundle, settings)
+    if localiser is None or len(fine.configuration.patch_size) == 2:  # tiles of a slice cannot follow a cord
+        return lambda volume: Found(fine(volume))
+    quick = settings.model_copy(update={"step": COARSE_STEP, "mirror": False, "largest_component": False})
+    return Search(fine, Predictor(localiser, quick))
+
+
+class Search:
+    """Segment a volume near the place where a coarse pass finds the cord; the whole of it where that is unsure."""
+
+    def __init__(self, fine: Predictor, coarse: Predictor) -> None:
+        """Bind the predictors of the bundle and of the localiser, whose plan has larger voxels."""
+        self.fine, self.coarse = fine, coarse
+
+    def __call__(self, volume: Volume) -> Found:
+        """Segment one volume."""
+        region = self.locate(volume)
+        if region.unsure or region.near.mean() > WORTH:
+            return Found(self.fine(volume), why_whole=region.unsure)
+        near = region.near
+        for _ in range(MOST_GROWTHS):
+            soft = self.fine.within(volume, near)
+            cord = soft >= self.fine.settings.threshold
+            if not touches_the_end(cord, near):
+                return Found(soft, float(near.mean()))
+            near = near | grown(cord, volume.spacing_mm)
+        why = f"the cord goes on beyond the region, also after {MOST_GROWTHS} steps"
+        return Found(self.fine(volume), why_whole=why)
+
+    def locate(self, volume: Volume) -> Region:
+        """Return the region in which the localiser finds the cord."""
+        coarse = coarsened(volume, tuple(self.coarse.configuration.spacing))
+        return region_of(Volume(self.coarse(coarse), coarse.affine), volume)
+
+
+def coarsened(volume: Volume, spacing_mm: tuple[float, ...]) -> Volume:
+    """Return a volume on a coarser grid over the same field of view, each voxel the mean of those that it replaces.
+
+    The voxels have about ``spacing_mm`` (z, y, x); along axes where they are larger already they stay as they are.
+    """
+    import torch
+
+    x, y, z = (
+        max(1, min(n, round(n * have / want)))
+        for n, have, want in zip(volume.data.shape, volume.spacing_mm, spacing_mm[::-1], strict=True)
+    )
+    shape = (x, y, z)
+    data = torch.from_numpy(np.ascontiguousarray(volume.data, dtype=np.float32))[None]
+    mean = torch.nn.functional.adaptive_avg_pool3d(data, shape)[0].numpy()
+    factors = np.array(volume.data.shape) / np.array(shape)
+    affine = volume.affine.copy()
+    affine[:3, :3] *= factors
+    affine[:3, 3] += volume.affine[:3, :3] @ (0.5 * (factors - 1))
+    return Volume(mean, affine)
