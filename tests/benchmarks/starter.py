@@ -109,8 +109,8 @@ def large_views(predict: Predict, seeds: range, places: list[Place], search: Sea
             yield compare(search(volume).soft >= 0.5, soft, soft >= 0.5, f"large {name}, coarse to fine")
 
 
-def without_cord(predict: Predict) -> Iterator[tuple[str, int]]:
-    """Segment images that show no cord, and yield the voxels that are taken for one."""
+def without_cord(search: Search) -> Iterator[tuple[str, int]]:
+    """Segment images that show no cord as `cordrift segment` does, and yield the voxels that are taken for one."""
     rng = np.random.default_rng(3)
     anatomy = extend_anatomy(draw_anatomy(rng))
     for what, centre in {
@@ -120,9 +120,9 @@ def without_cord(predict: Predict) -> Iterator[tuple[str, int]]:
     }.items():
         for name in ("T1w", "T2w"):
             image = _render(anatomy, name, centre, rng)
-            yield f"{what} {name}", int((predict(image) >= 0.5).sum())
+            yield f"{what} {name}", int((search(image).soft >= 0.5).sum())
     noise = rng.rayleigh(50, (96, 96, 96)).astype(np.float32)
-    yield "noise", int((predict(Volume(noise, np.eye(4))) >= 0.5).sum())
+    yield "noise", int((search(Volume(noise, np.eye(4))).soft >= 0.5).sum())
 
 
 def _render(anatomy: Anatomy, name: str, centre: tuple[float, float, float], rng: np.random.Generator) -> Volume:
@@ -131,13 +131,13 @@ def _render(anatomy: Anatomy, name: str, centre: tuple[float, float, float], rng
     return Volume(image.astype(np.float32), grid.affine)
 
 
-def real(predict: Predict) -> Iterator[Row]:
-    """Segment the real participant; the mask of the dataset is the reference."""
+def real(search: Search) -> Iterator[Row]:
+    """Segment the real participant as `cordrift segment` does; the mask of the dataset is the reference."""
     for image in tqdm(sorted(REAL.glob("sub-*/**/*.nii.gz")), desc="real"):
         name = image.name.removesuffix(".nii.gz")
         masks = sorted(REAL.glob(f"derivatives/labels/**/{name}_*seg*.nii.gz"))
         volume = read(image)
-        found = predict(volume) >= 0.5
+        found = search(volume).soft >= 0.5
         reference = read(masks[0]).data >= 0.5 if masks else np.zeros_like(found)
         yield compare(found, reference, reference, name.split("_", 1)[1] + ("" if masks else " (no reference)"))
 
@@ -175,13 +175,13 @@ def main() -> None:
     places: list[Place] = []
     print(table(list(people(predict, places, search))))
     print(_told(places))
-    for what, voxels in without_cord(predict):
+    for what, voxels in without_cord(search):
         print(f"no cord, {what}: {voxels} voxels")
     places = []
     print(table(list(large_views(predict, range(options.seeds), places, search))))
     print(_told(places))
     if options.real:
-        print(table(list(real(predict))))
+        print(table(list(real(search))))
 
 
 def _told(places: list[Place]) -> str:

@@ -254,7 +254,7 @@ def test_a_word_that_is_no_image_and_the_help_are_of_this_command(
 ) -> None:
     for words, code, sentence in (
         (["scan"], 1, "scan is not named .nii or .nii.gz"),
-        ([], 2, "the following arguments are required: IMAGE"),
+        ([], 2, "name at least one IMAGE"),
         (["--help"], 0, ""),
     ):
         monkeypatch.setattr("sys.argv", ["cordrift", "segment", *words])

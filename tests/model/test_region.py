@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.core.images.volumes import Volume
-from stages.core.model.localisation.region import ALONG_MM, ASIDE_MM, grown, region_of, touches_the_end
+from stages.core.model.localisation.region import ALONG_MM, ASIDE_MM, grown, region_of, too_short, touches_the_end
 
 SHAPE = (24, 28, 40)
 COARSE = np.diag([2.5, 2.5, 2.5, 1.0])
@@ -42,7 +42,7 @@ def test_the_region_is_the_cord_with_its_margins_on_the_grid_of_the_image() -> N
         (_coarse(), "found no cord"),
         (_coarse(CORD, value=0.2), "found no cord"),
         (_coarse(CORD, (slice(20, 23), slice(2, 5), slice(5, 20))), "2 pieces, none of which is by far the largest"),
-        (_coarse((slice(10, 12), slice(12, 14), slice(5, 7))), "a piece of only 5 mm"),
+        (_coarse((slice(10, 12), slice(12, 14), slice(5, 11)), (slice(20, 22), slice(2, 4), slice(5, 9))), "no cord"),
     ],
 )
 def test_what_cannot_be_relied_on_is_a_reason(coarse: Volume, why: str) -> None:
@@ -80,3 +80,11 @@ def test_a_cord_that_goes_on_beyond_the_region_is_noticed_but_not_where_the_imag
     assert not touches_the_end(cord, near)
     cord[9:11, 9:11, 24] = True
     assert touches_the_end(cord, near)
+
+
+@pytest.mark.parametrize(("slices", "short"), [(10, True), (19, True), (20, False), (40, False)])
+def test_what_only_the_fine_network_sees_must_be_as_long_as_a_cord(slices: int, short: bool) -> None:
+    cord = np.zeros((30, 30, 90), bool)
+    cord[10:14, 10:14, 5 : 5 + slices] = True
+    assert too_short(cord, (1.0, 1.0, 1.0)) is short
+    assert not too_short(cord[:, :, : 2 * slices], (1.0, 1.0, 1.0)), "a slab of few slices shows no more of it"

@@ -67,7 +67,7 @@ def test_a_cord_that_is_found_is_segmented_near_it_alone() -> None:
 
 
 def test_a_region_grows_along_a_cord_of_which_the_coarse_pass_found_a_part() -> None:
-    search, fine = _search(Coarse(30, 45))
+    search, fine = _search(Coarse(30, 55))
     found = search(Volume(_cord(), np.eye(4)))
     np.testing.assert_array_equal(found.soft, _cord())
     assert found.why_whole == ""
@@ -79,7 +79,7 @@ def test_a_region_grows_along_a_cord_of_which_the_coarse_pass_found_a_part() -> 
 def test_a_region_that_grows_without_end_gives_way_to_the_whole_volume() -> None:
     tall = np.zeros((30, 30, 400), np.float32)
     tall[12:18, 12:18] = 1
-    search, fine = _search(Coarse(0, 10))
+    search, fine = _search(Coarse(0, 25))
     found = search(Volume(tall, np.eye(4)))
     np.testing.assert_array_equal(found.soft, tall)
     assert "goes on beyond the region" in found.why_whole
@@ -92,6 +92,15 @@ def test_doubt_searches_the_whole_volume_and_says_why() -> None:
     np.testing.assert_array_equal(found.soft, _cord())
     assert (found.why_whole, found.share) == ("the coarse pass found no cord", 1.0)
     assert fine.asked == [1.0]
+
+
+def test_a_speck_that_the_localiser_did_not_see_is_no_cord() -> None:
+    speck = np.zeros(SHAPE, np.float32)
+    speck[10:18, 10:18, 40:48] = 1
+    search, _ = _search(Coarse(200, 300))
+    found = search(Volume(speck, np.eye(4)))
+    assert not found.soft.any()
+    assert "nothing as long as a cord" in found.why_whole
 
 
 def test_a_volume_that_is_hardly_larger_than_the_cord_is_segmented_whole_and_that_is_no_doubt() -> None:

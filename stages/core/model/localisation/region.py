@@ -10,12 +10,14 @@ from scipy import ndimage
 from ...images.volumes import Volume
 from ..segmentation.tiles import Mask, on_grid_of
 
+#: Why the whole image is searched where the localiser sees nothing.
+NOTHING = "the coarse pass found no cord"
 #: Probability from which a coarse voxel may be cord. A thin cord fills less than half of a voxel of 2.5 mm.
 LEAST = 0.3
 #: The second largest piece may have this share of the voxels of the largest.
 SECOND = 0.25
-#: A cord in view is at least this long, mm.
-SHORTEST_MM = 6.0
+#: A cord in view is at least this long (mm), or runs through half of the image. Noise gives shorter pieces.
+SHORTEST_MM = 20.0
 #: So far around the coarse cord the fine one is looked for, mm: in the section, and along the cord.
 ASIDE_MM, ALONG_MM = 8.0, 16.0
 
@@ -45,19 +47,23 @@ def region_of(coarse: Volume, image: Volume) -> Region:
     nowhere = np.zeros(image.data.shape, bool)
     pieces, count = ndimage.label(coarse.data >= LEAST, structure=np.ones((3, 3, 3)))
     if not count:
-        return Region(nowhere, "the coarse pass found no cord")
+        return Region(nowhere, NOTHING)
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     order = np.argsort(sizes)[::-1]
     cord = pieces == order[0]
+    if too_short(cord, coarse.spacing_mm):
+        return Region(nowhere, NOTHING)
     if sizes[order[1]] > SECOND * sizes[order[0]]:
         return Region(nowhere, f"the coarse pass found {count} pieces, none of which is by far the largest")
-    length = max(
-        (int(np.ptp(where)) + 1) * size for where, size in zip(np.nonzero(cord), coarse.spacing_mm, strict=True)
-    )
-    if length < SHORTEST_MM and length < 0.9 * max(n * mm for n, mm in zip(cord.shape, coarse.spacing_mm, strict=True)):
-        return Region(nowhere, f"the coarse pass found a piece of only {length:.0f} mm")
     return Region(grown(on_grid_of(cord, image.data.shape), image.spacing_mm))
+
+
+def too_short(cord: Mask, spacing_mm: tuple[float, float, float]) -> bool:
+    """Whether a piece is too short for a cord."""
+    extent = [int(np.ptp(at)) + 1 for at in np.nonzero(cord)]
+    through = max(n / most for n, most in zip(extent, cord.shape, strict=True))
+    return through < 0.5 and max(n * size for n, size in zip(extent, spacing_mm, strict=True)) < SHORTEST_MM
 
 
 def grown(cord: Mask, spacing_mm: tuple[float, float, float]) -> Mask:

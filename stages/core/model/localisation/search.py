@@ -12,7 +12,7 @@ from ...images.volumes import Volume
 from ..bundle.content import Bundle
 from ..segmentation.predictor import Predictor
 from ..segmentation.settings import Segment
-from .region import Region, grown, region_of, touches_the_end
+from .region import NOTHING, Region, grown, region_of, too_short, touches_the_end
 
 #: So often the region grows where the cord goes on beyond it.
 MOST_GROWTHS = 3
@@ -73,7 +73,12 @@ class Search:
         """Segment one volume."""
         region = self.locate(volume)
         if region.unsure or region.near.mean() > WORTH:
-            return Found(self.fine(volume), why_whole=region.unsure)
+            soft = self.fine(volume)
+            cord = soft >= self.fine.settings.threshold
+            if region.unsure == NOTHING and cord.any() and too_short(cord, volume.spacing_mm):
+                # Noise, and images without cord: a network answers something somewhere.
+                return Found(np.zeros_like(soft), why_whole=f"{NOTHING}, and the fine one nothing as long as a cord")
+            return Found(soft, why_whole=region.unsure)
         near = region.near
         for _ in range(MOST_GROWTHS):
             soft = self.fine.within(volume, near)

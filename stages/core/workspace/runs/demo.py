@@ -22,7 +22,7 @@ from ...phantom.dataset.publish import publish
 from ...store.client import open_store
 from ...store.location import forget_server
 from ..bundles.named import STARTER, STARTER_FOLDER
-from .demo_check import dice_figures, figure_lines, loop_figures, real_figures
+from .demo_check import LEAST_STARTER, dice_figures, figure_lines, loop_figures, real_figures
 from .monitor import monitor
 from .other_seed import train_again
 from .params import load_params
@@ -98,7 +98,7 @@ def demo(root: Path, size: Size, real: Path | None, seeds: int, say: Callable[[s
         # The starter is no version of the demo's series: on the real images it stands beside v2.
         with clock.step("real MRI: the starter model on one real participant, six contrasts"):
             monitor(work, STARTER_FOLDER, "real-cord", STARTER, real, floors=False, say=say)
-        on_real = real_figures(work, STARTER)
+        on_real = real_figures(work, STARTER, LEAST_STARTER)
         with clock.step("real MRI: v2 on the same images"):
             monitor(work, work / "data/package", "real-cord", "v2", real, say=say)
         on_real += real_figures(work, "v2")
