@@ -60,9 +60,10 @@ class Row:
 
 def compare(found: Mask, soft: NDArray[np.floating], reference: Mask, contrast: str) -> Row:
     """Return Dice against a reference, and the volume relative to the true one (``soft``, shares of voxels)."""
-    dice = 2 * float((found & reference).sum()) / max(1, int(found.sum() + reference.sum()))
+    known = bool(reference.any())
+    dice = 2 * float((found & reference).sum()) / int(found.sum() + reference.sum()) if known else float("nan")
     sizes = np.bincount(ndimage.label(found, np.ones((3, 3, 3)))[0].ravel())[1:]
-    return Row(contrast, dice, float(found.sum() / max(soft.sum(), 1e-9)), int((sizes > SPECK).sum()))
+    return Row(contrast, dice, float(found.sum() / soft.sum()) if known else float("nan"), int((sizes > SPECK).sum()))
 
 
 @dataclass(frozen=True)
