@@ -100,17 +100,19 @@ def coarsened(volume: Volume, spacing_mm: tuple[float, ...]) -> Volume:
 
     The voxels have about ``spacing_mm`` (z, y, x); along axes where they are larger already they stay as they are.
     """
-    import torch
-
-    x, y, z = (
+    shape = [
         max(1, min(n, round(n * have / want)))
         for n, have, want in zip(volume.data.shape, volume.spacing_mm, spacing_mm[::-1], strict=True)
-    )
-    shape = (x, y, z)
-    data = torch.from_numpy(np.ascontiguousarray(volume.data, dtype=np.float32))[None]
-    mean = torch.nn.functional.adaptive_avg_pool3d(data, shape)[0].numpy()
+    ]
+    mean = volume.data
+    for axis, (n, m) in enumerate(zip(volume.data.shape, shape, strict=True)):
+        edges, voxel = np.linspace(0, n, m + 1), np.arange(n)
+        # The part of each old voxel that lies in each new one.
+        parts = np.minimum(edges[1:, None], voxel + 1) - np.maximum(edges[:-1, None], voxel)
+        weights = (np.clip(parts, 0, None) * (m / n)).astype(np.float32)
+        mean = np.moveaxis(np.tensordot(weights, mean, axes=(1, axis)), 0, axis)
     factors = np.array(volume.data.shape) / np.array(shape)
     affine = volume.affine.copy()
     affine[:3, :3] *= factors
     affine[:3, 3] += volume.affine[:3, :3] @ (0.5 * (factors - 1))
-    return Volume(mean, affine)
+    return Volume(np.ascontiguousarray(mean), affine)
