@@ -46,7 +46,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose params hold shell text where DVC reads them first."""
     folder = tmp_path_factory.mktemp("hostile")
     make_workspace(ROOT, folder, "micro")
-    (folder / "data/prepare").mkdir(parents=True)
+    for name in ("prepare", "paint"):
+        (folder / "data" / name).mkdir(parents=True)
     edit_yaml(folder / "params.yaml", lambda params: params["train"].update(folds=["0; touch P #"]))
     return folder
 
