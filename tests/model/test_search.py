@@ -94,6 +94,20 @@ def test_doubt_searches_the_whole_volume_and_says_why() -> None:
     assert fine.asked == [1.0]
 
 
+def test_where_the_localiser_is_wrong_the_whole_volume_is_searched() -> None:
+    class Wrong(Coarse):
+        def __call__(self, volume: Volume) -> NDArray[np.float32]:
+            elsewhere = np.zeros_like(volume.data)
+            elsewhere[:3, :3] = 1
+            return elsewhere
+
+    search, fine = _search(Wrong(0, 90))
+    found = search(Volume(_cord(), np.eye(4)))
+    np.testing.assert_array_equal(found.soft, _cord())
+    assert found.why_whole == "the coarse pass found a cord, and the fine one none there"
+    assert fine.asked[-1] == 1.0
+
+
 def test_a_speck_that_the_localiser_did_not_see_is_no_cord() -> None:
     speck = np.zeros(SHAPE, np.float32)
     speck[10:18, 10:18, 40:48] = 1

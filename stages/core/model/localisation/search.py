@@ -83,6 +83,8 @@ class Search:
         for _ in range(MOST_GROWTHS):
             soft = self.fine.within(volume, near)
             cord = soft >= self.fine.settings.threshold
+            if not cord.any():
+                return Found(self.fine(volume), why_whole="the coarse pass found a cord, and the fine one none there")
             if not touches_the_end(cord, near):
                 return Found(soft, float(near.mean()))
             near = near | grown(cord, volume.spacing_mm)

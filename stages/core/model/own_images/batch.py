@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -177,7 +178,8 @@ def _write(task: _Task, computed: _Computed | Segmented) -> Segmented:
     origin = {"Sources": [str(image)], "SourceSHA256": loaded.sha256, "CordFound": not empty, **job.series}
     origin["CheckWarnings"] = [fault.check for fault in loaded.warnings]
     origin |= {"Seconds": round(computed.seconds, 2), "ShareComputed": round(found.share, 4)}
-    origin["PeakMemoryMB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    kilobyte = 1024 if sys.platform == "darwin" else 1  # macOS counts bytes, Linux kilobytes
+    origin["PeakMemoryMB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobyte / 1024)
     if found.why_whole:
         origin["WholeImageSearched"] = found.why_whole
     try:
