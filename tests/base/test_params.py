@@ -102,6 +102,7 @@ def test_a_file_that_is_no_yaml_or_absent_is_a_sentence(tmp_path: Path) -> None:
     [
         ({"paint": {"anatomies": 0}}, r"needs paint\.anatomies of at least 1"),
         ({"paint": {"size": [96, 63, 96]}}, r"a paint\.size of at least \[64, 64, 64\]"),
+        ({"paint": {"voxel_mm": 1.5}}, r"paint\.voxel_mm is 1\.5, but must be that of train\.plan"),
         ({"train": {"loss": "nnunet"}}, r"loss must be soft where painted\.share is not 0"),
         ({"train": {"plan": None}}, r"painted\.share must be 0 where plan is null"),
     ],

@@ -46,6 +46,10 @@ def painted(maps: list[Path]) -> TissueMap:
     return most
 
 
+def _plan(patch: list[int] = PATCH, spacing: list[float] = [1.0] * 3) -> FixedPlan:
+    return PLAN.model_copy(update={"patch_size": patch, "spacing_mm": spacing})
+
+
 def _batches(maps: list[Path], scales: list[list[float]] | None = None, **changed: int) -> PaintedBatches:
     chosen = {"batch_size": 2, "seed": 1, "iterations": 3, "threads": 2} | changed
     return PaintedBatches(maps, PATCH, scales, inwards_mm=0.0, voxel_mm=1.0, **chosen)  # type: ignore[arg-type]
@@ -107,11 +111,11 @@ def test_maps_that_do_not_fit_the_plan_are_refused(tmp_path: Path) -> None:
     settings = Paint(anatomies=0, size=[40, 44, 36], voxel_mm=1.0, seed=1, workers=1)
     paint_pool(settings, tmp_path / "paint", tmp_path / "scratch")
     with pytest.raises(SettingsError, match=r"paint\.anatomies is 0"):
-        read_maps(tmp_path / "paint", PATCH, [1.0, 1.0, 1.0])
+        read_maps(tmp_path / "paint", _plan(), 0.0)
     manifest = tmp_path / "paint/manifest.json"
     manifest.write_text(manifest.read_text() + " ")
     with pytest.raises(DatasetError, match=r"manifest\.json.*dvc repro --force paint"):
-        read_maps(tmp_path / "paint", PATCH, [1.0, 1.0, 1.0])
+        read_maps(tmp_path / "paint", _plan(), 0.0)
 
 
 @pytest.mark.slow
@@ -121,9 +125,9 @@ def test_a_patch_larger_than_the_maps_or_of_other_voxels_is_refused(
 ) -> None:
     settings = Paint(anatomies=1, size=[40, 44, 36], voxel_mm=1.0, seed=1, workers=1)
     paint_pool(settings, tmp_path / "paint", tmp_path / "scratch")
-    assert len(read_maps(tmp_path / "paint", PATCH, [1.0] * 3)) == 1
+    assert len(read_maps(tmp_path / "paint", _plan(), 0.0)) == 1
     with pytest.raises(SettingsError, match=r"\[40, 44, 36\] voxels .* paint\.size or paint\.voxel_mm"):
-        read_maps(tmp_path / "paint", patch, spacing)
+        read_maps(tmp_path / "paint", _plan(patch, spacing), 0.0)
 
 
 class Killed(Exception):  # noqa: N818 - it stands for a signal

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.core.base.errors import DatasetError
+from stages.core.base.errors import DatasetError, SettingsError
 from stages.core.phantom.acquisition.contrasts import PHANTOM_CONTRASTS, SIX
 from stages.core.phantom.acquisition.grid import Grid
 from stages.core.phantom.acquisition.tissue_map import DISTANCE_STEP_MM, SHARE_STEP, TEXTURE_STEP, TissueMap
@@ -60,6 +60,17 @@ def test_the_boundary_moves_inwards_by_what_is_asked(neck: TissueMap) -> None:
     for d in (0.2, 0.4):
         ring = np.pi * (2 * radius * d - d * d)  # of a circle; that of an ellipse is up to 8 % larger
         assert 0.99 * ring < areas[0.0] - areas[d] < 1.12 * ring
+
+
+@pytest.mark.parametrize(("inwards_mm", "voxel_mm"), [(0.0, 2.6), (-0.5, 2.0), (0.5, 2.0)])
+def test_targets_that_the_stored_distances_cannot_give_are_refused(
+    neck: TissueMap, inwards_mm: float, voxel_mm: float
+) -> None:
+    """Else every voxel of the background would be a quarter cord."""
+    with pytest.raises(SettingsError, match=r"distances up to 1\.27 mm.* lower paint\.voxel_mm or train\.painted"):
+        neck.cord(inwards_mm, voxel_mm)
+    far = neck.cord(0.0, 2.5)[neck.distance == 127]
+    assert far.max() == 0
 
 
 def test_a_map_is_read_as_it_was_written(neck: TissueMap, tmp_path: Path) -> None:

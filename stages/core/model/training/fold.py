@@ -85,8 +85,8 @@ def _code() -> list[str]:
 def keep_memory() -> None:
     """Let this process keep the memory that it frees, where its C library can be told so (glibc).
 
-    By default every large block goes back to the system at once, and with large patches a step on a CPU then spends as
-    much time on getting the same blocks again as on its sums.
+    By default every large block goes back to the system at once. With large patches a step on a CPU then spends much of
+    its time on getting the same blocks again.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
@@ -277,7 +277,7 @@ def train_fold(
     maps: list[Path] = []
     inventory = None
     if settings.painted.share and settings.plan is not None:
-        maps, inventory = read_maps(painted, settings.plan.patch_size, settings.plan.spacing_mm), painted / INVENTORY
+        maps, inventory = read_maps(painted, settings.plan, settings.painted.inwards_mm), painted / INVENTORY
     ready = scratch / f"preprocessed-{preprocessed_digest(manifest['digest'], settings)[:16]}"
     plans = preprocess(prepared, settings, ready)
     # The number of threads decides the order of sums, and so the weights. It is set after the libraries that change it.

@@ -22,26 +22,27 @@ from ...phantom.acquisition.randomised import acquire, disturb, draw_signals, ri
 from ...phantom.acquisition.scanner import Float32, bias_field
 from ...phantom.acquisition.tissue_map import SHARE_STEP, TissueMap
 from ...phantom.acquisition.tissues import Tissue
+from .settings import FixedPlan
 
 #: So many batches are computed before they are needed.
 AHEAD = 3
 
 
-def read_maps(folder: Path, patch: list[int], spacing_mm: list[float]) -> list[Path]:
-    """Return the painted maps, which must be larger than a patch and have the voxels of the plan.
+def read_maps(folder: Path, plan: FixedPlan, inwards_mm: float) -> list[Path]:
+    """Return the painted maps, which must be at least as large as a patch and have the voxels of the plan.
 
     Parameters
     ----------
     folder : output of the stage ``paint``
-    patch : voxels along z, y, x
-    spacing_mm : voxel size of the plan along z, y, x
+    plan : patch and voxel size
+    inwards_mm : the boundary of the cord is moved inwards by so much
 
     Raises
     ------
     DatasetError
         A file was cut, edited, added or lost.
     SettingsError
-        There is no map, or the maps do not fit the plan.
+        There is no map, or the maps do not fit the plan or the boundary.
     """
     faults = faults_of(folder)
     if faults:
@@ -49,20 +50,24 @@ def read_maps(folder: Path, patch: list[int], spacing_mm: list[float]) -> list[P
     manifest = read_json(folder / "manifest.json", error=DatasetError)
     if not manifest["maps"]:
         raise SettingsError("train.painted.share is not 0, but paint.anatomies is 0: there is nothing to train on.")
-    small = any(have < want for have, want in zip(manifest["size"], reversed(patch), strict=True))
-    if small or any(abs(size - manifest["voxel_mm"]) > 1e-6 for size in spacing_mm):
+    small = any(have < want for have, want in zip(manifest["size"], reversed(plan.patch_size), strict=True))
+    if small or any(abs(size - manifest["voxel_mm"]) > 1e-6 for size in plan.spacing_mm):
         raise SettingsError(
             f"The painted maps have {manifest['size']} voxels (x, y, z) of {manifest['voxel_mm']} mm, but the plan has "
-            f"patches of {patch} voxels (z, y, x) of {spacing_mm} mm; expected maps of the plan's voxel size and at "
-            "least of the size of a patch: change paint.size or paint.voxel_mm."
+            f"patches of {plan.patch_size} voxels (z, y, x) of {plan.spacing_mm} mm; expected maps of the plan's voxel "
+            "size and at least of the size of a patch: change paint.size or paint.voxel_mm."
         )
-    return [folder / name for name in manifest["maps"]]
+    maps = [folder / name for name in manifest["maps"]]
+    TissueMap.read(maps[0]).cord(inwards_mm, manifest["voxel_mm"])  # whether the stored distances reach so far
+    return maps
 
 
 def draw_sample(
     painted: TissueMap, patch: tuple[int, int, int], rng: np.random.Generator, *, inwards_mm: float, voxel_mm: float
 ) -> tuple[Float32, Float32]:
-    """Return an image and the share of the cord, both (nz, ny, nx), the image normalised as nnU-Net does it.
+    """Return an image and the share of the cord, both (nz, ny, nx).
+
+    The image has a mean near 0 and an SD near 1, as nnU-Net normalises images, but not exactly: see below.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from torch import nn
 class SoftLoss(nn.Module):
     """Twice the cross-entropy plus one minus Dice, both for shares in [0, 1]; 0 and 1 are masks as always.
 
-    The Dice of shares is that of doi:10.1007/978-3-031-43898-1_46, which is 1 only where prediction and target are
+    The Dice of shares is that of doi:10.48550/arXiv.2303.16296, which is 1 only where prediction and target are
     equal; the usual one rewards a network that makes a boundary harder than it is. Its sums run over the batch, since a
     patch may hold no cord.
     """

@@ -10,13 +10,15 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base.errors import DatasetError
+from ...base.errors import DatasetError, SettingsError
 from ...base.files import whole_file
 from .scanner import Float32
 from .tissues import TISSUES, Tissue
 
 #: Units of the stored integers: shares, distances (mm), and the texture, whose SD is 1.
 SHARE_STEP, DISTANCE_STEP_MM, TEXTURE_STEP = 1 / 255, 0.01, 0.05
+#: Distances from the surface are stored up to here, mm.
+REACH_MM = 127 * DISTANCE_STEP_MM
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,18 @@ class TissueMap:
         ----------
         inwards_mm : the boundary is moved by so much towards the inside
         voxel_mm : size of the voxels
+
+        Raises
+        ------
+        SettingsError
+            Half a voxel and the shift together exceed ``REACH_MM``: no voxel would be quite outside, or quite inside.
         """
+        if 0.5 * voxel_mm + abs(inwards_mm) > REACH_MM:
+            raise SettingsError(
+                f"The maps hold distances up to {REACH_MM:g} mm, but voxels of {voxel_mm:g} mm with a boundary that is "
+                f"moved by {inwards_mm:g} mm need {0.5 * voxel_mm + abs(inwards_mm):g} mm; lower paint.voxel_mm or "
+                "train.painted.inwards_mm."
+            )
         distance = self.distance * np.float32(DISTANCE_STEP_MM) + np.float32(inwards_mm)
         share: Float32 = np.clip(0.5 - distance / np.float32(voxel_mm), 0, 1)
         return share

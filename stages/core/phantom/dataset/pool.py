@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -56,9 +57,18 @@ def paint_pool(settings: Paint, out: Path, scratch: Path) -> None:
                 raise
     with whole_folder(out) as part:
         for name in names:
-            (ready / name).rename(part / name)
+            _link(ready / name, part / name)
         write_json(part / "manifest.json", {"maps": names, "voxel_mm": settings.voxel_mm, "size": settings.size})
         write_inventory(part)
+    shutil.rmtree(ready, ignore_errors=True)
+
+
+def _link(file: Path, to: Path) -> None:
+    """Give a file a second name, so that it stays where it is until the whole pool is written."""
+    try:
+        os.link(file, to)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(file, to)
 
 
 def _paint_one(settings: Paint, number: int, path: Path) -> None:

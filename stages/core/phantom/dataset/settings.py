@@ -16,6 +16,6 @@ class Paint(Settings):
 
     anatomies: Annotated[int, Field(ge=0, le=100_000)]
     size: Annotated[list[Annotated[int, Field(ge=16, le=512)]], Field(min_length=3, max_length=3)]
-    voxel_mm: Annotated[float, Field(ge=0.5, le=5)]
+    voxel_mm: Annotated[float, Field(ge=0.5, le=2.5)]
     seed: Seed
     workers: Count

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..acquisition.grid import Grid
-from ..acquisition.tissue_map import DISTANCE_STEP_MM, SHARE_STEP, TEXTURE_STEP, TissueMap
+from ..acquisition.tissue_map import DISTANCE_STEP_MM, REACH_MM, SHARE_STEP, TEXTURE_STEP, TissueMap
 from ..acquisition.tissues import Tissue
 from ..anatomy.draw import draw_anatomy, extend_anatomy
 from ..anatomy.geometry import Anatomy
@@ -70,7 +70,7 @@ def paint_tissue_map(rng: np.random.Generator, size: tuple[int, int, int], voxel
     else:
         paint_surroundings(canvas, an, an.ends, points, at, signals, ramp, texture)
     _paint_bodies(canvas, points, at, ramp, rng)
-    distance = np.clip(cord_distance(an, at) * scale, -1.27, 1.27)
+    distance = np.clip(cord_distance(an, at) * scale, -REACH_MM, REACH_MM)
     return TissueMap(
         np.rint(canvas.signal.T.reshape(-1, *grid.shape) / SHARE_STEP).astype(np.uint8),
         np.rint(canvas.outside.reshape(grid.shape) / SHARE_STEP).astype(np.uint8),

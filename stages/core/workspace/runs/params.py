@@ -49,6 +49,8 @@ class Params(Block):
                 f"train.painted.share needs paint.anatomies of at least 1 and a paint.size of at least {patch}, the "
                 "patch of train.plan along x, y, z"
             )
+        if any(abs(size - self.paint.voxel_mm) > 1e-6 for size in self.train.plan.spacing_mm):
+            raise ValueError(f"paint.voxel_mm is {self.paint.voxel_mm}, but must be that of train.plan.spacing_mm")
         return self
 
 
