@@ -161,6 +161,20 @@ def test_where_the_whole_image_was_searched_is_said_and_noted(
     assert [one.get("WholeImageSearched") for one in noted] == ["the coarse pass found no cord", None]
 
 
+def test_what_speaks_against_a_mask_is_said_and_noted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Doubtful(FakePredictor):
+        def __call__(self, volume: Volume) -> Found:
+            return replace(super().__call__(volume), doubt="in 33 % of the slices the mask is empty")
+
+    monkeypatch.setattr(segment_files, "make_search", Doubtful)
+    segment_files.main(IMAGES[:1])
+    assert "scan.nii.gz: in 33 % of the slices the mask is empty. Look at its mask." in capsys.readouterr().err
+    noted = json.loads(Path("masks", MASKS[0].replace(".nii.gz", ".json")).read_text())
+    assert noted["Doubt"] == "in 33 % of the slices the mask is empty"
+
+
 def test_with_and_without_the_localiser_masks_are_of_two_series(folder: Path) -> None:
     segment_files.main(IMAGES[:1])
     with pytest.raises(ImageError, match="1 of 1 images"):

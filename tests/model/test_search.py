@@ -94,6 +94,17 @@ def test_doubt_searches_the_whole_volume_and_says_why() -> None:
     assert fine.asked == [1.0]
 
 
+def test_a_mask_that_lacks_slices_in_which_the_localiser_sees_a_cord_is_in_doubt() -> None:
+    class Short(Fine):
+        def within(self, volume: Volume, near: NDArray[np.bool_]) -> NDArray[np.float32]:
+            return super().within(volume, near) * (np.arange(SHAPE[2]) < 60)
+
+    found = Search(Short(), Coarse(0, 90))(Volume(_cord(), np.eye(4)))  # type: ignore[arg-type]
+    assert found.doubt == "in 33 % of the slices in which the coarse pass finds a cord the mask is empty"
+    whole, _ = _search(Coarse(0, 90))
+    assert whole(Volume(_cord(), np.eye(4))).doubt == ""
+
+
 def test_where_the_localiser_is_wrong_the_whole_volume_is_searched() -> None:
     class Wrong(Coarse):
         def __call__(self, volume: Volume) -> NDArray[np.float32]:

@@ -29,10 +29,12 @@ class Region:
     Attributes
     ----------
     near : (nx, ny, nz) on the grid of the image: voxels near the cord
+    cord : (nx, ny, nz) on the same grid: voxels of the coarse cord itself
     unsure : why the whole image should be searched instead; ``""`` where the region can be relied on
     """
 
     near: Mask
+    cord: Mask
     unsure: str = ""
 
 
@@ -47,16 +49,24 @@ def region_of(coarse: Volume, image: Volume) -> Region:
     nowhere = np.zeros(image.data.shape, bool)
     pieces, count = ndimage.label(coarse.data >= LEAST, structure=np.ones((3, 3, 3)))
     if not count:
-        return Region(nowhere, NOTHING)
+        return Region(nowhere, nowhere, NOTHING)
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     order = np.argsort(sizes)[::-1]
     cord = pieces == order[0]
     if too_short(cord, coarse.spacing_mm):
-        return Region(nowhere, NOTHING)
+        return Region(nowhere, nowhere, NOTHING)
     if sizes[order[1]] > SECOND * sizes[order[0]]:
-        return Region(nowhere, f"the coarse pass found {count} pieces, none of which is by far the largest")
-    return Region(grown(on_grid_of(cord, image.data.shape), image.spacing_mm))
+        return Region(nowhere, nowhere, f"the coarse pass found {count} pieces, none of which is by far the largest")
+    fine = on_grid_of(cord, image.data.shape)
+    return Region(grown(fine, image.spacing_mm), fine)
+
+
+def share_missed(cord: Mask, coarse: Mask) -> float:
+    """Return the share of the slices (last axis) with coarse cord in which a mask is empty; NaN if there are none."""
+    expected = np.flatnonzero(coarse.any(axis=(0, 1)))
+    there = np.flatnonzero(cord.any(axis=(0, 1)))
+    return float(1 - np.isin(expected, there).mean()) if expected.size else float("nan")
 
 
 def too_short(cord: Mask, spacing_mm: tuple[float, float, float]) -> bool:

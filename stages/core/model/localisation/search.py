@@ -12,12 +12,15 @@ from ...images.volumes import Volume
 from ..bundle.content import Bundle
 from ..segmentation.predictor import Predictor
 from ..segmentation.settings import Segment
-from .region import NOTHING, Region, grown, region_of, too_short, touches_the_end
+from ..segmentation.tiles import Mask
+from .region import NOTHING, Region, grown, region_of, share_missed, too_short, touches_the_end
 
 #: So often the region grows where the cord goes on beyond it.
 MOST_GROWTHS = 3
 #: Distance of neighbouring tiles of the coarse pass, in parts of a tile.
 COARSE_STEP = 0.75
+#: The mask may lack this share of the slices in which the coarse pass finds a cord.
+MOST_MISSED = 0.1
 #: A region with a larger share of the image saves nothing.
 WORTH = 0.5
 
@@ -31,11 +34,13 @@ class Found:
     soft : (nx, ny, nz) probability of cord on the volume's own grid, in [0, 1]
     share : of the voxels that were looked at closely, in (0, 1]
     why_whole : why the whole volume was; ``""`` where it was not, or is so small that there is nothing to save
+    doubt : what speaks against the mask; ``""`` for nothing
     """
 
     soft: NDArray[np.float32]
     share: float = 1.0
     why_whole: str = ""
+    doubt: str = ""
 
 
 Searching = Callable[[Volume], Found]
@@ -78,7 +83,7 @@ class Search:
             if region.unsure == NOTHING and cord.any() and too_short(cord, volume.spacing_mm):
                 # Noise, and images without cord: a network answers something somewhere.
                 return Found(np.zeros_like(soft), why_whole=f"{NOTHING}, and the fine one nothing as long as a cord")
-            return Found(soft, why_whole=region.unsure)
+            return Found(soft, why_whole=region.unsure, doubt=_doubt(cord, region))
         near = region.near
         for _ in range(MOST_GROWTHS):
             soft = self.fine.within(volume, near)
@@ -86,7 +91,7 @@ class Search:
             if not cord.any():
                 return Found(self.fine(volume), why_whole="the coarse pass found a cord, and the fine one none there")
             if not touches_the_end(cord, near):
-                return Found(soft, float(near.mean()))
+                return Found(soft, float(near.mean()), doubt=_doubt(cord, region))
             near = near | grown(cord, volume.spacing_mm)
         why = f"the cord goes on beyond the region, also after {MOST_GROWTHS} steps"
         return Found(self.fine(volume), why_whole=why)
@@ -95,6 +100,13 @@ class Search:
         """Return the region in which the localiser finds the cord."""
         coarse = coarsened(volume, tuple(self.coarse.configuration.spacing))
         return region_of(Volume(self.coarse(coarse), coarse.affine), volume)
+
+
+def _doubt(cord: Mask, region: Region) -> str:
+    missed = share_missed(cord, region.cord)
+    if not missed > MOST_MISSED:
+        return ""
+    return f"in {100 * missed:.0f} % of the slices in which the coarse pass finds a cord the mask is empty"
 
 
 def coarsened(volume: Volume, spacing_mm: tuple[float, ...]) -> Volume:

@@ -182,6 +182,8 @@ def _write(task: _Task, computed: _Computed | Segmented) -> Segmented:
     origin["PeakMemoryMB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobyte / 1024)
     if found.why_whole:
         origin["WholeImageSearched"] = found.why_whole
+    if found.doubt:
+        origin["Doubt"] = found.doubt
     try:
         write_masks(job.folder, task.stem, image, found.soft, job.threshold, origin, loaded.missing)
     except (ImageError, OSError) as error:
@@ -189,6 +191,8 @@ def _write(task: _Task, computed: _Computed | Segmented) -> Segmented:
     said = [f"{image} {one.message}; expected {one.expected} (check {one.check})." for one in loaded.warnings]
     if found.why_whole:
         said.append(f"{image}: {found.why_whole}; the whole image was segmented. Look at its mask.")
+    if found.doubt:
+        said.append(f"{image}: {found.doubt}. Look at its mask.")
     return Segmented(image, task.masks, empty=empty, warnings=tuple(said))
 
 

@@ -121,20 +121,20 @@ class Predictor:
             network.to(device), self.plans, self.configuration, folds, bundle.dataset, "CordTrainer", bundle.mirroring
         )
 
-    def _check_size(self, volume: Volume) -> None:
-        """Refuse a volume that would fill the memory on the grid of the plan, before nnU-Net resamples it.
+    def _check_size(self, shape: tuple[int, ...], spacing_mm: tuple[float, float, float]) -> None:
+        """Refuse a volume, or a box of one, that would fill the memory on the plan's grid, before it is resampled.
 
         Raises
         ------
         ImageError
             It has over :data:`MOST_VOXELS` voxels there.
         """
-        x, y, z = (size * mm for size, mm in zip(volume.data.shape, volume.spacing_mm, strict=True))
+        x, y, z = (size * mm for size, mm in zip(shape, spacing_mm, strict=True))
         extents_mm = [(z, y, x)[axis] for axis in self.plans.transpose_forward]
         spacing = self.configuration.spacing
         # The plan of a 2D network has no spacing along the first axis, along which nothing is resampled.
         per_axis = [extent / mm for extent, mm in zip(extents_mm[-len(spacing) :], spacing, strict=True)]
-        voxels = math.prod(per_axis) * (1 if len(spacing) == 3 else max(volume.data.shape))
+        voxels = math.prod(per_axis) * (1 if len(spacing) == 3 else max(shape))
         if voxels > MOST_VOXELS:
             raise ImageError(
                 f"the volume of {x:.0f} x {y:.0f} x {z:.0f} mm would have {voxels:.2g} voxels on the grid of the plan "
@@ -148,7 +148,6 @@ class Predictor:
         Where the settings say so, only the largest component is kept. Components are searched on the plan's grid, on
         which thick slices are connected.
         """
-        self._check_size(volume)
         return _rounded(self._segment(volume.data, volume, self.plans, None))
 
     def within(self, volume: Volume, near: Mask) -> NDArray[np.float32]:
@@ -162,7 +161,6 @@ class Predictor:
         volume : the whole volume
         near : (nx, ny, nz) the region
         """
-        self._check_size(volume)
         soft = np.zeros(volume.data.shape, np.float32)
         filled = volume.data != 0
         if not filled.any():
@@ -171,7 +169,7 @@ class Predictor:
         near = near & _only(whole, near.shape)
         if not near.any():
             return soft
-        values = volume.data[whole].astype(np.float32)
+        values = volume.data[whole]
         mean, sd = values.mean(), max(float(values.std()), 1e-8)
         reach_mm = [
             0.5 * n * mm for n, mm in zip(self.configuration.patch_size, self.configuration.spacing, strict=True)
@@ -183,12 +181,13 @@ class Predictor:
             for a, b in zip(box_of(near, (x, y, z)), whole, strict=True)
         )
         box = (x_box, y_box, z_box)
-        data = (volume.data[box].astype(np.float32) - mean) / np.float32(sd)
+        data = (volume.data[box] - mean) / np.float32(sd)
         soft[box] = self._segment(data, volume, self.normalised, near[box])
         return _rounded(soft)
 
     def _segment(self, data: NDArray[Any], volume: Volume, plans: Any, near: Mask | None) -> NDArray[np.float32]:
         """Return the probability of cord on the grid of ``data`` (nx, ny, nz), a part of a volume or all of it."""
+        self._check_size(data.shape, volume.spacing_mm)
         import torch
         from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
         from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
