@@ -7,6 +7,7 @@ import pytest
 
 from stages.core.base.errors import ImageError
 from stages.core.images.volumes import Volume
+from stages.core.model.bundle.content import read_bundle
 from stages.core.model.localisation.region import grown
 from stages.core.model.segmentation import predictor as module
 from stages.core.model.segmentation.predictor import Predictor
@@ -17,7 +18,7 @@ from stages.core.phantom.acquisition.scanner import Scanner
 from stages.core.phantom.anatomy.draw import draw_anatomy
 from stages.core.phantom.rendering.images import render_image
 from stages.core.phantom.rendering.render import cord_occupancy
-from stages.core.workspace.bundles.named import find_bundle
+from stages.core.workspace.bundles.named import LOCALISER_FOLDER, find_bundle
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +59,17 @@ def test_near_the_cord_alone_its_area_hardly_changes(
     region = grown(cord, volume.spacing_mm)
     whole, near = predictor(volume), predictor.within(volume, region)
     assert near.sum() == pytest.approx(whole[region].sum(), rel=0.01)
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+def test_a_thin_slice_is_segmented_though_the_plan_has_thicker_ones(predictor: Predictor, slices: int) -> None:
+    volume, cord = _neck((1.0, 1.0, 0.3))
+    thin = Volume(np.ascontiguousarray(volume.data[:, :, 100 : 100 + slices]), volume.affine)
+    localiser = Predictor(read_bundle(LOCALISER_FOLDER), predictor.settings)
+    for one in (predictor, localiser):
+        assert one(thin).shape == thin.data.shape
+    near = grown(cord[:, :, 100 : 100 + slices], volume.spacing_mm)
+    assert predictor.within(thin, near).shape == thin.data.shape
 
 
 def test_no_region_and_no_intensity_is_no_cord(predictor: Predictor) -> None:

@@ -188,6 +188,9 @@ class Predictor:
     def _segment(self, data: NDArray[Any], volume: Volume, plans: Any, near: Mask | None) -> NDArray[np.float32]:
         """Return the probability of cord on the grid of ``data`` (nx, ny, nz), a part of a volume or all of it."""
         self._check_size(data.shape, volume.spacing_mm)
+        extended = [(0, more) for more in self._missing_voxels(data.shape, volume.spacing_mm)]
+        data_shape, data = data.shape, np.pad(data, extended, mode="edge")
+        near = None if near is None else np.pad(near, extended, mode="edge")
         import torch
         from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
         from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
@@ -225,7 +228,20 @@ class Predictor:
                 return_probabilities=True,
                 num_threads_torch=self.settings.threads,
             )
-        return np.asarray(probabilities[1], dtype=np.float32).transpose(2, 1, 0)
+        soft = np.asarray(probabilities[1], dtype=np.float32).transpose(2, 1, 0)
+        return soft[tuple(slice(n) for n in data_shape)]
+
+    def _missing_voxels(self, shape: tuple[int, ...], spacing_mm: tuple[float, float, float]) -> list[int]:
+        """Return how many voxels x, y and z lack to be as long as one voxel of the plan; nnU-Net would make none of it.
+
+        So a single thin slice is segmented as if its neighbours looked like it.
+        """
+        spacing = [np.inf] * (3 - len(self.configuration.spacing)) + list(self.configuration.spacing)
+        wanted = [spacing[self.plans.transpose_forward.index(axis)] for axis in (2, 1, 0)]
+        return [
+            math.ceil(want / have) - n if want < np.inf and n * have < want else 0
+            for n, have, want in zip(shape, spacing_mm, wanted, strict=True)
+        ]
 
 
 def _rounded(soft: NDArray[np.float32]) -> NDArray[np.float32]:
