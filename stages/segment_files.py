@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     job = Job(options.output, series, settings.threshold, options.soft or options.measure or options.qc, options.force)
     done = segment_images(options.images, stems, job, lambda: make_search(bundle, localiser, settings))
     for one in done:
-        for sentence in filter(None, (*one.warnings, one.lack)):
+        for sentence in filter(None, (*one.warnings, *one.doubts, one.lack)):
             _warn(sentence)
     if options.measure or options.qc:
         said, cards = measure_segmented(done, discs, options.output, _warn, draw=options.qc)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 from support.bundles import make_bundle
 from support.own_masks import CORD, DISCS
@@ -175,6 +176,30 @@ def test_what_speaks_against_a_mask_is_said_and_noted(
     assert noted["Doubt"] == "in 33 % of the slices the mask is empty"
 
 
+def test_a_doubt_reaches_the_table_and_the_page_also_of_a_mask_of_an_earlier_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Doubtful(FakePredictor):
+        def __call__(self, volume: Volume) -> Found:
+            return replace(super().__call__(volume), doubt="in 33 % of the slices the mask is empty")
+
+    segment_files.main([*IMAGES[:1], "--soft"])
+    monkeypatch.setattr(segment_files, "make_search", Doubtful)
+    for _ in range(2):  # the second time both masks are there already
+        segment_files.main([*IMAGES, "--qc"])
+        done = capsys.readouterr()
+        assert done.err.count("in 33 % of the slices the mask is empty. Look at its mask.") == 1
+        assert "CSA of a slice: median" in done.out
+        rows = pd.read_csv("masks/measures.csv", keep_default_na=False)
+        doubted = rows["flags"].str.split(";").map(lambda flags: "check:localiser" in flags)
+        assert set(rows["mask"][doubted]) == {f"masks/{MASKS[1]}".replace("_seg.", "_probseg.")}
+        assert set(rows["mask"][~doubted]) == {f"masks/{MASKS[0]}".replace("_seg.", "_probseg.")}
+        page = Path("masks/index.html").read_text()
+        assert page.index(f"<h2>{IMAGES[1]}") < page.index(f"<h2>{IMAGES[0]}")
+        assert "1 in doubt" in page
+        assert page.count("in 33 % of the slices") == 1
+
+
 def test_with_and_without_the_localiser_masks_are_of_two_series(folder: Path) -> None:
     segment_files.main(IMAGES[:1])
     with pytest.raises(ImageError, match="1 of 1 images"):
@@ -210,13 +235,13 @@ def test_masks_are_measured_with_the_pipelines_ruler(folder: Path, capsys: pytes
     measured = table.set_index("mask")
     assert measured.loc["masks/scan_label-SC_probseg.nii.gz", "csa_mm2"] == pytest.approx(area, rel=0.01)
     empty = measured.loc["masks/empty_label-SC_probseg.nii.gz"]
-    assert (math.isnan(empty["csa_mm2"]), empty["flags"]) == (True, "failed")
+    assert (math.isnan(empty["csa_mm2"]), empty["flags"]) == (True, "check:image-clipped;failed")
     assert len(table) == 2
     assert "over 1 masks" in capsys.readouterr().out
     segment_files.main(["scan.nii.gz"])
     assert "masks/measures.csv is of an earlier run; --measure measures again" in capsys.readouterr().out
     segment_files.main(["empty.nii.gz", "--measure"])
-    assert read_csv(Path("masks/measures.csv"), text=MEASURES_TEXT)["flags"].tolist() == ["failed"]
+    assert read_csv(Path("masks/measures.csv"), text=MEASURES_TEXT)["flags"].tolist() == ["check:image-clipped;failed"]
     segment_files.main(["scan.nii.gz", "--measure"])
     assert set(read_csv(Path("masks/measures.csv"), text=MEASURES_TEXT)["scope"]) == {"slice"}
 

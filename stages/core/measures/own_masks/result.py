@@ -27,7 +27,7 @@ def result(files: Sequence[MeasuredFile]) -> str:
     where = f"CSA at {rows['levels'].iloc[0]}"
     csa = rows["csa_mm2"].astype(float)
     slices = pd.concat([file.table[file.table["scope"] == "slice"] for file in files], ignore_index=True)
-    if set(rows["flags"]) == {"no_levels"} and len(slices):
+    if all("no_levels" in str(flags).split(";") for flags in rows["flags"]) and len(slices):
         area = slices["csa_mm2"].astype(float)
         return (
             f"CSA of a slice: median {area.median():.2f} mm² ({area.min():.2f} to {area.max():.2f}) over {len(area)} "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,9 +11,10 @@ import pandas as pd
 from ...base.files import write_csv
 from ...base.params import validate
 from ...model.own_images.batch import FIGURES, TABLE, Segmented
+from ...tables.flags import table_with_checks
 from ..morphometry.settings import Measure
 from .batch import RULER, Order, measure_batch
-from .measurement import Labels, picture_name, rows_of_scope, unmeasured
+from .measurement import Labels, MeasuredFile, picture_name, rows_of_scope, unmeasured
 from .page import Card
 from .result import result
 
@@ -27,7 +29,8 @@ def measure_segmented(
 ) -> tuple[str, list[Card]]:
     """Measure the soft masks with the pipeline's ruler, and write the table.
 
-    An image without a mask, or with an empty one, has a row in the table too: it is flagged ``failed``.
+    An image without a mask, or with an empty one, has a row in the table too: it is flagged ``failed``. The rows of an
+    image also have ``check:NAME`` for each check that warns of it.
 
     Parameters
     ----------
@@ -44,7 +47,6 @@ def measure_segmented(
     params: Measure = validate(Measure, RULER, "the ruler")
     scope = "range" if any(discs) else "slice"
     files = {one.image: unmeasured(one.masks["soft"], params, one.lack) for one in done if one.lack}
-    tables = [rows_of_scope(file, scope, None) for file in files.values()]
     found = [(one, disc) for one, disc in zip(done, discs, strict=True) if not one.lack]
     drawn: dict[Path, Path] = {}
     if found:
@@ -54,12 +56,21 @@ def measure_segmented(
         pictures = [folder / FIGURES / picture_name(masks, number) for number in range(len(masks))] if draw else []
         batch = measure_batch(Order(masks, labels, images, pictures, scope, None), params, warn)
         files |= dict(zip(images, batch.files, strict=True))
-        tables.append(batch.table)
         drawn = {image: path for image, path in zip(images, pictures, strict=False) if path.is_file()}
-    write_csv(folder / TABLE, pd.concat(tables, ignore_index=True))
-    ordered = [(one.image, files[one.image]) for one in done]
+    ordered = [_flagged(files[one.image], one.checks) for one in done]
+    write_csv(folder / TABLE, pd.concat([rows_of_scope(file, scope, None) for file in ordered], ignore_index=True))
     cards = [
-        Card(str(image), file.problem or result([file]), drawn.get(image), bad=bool(file.problem))
-        for image, file in ordered
+        Card(
+            str(one.image),
+            " ".join([file.problem or result([file]), *one.doubts]),
+            drawn.get(one.image),
+            bad=bool(file.problem),
+            doubtful=bool(one.doubts),
+        )
+        for one, file in zip(done, ordered, strict=True)
     ]
-    return result([file for _, file in ordered]), cards
+    return result(ordered), cards
+
+
+def _flagged(file: MeasuredFile, checks: Sequence[str]) -> MeasuredFile:
+    return replace(file, table=table_with_checks(file.table, checks))

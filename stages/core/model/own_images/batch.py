@@ -25,6 +25,8 @@ from ..segmentation.streaming import stream
 
 #: What may lie beside the masks: the table of measures, the page, and the pictures on it. A second run replaces them.
 TABLE, PAGE, FIGURES = "measures.csv", "index.html", "figures"
+#: Name of the check by the localiser, as it stands in the flags of the table.
+LOCALISER_CHECK = "localiser"
 #: What the validator of BIDS shall not judge: the field keeps the image's own name before ``_label-SC_seg``, where BIDS
 #: has ``sub-01_label-SC_dseg``; and table, page and pictures of the command.
 NOT_OF_BIDS = ("*_label-SC_seg.*", "*_label-SC_probseg.*", TABLE, PAGE, FIGURES)
@@ -42,6 +44,8 @@ class Segmented:
     empty : whether no cord was found; the mask is all 0 then
     problem : why the image failed; ``""`` when it did not
     warnings : what `check` warns of, a sentence each; of an image that was segmented now
+    doubts : what speaks against the mask, a sentence each; also of a mask that an earlier run made
+    checks : names of the checks that warn of the image; ``localiser`` where there are doubts
     """
 
     image: Path
@@ -50,6 +54,8 @@ class Segmented:
     empty: bool = False
     problem: str = ""
     warnings: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
     @property
     def lack(self) -> str:
@@ -158,8 +164,10 @@ def _load(task: _Task) -> _Loaded | Segmented:
     try:
         missing = _missing(task.image, task.masks, task.job)
         if not missing:
-            found = _json(sidecar_of(task.masks["binary"])).get("CordFound", True)
-            return Segmented(task.image, task.masks, kept=True, empty=not found)
+            said = _json(sidecar_of(task.masks["binary"]))
+            doubts, checks = _doubts(task.image, said)
+            empty = not said.get("CordFound", True)
+            return Segmented(task.image, task.masks, kept=True, empty=empty, doubts=doubts, checks=checks)
         volume = read(task.image)
         faults = next(iter(inspect_files([task.image], LIMITS)))[1]
         for fault in faults:
@@ -189,11 +197,20 @@ def _write(task: _Task, computed: _Computed | Segmented) -> Segmented:
     except (ImageError, OSError) as error:
         return task.failed(error)
     said = [f"{image} {one.message}; expected {one.expected} (check {one.check})." for one in loaded.warnings]
-    if found.why_whole:
-        said.append(f"{image}: {found.why_whole}; the whole image was segmented. Look at its mask.")
-    if found.doubt:
-        said.append(f"{image}: {found.doubt}. Look at its mask.")
-    return Segmented(image, task.masks, empty=empty, warnings=tuple(said))
+    doubts, checks = _doubts(image, origin)
+    return Segmented(image, task.masks, empty=empty, warnings=tuple(said), doubts=doubts, checks=checks)
+
+
+def _doubts(image: Path, sidecar: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what speaks against a mask by its sidecar, a sentence each, and the checks that warn of the image."""
+    said = []
+    if sidecar.get("WholeImageSearched"):
+        said.append(f"{image}: {sidecar['WholeImageSearched']}; the whole image was segmented. Look at its mask.")
+    if sidecar.get("Doubt"):
+        said.append(f"{image}: {sidecar['Doubt']}. Look at its mask.")
+    checks = sidecar.get("CheckWarnings")
+    names = [str(name) for name in checks] if isinstance(checks, list) else []
+    return tuple(said), (*names, *([LOCALISER_CHECK] if said else []))
 
 
 def _missing(image: Path, masks: dict[str, Path], job: Job) -> list[str]:

@@ -10,10 +10,15 @@ from .scanner import Float32, rician
 from .tissues import Tissue
 
 
-def draw_signals(rng: np.random.Generator) -> dict[Tissue, float]:
+def draw_signals(rng: np.random.Generator, grey: tuple[float, float] = (0.8, 1.25)) -> dict[Tissue, float]:
     """Draw the signal of every tissue, relative to white matter.
 
     With probability one half it is that of a real contrast, changed by up to 15 %; otherwise any number.
+
+    Parameters
+    ----------
+    rng : source of every choice
+    grey : smallest and largest signal of grey matter
     """
     if rng.uniform() < 0.5:
         contrast = PHANTOM_CONTRASTS[str(rng.choice(sorted(SIX)))]
@@ -28,7 +33,7 @@ def draw_signals(rng: np.random.Generator) -> dict[Tissue, float]:
     gap = signals[Tissue.CSF] / signals[Tissue.WHITE] - 1
     if abs(gap) < 0.2:  # a network cannot learn from an edge that is invisible
         signals[Tissue.CSF] = signals[Tissue.WHITE] * (1 + (0.2 if gap > 0 else -0.2) * float(rng.uniform(1, 2)))
-    signals[Tissue.GREY] = signals[Tissue.WHITE] * float(rng.uniform(0.8, 1.25))
+    signals[Tissue.GREY] = signals[Tissue.WHITE] * float(rng.uniform(*grey))
     white = signals[Tissue.WHITE]
     return {t: max(s, 0.0) / white for t, s in signals.items()}
 
