@@ -22,6 +22,7 @@ from .core.model.own_images.batch import PAGE, TABLE, Job, segment_images
 from .core.model.own_images.layout import stems_of
 from .core.model.segmentation.predictor import inference_digest
 from .core.model.segmentation.settings import FAST, Segment
+from .core.model.spread.cluster import NONE
 from .core.workspace.bundles.listed import as_table, list_models
 from .core.workspace.bundles.named import LOCALISER_FOLDER, default_model, find_bundle
 
@@ -63,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
         "--backend", choices=["openvino", "torch"], help="computes the network (default: openvino, on a GPU torch)"
     )
     parser.add_argument("--threads", type=int, default=2, help="of the CPU (default: %(default)s)")
+    parser.add_argument(
+        "--scheduler", default=NONE, metavar="none|local|ADDRESS",
+        help="local: as many processes as there are cores for; or a Dask scheduler (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--step", type=float, default=0.5, help="of the tiles, in parts of one (default: %(default)s)")
     parser.add_argument("--mirror", action="store_true", help="average over mirrored images: slower by 2 to 8 times")
     parser.add_argument(
@@ -82,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("name at least one IMAGE (or --list-models)")
     if options.discs and not (options.measure or options.qc):
         raise SettingsError("--discs is for --measure and --qc, of which none is given.")
-    block = {name: getattr(options, name) for name in ("step", "mirror", "threshold", "device", "threads")}
+    block = {name: getattr(options, name) for name in ("step", "mirror", "threshold", "device", "threads", "scheduler")}
     block |= {
         "backend": options.backend or FAST[options.device],
         "datasets": [],
@@ -97,7 +102,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     bundle = find_bundle(model)
     localiser = None if options.whole else read_bundle(LOCALISER_FOLDER)
     series = {"bundle": bundle.digest, "inference": inference_digest(settings, localiser.digest if localiser else "")}
-    job = Job(options.output, series, settings.threshold, options.soft or options.measure or options.qc, options.force)
+    job = Job(
+        options.output,
+        series,
+        settings.threshold,
+        options.soft or options.measure or options.qc,
+        options.force,
+        settings.scheduler,
+        settings.threads,
+    )
     done = segment_images(options.images, stems, job, lambda: make_search(bundle, localiser, settings))
     for one in done:
         for sentence in filter(None, (*one.warnings, *one.doubts, one.lack)):

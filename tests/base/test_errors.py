@@ -108,6 +108,17 @@ def test_a_fault_of_the_machine_is_a_sentence(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err.startswith(f"cordrift: /lab/x: said by the system: {sentence}")
 
 
+def test_an_interruption_is_a_sentence_and_the_status_of_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit, match="130"):
+        run(interrupted)
+    assert capsys.readouterr().err == (
+        "cordrift: interrupted. What was written completely is kept; the same command does the rest.\n"
+    )
+
+
 def test_a_fault_that_nobody_can_mend_keeps_its_stack_trace() -> None:
     def fail() -> None:
         raise BrokenPipeError(errno.EPIPE, "gone")

@@ -8,12 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core.model.segmentation.streaming import stream
+from stages.core.model.spread.steps import Steps
+from stages.core.model.spread.streaming import stream
+
+
+def _lost(item: int, why: str) -> int:
+    raise AssertionError(f"in one process nothing is lost: {item}, {why}")
 
 
 @given(st.lists(st.integers(), max_size=8))
 def test_results_come_in_the_order_of_the_items(items: list[int]) -> None:
-    found = stream(items, lambda item: item + 1, lambda item, read: (item, read * 2), lambda item, pair: [item, *pair])
+    steps = Steps(lambda item: item + 1, lambda item, read: (item, read * 2), lambda item, pair: [item, *pair], _lost)
+    found = stream(items, steps)
     assert list(found) == [[item, item, (item + 1) * 2] for item in items]
 
 
@@ -35,7 +41,7 @@ def test_the_next_is_read_and_the_last_is_written_while_one_is_computed() -> Non
         return item
 
     reading[3].set()
-    assert list(stream(range(3), read, compute, write)) == [0, 1, 2]
+    assert list(stream(range(3), Steps(read, compute, write, _lost))) == [0, 1, 2]
 
 
 def test_three_items_at_most_are_in_memory() -> None:
@@ -55,7 +61,7 @@ def test_three_items_at_most_are_in_memory() -> None:
             held -= 1
         return item
 
-    assert len(list(stream(range(50), read, lambda item, _: item, write))) == 50
+    assert len(list(stream(range(50), Steps(read, lambda item, _: item, write, _lost)))) == 50
     assert 2 <= most <= 3
 
 
@@ -72,7 +78,8 @@ def test_an_error_comes_out_and_what_was_done_before_is_whole(step: str) -> None
         written.append(fail_at("write", item))
         return item
 
-    results = stream(range(9), lambda item: fail_at("read", item), lambda item, _: fail_at("compute", item), write)
+    steps = Steps(lambda item: fail_at("read", item), lambda item, _: fail_at("compute", item), write, _lost)
+    results = stream(range(9), steps)
     with pytest.raises(OSError, match="no space"):
         list(results)
     assert written[:2] == [0, 1]

@@ -121,8 +121,8 @@ class _Printable(io.TextIOWrapper):
 def run(main: Callable[[], None]) -> None:
     """Run the ``main`` of a command; a :class:`CordriftError` becomes one line on stderr and the exit status 1.
 
-    So do faults of the machine, such as a full disk. On a terminal that cannot show a letter, its number is shown, and
-    control characters in what is printed are written out.
+    So do faults of the machine, such as a full disk, and an interruption (exit status 130, as in a shell). On a
+    terminal that cannot show a letter, its number is shown, and control characters in what is printed are written out.
     """
     if type(sys.stdout) is io.TextIOWrapper:
         old = sys.stdout
@@ -141,8 +141,10 @@ def run(main: Callable[[], None]) -> None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         _end(redact(f"{where}{error.strerror}: {_MACHINE[error.errno]}. What was written completely is kept."))
+    except KeyboardInterrupt:
+        _end("interrupted. What was written completely is kept; the same command does the rest.", 130)
 
 
-def _end(sentence: str) -> None:
+def _end(sentence: str, status: int = 1) -> None:
     print(f"cordrift: {sentence}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(status)

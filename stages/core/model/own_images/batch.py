@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from ...images.fault import Fault
 from ...images.volumes import Volume, read
 from ..localisation.search import Found, Searching
 from ..segmentation.masks import DESCRIPTION, mask_paths, sidecar_of, write_description, write_masks
-from ..segmentation.streaming import stream
+from ..spread.cluster import NONE, spread
+from ..spread.steps import Once, Steps
 
 #: What may lie beside the masks: the table of measures, the page, and the pictures on it. A second run replaces them.
 TABLE, PAGE, FIGURES = "measures.csv", "index.html", "figures"
@@ -74,6 +74,7 @@ class Job:
     threshold : voxels with at least this probability belong to the binary mask, in (0, 1)
     soft : whether soft masks are written too
     force : whether masks of another model or of another image are replaced
+    scheduler, threads : see :func:`~stages.core.model.spread.cluster.spread`
     """
 
     folder: Path
@@ -81,6 +82,8 @@ class Job:
     threshold: float
     soft: bool
     force: bool
+    scheduler: str = NONE
+    threads: int = 1
 
 
 def segment_images(
@@ -93,14 +96,14 @@ def segment_images(
     images : NIfTI files
     stems : the paths of their masks in the folder, without ending
     job : what is the same for all
-    make_search : returns the function that segments a volume; called once, at the first image that needs it
+    make_search : returns the function that segments a volume; called once in a process, when it is first needed
 
     Raises
     ------
     SettingsError
-        The folder holds another dataset, whose files would be replaced.
+        The folder holds another dataset, whose files would be replaced; or see ``spread``.
     """
-    search = cache(make_search)
+    search = Once(make_search)
     _refuse_foreign(job.folder)
     write_description(job.folder, job.series["bundle"])
     with whole_file(job.folder / ".bidsignore") as part:
@@ -122,9 +125,9 @@ def segment_images(
         names = mask_paths(stem).items()
         masks = {kind: job.folder / name for kind, name in names if kind == "binary" or job.soft}
         tasks.append(_Task(image, stem, masks, job))
-    return list(
-        tqdm(stream(tasks, _load, predict, _write), desc="segment", total=len(tasks), unit="image", disable=None)
-    )
+    steps = Steps(_load, predict, _write, _Task.lost)
+    results = spread(tasks, steps, job.scheduler, threads=job.threads, folder=job.folder)
+    return list(tqdm(results, desc="segment", total=len(tasks), unit="image", disable=None))
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,10 @@ class _Task:
         """Say why there is no mask; an OSError is one of the machine, such as a full disk."""
         why = str(error) if isinstance(error, ImageError) else f"{self.image}: {error.strerror or error}."
         return Segmented(self.image, self.masks, problem=why)
+
+    def lost(self, why: str) -> Segmented:
+        """Say why there is no mask, of an image whose process died."""
+        return Segmented(self.image, self.masks, problem=f"{self.image}: {why}.")
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ...base.params import Count, Name, Settings
+from ..spread.cluster import NONE, check_scheduler
 
 #: Device -> the backend that is fast there.
 FAST = {"cpu": "openvino", "cuda": "torch"}
@@ -18,7 +19,8 @@ class Segment(Settings):
     ``step``: distance of neighbouring tiles in parts of a tile. ``mirror``: average over mirrored images, where the
     bundle allows it. ``threshold``: probability from which a voxel belongs to the binary mask. ``largest_component``:
     drop all other components. ``backend``: what computes the network. On a CPU OpenVINO is about three times as fast
-    as torch, which is the reference and the only one for GPUs (``device: cuda``).
+    as torch, which is the reference and the only one for GPUs (``device: cuda``). ``scheduler``: ``none``, ``local``
+    or the address of a Dask scheduler; it does not change the output.
     """
 
     block: ClassVar = "segment"
@@ -33,6 +35,7 @@ class Segment(Settings):
     device: Literal["cpu", "cuda"]
     backend: Literal["openvino", "torch"]
     threads: Count
+    scheduler: Annotated[str, AfterValidator(check_scheduler)] = NONE
 
     @model_validator(mode="after")
     def _gpus_need_torch(self) -> Segment:

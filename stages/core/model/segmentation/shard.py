@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ from ...base.files import write_json
 from ...data.datasets.findings import Checked
 from ...data.datasets.manifest import Case, Manifest, locate
 from ...images.volumes import Volume, read
+from ..spread.cluster import spread
+from ..spread.steps import Once, Steps
 from .masks import mask_stem, write_description, write_masks
 from .predictions import EMPTY_MASK, STOPPED
 from .predictor import Predict
 from .settings import Segment
-from .streaming import stream
 
 
 def segment_shard(
@@ -45,8 +45,8 @@ def segment_shard(
     manifest, checked : output of the stages `fetch` and `check` for the dataset
     series : digests ``bundle`` and ``inference``
     settings : its contrasts and its threshold are used here
-    make_predictor : returns the function that segments a volume; called once, at the first image, because nnU-Net
-        takes seconds to start
+    make_predictor : returns the function that segments a volume; called once in a process, at the first image,
+        because nnU-Net takes seconds to start
 
     Raises
     ------
@@ -55,7 +55,7 @@ def segment_shard(
     """
     cases = [case for case in manifest.case_list() if case.contrast in settings.contrasts]
     work = [case for case in cases if case.participant in participants]
-    predictor = cache(make_predictor)
+    predictor = Once(make_predictor)
 
     def load(case: Case) -> tuple[Path, Volume] | str:
         if errors := checked.errors(case):
@@ -87,7 +87,12 @@ def segment_shard(
         names = write_masks(folder, mask_stem(case), image, soft, settings.threshold, origin)
         return {**entry, **names, "status": "ok", "reason": ""}
 
+    def lost(case: Case, why: str) -> dict[str, Any]:
+        return write(case, f"{why}.")
+
     write_description(folder, series["bundle"])
+    steps = Steps(load, predict, write, lost)
+    found = spread(work, steps, settings.scheduler, threads=settings.threads, folder=folder)
     said = f"segment {manifest.dataset}, shard {shard}"
-    results = list(tqdm(stream(work, load, predict, write), desc=said, total=len(work), unit="image"))
+    results = list(tqdm(found, desc=said, total=len(work), unit="image"))
     write_json(folder / "manifest.json", {"dataset": manifest.dataset, "shard": shard, **series, "cases": results})

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
 
-Item = TypeVar("Item")
-Read = TypeVar("Read")
-Found = TypeVar("Found")
-Result = TypeVar("Result")
+from .steps import Found, Item, Read, Result, Steps
 
 
-def stream(
-    items: Iterable[Item],
-    read: Callable[[Item], Read],
-    compute: Callable[[Item, Read], Found],
-    write: Callable[[Item, Found], Result],
-) -> Iterator[Result]:
-    """Yield what ``write`` returns for each item, in the order of the items.
+def stream(items: Iterable[Item], steps: Steps[Item, Read, Found, Result]) -> Iterator[Result]:
+    """Yield the result of each item, in the order of the items.
 
     ``compute`` runs in the calling thread, and the two others in a thread each, one item at a time. So three items at
     most are in memory, and what comes out does not depend on the time that a step takes. What a step raises is raised
@@ -27,22 +18,20 @@ def stream(
     Parameters
     ----------
     items : the work
-    read : returns what ``compute`` needs of an item
-    compute : returns what ``write`` needs
-    write : returns the result of an item
+    steps : what is done with each
     """
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
         todo = iter(items)
-        coming = _next(todo, reader, read)
+        coming = _next(todo, reader, steps.read)
         writing: Future[Result] | None = None
         while coming is not None:
             item, loading = coming
             loaded = loading.result()
-            coming = _next(todo, reader, read)
-            found = compute(item, loaded)
+            coming = _next(todo, reader, steps.read)
+            found = steps.compute(item, loaded)
             if writing is not None:
                 yield writing.result()
-            writing = writer.submit(write, item, found)
+            writing = writer.submit(steps.write, item, found)
         if writing is not None:
             yield writing.result()
 

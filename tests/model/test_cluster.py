@@ -1,0 +1,186 @@
+"""Many processes do what one does, and a process that dies costs at most its own item."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from distributed import Client
+from pydantic import TypeAdapter, ValidationError
+from support.bundles import make_bundle
+from support.cluster import ROOT, running_cluster, steps_into
+from support.own_masks import CORD
+
+from stages import segment_files
+from stages.core.base.errors import DatasetError, ImageError, SettingsError
+from stages.core.images.volumes import write
+from stages.core.model.segmentation.settings import Segment
+from stages.core.model.spread import cluster
+from stages.core.model.spread.cluster import LOCAL, NONE, spread
+from stages.core.model.spread.steps import Once
+
+slow = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "scheduler", ["", "many", "8786", "tcp://", "tcp://host", "http://host:8786", "tcp://host:port"]
+)
+def test_what_names_no_scheduler_is_refused(scheduler: str) -> None:
+    annotation = Segment.model_fields["scheduler"].rebuild_annotation()
+    with pytest.raises(ValidationError, match="none, local, or the address of a Dask scheduler"):
+        TypeAdapter(annotation).validate_python(scheduler)
+    assert TypeAdapter(annotation).validate_python("tls://[::1]:8786") == "tls://[::1]:8786"
+
+
+def test_what_is_made_once_is_made_once_and_again_for_another_maker() -> None:
+    calls: list[str] = []
+    one, other = Once(lambda: calls.append("one")), Once(lambda: calls.append("other"))
+    one(), one(), other(), one()
+    assert calls == ["one", "other", "one"]
+
+
+def test_without_dask_one_process_works_and_many_are_refused_with_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.setitem(sys.modules, "dask", None)
+    steps = steps_into(tmp_path)
+    assert [one.split()[0] for one in spread([1, 2], steps, NONE, threads=1, folder=tmp_path)] == ["2", "6"]
+    with pytest.raises(
+        SettingsError, match=r"scheduler is local, and dask is not installed; `pip install 'cordrift\[sc"
+    ):
+        list(spread([1], steps, LOCAL, threads=1, folder=tmp_path))
+
+
+@slow
+def test_a_dead_process_costs_its_own_item_alone(tmp_path: Path) -> None:
+    done = list(spread([1, 2, 3, 4, 6, 7, 8], steps_into(tmp_path), LOCAL, threads=1, folder=tmp_path))
+    assert done.pop(3) == "4: the processes that worked on it died 2 times, for want of memory perhaps"
+    assert [one.split()[0] for one in done] == ["2", "6", "12", "42", "56", "72"]
+    made = {one.split()[-1] for one in done}
+    assert {path.read_text() for path in tmp_path.glob("made-*")} == {"x"}  # once in each process
+    assert made <= {path.name.removeprefix("made-") for path in tmp_path.glob("made-*")}
+    assert str(os.getpid()) not in made
+    assert not list(tmp_path.glob(".part-*"))
+
+
+@slow
+def test_an_error_of_an_item_ends_the_run_with_its_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="the clone is not as it was fetched"):
+        list(spread([1, 5, 2], steps_into(tmp_path), LOCAL, threads=1, folder=tmp_path))
+    assert (tmp_path / "1").read_text() == "2"
+    assert not list(tmp_path.glob(".part-*"))
+
+
+@slow
+def test_where_no_scheduler_answers_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE_S", 1)
+    with pytest.raises(SettingsError, match=r"no Dask scheduler answers at tcp://127.0.0.1:1: .*dask worker tcp"):
+        list(spread([1], steps_into(tmp_path), "tcp://127.0.0.1:1", threads=1, folder=tmp_path))
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """Two workers in folders of their own."""
+    folders = [tmp_path_factory.mktemp(f"worker{number}") for number in range(2)]
+    with running_cluster(folders) as started:
+        yield started
+
+
+@slow
+def test_a_worker_with_other_software_or_another_disk_is_refused(
+    tmp_path: Path, running: tuple[str, list[subprocess.Popen[bytes]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, _ = running
+    monkeypatch.setattr(cluster, "software", lambda: {"torch": "1.0"})
+    with pytest.raises(
+        SettingsError, match=r"a Dask worker on .* has torch .* instead of 1\.0: its masks could differ"
+    ):
+        list(spread([1], steps_into(tmp_path), address, threads=1, folder=tmp_path))
+    monkeypatch.undo()
+    monkeypatch.setattr(cluster.Path, "cwd", lambda: tmp_path / "elsewhere")
+    with pytest.raises(
+        SettingsError, match=r"does not see .*elsewhere and .*; all machines of a cluster need one shared"
+    ):
+        list(spread([1], steps_into(tmp_path), address, threads=1, folder=tmp_path))
+
+
+@slow
+def test_processes_without_the_code_are_refused(tmp_path: Path) -> None:
+    with (
+        running_cluster([tmp_path], code=[tmp_path]) as (address, _),
+        pytest.raises(
+            SettingsError, match=r"at tcp://.* cannot import (stages|support); start scheduler and workers from"
+        ),
+    ):
+        list(spread([1], steps_into(tmp_path), address, threads=1, folder=tmp_path))
+
+
+@slow
+def test_an_interrupted_run_ends_with_one_sentence_and_goes_on_later(tmp_path: Path) -> None:
+    make_bundle(tmp_path / "data/package", tmp_path / "scratch")
+    images = [f"scan{number}.nii.gz" for number in range(8)]
+    for image in images:
+        write(tmp_path / image, CORD.data, CORD.affine)
+    options = ["--threads", "1", "--whole", "--scheduler", LOCAL]
+    command = [sys.executable, "-m", "stages.segment_files", *images, *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    while not list(tmp_path.glob("masks/*_seg.nii.gz")) and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130
+    assert said.strip() == "cordrift: interrupted. What was written completely is kept; the same command does the rest."
+    there = len(list(tmp_path.glob("masks/*_seg.nii.gz")))
+    assert 0 < there < len(images)
+    again = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, check=True)
+    assert f"8 of 8 images segmented, {there} of them before" in again.stdout
+
+
+@slow
+def test_a_worker_killed_in_the_middle_of_a_volume_changes_no_byte_of_a_mask(
+    tmp_path: Path, running: tuple[str, list[subprocess.Popen[bytes]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, workers = running
+    make_bundle(tmp_path / "data/package", tmp_path / "scratch")
+    monkeypatch.chdir(tmp_path)
+    images = [f"scan{number}.nii.gz" for number in range(6)]
+    for number, image in enumerate(images):
+        write(tmp_path / image, CORD.data + 0.01 * number, CORD.affine)
+    (tmp_path / "scan3.nii.gz").write_bytes(b"no image")
+    victim = workers[0]
+    busy: list[bool] = []
+    killer = threading.Thread(target=_kill_when_busy, args=(victim, address, tmp_path / "many", busy))
+    killer.start()
+    for folder, scheduler in (("many", address), ("one", NONE)):
+        with pytest.raises(ImageError, match="1 of 6 images could not be segmented"):
+            segment_files.main([*images, "-o", folder, "--threads", "1", "--soft", "--whole", "--scheduler", scheduler])
+        killer.join()
+    assert busy == [True]
+    assert victim.wait(10) == -signal.SIGKILL
+    masks = {path.name: path.read_bytes() for path in Path("one").glob("*.nii.gz")}
+    assert len(masks) == 2 * (len(images) - 1)
+    assert {path.name: path.read_bytes() for path in Path("many").glob("*.nii.gz")} == masks
+
+
+def _kill_when_busy(victim: subprocess.Popen[bytes], address: str, folder: Path, busy: list[bool]) -> None:
+    """Kill the worker 0 while it works on an image, after the first mask is there."""
+    with Client(address, set_as_default=False) as client:
+        [worker] = [where for where, what in client.scheduler_info()["workers"].items() if what["name"] == "worker0"]
+        end = time.monotonic() + 120
+        while time.monotonic() < end and not busy:
+            time.sleep(0.005)
+            if list(folder.glob("*_seg.nii.gz")) and client.processing().get(worker):
+                busy.append(True)
+    victim.kill()
