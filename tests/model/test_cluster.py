@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -184,3 +185,51 @@ def _kill_when_busy(victim: subprocess.Popen[bytes], address: str, folder: Path,
             if list(folder.glob("*_seg.nii.gz")) and client.processing().get(worker):
                 busy.append(True)
     victim.kill()
+
+
+#: What stands for SLURM: a job is a program that starts at once, and ends when it is cancelled.
+SBATCH = """#!/bin/bash
+cp "${@: -1}" "$JOBS/$$.sh"
+setsid bash "$JOBS/$$.sh" > "$JOBS/$$.log" 2>&1 &
+echo $! > "$JOBS/$$.pid"
+echo "Submitted batch job $$"
+"""
+SCANCEL = """#!/bin/bash
+for job in "$@"; do kill -- "-$(cat "$JOBS/$job.pid")"; done
+"""
+
+
+@slow
+def test_the_documented_way_to_slurm_segments_on_its_jobs_and_speaks_tls(tmp_path: Path) -> None:
+    page = (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
+    make_key, settings, script = re.findall(r"(?ms)^```(?:yaml|python)?\n(.*?)^```", page)[:3]
+    home, jobs, programs = tmp_path / "home", tmp_path / "jobs", tmp_path / "programs"
+    for folder in (home, jobs, programs):
+        folder.mkdir()
+    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    environment = {
+        **os.environ, "HOME": str(home), "JOBS": str(jobs),
+        "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }  # fmt: skip
+    subprocess.run(["bash", "-ec", make_key], env=environment, check=True, capture_output=True)
+    (home / ".config/dask/distributed.yaml").write_text(settings.replace("HOME", str(home)))
+    (tmp_path / "on_slurm.py").write_text(script.replace("jobs=40", "jobs=2"))
+    make_bundle(tmp_path / "data/package", tmp_path / "scratch")
+    images = [f"scan{number}.nii.gz" for number in range(4)]
+    for image in images:
+        write(tmp_path / image, CORD.data, CORD.affine)
+    done = subprocess.run(
+        [sys.executable, "on_slurm.py", *images, "--whole"], cwd=tmp_path, env=environment, text=True, check=False,
+        capture_output=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 images segmented" in done.stdout
+    assert len(list(tmp_path.glob("masks/*_seg.nii.gz"))) == 4
+    jobs_done = [path.read_text() for path in jobs.glob("*.sh")]
+    assert len(jobs_done) == 2
+    for text in jobs_done:
+        assert "#SBATCH --cpus-per-task=2" in text
+        assert "#SBATCH -p cpu" in text
+        assert re.search(r"dask_worker tls://\S+ .*--nthreads 1 ", text)
