@@ -18,7 +18,7 @@ from .core.measures.cohort.variants import run_variants, runner_floor, some_case
 from .core.measures.morphometry.levels import range_name
 from .core.measures.morphometry.settings import Measure
 from .core.model.bundle.content import read_bundle
-from .core.model.segmentation.predictor import Predictor
+from .core.model.localisation.search import make_predict
 from .core.model.segmentation.settings import Segment
 from .core.tables.monitored import range_csa
 
@@ -39,7 +39,7 @@ def main() -> None:
         some_cases(manifests, contrasts, floor.participants),
         base,
         measure,
-        lambda settings: Predictor(model, settings),
+        lambda settings: make_predict(model, settings),
     )
     trained, others = read_seeds(Path("data/seeds"), candidate, PACKAGE)
     seeds = [seed_floor(seed, candidate, contrasts, rule) for seed in trained]

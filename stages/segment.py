@@ -11,7 +11,8 @@ from .core.base.stage import matrix_item, whole_number
 from .core.data.datasets.findings import read_checked
 from .core.data.datasets.manifest import read_manifest, require_contrasts
 from .core.model.bundle.content import read_bundle
-from .core.model.segmentation.predictor import Predictor, inference_digest
+from .core.model.localisation.search import make_search
+from .core.model.segmentation.predictor import inference_digest
 from .core.model.segmentation.settings import Segment
 from .core.model.segmentation.shard import segment_shard
 from .core.model.segmentation.shards import check_shards, deal
@@ -37,7 +38,7 @@ def main() -> None:
     participants = deal((case.participant for case in manifest.cases), n_shards)[shard]
     with whole_folder(Path(f"reports/segment/{name}/{shard}")) as part:
         segment_shard(
-            part, shard, participants, manifest, checked, series, settings, lambda: Predictor(model, settings)
+            part, shard, participants, manifest, checked, series, settings, lambda: make_search(model, settings)
         )
 
 

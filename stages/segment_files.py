@@ -16,7 +16,6 @@ from .core.base.params import validate
 from .core.measures.own_masks.measurement import one_each
 from .core.measures.own_masks.page import write_page
 from .core.measures.own_masks.segmented import measure_segmented
-from .core.model.bundle.content import read_bundle
 from .core.model.localisation.search import make_search
 from .core.model.own_images.batch import PAGE, TABLE, Job, segment_images
 from .core.model.own_images.layout import stems_of
@@ -24,7 +23,7 @@ from .core.model.segmentation.predictor import inference_digest
 from .core.model.segmentation.settings import FAST, Segment
 from .core.model.spread.cluster import NONE
 from .core.workspace.bundles.listed import as_table, list_models
-from .core.workspace.bundles.named import LOCALISER_FOLDER, default_model, find_bundle
+from .core.workspace.bundles.named import default_model, find_bundle
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,14 +93,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "contrasts": [],
         "shards": [0],
         "largest_component": True,
+        "coarse_to_fine": not options.whole,
     }
     settings: Segment = validate(Segment, block, "options of cordrift segment", error=SettingsError)
     stems = stems_of(options.images)
     discs = one_each(options.discs, options.images, "--discs")
     model = options.model or default_model()
     bundle = find_bundle(model)
-    localiser = None if options.whole else read_bundle(LOCALISER_FOLDER)
-    series = {"bundle": bundle.digest, "inference": inference_digest(settings, localiser.digest if localiser else "")}
+    series = {"bundle": bundle.digest, "inference": inference_digest(settings)}
     job = Job(
         options.output,
         series,
@@ -111,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings.scheduler,
         settings.threads,
     )
-    done = segment_images(options.images, stems, job, lambda: make_search(bundle, localiser, settings))
+    done = segment_images(options.images, stems, job, lambda: make_search(bundle, settings))
     for one in done:
         for sentence in filter(None, (*one.warnings, *one.doubts, one.lack)):
             _warn(sentence)

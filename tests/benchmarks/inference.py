@@ -39,7 +39,7 @@ from stages.core.phantom.acquisition.scanner import Scanner  # noqa: E402
 from stages.core.phantom.anatomy.draw import draw_anatomy, extend_anatomy  # noqa: E402
 from stages.core.phantom.rendering.images import render_image  # noqa: E402
 from stages.core.phantom.rendering.render import disc_labels  # noqa: E402
-from stages.core.workspace.bundles.named import LOCALISER_FOLDER, STARTER, find_bundle  # noqa: E402
+from stages.core.workspace.bundles.named import STARTER, find_bundle  # noqa: E402
 from stages.core.workspace.runs.params import load_params  # noqa: E402
 
 COARSE = "coarse to fine"
@@ -98,10 +98,11 @@ def run(way: str, model: str | dict[str, Any], mirror: bool, files: list[Path], 
             bundle = bundle_of(FixedPlan.model_validate(model), Path(scratch))
     settings = Segment(
         datasets=[], contrasts=[], shards=[0], step=0.5, mirror=mirror, threshold=0.5, largest_component=True,
-        device="cpu", backend="torch" if way in {"nnU-Net", "torch"} else "openvino", threads=threads,
+        coarse_to_fine=way == COARSE, device="cpu",
+        backend="torch" if way in {"nnU-Net", "torch"} else "openvino", threads=threads,
     )  # fmt: skip
     predictor = Predictor(bundle, settings)
-    search = make_search(bundle, read_bundle(LOCALISER_FOLDER), settings) if way == COARSE else None
+    search = make_search(bundle, settings) if way == COARSE else None
     seconds, areas = [], []
     for file in files:
         volume = read(file)

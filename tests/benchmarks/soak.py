@@ -24,7 +24,6 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from stages.core.images.volumes import write  # noqa: E402
-from stages.core.model.bundle.content import read_bundle  # noqa: E402
 from stages.core.model.localisation.search import make_search  # noqa: E402
 from stages.core.model.own_images.batch import Job, segment_images  # noqa: E402
 from stages.core.model.segmentation.settings import Segment  # noqa: E402
@@ -35,7 +34,7 @@ from stages.core.phantom.acquisition.grid import Grid, Pose  # noqa: E402
 from stages.core.phantom.acquisition.scanner import Scanner  # noqa: E402
 from stages.core.phantom.anatomy.draw import draw_anatomy  # noqa: E402
 from stages.core.phantom.rendering.images import render_image  # noqa: E402
-from stages.core.workspace.bundles.named import LOCALISER_FOLDER, STARTER, find_bundle  # noqa: E402
+from stages.core.workspace.bundles.named import STARTER, find_bundle  # noqa: E402
 
 
 def images(folder: Path, count: int) -> list[Path]:
@@ -69,9 +68,8 @@ def empty(count: int) -> None:
         first = next(items)
         started = time.monotonic()
         done = 1 + sum(1 for _ in items)
-        print(
-            f"{first} first after {started - begin:.0f} s, then {(done - 1) / (time.monotonic() - started):.0f} a second"
-        )
+        rate = (done - 1) / (time.monotonic() - started)
+        print(f"item {first} after {started - begin:.0f} s, then {rate:.0f} a second")
         print(f"memory of the process that asks: {memory_mb():.0f} MB with {done} items")
 
 
@@ -92,7 +90,7 @@ def main() -> None:
         return
     settings = Segment(
         datasets=[], contrasts=[], shards=[0], step=0.5, mirror=False, threshold=0.5, largest_component=True,
-        device="cpu", backend="openvino", threads=options.threads,
+        coarse_to_fine=True, device="cpu", backend="openvino", threads=options.threads,
     )  # fmt: skip
     bundle = find_bundle(options.model)
     marks = [max(1, options.volumes * tenth // 10) for tenth in range(1, 11)]
@@ -111,7 +109,7 @@ def main() -> None:
 
         watching = threading.Thread(target=watch)
         watching.start()
-        search = lambda: make_search(bundle, read_bundle(LOCALISER_FOLDER), settings)  # noqa: E731
+        search = lambda: make_search(bundle, settings)  # noqa: E731
         done = segment_images(names, [name.name.removesuffix(".nii.gz") for name in names], job, search)
         over.set()
         watching.join()

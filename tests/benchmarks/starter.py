@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from stages.core.images.volumes import Volume, read  # noqa: E402
-from stages.core.model.bundle.content import read_bundle  # noqa: E402
 from stages.core.model.localisation.search import Search, make_search  # noqa: E402
 from stages.core.model.segmentation.predictor import Predict, Predictor  # noqa: E402
 from stages.core.model.segmentation.settings import Segment  # noqa: E402
@@ -40,7 +39,7 @@ from stages.core.phantom.dataset.cohort import (  # noqa: E402
 )
 from stages.core.phantom.rendering.images import render_image  # noqa: E402
 from stages.core.phantom.rendering.render import cord_occupancy, render_case  # noqa: E402
-from stages.core.workspace.bundles.named import LOCALISER_FOLDER, STARTER, find_bundle  # noqa: E402
+from stages.core.workspace.bundles.named import STARTER, find_bundle  # noqa: E402
 
 REAL = ROOT / "../shared/real-cord"
 #: Pieces of at most so many voxels are not counted.
@@ -166,11 +165,11 @@ def main() -> None:
     options = parser.parse_args()
     settings = Segment(
         datasets=[], contrasts=[], shards=[0], step=0.5, mirror=False, threshold=0.5, largest_component=False,
-        device="cpu", backend="openvino", threads=options.threads,
+        coarse_to_fine=True, device="cpu", backend="openvino", threads=options.threads,
     )  # fmt: skip
     bundle = find_bundle(options.model)
     predict = Predictor(bundle, settings)
-    search = make_search(bundle, read_bundle(LOCALISER_FOLDER), settings)
+    search = make_search(bundle, settings)
     assert isinstance(search, Search)
     print(f"{options.model}, bundle {bundle.digest[:12]}; step 0.5, no mirroring, all pieces")
     places: list[Place] = []

@@ -22,7 +22,7 @@ from stages.core.base.files import read_csv, sha256_of
 from stages.core.images.volumes import Volume, read, write
 from stages.core.measures.kept_masks.zips import pack
 from stages.core.model.bundle.content import files_of, read_bundle
-from stages.core.model.localisation.search import Found
+from stages.core.model.segmentation.found import Found
 from stages.core.tables.columns import MEASURES_TEXT
 
 pytestmark = pytest.mark.slow

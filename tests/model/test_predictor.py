@@ -7,7 +7,7 @@ import pytest
 
 from stages.core.base.errors import ImageError
 from stages.core.images.volumes import Volume
-from stages.core.model.bundle.content import read_bundle
+from stages.core.model.bundle.localiser import read_localiser
 from stages.core.model.localisation.region import grown
 from stages.core.model.segmentation import predictor as module
 from stages.core.model.segmentation.predictor import Predictor
@@ -18,7 +18,7 @@ from stages.core.phantom.acquisition.scanner import Scanner
 from stages.core.phantom.anatomy.draw import draw_anatomy
 from stages.core.phantom.rendering.images import render_image
 from stages.core.phantom.rendering.render import cord_occupancy
-from stages.core.workspace.bundles.named import LOCALISER_FOLDER, find_bundle
+from stages.core.workspace.bundles.named import find_bundle
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +65,7 @@ def test_near_the_cord_alone_its_area_hardly_changes(
 def test_a_thin_slice_is_segmented_though_the_plan_has_thicker_ones(predictor: Predictor, slices: int) -> None:
     volume, cord = _neck((1.0, 1.0, 0.3))
     thin = Volume(np.ascontiguousarray(volume.data[:, :, 100 : 100 + slices]), volume.affine)
-    localiser = Predictor(read_bundle(LOCALISER_FOLDER), predictor.settings)
+    localiser = Predictor(read_localiser(), predictor.settings)
     for one in (predictor, localiser):
         assert one(thin).shape == thin.data.shape
     near = grown(cord[:, :, 100 : 100 + slices], volume.spacing_mm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from support.data_factory import SHAPE, checked, entry, fetched, finding, image_path, workspace
 
 from stages import segment
@@ -22,6 +22,7 @@ from stages.core.data.datasets.registry import FROZEN, read_frozen
 from stages.core.images import volumes
 from stages.core.images.volumes import Volume
 from stages.core.measures.cohort.measurement import measure_cohort
+from stages.core.model.segmentation.found import Found
 from stages.core.model.segmentation.predictions import EMPTY_MASK, id_of_case, read_shards, write_lost
 from stages.core.model.segmentation.shards import check_shards, deal
 from stages.core.tables.monitored import range_csa
@@ -40,9 +41,9 @@ class FakePredictor:
     def __init__(self, *_: object) -> None:
         """Like the real one, made once a shard."""
 
-    def __call__(self, volume: Volume) -> NDArray[np.float32]:
+    def __call__(self, volume: Volume) -> Found:
         soft = np.where(volume.data > 100, 0.9, 0.2).astype(np.float32)
-        return soft * 0 if volume.data[0, 0, 0] == -1 else soft
+        return Found(soft * 0 if volume.data[0, 0, 0] == -1 else soft)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         lambda params: params["segment"].update(datasets=["frozen"], contrasts=["T1w", "T2w"], shards=[0]),
     )
     checked(fetched("frozen", PEOPLE, role="test"))
-    monkeypatch.setattr(segment, "Predictor", FakePredictor)
+    monkeypatch.setattr(segment, "make_search", FakePredictor)
     monkeypatch.setattr(segment, "read_bundle", lambda _: SimpleNamespace(digest="b" * 64))
     monkeypatch.setattr("sys.argv", ["segment", "--dataset", "frozen", "--shard", "0"])
     return tmp_path
@@ -72,6 +73,21 @@ def _rewrite(sub: str, change: object) -> None:
             file["key"] = f"SHA256E-s{file['size']}--{sha256_of(path)}.nii.gz"
     write_json(Path("data/fetch/frozen.json"), {key: item for key, item in value.items() if key != "schema"})
     checked(read_manifest(Path("data/fetch/frozen.json")))
+
+
+def test_a_doubt_of_the_localiser_stands_in_the_sidecar_and_flags_the_measures(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Doubtful(FakePredictor):
+        def __call__(self, volume: Volume) -> Found:
+            return replace(super().__call__(volume), doubt="in 33 % of the slices the mask is empty")
+
+    monkeypatch.setattr(segment, "make_search", Doubtful)
+    segment.main()
+    [case, *_] = read_json(lab / "reports/segment/frozen/0/manifest.json")["cases"]
+    assert case["warnings"] == ["localiser"]
+    sidecar = lab / "reports/segment/frozen/0" / case["binary"].replace(".nii.gz", ".json")
+    assert json.loads(sidecar.read_text())["Doubt"] == "in 33 % of the slices the mask is empty"
 
 
 def test_masks_lie_on_the_images_own_grid_and_name_their_series(lab: Path) -> None:

@@ -14,11 +14,12 @@ from stages.core.base.errors import SettingsError
 from stages.core.base.files import read_json
 from stages.core.images.volumes import read, write
 from stages.core.model.bundle.content import read_bundle
+from stages.core.model.bundle.localiser import LOCALISER_FOLDER
 from stages.core.phantom.acquisition.grid import Grid, Pose
 from stages.core.phantom.anatomy.draw import draw_anatomy
 from stages.core.phantom.rendering.example import example_volume
 from stages.core.phantom.rendering.render import cord_occupancy
-from stages.core.workspace.bundles.named import LOCALISER_FOLDER, STARTER_FOLDER, default_model, find_bundle
+from stages.core.workspace.bundles.named import STARTER_FOLDER, default_model, find_bundle
 from stages.core.workspace.runs.params import load_params
 
 pytestmark = pytest.mark.slow

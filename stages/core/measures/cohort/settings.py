@@ -22,3 +22,4 @@ class Floor(Settings):
     step: Annotated[float, Field(gt=0, le=1)] | None
     device: Literal["cpu", "cuda"] | None
     backend: Literal["openvino", "torch"] | None
+    coarse_to_fine: bool | None = None

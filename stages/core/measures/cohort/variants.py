@@ -1,7 +1,7 @@
 """The runner floor: how much the CSA changes when the same bundle segments the same images in another way.
 
-A few participants are segmented again with another number of threads, tile step, device or backend. A drift that is
-not larger than this floor says nothing about the model.
+A few participants are segmented again with another number of threads, tile step, device or backend, or with or without
+the localiser. A drift that is not larger than this floor says nothing about the model.
 """
 
 from __future__ import annotations
@@ -38,13 +38,14 @@ class Variant:
 def variants(settings: Segment, floor: Floor) -> list[Variant]:
     """Return the ways to run that are tried: first the same settings again, then each with one setting changed."""
     tried = [Variant("the same again", settings)]
-    others = {name: settings.model_copy(update={name: getattr(floor, name)}) for name in ("threads", "step")}
+    single = ("threads", "step", "coarse_to_fine")
+    others = {name: settings.model_copy(update={name: getattr(floor, name)}) for name in single}
     others |= {"device": settings.on(floor.device)} if floor.device else {}
     others |= {"backend": settings.by(floor.backend)} if floor.backend else {}
     for name, other in others.items():
         now, was = getattr(other, name), getattr(settings, name)
         if now not in (None, was):
-            tried.append(Variant(f"{name} {now} instead of {was}", other))
+            tried.append(Variant(f"{name} {str(now).lower()} instead of {str(was).lower()}", other))
     return tried
 
 

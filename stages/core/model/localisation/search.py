@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
 from ...images.volumes import Volume
 from ..bundle.content import Bundle
-from ..segmentation.predictor import Predictor
+from ..bundle.localiser import read_localiser
+from ..segmentation.found import Found, Searching
+from ..segmentation.predictor import Predict, Predictor
 from ..segmentation.settings import Segment
 from ..segmentation.tiles import Mask
 from .region import NOTHING, Region, grown, region_of, share_missed, too_short, touches_the_end
@@ -25,46 +23,30 @@ MOST_MISSED = 0.1
 WORTH = 0.5
 
 
-@dataclass(frozen=True)
-class Found:
-    """What was found in a volume.
-
-    Attributes
-    ----------
-    soft : (nx, ny, nz) probability of cord on the volume's own grid, in [0, 1]
-    share : of the voxels that were looked at closely, in (0, 1]
-    why_whole : why the whole volume was; ``""`` where it was not, or is so small that there is nothing to save
-    doubt : what speaks against the mask; ``""`` for nothing
-    """
-
-    soft: NDArray[np.float32]
-    share: float = 1.0
-    why_whole: str = ""
-    doubt: str = ""
-
-
-Searching = Callable[[Volume], Found]
-
-
-def make_search(bundle: Bundle, localiser: Bundle | None, settings: Segment) -> Searching:
+def make_search(bundle: Bundle, settings: Segment) -> Searching:
     """Return what segments volumes with a bundle.
 
     Parameters
     ----------
     bundle : the model
-    localiser : a bundle whose plan has larger voxels; None: whole volumes are segmented
     settings : of the inference; the localiser takes device, backend and threads from them
 
     Raises
     ------
     SettingsError, BundleError
-        See ``Predictor``.
+        See ``Predictor``; or the localiser was changed.
     """
     fine = Predictor(bundle, settings)
-    if localiser is None or len(fine.configuration.patch_size) == 2:  # tiles of a slice cannot follow a cord
+    if not settings.coarse_to_fine or len(fine.configuration.patch_size) == 2:  # tiles of a slice cannot follow a cord
         return lambda volume: Found(fine(volume))
     quick = settings.model_copy(update={"step": COARSE_STEP, "mirror": False, "largest_component": False})
-    return Search(fine, Predictor(localiser, quick))
+    return Search(fine, Predictor(read_localiser(), quick))
+
+
+def make_predict(bundle: Bundle, settings: Segment) -> Predict:
+    """Return the same, of which the probabilities alone are wanted."""
+    search = make_search(bundle, settings)
+    return lambda volume: search(volume).soft
 
 
 class Search:

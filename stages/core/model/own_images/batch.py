@@ -18,15 +18,13 @@ from ...base.files import sha256_of, whole_file
 from ...data.inspection.plain import LIMITS, inspect_files
 from ...images.fault import Fault
 from ...images.volumes import Volume, read
-from ..localisation.search import Found, Searching
+from ..segmentation.found import LOCALISER_CHECK, Found, Searching
 from ..segmentation.masks import DESCRIPTION, mask_paths, sidecar_of, write_description, write_masks
 from ..spread.cluster import NONE, spread
 from ..spread.steps import Once, Steps
 
 #: What may lie beside the masks: the table of measures, the page, and the pictures on it. A second run replaces them.
 TABLE, PAGE, FIGURES = "measures.csv", "index.html", "figures"
-#: Name of the check by the localiser, as it stands in the flags of the table.
-LOCALISER_CHECK = "localiser"
 #: What the validator of BIDS shall not judge: the field keeps the image's own name before ``_label-SC_seg``, where BIDS
 #: has ``sub-01_label-SC_dseg``; and table, page and pictures of the command.
 NOT_OF_BIDS = ("*_label-SC_seg.*", "*_label-SC_probseg.*", TABLE, PAGE, FIGURES)
@@ -195,10 +193,7 @@ def _write(task: _Task, computed: _Computed | Segmented) -> Segmented:
     origin |= {"Seconds": round(computed.seconds, 2), "ShareComputed": round(found.share, 4)}
     kilobyte = 1024 if sys.platform == "darwin" else 1  # macOS counts bytes, Linux kilobytes
     origin["PeakMemoryMB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobyte / 1024)
-    if found.why_whole:
-        origin["WholeImageSearched"] = found.why_whole
-    if found.doubt:
-        origin["Doubt"] = found.doubt
+    origin |= found.doubts
     try:
         write_masks(job.folder, task.stem, image, found.soft, job.threshold, origin, loaded.missing)
     except (ImageError, OSError) as error:

@@ -19,6 +19,7 @@ from ...base.errors import ImageError, SettingsError
 from ...base.files import digest_of
 from ...images.volumes import Volume
 from ..bundle.content import Bundle
+from ..bundle.localiser import localiser_digest
 from .settings import Segment
 from .tiles import Mask, box_of, following_tiles, on_grid_of
 
@@ -37,17 +38,11 @@ CERTAIN = 20.0
 Predict = Callable[[Volume], NDArray[np.float32]]
 
 
-def inference_digest(settings: Segment, localiser: str = "") -> str:
-    """Return the digest of the inference settings that decide the output. It is one of the two names of a series.
-
-    Parameters
-    ----------
-    settings : block ``segment``
-    localiser : digest of the bundle that says where the cord is; ``""`` where whole images are segmented
-    """
+def inference_digest(settings: Segment) -> str:
+    """Return the digest of the inference settings that decide the output. It is one of the two names of a series."""
     return digest_of(
         {
-            **({"localiser": localiser} if localiser else {}),
+            **({"localiser": localiser_digest()} if settings.coarse_to_fine else {}),
             # nnU-Net computes in half precision on a GPU, which gives another series
             "backend": f"torch-{settings.device}-channels-last" if settings.backend == "torch" else "openvino-cpu-f32",
             "dust": DUST,

@@ -18,7 +18,8 @@ class Segment(Settings):
 
     ``step``: distance of neighbouring tiles in parts of a tile. ``mirror``: average over mirrored images, where the
     bundle allows it. ``threshold``: probability from which a voxel belongs to the binary mask. ``largest_component``:
-    drop all other components. ``backend``: what computes the network. On a CPU OpenVINO is about three times as fast
+    drop all other components. ``coarse_to_fine``: a localiser finds the cord, and the bundle segments what lies around
+    it; otherwise whole images. ``backend``: what computes the network. On a CPU OpenVINO is about three times as fast
     as torch, which is the reference and the only one for GPUs (``device: cuda``). ``scheduler``: ``none``, ``local``
     or the address of a Dask scheduler; it does not change the output.
     """
@@ -32,6 +33,7 @@ class Segment(Settings):
     mirror: bool
     threshold: Annotated[float, Field(gt=0, lt=1)]
     largest_component: bool
+    coarse_to_fine: bool = False
     device: Literal["cpu", "cuda"]
     backend: Literal["openvino", "torch"]
     threads: Count

@@ -6,8 +6,6 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ...base.errors import ImageError
@@ -17,9 +15,9 @@ from ...data.datasets.manifest import Case, Manifest, locate
 from ...images.volumes import Volume, read
 from ..spread.cluster import spread
 from ..spread.steps import Once, Steps
+from .found import LOCALISER_CHECK, Found, Searching
 from .masks import mask_stem, write_description, write_masks
 from .predictions import EMPTY_MASK, STOPPED
-from .predictor import Predict
 from .settings import Segment
 
 
@@ -31,7 +29,7 @@ def segment_shard(
     checked: Checked,
     series: dict[str, str],
     settings: Segment,
-    make_predictor: Callable[[], Predict],
+    make_search: Callable[[], Searching],
 ) -> None:
     """Segment the monitored cases of some participants; write their masks and ``manifest.json`` into ``folder``.
 
@@ -45,7 +43,7 @@ def segment_shard(
     manifest, checked : output of the stages `fetch` and `check` for the dataset
     series : digests ``bundle`` and ``inference``
     settings : its contrasts and its threshold are used here
-    make_predictor : returns the function that segments a volume; called once in a process, at the first image,
+    make_search : returns the function that segments a volume; called once in a process, at the first image,
         because nnU-Net takes seconds to start
 
     Raises
@@ -55,7 +53,7 @@ def segment_shard(
     """
     cases = [case for case in manifest.case_list() if case.contrast in settings.contrasts]
     work = [case for case in cases if case.participant in participants]
-    predictor = Once(make_predictor)
+    search = Once(make_search)
 
     def load(case: Case) -> tuple[Path, Volume] | str:
         if errors := checked.errors(case):
@@ -66,25 +64,26 @@ def segment_shard(
         except ImageError as error:  # an image that cannot be read fails alone, not with its whole shard
             return str(error)
 
-    def predict(_: Case, loaded: tuple[Path, Volume] | str) -> tuple[Path, NDArray[np.float32]] | str:
+    def predict(_: Case, loaded: tuple[Path, Volume] | str) -> tuple[Path, Found] | str:
         if isinstance(loaded, str):
             return loaded
         image, volume = loaded
         try:
-            soft = predictor()(volume)
+            found = search()(volume)
         except ImageError as error:
             return str(error)
-        return (image, soft) if (soft >= settings.threshold).any() else EMPTY_MASK
+        return (image, found) if (found.soft >= settings.threshold).any() else EMPTY_MASK
 
-    def write(case: Case, found: tuple[Path, NDArray[np.float32]] | str) -> dict[str, Any]:
+    def write(case: Case, computed: tuple[Path, Found] | str) -> dict[str, Any]:
         entry: dict[str, Any] = {"dataset": case.dataset, "participant": case.participant}
         entry |= {"session": case.session, "contrast": case.contrast, "binary": None, "soft": None}
         entry |= {"warnings": checked.warnings(case), "status": "failed"}
-        if isinstance(found, str):
-            return {**entry, "reason": found}
-        image, soft = found
-        origin = {"Sources": [f"bids:{case.dataset}:{case.image}"], **series}
-        names = write_masks(folder, mask_stem(case), image, soft, settings.threshold, origin)
+        if isinstance(computed, str):
+            return {**entry, "reason": computed}
+        image, found = computed
+        origin = {"Sources": [f"bids:{case.dataset}:{case.image}"], **series, **found.doubts}
+        entry["warnings"] += [LOCALISER_CHECK] if found.doubts else []
+        names = write_masks(folder, mask_stem(case), image, found.soft, settings.threshold, origin)
         return {**entry, **names, "status": "ok", "reason": ""}
 
     def lost(case: Case, why: str) -> dict[str, Any]:
@@ -92,7 +91,7 @@ def segment_shard(
 
     write_description(folder, series["bundle"])
     steps = Steps(load, predict, write, lost)
-    found = spread(work, steps, settings.scheduler, threads=settings.threads, folder=folder)
+    done = spread(work, steps, settings.scheduler, threads=settings.threads, folder=folder)
     said = f"segment {manifest.dataset}, shard {shard}"
-    results = list(tqdm(found, desc=said, total=len(work), unit="image"))
+    results = list(tqdm(done, desc=said, total=len(work), unit="image"))
     write_json(folder / "manifest.json", {"dataset": manifest.dataset, "shard": shard, **series, "cases": results})

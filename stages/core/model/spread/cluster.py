@@ -106,13 +106,13 @@ def check_scheduler(scheduler: str) -> str:
 
 
 def software() -> dict[str, str]:
-    """Return what decides the values of a mask: the code of cordrift by its hash, Python, and the libraries.
+    """Return what decides the values of a mask: cordrift by the hash of its code and models, Python, and libraries.
 
     The libraries are those of the package and of its extra for segmentation, by their versions.
     """
     root = Path(__file__).parents[3]
     code = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted([*root.rglob("*.py"), *root.glob("models/*/model.json")]):
         code.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     found = {"cordrift": code.hexdigest()[:12], "Python": platform.python_version()}
     for needed in map(Requirement, requires("cordrift") or ()):

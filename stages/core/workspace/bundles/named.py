@@ -16,8 +16,6 @@ from ...store.recorded_versions import open_recorded_versions
 #: The name of the model that comes with cordrift, and its folder: a bundle with a model card.
 STARTER = "starter"
 STARTER_FOLDER = Path(__file__).parents[3] / "models" / STARTER
-#: The bundle that finds the cord on a coarse grid, for every model.
-LOCALISER_FOLDER = STARTER_FOLDER.with_name("localiser")
 
 
 def default_model() -> str:
