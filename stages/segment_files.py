@@ -101,15 +101,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = options.model or default_model()
     bundle = find_bundle(model)
     series = {"bundle": bundle.digest, "inference": inference_digest(settings)}
+    soft = options.soft or options.measure or options.qc
     job = Job(
-        options.output,
-        series,
-        settings.threshold,
-        options.soft or options.measure or options.qc,
-        options.force,
-        settings.scheduler,
-        settings.threads,
-    )
+        options.output, series, settings.threshold, soft, options.force,
+        bundle.regions, settings.scheduler, settings.threads,
+    )  # fmt: skip
     done = segment_images(options.images, stems, job, lambda: make_search(bundle, settings))
     for one in done:
         for sentence in filter(None, (*one.warnings, *one.doubts, one.lack)):

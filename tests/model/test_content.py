@@ -20,7 +20,7 @@ from stages.core.model.bundle.content import build_bundle, bundle_digest_of, rea
 from stages.core.model.segmentation.predictor import Predictor
 from stages.core.model.segmentation.settings import Segment
 from stages.core.model.training.weights import read_weights
-from tests.support.bundles import CONFIGURATION, make_bundle, make_fold
+from tests.support.bundles import CONFIGURATION, LESIONS, make_bundle, make_fold
 
 WEIGHTS = "fold_0/weights.safetensors"
 SETTINGS = Segment(
@@ -55,6 +55,14 @@ def _edit(path: Path, change: Callable[[Any], object]) -> None:
     value = json.loads(path.read_text())
     change(value)
     path.write_text(json.dumps(value))
+
+
+def test_a_model_of_two_regions_has_a_digest_of_its_own(made: Path, tmp_path: Path) -> None:
+    both = read_bundle(make_bundle(tmp_path / "bundle", tmp_path / "scratch", folds=2, labels=LESIONS))
+    assert both.regions == ("cord", "lesion")
+    cord = read_bundle(made)
+    assert cord.regions == ("cord",)
+    assert both.digest != cord.digest
 
 
 def test_the_bundle_itself_is_read(made: Path) -> None:
@@ -139,6 +147,10 @@ def test_a_list_of_folds_that_cannot_be_is_refused(bundle: Path, change: Any, se
     ("change", "sentence"),
     [
         (lambda d: d.update(labels={"background": 0, "cord": 1, "lesion": 2}), "the labels"),
+        (lambda d: d.update(labels=LESIONS["labels"]), "the labels"),
+        (lambda d: d.update(LESIONS | {"regions_class_order": [2, 1]}), "the labels"),
+        (lambda d: d.update(LESIONS | {"labels": dict(reversed(LESIONS["labels"].items()))}), "in this order"),
+        (lambda d: d.update(regions_class_order=[1]), "the labels"),
         (lambda d: d.update(channel_names=["mri"]), "must have one channel"),
         (lambda d: d.update(channel_names={"0": "a", "1": "b"}), "must have one channel"),
         (lambda d: d.update(channel_names={"0": ["x"]}), "must name its channel"),

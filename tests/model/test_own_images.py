@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from support.bundles import make_bundle
+from support.bundles import LESIONS, make_bundle
 from support.own_masks import CORD, DISCS
 
 from stages import cli, segment_files
@@ -198,6 +198,32 @@ def test_a_doubt_reaches_the_table_and_the_page_also_of_a_mask_of_an_earlier_run
         assert page.index(f"<h2>{IMAGES[1]}") < page.index(f"<h2>{IMAGES[0]}")
         assert "1 in doubt" in page
         assert page.count("in 33 % of the slices") == 1
+
+
+def test_a_model_of_two_regions_gives_masks_of_both(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Both(FakePredictor):
+        def __call__(self, volume: Volume) -> Found:
+            return replace(super().__call__(volume), others={"lesion": 0.6 * volume.data})
+
+    monkeypatch.setattr(segment_files, "make_search", Both)
+    make_bundle(tmp_path / "both", tmp_path / "made", labels=LESIONS)
+    options = ["scan.nii.gz", "--model", "both"]
+    segment_files.main(options)
+    assert {path.name for path in Path("masks").glob("*.nii.gz")} == {
+        "scan_label-SC_seg.nii.gz", "scan_label-lesion_seg.nii.gz"
+    }  # fmt: skip
+    assert np.array_equal(read(Path("masks/scan_label-lesion_seg.nii.gz")).data, CORD.data >= 0.5 / 0.6)
+    assert json.loads(Path("masks/scan_label-lesion_seg.json").read_text())["Threshold"] == 0.5
+    assert "*_label-lesion_seg.*" in Path("masks/.bidsignore").read_text().splitlines()
+    segment_files.main([*options, "--soft"])
+    assert Path("masks/scan_label-lesion_probseg.nii.gz").is_file()
+    Path("masks/scan_label-lesion_seg.nii.gz").unlink()
+    segment_files.main([*options, "--measure"])  # of the cord
+    assert Path("masks/scan_label-lesion_seg.nii.gz").is_file()
+    assert "CSA of a slice: median" in capsys.readouterr().out
+    assert set(pd.read_csv("masks/measures.csv")["mask"]) == {"masks/scan_label-SC_probseg.nii.gz"}
 
 
 def test_with_and_without_the_localiser_masks_are_of_two_series(folder: Path) -> None:

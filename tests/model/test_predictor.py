@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.special import expit
+from support.bundles import LESIONS, make_bundle
 
 from stages.core.base.errors import ImageError
 from stages.core.images.volumes import Volume
+from stages.core.model.bundle.content import Bundle, read_bundle
 from stages.core.model.bundle.localiser import read_localiser
 from stages.core.model.localisation.region import grown
 from stages.core.model.segmentation import predictor as module
@@ -90,3 +94,78 @@ def test_memory_is_bounded_by_the_box_and_not_by_the_volume(
     predictor.within(volume, corner)  # a box of 36 x 36 x 36 voxels
     with pytest.raises(ImageError, match="more than 3e"):
         predictor.within(volume, cord)
+
+
+@pytest.fixture(scope="module")
+def with_lesions(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A model of two regions, with random weights."""
+    folder = tmp_path_factory.mktemp("lesions")
+    return read_bundle(make_bundle(folder / "bundle", folder / "scratch", labels=LESIONS))
+
+
+def _settings(backend: str, *, largest_component: bool) -> Segment:
+    return Segment.model_validate(
+        {
+            "datasets": [], "contrasts": [], "shards": [0], "step": 0.5, "mirror": True, "threshold": 0.5,
+            "largest_component": largest_component, "device": "cpu", "backend": backend, "threads": 1,
+        }
+    )  # fmt: skip
+
+
+def _noise() -> Volume:
+    rng = np.random.default_rng(4)
+    data = rng.normal(100, 20, (20, 24, 28)).astype(np.float32)
+    data[:3] = 0  # nnU-Net leaves this out
+    return Volume(data, np.diag([1.0, 1.2, 0.9, 1.0]))
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_each_region_has_the_probabilities_of_nnunets_own_predictor(with_lesions: Bundle, backend: str) -> None:
+    volume = _noise()
+    ours = Predictor(with_lesions, _settings(backend, largest_component=False))
+    reference = Predictor(with_lesions, _settings("torch", largest_component=False)).predictor
+    x, y, z = volume.spacing_mm
+    _, theirs = reference.predict_single_npy_array(
+        volume.data.transpose(2, 1, 0)[None], {"spacing": [z, y, x]}, save_or_return_probabilities=True
+    )
+    found = ours.each(volume)
+    assert ours.regions == ("cord", "lesion")
+    np.testing.assert_allclose(found, theirs.transpose(0, 3, 2, 1), atol=0.0025)
+    assert np.ptp(found[0]) > 0.1
+    assert np.abs(found[0] - found[1]).max() > 0.1
+    np.testing.assert_array_equal(ours(volume), found[0])
+
+
+def test_near_everything_each_region_is_the_same(with_lesions: Bundle) -> None:
+    volume = _noise()
+    ours = Predictor(with_lesions, _settings("torch", largest_component=False))
+    everywhere = np.ones(volume.data.shape, bool)
+    np.testing.assert_allclose(ours.each_within(volume, everywhere), ours.each(volume), atol=0.02)
+    assert not ours.each_within(volume, ~everywhere).any()
+
+
+def _blobs(alone: bool) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Logits with a large and a small cord, each with a lesion where there are two regions; and the large one."""
+    cord = np.full((12, 12, 24), -3, np.float32)
+    cord[3:9, 3:9, 2:12], cord[4:6, 4:6, 18:22] = 3, 3
+    lesion = np.full_like(cord, -3)
+    lesion[5, 5, 5], lesion[5, 5, 20] = 4, 4
+    large = np.zeros(cord.shape, bool)
+    large[3:9, 3:9, 2:12] = True
+    return np.stack([-cord, cord] if alone else [cord, lesion]), large
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_with_the_largest_component_of_the_cord_stay_the_lesions_in_it_alone(alone: bool) -> None:
+    logits, large = _blobs(alone)
+    kept = module._keep_largest(logits, alone=alone)
+    cord = (kept[1] > kept[0]) if alone else kept[0] > 0
+    np.testing.assert_array_equal(cord, large)
+    np.testing.assert_array_equal(kept[:, large], logits[:, large])
+    far = kept[:, 4:6, 4:6, 18:22]
+    if alone:
+        assert (far[0] == module.CERTAIN).all()
+        assert (far[1] == -module.CERTAIN).all()
+    else:
+        assert (kept[1] > 0).sum() == 1
+        assert (expit(far) < 1e-6).all()

@@ -24,17 +24,18 @@ class Fine:
     """Find the bright voxels, in the whole volume or in a region, and note which."""
 
     settings = SimpleNamespace(threshold=0.5)
+    regions = ("cord", "lesion")
 
     def __init__(self) -> None:
         self.asked: list[float] = []
 
-    def __call__(self, volume: Volume) -> NDArray[np.float32]:
+    def each(self, volume: Volume) -> NDArray[np.float32]:
         self.asked.append(1.0)
-        return volume.data
+        return np.stack([volume.data, 0.25 * volume.data])
 
-    def within(self, volume: Volume, near: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def each_within(self, volume: Volume, near: NDArray[np.bool_]) -> NDArray[np.float32]:
         self.asked.append(float(near.mean()))
-        return volume.data * near
+        return np.stack([volume.data * near, 0.25 * volume.data * near])
 
 
 class Coarse:
@@ -60,6 +61,7 @@ def test_a_cord_that_is_found_is_segmented_near_it_alone() -> None:
     search, fine = _search(Coarse(0, 90))
     found = search(Volume(_cord(), np.eye(4)))
     np.testing.assert_array_equal(found.soft, _cord())
+    np.testing.assert_array_equal(found.regions["lesion"], 0.25 * _cord())
     assert found.why_whole == ""
     assert found.share == fine.asked[-1]
     assert len(fine.asked) == 1
@@ -96,8 +98,8 @@ def test_doubt_searches_the_whole_volume_and_says_why() -> None:
 
 def test_a_mask_that_lacks_slices_in_which_the_localiser_sees_a_cord_is_in_doubt() -> None:
     class Short(Fine):
-        def within(self, volume: Volume, near: NDArray[np.bool_]) -> NDArray[np.float32]:
-            return super().within(volume, near) * (np.arange(SHAPE[2]) < 60)
+        def each_within(self, volume: Volume, near: NDArray[np.bool_]) -> NDArray[np.float32]:
+            return super().each_within(volume, near) * (np.arange(SHAPE[2]) < 60)
 
     found = Search(Short(), Coarse(0, 90))(Volume(_cord(), np.eye(4)))  # type: ignore[arg-type]
     assert found.doubt == "in 33 % of the slices in which the coarse pass finds a cord the mask is empty"

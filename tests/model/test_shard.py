@@ -90,6 +90,23 @@ def test_a_doubt_of_the_localiser_stands_in_the_sidecar_and_flags_the_measures(
     assert json.loads(sidecar.read_text())["Doubt"] == "in 33 % of the slices the mask is empty"
 
 
+def test_masks_of_other_regions_lie_beside_those_of_the_cord(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Both(FakePredictor):
+        def __call__(self, volume: Volume) -> Found:
+            found = super().__call__(volume)
+            return replace(found, others={"lesion": found.soft / 2})
+
+    monkeypatch.setattr(segment, "make_search", Both)
+    segment.main()
+    folder = lab / "reports/segment/frozen/0"
+    [case, *_] = read_json(folder / "manifest.json")["cases"]
+    assert case["lesion_soft"] == case["soft"].replace("label-SC", "label-lesion")
+    cord, lesion = (volumes.read(folder / case[kind]).data for kind in ("soft", "lesion_soft"))
+    np.testing.assert_allclose(lesion, cord / 2, atol=0.001)
+    assert not volumes.read(folder / case["lesion_binary"]).data.any()
+    assert len(read_shards(Path("reports/segment"), ["frozen"], [0]).predictions) == 6
+
+
 def test_masks_lie_on_the_images_own_grid_and_name_their_series(lab: Path) -> None:
     segment.main()
     manifest = read_json(lab / "reports/segment/frozen/0/manifest.json")

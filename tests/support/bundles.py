@@ -17,6 +17,9 @@ PLAN = FixedPlan(
     spacing_mm=[1, 1, 1], patch_size=[16, 16, 16], batch_size=2, network=Network(features=[4, 8, 8], convolutions=1)
 )
 CONFIGURATION = "3d_fullres"
+CORD: dict[str, Any] = {"labels": {"background": 0, "cord": 1}}
+#: A model that also finds lesions. Its network has as many outputs as the other one: cord and lesion.
+LESIONS: dict[str, Any] = {"labels": {"background": 0, "cord": [1, 2], "lesion": 2}, "regions_class_order": [1, 2]}
 
 
 def network_of(plans: dict[str, Any]) -> Any:
@@ -38,7 +41,7 @@ def network_of(plans: dict[str, Any]) -> Any:
     )
 
 
-def make_fold(folder: Path, fold: int = 0) -> dict[str, NDArray[Any]]:
+def make_fold(folder: Path, fold: int = 0, labels: dict[str, Any] = CORD) -> dict[str, NDArray[Any]]:
     """Write what ``train`` writes for one fold, and return the weights, which a test may change and write again."""
     import pandas as pd
 
@@ -49,7 +52,7 @@ def make_fold(folder: Path, fold: int = 0) -> dict[str, NDArray[Any]]:
     state = network_of(plans).state_dict()
     write_weights(folder / "weights.safetensors", state)
     write_json(folder / "plans.json", {"configuration": CONFIGURATION, "mirroring": [2], "plans": plans})
-    dataset = {"channel_names": {"0": "mri"}, "labels": {"background": 0, "cord": 1}, "file_ending": ".nii.gz"}
+    dataset = {"channel_names": {"0": "mri"}, **labels, "file_ending": ".nii.gz"}
     write_json(folder / "dataset.json", dataset)
     columns = ("epoch", "train_loss", "val_loss", "dice", "learning_rate", "seconds")
     write_csv(folder / "progress.csv", pd.DataFrame([dict.fromkeys(columns, 0.5) | {"epoch": 0}]))
@@ -57,11 +60,11 @@ def make_fold(folder: Path, fold: int = 0) -> dict[str, NDArray[Any]]:
     return {name: np.asarray(value) for name, value in state.items()}
 
 
-def make_bundle(folder: Path, scratch: Path, folds: int = 1) -> Path:
+def make_bundle(folder: Path, scratch: Path, folds: int = 1, labels: dict[str, Any] = CORD) -> Path:
     """Write a bundle of so many folds with the same weights, and return its folder."""
     scratch.mkdir(parents=True, exist_ok=True)
     for fold in range(folds):
-        make_fold(scratch / f"fold_{fold}", fold)
+        make_fold(scratch / f"fold_{fold}", fold, labels)
     write_json(
         scratch / "manifest.json", {"datasets": {}, "cases": [], "folds": [], "left_out": [], "digest": "0" * 64}
     )

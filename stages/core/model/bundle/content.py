@@ -39,8 +39,12 @@ from ..training.weights import Weights, read_weights
 BACKENDS = "backends.json"
 #: Most folds of a bundle. People train 5; each fold lengthens the inference.
 MOST_FOLDS = 20
-#: The only labels that a bundle may declare.
-LABELS = {"background": 0, "cord": 1}
+#: The only labels that a bundle may declare: the cord, or the cord and the lesions in it as regions of nnU-Net, each
+#: with an output of its own. Their order is that of the outputs.
+LABELS: tuple[dict[str, Any], ...] = (
+    {"labels": {"background": 0, "cord": 1}},
+    {"labels": {"background": 0, "cord": [1, 2], "lesion": 2}, "regions_class_order": [1, 2]},
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,11 @@ class Bundle:
     plans: dict[str, Any]
     dataset: dict[str, Any]
     folds: dict[int, Weights]
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """What the model finds: ``cord`` first, and ``lesion`` where it finds lesions too."""
+        return tuple(self.dataset["labels"])[1:]
 
 
 def bundle_digest_of(folds: Mapping[int, Weights], model: dict[str, Any], dataset: dict[str, Any]) -> str:
@@ -115,7 +124,8 @@ def build_bundle(trained: dict[int, Path], data: Path, out: Path, code_revision:
     shutil.copyfile(data, out / "training_data.json")
     dataset = json.loads((first / "dataset.json").read_text(encoding="utf-8"))
     # numTraining and similar keys describe the data, not the model
-    write_json(out / "dataset.json", {key: dataset[key] for key in ("channel_names", "labels", "file_ending")})
+    kept = ("channel_names", "labels", "regions_class_order", "file_ending")
+    write_json(out / "dataset.json", {key: dataset[key] for key in kept if key in dataset})
     model, dataset = read_model_and_dataset(out)
     folds = {fold: read_weights(out / f"fold_{fold}" / "weights.safetensors") for fold in sorted(trained)}
     digest = bundle_digest_of(folds, model, dataset)
@@ -210,8 +220,15 @@ def read_model_and_dataset(folder: Path) -> tuple[dict[str, Any], dict[str, Any]
         raise BundleError(f"{source}: mirroring must be axes 0 to {axes[-1]}, each once, or null, not {mirroring!r}.")
     dataset = read_json(folder / "dataset.json", error=BundleError)
     channels = dataset.get("channel_names")
-    if dataset.get("labels") != LABELS or not isinstance(channels, dict) or list(channels) != ["0"]:
-        raise BundleError(f"{folder / 'dataset.json'} must have one channel and the labels {LABELS}.")
+    found = {key: dataset[key] for key in ("labels", "regions_class_order") if key in dataset}
+    # As text, because the order of the labels is that of the outputs.
+    known = json.dumps(found, sort_keys=False) in {json.dumps(one, sort_keys=False) for one in LABELS}
+    if not known or not isinstance(channels, dict) or list(channels) != ["0"]:
+        either = " or ".join(json.dumps(one["labels"]) for one in LABELS)
+        raise BundleError(
+            f"{folder / 'dataset.json'} must have one channel and the labels {either}, in this order (the second with "
+            f"regions_class_order [1, 2]), not {json.dumps(found)}."
+        )
     if not isinstance(channels["0"], str) or dataset.get("file_ending") != ".nii.gz":
         raise BundleError(f"{folder / 'dataset.json'} must name its channel, and the file ending .nii.gz.")
     return model, dataset

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ...images.volumes import Volume
 from ..bundle.content import Bundle
@@ -38,7 +41,7 @@ def make_search(bundle: Bundle, settings: Segment) -> Searching:
     """
     fine = Predictor(bundle, settings)
     if not settings.coarse_to_fine or len(fine.configuration.patch_size) == 2:  # tiles of a slice cannot follow a cord
-        return lambda volume: Found(fine(volume))
+        return lambda volume: _found(fine, fine.each(volume))
     quick = settings.model_copy(update={"step": COARSE_STEP, "mirror": False, "largest_component": False})
     return Search(fine, Predictor(read_localiser(), quick))
 
@@ -60,28 +63,36 @@ class Search:
         """Segment one volume."""
         region = self.locate(volume)
         if region.unsure or region.near.mean() > WORTH:
-            soft = self.fine(volume)
-            cord = soft >= self.fine.settings.threshold
+            soft = self.fine.each(volume)
+            cord = soft[0] >= self.fine.settings.threshold
             if region.unsure == NOTHING and cord.any() and too_short(cord, volume.spacing_mm):
                 # Noise, and images without cord: a network answers something somewhere.
-                return Found(np.zeros_like(soft), why_whole=f"{NOTHING}, and the fine one nothing as long as a cord")
-            return Found(soft, why_whole=region.unsure, doubt=_doubt(cord, region))
+                why = f"{NOTHING}, and the fine one nothing as long as a cord"
+                return _found(self.fine, np.zeros_like(soft), why_whole=why)
+            return _found(self.fine, soft, why_whole=region.unsure, doubt=_doubt(cord, region))
         near = region.near
         for _ in range(MOST_GROWTHS):
-            soft = self.fine.within(volume, near)
-            cord = soft >= self.fine.settings.threshold
+            soft = self.fine.each_within(volume, near)
+            cord = soft[0] >= self.fine.settings.threshold
             if not cord.any():
-                return Found(self.fine(volume), why_whole="the coarse pass found a cord, and the fine one none there")
+                why = "the coarse pass found a cord, and the fine one none there"
+                return _found(self.fine, self.fine.each(volume), why_whole=why)
             if not touches_the_end(cord, near):
-                return Found(soft, float(near.mean()), doubt=_doubt(cord, region))
+                return _found(self.fine, soft, share=float(near.mean()), doubt=_doubt(cord, region))
             near = near | grown(cord, volume.spacing_mm)
         why = f"the cord goes on beyond the region, also after {MOST_GROWTHS} steps"
-        return Found(self.fine(volume), why_whole=why)
+        return _found(self.fine, self.fine.each(volume), why_whole=why)
 
     def locate(self, volume: Volume) -> Region:
         """Return the region in which the localiser finds the cord."""
         coarse = coarsened(volume, tuple(self.coarse.configuration.spacing))
         return region_of(Volume(self.coarse(coarse), coarse.affine), volume)
+
+
+def _found(fine: Predictor, soft: NDArray[np.float32], **said: Any) -> Found:
+    """Return what was found: ``soft`` (r, nx, ny, nz) holds the regions of the bundle."""
+    cord, *others = soft
+    return Found(cord, others=dict(zip(fine.regions[1:], others, strict=True)), **said)
 
 
 def _doubt(cord: Mask, region: Region) -> str:

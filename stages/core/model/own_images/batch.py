@@ -19,7 +19,7 @@ from ...data.inspection.plain import LIMITS, inspect_files
 from ...images.fault import Fault
 from ...images.volumes import Volume, read
 from ..segmentation.found import LOCALISER_CHECK, Found, Searching
-from ..segmentation.masks import DESCRIPTION, mask_paths, sidecar_of, write_description, write_masks
+from ..segmentation.masks import CORD, DESCRIPTION, LABELS, mask_paths, sidecar_of, write_description, write_masks
 from ..spread.cluster import NONE, spread
 from ..spread.steps import Once, Steps
 
@@ -27,7 +27,12 @@ from ..spread.steps import Once, Steps
 TABLE, PAGE, FIGURES = "measures.csv", "index.html", "figures"
 #: What the validator of BIDS shall not judge: the field keeps the image's own name before ``_label-SC_seg``, where BIDS
 #: has ``sub-01_label-SC_dseg``; and table, page and pictures of the command.
-NOT_OF_BIDS = ("*_label-SC_seg.*", "*_label-SC_probseg.*", TABLE, PAGE, FIGURES)
+NOT_OF_BIDS = (
+    *(f"*_label-{label}_{kind}.*" for label in LABELS.values() for kind in ("seg", "probseg")),
+    TABLE,
+    PAGE,
+    FIGURES,
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class Segmented:
     Attributes
     ----------
     image : the file
-    masks : ``binary``, and ``soft`` where it is asked for: where they are, or would be if the image had not failed
+    masks : ``binary``, and ``soft`` where it is asked for, and those of other regions: where they are, or would be if
+        the image had not failed
     kept : whether an earlier run had made the masks
     empty : whether no cord was found; the mask is all 0 then
     problem : why the image failed; ``""`` when it did not
@@ -72,6 +78,7 @@ class Job:
     threshold : voxels with at least this probability belong to the binary mask, in (0, 1)
     soft : whether soft masks are written too
     force : whether masks of another model or of another image are replaced
+    regions : what the bundle finds, the cord first
     scheduler, threads : see :func:`~stages.core.model.spread.cluster.spread`
     """
 
@@ -80,6 +87,7 @@ class Job:
     threshold: float
     soft: bool
     force: bool
+    regions: Sequence[str] = (CORD,)
     scheduler: str = NONE
     threads: int = 1
 
@@ -120,8 +128,8 @@ def segment_images(
 
     tasks = []
     for image, stem in zip(images, stems, strict=True):
-        names = mask_paths(stem).items()
-        masks = {kind: job.folder / name for kind, name in names if kind == "binary" or job.soft}
+        names = mask_paths(stem, job.regions).items()
+        masks = {kind: job.folder / name for kind, name in names if kind.endswith("binary") or job.soft}
         tasks.append(_Task(image, stem, masks, job))
     steps = Steps(_load, predict, _write, _Task.lost)
     results = spread(tasks, steps, job.scheduler, threads=job.threads, folder=job.folder)
@@ -195,7 +203,7 @@ def _write(task: _Task, computed: _Computed | Segmented) -> Segmented:
     origin["PeakMemoryMB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobyte / 1024)
     origin |= found.doubts
     try:
-        write_masks(job.folder, task.stem, image, found.soft, job.threshold, origin, loaded.missing)
+        write_masks(job.folder, task.stem, image, found.regions, job.threshold, origin, loaded.missing)
     except (ImageError, OSError) as error:
         return task.failed(error)
     said = [f"{image} {one.message}; expected {one.expected} (check {one.check})." for one in loaded.warnings]
@@ -227,7 +235,7 @@ def _missing(image: Path, masks: dict[str, Path], job: Job) -> list[str]:
     asked = {**job.series, "SourceSHA256": sha256_of(image)} if there else {}
     for kind, path in there.items():
         said = _json(sidecar_of(path))
-        wanted = asked | ({"Threshold": job.threshold} if kind == "binary" else {})
+        wanted = asked | ({"Threshold": job.threshold} if kind.endswith("binary") else {})
         # The sidecar is written before the mask, and the mask under a temporary name: a mask that is there is whole.
         if any(said.get(key) != value for key, value in wanted.items()):
             if job.force:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ class Found:
     Attributes
     ----------
     soft : (nx, ny, nz) probability of cord on the volume's own grid, in [0, 1]
+    others : the same of other regions, such as ``lesion``, by name
     share : of the voxels that were looked at closely, in (0, 1]
     why_whole : why the whole volume was; ``""`` where it was not, or is so small that there is nothing to save
     doubt : what speaks against the mask; ``""`` for nothing
@@ -30,6 +31,12 @@ class Found:
     share: float = 1.0
     why_whole: str = ""
     doubt: str = ""
+    others: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    @property
+    def regions(self) -> dict[str, NDArray[np.float32]]:
+        """The probabilities of every region by name, the cord first."""
+        return {"cord": self.soft, **self.others}
 
     @property
     def doubts(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,10 @@ from ...base.files import whole_file
 from ...data.datasets.manifest import Case
 from ...images.volumes import write_like
 
+#: The region that every bundle finds.
+CORD = "cord"
+#: Region -> its label in the name of a mask, as the field writes it.
+LABELS = {CORD: "SC", "lesion": "lesion"}
 #: The file by which BIDS knows a dataset.
 DESCRIPTION = "dataset_description.json"
 
@@ -23,43 +27,61 @@ def mask_stem(case: Case) -> str:
     return f"{case.dataset}/{case.image.removesuffix('.nii.gz')}"
 
 
-def mask_paths(stem: str) -> dict[str, str]:
-    """Return the names of the masks, ``binary`` and ``soft``, of the image with this stem."""
-    return {"binary": f"{stem}_label-SC_seg.nii.gz", "soft": f"{stem}_label-SC_probseg.nii.gz"}
+def mask_paths(stem: str, regions: Sequence[str] = (CORD,)) -> dict[str, str]:
+    """Return the names of the masks of an image with this stem, ``binary`` and ``soft`` for the cord.
+
+    Those of other regions are called ``lesion_binary`` and ``lesion_soft``.
+
+    >>> mask_paths("sub-01_T2w", ["cord", "lesion"])["lesion_soft"]
+    'sub-01_T2w_label-lesion_probseg.nii.gz'
+    """
+    return {
+        _kind(region, kind): f"{stem}_label-{LABELS[region]}_{suffix}.nii.gz"
+        for region in regions
+        for kind, suffix in (("binary", "seg"), ("soft", "probseg"))
+    }
+
+
+def _kind(region: str, kind: str) -> str:
+    return kind if region == CORD else f"{region}_{kind}"
 
 
 def write_masks(
     folder: Path,
     stem: str,
     image: Path,
-    soft: NDArray[np.float32],
+    regions: Mapping[str, NDArray[np.float32]],
     threshold: float,
     origin: dict[str, Any],
-    kinds: Sequence[str] = ("binary", "soft"),
+    kinds: Collection[str] | None = None,
 ) -> dict[str, str]:
-    """Write the soft mask and the mask binarised at ``threshold`` on the grid of ``image``, with sidecars.
+    """Write the soft masks and the masks binarised at ``threshold`` on the grid of ``image``, with sidecars.
 
     Parameters
     ----------
     folder : where the masks go
     stem : path of the masks in the folder, without ending
     image : its file, whose grid and storage order the masks take
-    soft : (nx, ny, nz) probability of cord in canonical axes, in [0, 1]
+    regions : name -> (nx, ny, nz) probability in canonical axes, in [0, 1]
     threshold : voxels with at least this probability belong to the binary mask, in (0, 1)
     origin : for the sidecars: the image, and the digests ``bundle`` and ``inference`` of model and settings
-    kinds : which of the two are written
+    kinds : which of the names of :func:`mask_paths` are written; all of them if None
 
     Returns
     -------
     dict
-        ``binary`` and ``soft``: paths inside ``folder``.
+        Paths inside ``folder``, as :func:`mask_paths` has them.
     """
-    paths = {kind: name for kind, name in mask_paths(stem).items() if kind in kinds}
-    values: dict[str, NDArray[Any]] = {"binary": (soft >= threshold).astype(np.uint8), "soft": soft}
-    types: dict[str, dict[str, Any]] = {
-        "binary": {"Type": "ROI", "Threshold": threshold},
-        "soft": {"Type": "Probabilistic"},
-    }
+    names = mask_paths(stem, list(regions))
+    paths = {kind: name for kind, name in names.items() if kinds is None or kind in kinds}
+    values: dict[str, NDArray[Any]] = {}
+    types: dict[str, dict[str, Any]] = {}
+    for region, soft in regions.items():
+        values |= {_kind(region, "binary"): (soft >= threshold).astype(np.uint8), _kind(region, "soft"): soft}
+        types |= {
+            _kind(region, "binary"): {"Type": "ROI", "Threshold": threshold},
+            _kind(region, "soft"): {"Type": "Probabilistic"},
+        }
     for kind, name in paths.items():
         # A mask beside its sidecar is whole, also where a process was killed: the mask comes last, in one step.
         (folder / name).unlink(missing_ok=True)

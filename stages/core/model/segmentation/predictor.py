@@ -85,6 +85,7 @@ class Predictor:
         unchanged["configurations"][self.name]["normalization_schemes"] = ["NoNormalization"]
         self.normalised = PlansManager(unchanged)
         self.dataset = bundle.dataset
+        self.regions = bundle.regions
         network: Any
         folds: Sequence[Any]
         if settings.backend == "openvino":
@@ -143,10 +144,20 @@ class Predictor:
         Where the settings say so, only the largest component is kept. Components are searched on the plan's grid, on
         which thick slices are connected.
         """
-        return _rounded(self._segment(volume.data, volume, self.plans, None))
+        cord: NDArray[np.float32] = self.each(volume)[0]
+        return cord
 
     def within(self, volume: Volume, near: Mask) -> NDArray[np.float32]:
-        """Return what :meth:`__call__` returns, with the network computed near a region only; elsewhere it is 0.
+        """Return what :meth:`__call__` returns, computed near a place only; see :meth:`each_within`."""
+        cord: NDArray[np.float32] = self.each_within(volume, near)[0]
+        return cord
+
+    def each(self, volume: Volume) -> NDArray[np.float32]:
+        """Return the probabilities of all regions of the bundle, (r, nx, ny, nz), the cord first."""
+        return _rounded(self._segment(volume.data, volume, self.plans, None))
+
+    def each_within(self, volume: Volume, near: Mask) -> NDArray[np.float32]:
+        """Return what :meth:`each` returns, with the network computed near a place only; elsewhere it is 0.
 
         Intensities are normalised by the statistics of the whole volume, as nnU-Net does it. Memory grows with the box
         around the region.
@@ -154,9 +165,9 @@ class Predictor:
         Parameters
         ----------
         volume : the whole volume
-        near : (nx, ny, nz) the region
+        near : (nx, ny, nz) the place
         """
-        soft = np.zeros(volume.data.shape, np.float32)
+        soft = np.zeros((len(self.regions), *volume.data.shape), np.float32)
         filled = volume.data != 0
         if not filled.any():
             return soft
@@ -177,11 +188,11 @@ class Predictor:
         )
         box = (x_box, y_box, z_box)
         data = (volume.data[box] - mean) / np.float32(sd)
-        soft[box] = self._segment(data, volume, self.normalised, near[box])
+        soft[:, *box] = self._segment(data, volume, self.normalised, near[box])
         return _rounded(soft)
 
     def _segment(self, data: NDArray[Any], volume: Volume, plans: Any, near: Mask | None) -> NDArray[np.float32]:
-        """Return the probability of cord on the grid of ``data`` (nx, ny, nz), a part of a volume or all of it."""
+        """Return the probabilities (r, nx, ny, nz) on the grid of ``data`` (nx, ny, nz), a part of a volume or all."""
         self._check_size(data.shape, volume.spacing_mm)
         extended = [(0, more) for more in self._missing_voxels(data.shape, volume.spacing_mm)]
         data_shape, data = data.shape, np.pad(data, extended, mode="edge")
@@ -209,11 +220,12 @@ class Predictor:
             self.predictor.near = None if turned is None else on_grid_of(turned, prepared.shape[1:])
             logits = self.predictor.predict_logits_from_preprocessed_data(torch.from_numpy(np.asarray(prepared)))
             logits = logits.float().cpu()
+            alone = len(self.regions) == 1
             if near is not None:
-                nowhere = logits[0].isnan()  # where no tile was
-                logits[0][nowhere], logits[1][nowhere] = CERTAIN, -CERTAIN
+                where = logits[0].isnan().numpy()  # where no tile was
+                logits = torch.from_numpy(_nothing(logits.numpy(), where, alone=alone))
             if self.settings.largest_component:
-                logits = torch.from_numpy(_keep_largest(logits.numpy()))
+                logits = torch.from_numpy(_keep_largest(logits.numpy(), alone=alone))
             _, probabilities = convert_predicted_logits_to_segmentation_with_correct_shape(
                 logits,
                 plans,
@@ -223,8 +235,9 @@ class Predictor:
                 return_probabilities=True,
                 num_threads_torch=self.settings.threads,
             )
-        soft = np.asarray(probabilities[1], dtype=np.float32).transpose(2, 1, 0)
-        return soft[tuple(slice(n) for n in data_shape)]
+        # The background has an output of its own where the cord is the only region.
+        soft = np.asarray(probabilities[-len(self.regions) :], dtype=np.float32).transpose(0, 3, 2, 1)
+        return soft[:, *(slice(n) for n in data_shape)]
 
     def _missing_voxels(self, shape: tuple[int, ...], spacing_mm: tuple[float, float, float]) -> list[int]:
         """Return how many voxels x, y and z lack to be as long as one voxel of the plan; nnU-Net would make none of it.
@@ -273,9 +286,15 @@ def _predictor_class() -> Any:
     return Following
 
 
-def _keep_largest(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return logits (2, z, y, x) in which all but the largest component and its soft border is certain background."""
-    inside = logits[1] > logits[0]
+def _keep_largest(logits: NDArray[np.float32], *, alone: bool) -> NDArray[np.float32]:
+    """Return logits (c, z, y, x) in which all but the cord's largest component and its soft border is nothing.
+
+    Parameters
+    ----------
+    logits : of background and cord, or of cord and other regions
+    alone : whether the cord is the only region
+    """
+    inside = logits[1] > logits[0] if alone else logits[0] > 0
     components, count = ndimage.label(inside, structure=np.ones((3, 3, 3)))
     if count < 2:
         keep = inside
@@ -285,7 +304,13 @@ def _keep_largest(logits: NDArray[np.float32]) -> NDArray[np.float32]:
         keep = components == int(sizes.argmax())
     # the border must not reach into another component
     keep = ndimage.binary_dilation(keep, iterations=BORDER) & (keep | ~inside)
+    return _nothing(logits, ~keep, alone=alone)
+
+
+def _nothing(logits: NDArray[np.float32], where: Mask, *, alone: bool) -> NDArray[np.float32]:
+    """Return logits (c, z, y, x) by which there is certainly no region in some voxels (z, y, x)."""
     out = logits.copy()
-    out[0][~keep] = CERTAIN
-    out[1][~keep] = -CERTAIN
+    out[:, where] = -CERTAIN
+    if alone:
+        out[0][where] = CERTAIN
     return out

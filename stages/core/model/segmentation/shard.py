@@ -83,7 +83,7 @@ def segment_shard(
         image, found = computed
         origin = {"Sources": [f"bids:{case.dataset}:{case.image}"], **series, **found.doubts}
         entry["warnings"] += [LOCALISER_CHECK] if found.doubts else []
-        names = write_masks(folder, mask_stem(case), image, found.soft, settings.threshold, origin)
+        names = write_masks(folder, mask_stem(case), image, found.regions, settings.threshold, origin)
         return {**entry, **names, "status": "ok", "reason": ""}
 
     def lost(case: Case, why: str) -> dict[str, Any]:
