@@ -27,7 +27,7 @@ export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help setup setup-publish path demo demo-micro diff-metrics test test-long test-fast test-measuring docs lint check-guards check-kills bench-fetch bench-ruler \
-	bench-inference bench-starter bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
+	bench-inference bench-starter bench-soak bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
@@ -122,6 +122,9 @@ bench-inference: setup ## seconds, memory and CSA of nnU-Net's own inference bes
 
 bench-starter: setup ## what the starter model does on generated people and large views (minutes)
 	$(BIN)/python tests/benchmarks/starter.py
+
+bench-soak: setup ## memory of a process that segments 2,000 small volumes (half an hour)
+	$(BIN)/python tests/benchmarks/soak.py
 
 bench-workflows: setup ## how long each job of two trainings and two releases takes, in micro size (minutes)
 	$(BIN)/python tests/benchmarks/workflows.py

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from distributed import Client
@@ -26,6 +27,7 @@ from stages.core.model.segmentation.settings import Segment
 from stages.core.model.spread import cluster
 from stages.core.model.spread.cluster import LOCAL, NONE, spread
 from stages.core.model.spread.steps import Once
+from stages.core.workspace.runs.params import load_params
 
 slow = pytest.mark.slow
 
@@ -38,6 +40,24 @@ def test_what_names_no_scheduler_is_refused(scheduler: str) -> None:
     with pytest.raises(ValidationError, match="none, local, or the address of a Dask scheduler"):
         TypeAdapter(annotation).validate_python(scheduler)
     assert TypeAdapter(annotation).validate_python("tls://[::1]:8786") == "tls://[::1]:8786"
+
+
+@pytest.mark.parametrize(
+    ("most", "threads", "cores", "gigabytes", "expected"),
+    [(100, 2, 8, 64, 4), (100, 1, 8, 5, 2), (3, 1, 8, 64, 3), (100, 16, 8, 64, 1), (100, 1, 8, 1, 1)],
+)
+def test_there_are_as_many_processes_as_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch, most: int, threads: int, cores: int, gigabytes: int, expected: int
+) -> None:
+    monkeypatch.setattr(cluster, "_cores", lambda: cores)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=gigabytes * 1024**3))
+    assert cluster.workers(most, threads) == expected
+
+
+def test_processes_do_not_share_a_gpu() -> None:
+    block = load_params(ROOT / "params/spine-generic.yaml").segment.model_dump()
+    with pytest.raises(ValidationError, match="scheduler local is of no use"):
+        Segment.model_validate(block | {"scheduler": "local"})
 
 
 def test_what_is_made_once_is_made_once_and_again_for_another_maker() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from ...base.params import Count, Name, Settings
-from ..spread.cluster import NONE, check_scheduler
+from ..spread.cluster import LOCAL, NONE, check_scheduler
 
 #: Device -> the backend that is fast there.
 FAST = {"cpu": "openvino", "cuda": "torch"}
@@ -43,6 +43,10 @@ class Segment(Settings):
     def _gpus_need_torch(self) -> Segment:
         if self.device == "cuda" and self.backend != "torch":
             raise ValueError("with device cuda, backend must be torch: OpenVINO computes on the CPU")
+        if self.device == "cuda" and self.scheduler == LOCAL:
+            raise ValueError(
+                "with device cuda, scheduler local is of no use: its processes would share the GPU's memory"
+            )
         return self
 
     def on(self, device: Literal["cpu", "cuda"]) -> Segment:

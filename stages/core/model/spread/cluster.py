@@ -28,6 +28,9 @@ from .streaming import stream
 
 #: Values of ``scheduler`` beside an address: one process, or as many as the machine has room for.
 NONE, LOCAL = "none", "local"
+#: What a process takes with a large volume. Dask itself would stop handing out items to a process that uses much of its
+#: share, and torch and OpenVINO alone fill a small share for ever: so it sets no limit, and the number does.
+MEMORY_BYTES = 2 * 1024**3
 #: Where the processes of this machine listen.
 HERE = "127.0.0.1"
 #: A worker that does not answer within this time is none, seconds.
@@ -213,7 +216,7 @@ def _client(scheduler: str, threads: int, most: int) -> Iterator[Any]:
         if scheduler == LOCAL:
             with _uninterrupted():
                 cluster = LocalCluster(
-                    n_workers=max(1, min(most, _cores() // threads)), threads_per_worker=1, processes=True,
+                    n_workers=workers(most, threads), threads_per_worker=1, processes=True, memory_limit=0,
                     host=HERE, dashboard_address=f"{HERE}:0", worker_dashboard_address=f"{HERE}:0",
                     security=Security.temporary(), silence_logs=logging.CRITICAL,
                 )  # fmt: skip
@@ -242,6 +245,20 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def workers(most: int, threads: int) -> int:
+    """Return for how many processes this machine has cores and memory that nobody uses.
+
+    Parameters
+    ----------
+    most : there are no more items than this
+    threads : of each process
+    """
+    import psutil
+
+    room = int(psutil.virtual_memory().available // MEMORY_BYTES)
+    return max(1, min(most, _cores() // threads, room))
 
 
 def _cores() -> int:
