@@ -120,9 +120,9 @@ def test_a_worker_with_other_software_or_another_disk_is_refused(
     tmp_path: Path, running: tuple[str, list[subprocess.Popen[bytes]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, _ = running
-    monkeypatch.setattr(cluster, "software", lambda: {"torch": "1.0"})
+    monkeypatch.setattr(cluster, "software", lambda: {"torch": "1.0", "absent": "2"})
     with pytest.raises(
-        SettingsError, match=r"a Dask worker on .* has torch .* instead of 1\.0: its masks could differ"
+        SettingsError, match=r"has torch .* instead of 1\.0, absent None instead of 2: its masks could differ"
     ):
         list(spread([1], steps_into(tmp_path), address, threads=1, folder=tmp_path))
     monkeypatch.undo()

@@ -155,7 +155,9 @@ class _Place:
             )
         here = software()
         other = [
-            f"{name} {here.get(name)} instead of {want}" for name, want in self.software.items() if here[name] != want
+            f"{name} {here.get(name)} instead of {want}"
+            for name, want in self.software.items()
+            if here.get(name) != want
         ]
         if other:
             raise SettingsError(
