@@ -323,3 +323,16 @@ def test_an_answer_of_git_annex_that_is_cut_is_said(source: str, monkeypatch: py
     monkeypatch.setattr(objects, "_annex", lambda *_, **__: "key\n")
     with pytest.raises(DatasetError, match="git-annex answered 1 of 2 questions about keys in ds"):
         objects.keys_of_blobs(Path("ds"), ["a" * 40, "b" * 40])
+
+
+def test_a_removal_that_does_not_end_is_ended_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk git-annex waits for ever."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    real = shutil.which("git")
+    (programs / "git").write_text(f'#!/bin/sh\ncase "$*" in *dropkey*) exec sleep 60;; *) exec {real} "$@";; esac\n')
+    (programs / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    monkeypatch.setattr(objects, "LIMIT_S", 0.2)
+    with pytest.raises(DatasetError, match=r"`git annex dropkey` did not end within 0\.2 s in .*home; .* Free space"):
+        drop_objects(tmp_path / "home", ["SHA256E-s1--" + "0" * 64])

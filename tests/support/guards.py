@@ -142,7 +142,8 @@ def survivors(root: Path, work: Path, wanted: list[Guard], tests: dict[str, list
         source = path.read_text(encoding="utf-8")
         names = tests.get(guard.name, [])[:MOST_TESTS]
         state = hashlib.sha256(f"{source}{guard.line}{names}".encode()).hexdigest()
-        if state not in results:
+        # A check that survived is asked again: its tests may have become better.
+        if results.get(state, UNREACHED):
             results[state] = _judge(root, path, source, guard, names)
             known.write_text(json.dumps(results))
         if results[state]:
