@@ -8,6 +8,7 @@ chosen number the process and all that it started are killed with SIGKILL, which
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import multiprocessing
 import os
@@ -15,6 +16,7 @@ import re
 import signal
 import sqlite3
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -127,11 +129,17 @@ def tree(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and not _VOLATILE.search(name) and f"/{PART}" not in f"/{name}":
-            content = path.read_bytes()
-            if path.suffix in {".json", ".yaml", ".html"}:
-                content = _RANDOM.sub(b"", content)
-            out[name] = hashlib.sha256(content).hexdigest()
+            out[name] = hashlib.sha256(_without_times(path.name, path.read_bytes())).hexdigest()
     return out
+
+
+def _without_times(name: str, content: bytes) -> bytes:
+    """Return the content of a file without ids and times; of a zip, that of its members one after the other."""
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            members = [(member, packed.read(member)) for member in sorted(packed.namelist())]
+        return b"".join(member.encode() + _without_times(member, inside) for member, inside in members)
+    return _RANDOM.sub(b"", content) if name.endswith((".json", ".yaml", ".html", ".md")) else content
 
 
 def parts(folder: Path) -> list[str]:
