@@ -145,6 +145,7 @@ def test_processes_without_the_code_are_refused(tmp_path: Path) -> None:
 
 
 @slow
+@pytest.mark.long
 def test_an_interrupted_run_ends_with_one_sentence_and_goes_on_later(tmp_path: Path) -> None:
     make_bundle(tmp_path / "data/package", tmp_path / "scratch")
     images = [f"scan{number}.nii.gz" for number in range(8)]
@@ -170,6 +171,7 @@ def test_an_interrupted_run_ends_with_one_sentence_and_goes_on_later(tmp_path: P
 
 
 @slow
+@pytest.mark.long
 def test_a_worker_killed_in_the_middle_of_a_volume_changes_no_byte_of_a_mask(
     tmp_path: Path, running: tuple[str, list[subprocess.Popen[bytes]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +222,7 @@ for job in "$@"; do kill -- "-$(cat "$JOBS/$job.pid")"; done
 
 
 @slow
+@pytest.mark.long
 def test_the_documented_way_to_slurm_segments_on_its_jobs_and_speaks_tls(tmp_path: Path) -> None:
     page = (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
     make_key, settings, script = re.findall(r"(?ms)^```(?:yaml|python)?\n(.*?)^```", page)[:3]
