@@ -7,10 +7,17 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from ...base.params import Count, Name, Settings
-from ..spread.cluster import LOCAL, NONE, check_scheduler
+from ..spread.cluster import LOCAL, NONE
 
 #: Device -> the backend that is fast there.
 FAST = {"cpu": "openvino", "cuda": "torch"}
+
+
+def _scheduler(value: str) -> str:
+    kind, _, rest = value.partition("://")
+    if value not in {NONE, LOCAL} and not (kind in {"tcp", "tls"} and rest.rpartition(":")[2].isdigit()):
+        raise ValueError(f"must be {NONE}, {LOCAL}, or the address of a Dask scheduler, such as tcp://login-1:8786")
+    return value
 
 
 class Segment(Settings):
@@ -37,7 +44,7 @@ class Segment(Settings):
     device: Literal["cpu", "cuda"]
     backend: Literal["openvino", "torch"]
     threads: Count
-    scheduler: Annotated[str, AfterValidator(check_scheduler)] = NONE
+    scheduler: Annotated[str, AfterValidator(_scheduler)] = NONE
 
     @model_validator(mode="after")
     def _gpus_need_torch(self) -> Segment:

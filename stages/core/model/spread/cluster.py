@@ -94,20 +94,6 @@ def spread(
                 upcoming += 1
 
 
-def check_scheduler(scheduler: str) -> str:
-    """Return what names a scheduler.
-
-    Raises
-    ------
-    ValueError
-        It is neither ``none``, nor ``local``, nor an address.
-    """
-    kind, _, rest = scheduler.partition("://")
-    if scheduler not in {NONE, LOCAL} and not (kind in {"tcp", "tls"} and rest.rpartition(":")[2].isdigit()):
-        raise ValueError(f"must be {NONE}, {LOCAL}, or the address of a Dask scheduler, such as tcp://login-1:8786")
-    return scheduler
-
-
 def software() -> dict[str, str]:
     """Return what decides the values of a mask: cordrift by the hash of its code and models, Python, and libraries.
 
