@@ -266,7 +266,10 @@ def test_masks_are_measured_with_the_pipelines_ruler(folder: Path, capsys: pytes
     assert "over 1 masks" in capsys.readouterr().out
     segment_files.main(["scan.nii.gz"])
     assert "masks/measures.csv is of an earlier run; --measure measures again" in capsys.readouterr().out
+    segment_files.main(["scan.nii.gz", "empty.nii.gz", "--measure"])
+    assert "CSA of a slice: median" in capsys.readouterr().out
     segment_files.main(["empty.nii.gz", "--measure"])
+    assert "CSA at C2-C3: no value (failed)" in capsys.readouterr().out
     assert read_csv(Path("masks/measures.csv"), text=MEASURES_TEXT)["flags"].tolist() == ["check:image-clipped;failed"]
     segment_files.main(["scan.nii.gz", "--measure"])
     assert set(read_csv(Path("masks/measures.csv"), text=MEASURES_TEXT)["scope"]) == {"slice"}

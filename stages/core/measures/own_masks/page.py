@@ -18,17 +18,17 @@ class Card:
     Attributes
     ----------
     name : of the image
-    says : what was measured, or why there is no mask; and what speaks against it
+    says : what was measured, or why there is no mask
     drawn : the picture, a PNG; None without one
     bad : whether there is no mask, or one that cannot be measured
-    doubtful : whether something speaks against the mask
+    doubts : what speaks against the mask, a sentence each
     """
 
     name: str
     says: str
     drawn: Path | None
     bad: bool
-    doubtful: bool
+    doubts: Sequence[str] = ()
 
     @property
     def picture(self) -> str:
@@ -40,9 +40,9 @@ class Card:
 
 def write_page(path: Path, model: str, cards: Sequence[Card]) -> None:
     """Write the page; the bad ones come first, then the doubtful ones. ``model``: what made the masks."""
-    ordered = sorted(cards, key=lambda card: (not card.bad, not card.doubtful))
+    ordered = sorted(cards, key=lambda card: (not card.bad, not card.doubts))
     page = templates().get_template("masks.html")
     with whole_file(path) as part:
-        counts = {"bad": sum(card.bad for card in cards), "doubtful": sum(card.doubtful for card in cards)}
+        counts = {"bad": sum(card.bad for card in cards), "doubtful": sum(bool(card.doubts) for card in cards)}
         text = page.render(css=style(), model=model, cards=ordered, **counts)
         part.write_text(text, encoding="utf-8")

@@ -27,14 +27,15 @@ def result(files: Sequence[MeasuredFile]) -> str:
     where = f"CSA at {rows['levels'].iloc[0]}"
     csa = rows["csa_mm2"].astype(float)
     slices = pd.concat([file.table[file.table["scope"] == "slice"] for file in files], ignore_index=True)
-    if all("no_levels" in str(flags).split(";") for flags in rows["flags"]) and len(slices):
+    if all({"no_levels", "failed"} & set(str(flags).split(";")) for flags in rows["flags"]) and len(slices):
         area = slices["csa_mm2"].astype(float)
         return (
             f"CSA of a slice: median {area.median():.2f} mm² ({area.min():.2f} to {area.max():.2f}) over {len(area)} "
             "slices; without discs no level is known"
         )
     if not csa.notna().any():
-        reasons = sorted({flag for flags in rows["flags"] for flag in str(flags).split(";") if flag})
+        found = {flag for flags in rows["flags"] for flag in str(flags).split(";") if flag}
+        reasons = sorted(flag for flag in found if not flag.startswith("check:"))  # a warning is no reason
         return f"{where}: no value ({', '.join(reasons)})"
     if len(rows) == 1:
         row = rows.iloc[0]

@@ -62,10 +62,10 @@ def measure_segmented(
     cards = [
         Card(
             str(one.image),
-            " ".join([file.problem or result([file]), *one.doubts]),
+            file.problem or result([file]),
             drawn.get(one.image),
             bad=bool(file.problem),
-            doubtful=bool(one.doubts),
+            doubts=one.doubts,
         )
         for one, file in zip(done, ordered, strict=True)
     ]
