@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from stages.core.base.errors import DatasetError
+from stages.core.base.errors import DatasetError, run
+from stages.core.model.spread.cluster import LOCAL, spread
 from stages.core.model.spread.steps import Once, Steps
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +49,18 @@ def steps_into(folder: Path) -> Steps[int, int, int, str]:
         return f"{found} by {made()}"
 
     return Steps(_read, _compute, write, _lost)
+
+
+def wait_for_ever() -> None:
+    """Work on items that never end, in processes of this machine and in this folder, until somebody interrupts it."""
+
+    def compute(item: int, _: int) -> int:
+        Path("begun").write_text("")
+        time.sleep(600)
+        return item
+
+    steps = Steps(_read, compute, compute, _lost)
+    run(lambda: print(list(spread([1, 2, 3], steps, LOCAL, threads=1, folder=Path()))))
 
 
 @contextmanager
