@@ -2,9 +2,13 @@
 
 The same bundle segments the same volumes in each of the ways, by turns in one run, each way in its own process. The
 volumes are phantoms: a large view of 320 x 260 x 192 mm at 1 mm, and the six contrasts of the frozen set. The CSA is
-that of C2-C3, compared with torch on whole volumes. ``--thesis`` adds the network of the size that a lab trains, on the
-large view, with random weights: of it the seconds only. From coarse to fine it computes the tiles near the place that
-the localiser finds, as a trained one would; it finds no cord itself.
+that of C2-C3, compared with torch on whole volumes.
+
+``--thesis`` adds the network of the size that a lab trains, on the large view, with random weights: of it the seconds
+only. From coarse to fine it computes the tiles near the place that the localiser finds, as a trained one would.
+
+``--crops`` instead cuts a few voxels off the large view, which moves the tiles: how far the CSA then moves, whole and
+from coarse to fine, is what the place of a tile does.
 """
 
 from __future__ import annotations
@@ -123,6 +127,34 @@ def run(way: str, model: str | dict[str, Any], mirror: bool, files: list[Path], 
     return {"seconds": sum(seconds), "csa_mm2": areas, "MB": peak}
 
 
+def crops(model: str, file: Path, threads: int) -> None:
+    """Print the CSA (mm2) of the large view without its first voxels along x, y and z."""
+    block = {
+        "datasets": [], "contrasts": [], "shards": [0], "step": 0.5, "mirror": False, "threshold": 0.5,
+        "largest_component": True, "device": "cpu", "backend": "openvino", "threads": threads,
+    }  # fmt: skip
+    bundle, volume, discs = find_bundle(model), read(file), read(_discs(file))
+    ways = {
+        name: make_search(bundle, Segment.model_validate(block | {"coarse_to_fine": name == COARSE}))
+        for name in ("whole", COARSE)
+    }
+    for first in ((0, 0, 0), (7, 11, 5), (16, 16, 16), (12, 4, 20)):
+        image, labels = _without(volume, first), _without(discs, first)
+        found = {}
+        for name, search in ways.items():
+            rows = measure_volume(Volume(search(image).soft, image.affine), labels, MEASURE)
+            found[name] = float(rows[rows["scope"] == "range"]["csa_mm2"].iloc[0])
+        told = ", ".join(f"{name} {area:.2f} mm2" for name, area in found.items())
+        print(f"without the first {first} voxels: {told}", flush=True)
+
+
+def _without(volume: Volume, first: tuple[int, int, int]) -> Volume:
+    affine = volume.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ np.array(first, float)
+    x, y, z = first
+    return Volume(np.ascontiguousarray(volume.data[x:, y:, z:]), affine)
+
+
 def _near(search: Any, volume: Volume) -> Any:
     return search.fine.within(volume, search.locate(volume).near)
 
@@ -144,6 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=STARTER, help="as `cordrift segment --model` (default: %(default)s)")
     parser.add_argument("--thesis", action="store_true", help="also the network of a lab's size (half an hour)")
+    parser.add_argument("--crops", action="store_true", help="what the place of the tiles does to the CSA (minutes)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -154,6 +187,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         files = volumes(Path(folder))
+        if options.crops:
+            crops(options.model, files["large view"], options.threads)
+            return
         small, large = [files[name] for name in files if name != "large view"], [files["large view"]]
         cases: list[tuple[str, str | dict[str, Any], bool, list[Path]]] = [
             (f"{options.model}, {what}, {'with' if mirror else 'no'} mirroring", options.model, mirror, which)
