@@ -41,6 +41,13 @@ class FakePredictor:
         return Found(volume.data)
 
 
+class Doubtful(FakePredictor):
+    """Find something that speaks against each mask."""
+
+    def __call__(self, volume: Volume) -> Found:
+        return replace(super().__call__(volume), doubt="in 33 % of the slices the mask is empty")
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle")
@@ -165,10 +172,6 @@ def test_where_the_whole_image_was_searched_is_said_and_noted(
 def test_what_speaks_against_a_mask_is_said_and_noted(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Doubtful(FakePredictor):
-        def __call__(self, volume: Volume) -> Found:
-            return replace(super().__call__(volume), doubt="in 33 % of the slices the mask is empty")
-
     monkeypatch.setattr(segment_files, "make_search", Doubtful)
     segment_files.main(IMAGES[:1])
     assert "scan.nii.gz: in 33 % of the slices the mask is empty. Look at its mask." in capsys.readouterr().err
@@ -179,10 +182,6 @@ def test_what_speaks_against_a_mask_is_said_and_noted(
 def test_a_doubt_reaches_the_table_and_the_page_also_of_a_mask_of_an_earlier_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Doubtful(FakePredictor):
-        def __call__(self, volume: Volume) -> Found:
-            return replace(super().__call__(volume), doubt="in 33 % of the slices the mask is empty")
-
     segment_files.main([*IMAGES[:1], "--soft"])
     monkeypatch.setattr(segment_files, "make_search", Doubtful)
     for _ in range(2):  # the second time both masks are there already
@@ -267,7 +266,7 @@ def test_masks_are_measured_with_the_pipelines_ruler(folder: Path, capsys: pytes
     segment_files.main(["scan.nii.gz"])
     assert "masks/measures.csv is of an earlier run; --measure measures again" in capsys.readouterr().out
     segment_files.main(["scan.nii.gz", "empty.nii.gz", "--measure"])
-    assert "CSA of a slice: median" in capsys.readouterr().out
+    assert "over 30 slices of 1 of 2 masks; without discs" in capsys.readouterr().out
     segment_files.main(["empty.nii.gz", "--measure"])
     assert "CSA at C2-C3: no value (failed)" in capsys.readouterr().out
     assert read_csv(Path("masks/measures.csv"), text=MEASURES_TEXT)["flags"].tolist() == ["check:image-clipped;failed"]

@@ -29,9 +29,11 @@ def result(files: Sequence[MeasuredFile]) -> str:
     slices = pd.concat([file.table[file.table["scope"] == "slice"] for file in files], ignore_index=True)
     if all({"no_levels", "failed"} & set(str(flags).split(";")) for flags in rows["flags"]) and len(slices):
         area = slices["csa_mm2"].astype(float)
+        failed = sum(bool(file.problem) for file in files)
+        of = f" of {len(files) - failed} of {len(files)} masks" if failed else ""
         return (
             f"CSA of a slice: median {area.median():.2f} mm² ({area.min():.2f} to {area.max():.2f}) over {len(area)} "
-            "slices; without discs no level is known"
+            f"slices{of}; without discs no level is known"
         )
     if not csa.notna().any():
         found = {flag for flags in rows["flags"] for flag in str(flags).split(";") if flag}
