@@ -156,7 +156,7 @@ def _without(volume: Volume, first: tuple[int, int, int]) -> Volume:
 
 
 def _near(search: Any, volume: Volume) -> Any:
-    return search.fine.within(volume, search.locate(volume).near)
+    return search.fine.each_within(volume, search.locate(volume).near)[0]
 
 
 def _stock(predictor: Any, volume: Volume) -> Any:

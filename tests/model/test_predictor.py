@@ -36,6 +36,10 @@ def predictor() -> Predictor:
     return Predictor(find_bundle("starter"), settings)
 
 
+def _within(predictor: Predictor, volume: Volume, near: NDArray[np.bool_]) -> NDArray[np.float32]:
+    return predictor.each_within(volume, near)[0]
+
+
 def _neck(spacing_mm: tuple[float, float, float]) -> tuple[Volume, np.ndarray]:
     rng = np.random.default_rng(8)
     anatomy = draw_anatomy(rng)
@@ -50,7 +54,7 @@ def test_a_region_that_is_the_whole_volume_gives_the_same(
 ) -> None:
     volume, _ = _neck(spacing_mm)
     volume.data[:6], volume.data[:, -9:] = 0, 0  # nnU-Net leaves this out, also of mean and SD
-    whole, near = predictor(volume), predictor.within(volume, np.ones(volume.data.shape, bool))
+    whole, near = predictor(volume), _within(predictor, volume, np.ones(volume.data.shape, bool))
     assert np.abs(whole - near).max() <= 0.01
     assert whole.sum() > 0
 
@@ -61,7 +65,7 @@ def test_near_the_cord_alone_its_area_hardly_changes(
 ) -> None:
     volume, cord = _neck(spacing_mm)
     region = grown(cord, volume.spacing_mm)
-    whole, near = predictor(volume), predictor.within(volume, region)
+    whole, near = predictor(volume), _within(predictor, volume, region)
     assert near.sum() == pytest.approx(whole[region].sum(), rel=0.01)
 
 
@@ -73,13 +77,13 @@ def test_a_thin_slice_is_segmented_though_the_plan_has_thicker_ones(predictor: P
     for one in (predictor, localiser):
         assert one(thin).shape == thin.data.shape
     near = grown(cord[:, :, 100 : 100 + slices], volume.spacing_mm)
-    assert predictor.within(thin, near).shape == thin.data.shape
+    assert _within(predictor, thin, near).shape == thin.data.shape
 
 
 def test_no_region_and_no_intensity_is_no_cord(predictor: Predictor) -> None:
     volume, cord = _neck((1.0, 1.0, 1.0))
-    assert not predictor.within(volume, np.zeros_like(cord)).any()
-    assert not predictor.within(Volume(np.zeros_like(volume.data), volume.affine), cord).any()
+    assert not _within(predictor, volume, np.zeros_like(cord)).any()
+    assert not _within(predictor, Volume(np.zeros_like(volume.data), volume.affine), cord).any()
 
 
 def test_memory_is_bounded_by_the_box_and_not_by_the_volume(
@@ -91,9 +95,9 @@ def test_memory_is_bounded_by_the_box_and_not_by_the_volume(
     monkeypatch.setattr(module, "MOST_VOXELS", 300_000)
     with pytest.raises(ImageError, match="more than 3e"):
         predictor(volume)
-    predictor.within(volume, corner)  # a box of 36 x 36 x 36 voxels
+    _within(predictor, volume, corner)  # a box of 36 x 36 x 36 voxels
     with pytest.raises(ImageError, match="more than 3e"):
-        predictor.within(volume, cord)
+        _within(predictor, volume, cord)
 
 
 @pytest.fixture(scope="module")

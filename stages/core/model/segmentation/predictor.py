@@ -147,11 +147,6 @@ class Predictor:
         cord: NDArray[np.float32] = self.each(volume)[0]
         return cord
 
-    def within(self, volume: Volume, near: Mask) -> NDArray[np.float32]:
-        """Return what :meth:`__call__` returns, computed near a place only; see :meth:`each_within`."""
-        cord: NDArray[np.float32] = self.each_within(volume, near)[0]
-        return cord
-
     def each(self, volume: Volume) -> NDArray[np.float32]:
         """Return the probabilities of all regions of the bundle, (r, nx, ny, nz), the cord first."""
         return _rounded(self._segment(volume.data, volume, self.plans, None))

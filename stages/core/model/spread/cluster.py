@@ -28,8 +28,9 @@ from .streaming import stream
 
 #: Values of ``scheduler`` beside an address: one process, or as many as the machine has room for.
 NONE, LOCAL = "none", "local"
-#: What a process takes with a large volume. Dask itself would stop handing out items to a process that uses much of its
-#: share, and torch and OpenVINO alone fill a small share for ever: so it sets no limit, and the number does.
+#: The memory that one process needs for a large volume. The number of processes follows from it, and Dask's own limit is
+#: off: Dask gives no more work to a process that uses 80 % of its share of the memory, and on a small machine torch and
+#: OpenVINO alone use that much, so that the run would stand still without a message.
 MEMORY_BYTES = 2 * 1024**3
 #: Where the processes of this machine listen.
 HERE = "127.0.0.1"
