@@ -28,9 +28,9 @@ from .streaming import stream
 
 #: Values of ``scheduler`` beside an address: one process, or as many as the machine has room for.
 NONE, LOCAL = "none", "local"
-#: The memory that one process needs for a large volume. The number of processes follows from it, and Dask's own limit is
-#: off: Dask gives no more work to a process that uses 80 % of its share of the memory, and on a small machine torch and
-#: OpenVINO alone use that much, so that the run would stand still without a message.
+#: The memory that one process needs for a large volume. The number of processes follows from it, and Dask's own limit
+#: is off: Dask gives no more work to a process that uses 80 % of its share of the memory, and on a small machine torch
+#: and OpenVINO alone use that much, so that the run would stand still without a message.
 MEMORY_BYTES = 2 * 1024**3
 #: Where the processes of this machine listen.
 HERE = "127.0.0.1"
