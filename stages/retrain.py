@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .core.base.errors import run
-from .core.workspace.runs.workspace import run_dvc
+from .core.workspace.runs.workspace import repro_with_keys, run_dvc
 
 REMOTE = "DVC_REMOTE_URL"
 
@@ -28,10 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run_dvc(root, "remote", "add", "--local", "--force", "--default", "lab", remote)
     # The run cache knows what was trained before, even where dvc.lock was not committed.
     run_dvc(root, "pull", "--run-cache", "--allow-missing")
-    # Only up to the bundle: the rule is declared, and the bundle is measured, when it is released. DVC
-    # pulls what the run cache names between the stages, and so it keeps the keys of the remote. The programs that a
-    # fetch runs on datasets of others do not see them (core/data/clones/programs.py).
-    run_dvc(root, "repro", "--pull", "package")
+    # Only up to the bundle: the rule is declared, and the bundle is measured, when it is released.
+    repro_with_keys(root, "package")
     run_dvc(root, "push", "--run-cache")
 
 

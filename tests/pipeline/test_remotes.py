@@ -19,7 +19,8 @@ from support.micro import ROOT, micro_workspace
 
 from stages.core.data.datasets.manifest import CLONES, read_manifest
 from stages.core.model.bundle.content import read_bundle
-from stages.core.workspace.runs.workspace import dvc_environment
+from stages.core.workspace.runs.workspace import dvc_environment, make_workspace, repro_with_keys
+from stages.core.workspace.runs.yaml_edit import edit_yaml
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.usefixtures("warm_stages")]
 BUCKET = "lab"
@@ -179,3 +180,38 @@ def test_an_edit_in_the_clone_reruns_what_it_touches(origin: Origin, tmp_path: P
     params = clone / "params.yaml"
     params.write_text(re.sub(r"threshold: [0-9.]+", "threshold: 0.4", params.read_text(encoding="utf-8")))
     assert sorted(_would_run(clone, *shards)) == sorted(shards)
+
+
+def test_the_keys_of_the_remote_reach_dvc_and_no_stage(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    make_workspace(ROOT, work, "demo")
+    granted = {"host": "data.lab.org", "environment": {"AWS_ACCESS_KEY_ID": "LAB_DATA_KEY"}}
+    edit_yaml(work / "data/datasets.yaml", lambda registry: next(iter(registry["datasets"].values())).update(granted))
+    stages = {
+        "first": {"cmd": "echo ran >> ran.txt; echo content > first.txt", "outs": ["first.txt"]},
+        "second": {"cmd": "env > seen.txt", "deps": ["first.txt"], "outs": ["seen.txt"]},
+    }
+    (work / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
+    _dvc(work, "remote", "add", "--default", "bucket", f"s3://{BUCKET}/keys")
+    _dvc(work, "remote", "modify", "bucket", "endpointurl", endpoint)
+    _dvc(work, "repro", "first")
+    _dvc(work, "push")
+    (work / "first.txt").unlink()
+    shutil.rmtree(work / ".dvc/cache")
+
+    more = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "LAB_DATA_KEY": "of the data", "OMP_NUM_THREADS": "1"}
+    for name, value in (KEYS | more | {"A 'STRANGE' $NAME": "1", "MLFLOW_TRACKING_PASSWORD": "p"}).items():
+        monkeypatch.setenv(name, value)
+    repro_with_keys(work, "second")
+    assert (work / "ran.txt").read_text(encoding="utf-8") == "ran\n", "pulled with the keys, and not run again"
+    seen = dict(
+        line.split("=", 1) for line in (work / "seen.txt").read_text(encoding="utf-8").splitlines() if "=" in line
+    )
+    assert not [name for name in seen if name.startswith(("AWS_", "MLFLOW_", "A "))]
+    assert {name: seen[name] for name in ("LAB_DATA_KEY", "OMP_NUM_THREADS", "no_proxy")} == {
+        name: more[name] for name in ("LAB_DATA_KEY", "OMP_NUM_THREADS", "no_proxy")
+    }
+    assert seen["SHELL"] == dvc_environment().get("SHELL", "/bin/sh")
+    assert {"CORDRIFT_REVISION", "DVC_STAGE", "PATH"} <= seen.keys()

@@ -51,6 +51,11 @@ def variable(name: str) -> str:
     return os.environ.get(name, "")
 
 
+def passed(name: str) -> bool:
+    """Return whether git, git-annex and DataLad see the environment variable ``name`` without a grant."""
+    return bool(_PASSED.fullmatch(name))
+
+
 def datalad(arguments: Sequence[str], doing: str) -> None:
     """Run a DataLad command; ``doing`` says what it does, for the error.
 
@@ -205,7 +210,7 @@ def _environment() -> dict[str, str]:
 
     Programs beside this interpreter come first in the search path, nothing asks questions, and commits have an author.
     """
-    env = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)} | _granted
+    env = {name: value for name, value in os.environ.items() if passed(name)} | _granted
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
     env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:https:ssh", "DATALAD_UI_PROGRESSBAR": "none"}
     # Git-annex starts ssh by itself: a setting of how git connects shall count for both.

@@ -7,15 +7,19 @@ those of the lab stay as they are.
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from ...base.errors import PipelineError, SettingsError
 from ...base.files import whole_file
-from ...data.clones.programs import condensed
+from ...data.clones.programs import condensed, passed
+from ...data.datasets.registry import REGISTRY, load_registry
 from ...model.bundle.revision import REVISION, code_revision
 from .params import load_params
 from .yaml_edit import edit_yaml
@@ -24,6 +28,12 @@ from .yaml_edit import edit_yaml
 COPIED = ("dvc.yaml", ".dvcignore", "params", "stages", "data/datasets.yaml", "data/frozen.csv", "data/persons.csv")
 #: Configuration of DVC in a scratch workspace, which is no git repository; DVC must not contact its makers.
 DVC_CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
+#: What stages see of the environment of :func:`repro_with_keys`, beside what git sees and what the registry grants:
+#: settings of Python, of the libraries that compute, of the GPU and of a cluster's job.
+_OF_STAGES = re.compile(
+    r"CORDRIFT_(REVISION|DEVICE|IMAGES|PROFILE)|PYTHON\w+|COLUMNS|(OMP|MKL|KMP|OPENBLAS|NUMEXPR|GOMP)_\w+"
+    r"|(CUDA|CUBLAS|CUDNN|NCCL|NVIDIA|ROCR|HIP|HSA|PYTORCH|TORCH|nnUNet)_\w+|(SLURM|PBS|LSB|SGE)_\w+"
+)
 
 
 def make_workspace(source: Path, folder: Path, profile: str | None) -> None:
@@ -140,6 +150,30 @@ def run_dvc(folder: Path, *words: str, **environment: str) -> None:
             f"`dvc {' '.join(words)}` failed in {folder} (exit status {done.returncode}); the lines above say why. "
             f"Remove the cause and run the same command again: finished stages are not repeated."
         )
+
+
+def repro_with_keys(folder: Path, *targets: str) -> None:
+    """Run ``dvc repro --pull`` so that DVC alone has the keys of its remote, and the stages that it starts do not.
+
+    DVC pulls what its run cache names between the stages, so that it needs the keys all the time. It starts stages with
+    the shell that the variable SHELL names. Here this is a small one that first drops all variables except those that
+    stages need: what git and DataLad see, what the registry grants to datasets, and :data:`_OF_STAGES`.
+
+    Raises
+    ------
+    SettingsError, PipelineError
+        As for :func:`run_dvc`.
+    """
+    granted = {
+        name for entry in load_registry(folder / REGISTRY).datasets.values() for name in entry.environment.values()
+    }
+    dropped = [name for name in os.environ if not (passed(name) or name in granted or _OF_STAGES.fullmatch(name))]
+    words = ["env", *(word for name in dropped for word in ("-u", name)), f"SHELL={os.environ.get('SHELL', '/bin/sh')}"]
+    with tempfile.TemporaryDirectory() as place:
+        shell = Path(place) / "shell"
+        shell.write_text(f'#!/bin/sh\nexec {shlex.join(words)} /bin/sh "$@"\n', encoding="utf-8")
+        shell.chmod(0o700)
+        run_dvc(folder, "repro", "--pull", *targets, SHELL=str(shell))
 
 
 def ask_dvc(workspace: Path, *words: str) -> str:
