@@ -24,14 +24,15 @@ HISTORY = Path("reports/history")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write reports/report: index.html and figures/."""
+    """Write reports/report: index.html, figures/ and resources.csv."""
     parser = argparse.ArgumentParser(prog="cordrift report", description=__doc__)
     parser.add_argument("--no-images", action="store_true", help="contours without anatomy, as report.images: false")
     hidden = parser.parse_args(arguments).no_images
     segment, settings, version = Segment.read(), Report.read(), Register.read()
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
     segmentation = read_shards(Path("reports/segment"), segment.datasets, segment.shards)
-    tables = read_report_tables(Path("reports/measure"), Path("reports/compare"), HISTORY)
+    shards = [Path(f"reports/segment/{name}/{shard}") for name in segment.datasets for shard in segment.shards]
+    tables = read_report_tables(Path("reports/measure"), Path("reports/compare"), HISTORY, shards)
     source = Source(manifests, segmentation, tables.measures, Measure.read().levels)
     kept = kept_masks(HISTORY, tables.drift.against, lambda text: print(text, file=sys.stderr))
     anatomy = settings.images and not hidden

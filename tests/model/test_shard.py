@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ from stages.core.model.segmentation.found import Found
 from stages.core.model.segmentation.predictions import EMPTY_MASK, id_of_case, read_shards, write_lost
 from stages.core.model.segmentation.shards import check_shards, deal
 from stages.core.tables.monitored import range_csa
+from stages.core.tables.resources import read_resources
 from stages.core.workspace.runs.params import load_params
 from stages.core.workspace.runs.yaml_edit import edit_yaml
 
@@ -75,6 +77,12 @@ def _rewrite(sub: str, change: object) -> None:
     checked(read_manifest(Path("data/fetch/frozen.json")))
 
 
+def _without_cord(path: Path) -> None:
+    data = np.ones(SHAPE, np.float32)
+    data[0, 0, 0] = -1
+    volumes.write(path, data, np.eye(4))
+
+
 def test_a_doubt_of_the_localiser_stands_in_the_sidecar_and_flags_the_measures(
     lab: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +113,26 @@ def test_masks_of_other_regions_lie_beside_those_of_the_cord(lab: Path, monkeypa
     np.testing.assert_allclose(lesion, cord / 2, atol=0.001)
     assert not volumes.read(folder / case["lesion_binary"]).data.any()
     assert len(read_shards(Path("reports/segment"), ["frozen"], [0]).predictions) == 6
+
+
+def test_what_each_image_took_is_written_beside_the_manifest(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(FakePredictor):
+        def __call__(self, volume: Volume) -> Found:
+            time.sleep(0.02)
+            return replace(super().__call__(volume), share=0.25)
+
+    monkeypatch.setattr(segment, "make_search", Slow)
+    _rewrite("sub-a1", _without_cord)
+    segment.main()
+    took = read_resources([lab / f"reports/segment/frozen/{shard}" for shard in (0, 1)])
+    images = list(zip(took["participant"], took["contrast"], strict=True))
+    assert ("sub-a1", "T2w") in images
+    assert ("sub-a1", "T1w") not in images, "nothing was found in it"
+    assert len(images) == 5
+    assert took["seconds"].between(0.02, 5).all()
+    assert set(took["share_computed"]) == {0.25}
+    assert set(zip(took["backend"], took["device"], strict=True)) == {("openvino", "cpu")}
+    assert (took["peak_memory_mb"] > 50).all()
 
 
 def test_masks_lie_on_the_images_own_grid_and_name_their_series(lab: Path) -> None:
@@ -172,12 +200,7 @@ def test_a_check_of_other_images_stops_the_shard(lab: Path) -> None:
 
 
 def test_an_empty_prediction_is_a_failure_of_the_model(lab: Path) -> None:
-    def empty(path: Path) -> None:
-        data = np.ones(SHAPE, np.float32)
-        data[0, 0, 0] = -1
-        volumes.write(path, data, np.eye(4))
-
-    _rewrite("sub-b1", empty)
+    _rewrite("sub-b1", _without_cord)
     segment.main()
     cases = read_json(lab / "reports/segment/frozen/0/manifest.json")["cases"]
     assert [case["reason"] for case in cases if case["status"] == "failed"] == [EMPTY_MASK]

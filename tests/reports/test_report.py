@@ -26,6 +26,7 @@ from stages.core.reports.drift_report.contours import Panel, contour_figure, gal
 from stages.core.reports.drift_report.wording import number
 from stages.core.reports.drift_report.worst import worst_cases
 from stages.core.store.run_content import Artifact
+from stages.core.tables.resources import RESOURCES_COLUMNS, by_contrast, read_by_contrast
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +119,29 @@ def test_how_it_was_trained_is_told(workspace: Workspace) -> None:
     assert "How v2 was trained" in said
     assert "fold 0 trains on 1 image of 1 participant, validates on 0 images" in said
     assert read_csv(Path("reports/report/figures/training.csv"))["dice"].tolist() == [0.1, 0.9]
+
+
+def test_what_the_segmentation_took_is_told_by_version_and_contrast(workspace: Workspace) -> None:
+    assert "What the segmentation took" not in page(), "it was not timed"
+    rows = [
+        ["set", "sub-a", "", "T1w", "openvino", "cpu", 0.04, 1.0, 700],
+        ["set", "sub-b", "", "T1w", "openvino", "cpu", 0.06, 4.0, 900],
+        ["set", "sub-c", "", "T1w", "openvino", "cpu", 0.06, 2.0, 800],
+        ["set", "sub-a", "", "T2w", "torch", "cuda", 1.0, 0.25, 500],
+    ]
+    for shard, own in enumerate((rows[:2], rows[2:])):
+        table = pd.DataFrame(own, columns=list(RESOURCES_COLUMNS))
+        write_csv(Path(f"reports/segment/set/{shard}/resources.csv"), table)
+    before = by_contrast(
+        pd.DataFrame([["set", "sub-a", "", "T2w", "torch", "cpu", 1.0, 30.0, 3000]], columns=table.columns)
+    )
+    write_csv(Path(f"reports/history/{'b' * 12}/resources.csv"), before)
+    report.main([])
+    table = read_by_contrast(Path("reports/report")).set_index("contrast")
+    assert table.loc["T1w"].tolist() == [3, "openvino", "cpu", 0.06, 2.0, 4.0, 900]
+    said = text_of(page())
+    assert "v1 1 torch, cpu – 30.00 (30.00) – – – – 100 % 3000" in said
+    assert "v2 4 openvino, cpu; torch, cuda 2.00 (4.00) 0.25 (0.25) – – – – 53 % 900" in said
 
 
 def test_an_acceptance_and_what_is_left_out_are_told(workspace: Workspace) -> None:

@@ -67,7 +67,8 @@ def test_priors_leave_out_the_current_bundle(lab: Path) -> None:
         "declared": None,
     }
     assert len(prior["masks"]) == 64
-    assert set(first) == {"priors.json", *(f"{A[:12]}/{name}" for name in (*priors.MEASURES_FILES, "masks.zip"))}
+    expected = (*priors.MEASURES_FILES, "masks.zip", "resources.csv")
+    assert set(first) == {"priors.json", *(f"{A[:12]}/{name}" for name in expected)}
     assert A.encode() in first[f"{A[:12]}/measures.csv"]
 
 

@@ -110,6 +110,7 @@ def test_first_version(lab: Path) -> None:
         "compare/quality.csv",
         "compare/csa_std.csv",
         "report/index.html",
+        "report/resources.csv",
         "figures/one.png",
         "bundle/training_data.json",
         "bundle/fold_0/progress.csv",

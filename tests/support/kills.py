@@ -33,11 +33,13 @@ from support.warm_server import HEAVY
 
 _CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-#: What two equal runs write differently: databases, artifacts by the id of their run, locks, git, times of epochs.
+#: What two equal runs write differently: databases, artifacts by the id of their run, locks, git, times of epochs
+#: and images.
 _VOLATILE = re.compile(
-    r"(^|/)(mlflow\.db.*|mlartifacts|\.dvc|\.git|\.datalad|__pycache__|scratch|progress\.csv|\.lock-[^/]*)(/|$)"
+    r"(^|/)(mlflow\.db.*|mlartifacts|\.dvc|\.git|\.datalad|__pycache__|scratch|progress\.csv|resources\.csv|\.lock-[^/]*)(/|$)"
     r"|\.lock$"
 )
+_TOOK = re.compile(rb"<h2>What the segmentation took</h2>.*?</section>", re.DOTALL)
 _RANDOM = re.compile(rb"\b([0-9a-f]{40}|[0-9a-f]{32}|20\d\d-\d\d-\d\dT[\d:.+]+Z?)")
 
 
@@ -134,11 +136,15 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def _without_times(name: str, content: bytes) -> bytes:
-    """Return the content of a file without ids and times; of a zip, that of its members one after the other."""
+    """Return the content of a file without ids and times; of a zip, that of its members one after the other.
+
+    What the segmentation took is left out of pages too.
+    """
     if name.endswith(".zip"):
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             members = [(member, packed.read(member)) for member in sorted(packed.namelist())]
         return b"".join(member.encode() + _without_times(member, inside) for member, inside in members)
+    content = _TOOK.sub(b"", content) if name.endswith(".html") else content
     return _RANDOM.sub(b"", content) if name.endswith((".json", ".yaml", ".html", ".md")) else content
 
 

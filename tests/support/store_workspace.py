@@ -18,6 +18,7 @@ from stages.core.drift.record.record import SeriesRecord, write_drift
 from stages.core.images.volumes import Volume, write
 from stages.core.measures.morphometry.ruler import ruler_id
 from stages.core.store.client import open_store
+from stages.core.tables.resources import BY_CONTRAST_COLUMNS
 from stages.core.workspace.runs.params import load_params
 from support import drift_factory
 from support.cords import cord, discs_at, key_of_file
@@ -121,6 +122,8 @@ def page(root: Path, report: str) -> None:
     (root / "reports/report/figures").mkdir(parents=True)
     (root / "reports/report/index.html").write_text(f"<p>{report}</p>", encoding="utf-8")
     (root / f"reports/report/figures/{report}.png").write_bytes(report.encode())
+    took = [["T1w", 2, "openvino", "cpu", 0.05, 1.0, 2.0, 900]]
+    write_csv(root / "reports/report/resources.csv", pd.DataFrame(took, columns=list(BY_CONTRAST_COLUMNS)))
 
 
 @functools.cache

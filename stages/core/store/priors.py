@@ -22,6 +22,7 @@ from ..drift.versions.version import JUDGES, holder
 from ..measures.kept_masks.reader import read_kept
 from ..measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
 from ..tables.columns import AGREEMENT_TEXT
+from ..tables.resources import RESOURCES
 from ..tables.summary import read_summary
 from .bundle_files import JUDGED, MASKS, MEASURES_FILES, SERIES
 from .client import INDEX, TRIAL, RegisteredVersion, Store
@@ -148,12 +149,15 @@ def fetch_prior(
     with tempfile.TemporaryDirectory() as scratch:
         store.fetch(version.run_id, INDEX, Path(scratch) / INDEX)
         index = read_json(Path(scratch) / INDEX, error=StoreError)["files"]
-    for name in MEASURES_FILES:
-        store.fetch(version.run_id, f"measures/{name}", place / name)
-        if sha256_of(place / name) != index.get(f"measures/{name}"):
+    files = {f"measures/{name}": place / name for name in MEASURES_FILES}
+    # A version that was registered before its segmentation was timed does not have this one.
+    files |= {path: place / RESOURCES for path in (f"report/{RESOURCES}",) if path in index}
+    for path, target in files.items():
+        store.fetch(version.run_id, path, target)
+        if sha256_of(target) != index.get(path):
             raise StoreError(
-                f"{name} of version {version.number} of {store.model} in MLflow at {store.location.name} is not the "
-                f"file that was registered: registering it again was interrupted, or it was changed. Check out the "
+                f"{target.name} of version {version.number} of {store.model} in MLflow at {store.location.name} is not "
+                f"the file that was registered: registering it again was interrupted, or it was changed. Check out the "
                 f"revision of that version and run `dvc repro register`, which writes it again."
             )
     declared = _declared(store, version, index) if digest in judges else None

@@ -34,6 +34,7 @@ from ..model.lineage.manifest import training_params
 from ..model.lineage.training import read_training
 from ..model.segmentation.predictions import read_shards
 from ..model.segmentation.settings import Segment
+from ..tables.resources import RESOURCES
 from ..tables.summary import read_summary
 from .bundle_files import JUDGED, MASKS, MEASURES_FILES, PACKAGE, SERIES, bundle_digest
 
@@ -297,6 +298,7 @@ def _artifacts(root: Path, segment: Segment, scratch: Path) -> Iterable[Artifact
     for path in _files(reports / "compare", "*.csv"):
         yield Artifact(f"compare/{path.name}", path)
     yield Artifact("report/index.html", reports / "report/index.html")
+    yield Artifact(f"report/{RESOURCES}", reports / "report" / RESOURCES)
     for path in _files(reports / "report/figures", "*.*"):  # pictures, and the tables of their numbers
         yield Artifact(f"figures/{path.name}", path)
     manifests = [read_manifest(root / f"data/fetch/{name}.json") for name in segment.datasets]

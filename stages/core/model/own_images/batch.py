@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from ...data.inspection.plain import LIMITS, inspect_files
 from ...images.fault import Fault
 from ...images.volumes import Volume, read
 from ..segmentation.found import LOCALISER_CHECK, Found, Searching
+from ..segmentation.hardware import peak_memory_mb
 from ..segmentation.masks import CORD, DESCRIPTION, LABELS, mask_paths, sidecar_of, write_description, write_masks
 from ..spread.cluster import NONE, spread
 from ..spread.steps import Once, Steps
@@ -199,8 +198,7 @@ def _write(task: _Task, computed: _Computed | Segmented) -> Segmented:
     origin = {"Sources": [str(image)], "SourceSHA256": loaded.sha256, "CordFound": not empty, **job.series}
     origin["CheckWarnings"] = [fault.check for fault in loaded.warnings]
     origin |= {"Seconds": round(computed.seconds, 2), "ShareComputed": round(found.share, 4)}
-    kilobyte = 1024 if sys.platform == "darwin" else 1  # macOS counts bytes, Linux kilobytes
-    origin["PeakMemoryMB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobyte / 1024)
+    origin["PeakMemoryMB"] = peak_memory_mb()
     origin |= found.doubts
     try:
         write_masks(job.folder, task.stem, image, found.regions, job.threshold, origin, loaded.missing)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from tqdm import tqdm
 
 from ...base.errors import ImageError
-from ...base.files import write_json
+from ...base.files import write_csv, write_json
 from ...data.datasets.findings import Checked
 from ...data.datasets.manifest import Case, Manifest, locate
 from ...images.volumes import Volume, read
+from ...tables.resources import RESOURCES, RESOURCES_COLUMNS
 from ..spread.cluster import spread
 from ..spread.steps import Once, Steps
 from .found import LOCALISER_CHECK, Found, Searching
+from .hardware import peak_memory_mb
 from .masks import mask_stem, write_description, write_masks
 from .predictions import EMPTY_MASK, STOPPED
 from .settings import Segment
@@ -32,6 +36,8 @@ def segment_shard(
     make_search: Callable[[], Searching],
 ) -> None:
     """Segment the monitored cases of some participants; write their masks and ``manifest.json`` into ``folder``.
+
+    ``resources.csv`` says what each image took. It differs from run to run, so that it is no part of the manifest.
 
     A case that fails gets a row with its reason, and the other cases are segmented.
 
@@ -64,29 +70,41 @@ def segment_shard(
         except ImageError as error:  # an image that cannot be read fails alone, not with its whole shard
             return str(error)
 
-    def predict(_: Case, loaded: tuple[Path, Volume] | str) -> tuple[Path, Found] | str:
+    def predict(_: Case, loaded: tuple[Path, Volume] | str) -> tuple[Path, Found, float] | str:
         if isinstance(loaded, str):
             return loaded
         image, volume = loaded
         try:
-            found = search()(volume)
+            segment = search()
+            begin = time.monotonic()
+            found = segment(volume)
+            seconds = time.monotonic() - begin
         except ImageError as error:
             return str(error)
-        return (image, found) if (found.soft >= settings.threshold).any() else EMPTY_MASK
+        return (image, found, seconds) if (found.soft >= settings.threshold).any() else EMPTY_MASK
 
-    def write(case: Case, computed: tuple[Path, Found] | str) -> dict[str, Any]:
+    def write(case: Case, computed: tuple[Path, Found, float] | str) -> tuple[dict[str, Any], list[Any] | None]:
         entry: dict[str, Any] = {"dataset": case.dataset, "participant": case.participant}
         entry |= {"session": case.session, "contrast": case.contrast, "binary": None, "soft": None}
         entry |= {"warnings": checked.warnings(case), "status": "failed"}
         if isinstance(computed, str):
-            return {**entry, "reason": computed}
-        image, found = computed
+            return {**entry, "reason": computed}, None
+        image, found, seconds = computed
         origin = {"Sources": [f"bids:{case.dataset}:{case.image}"], **series, **found.doubts}
         entry["warnings"] += [LOCALISER_CHECK] if found.doubts else []
         names = write_masks(folder, mask_stem(case), image, found.regions, settings.threshold, origin)
-        return {**entry, **names, "status": "ok", "reason": ""}
+        took: list[Any] = [
+            case.dataset,
+            case.participant,
+            case.session,
+            case.contrast,
+            settings.backend,
+            settings.device,
+        ]
+        took += [round(found.share, 4), round(seconds, 3), peak_memory_mb()]
+        return {**entry, **names, "status": "ok", "reason": ""}, took
 
-    def lost(case: Case, why: str) -> dict[str, Any]:
+    def lost(case: Case, why: str) -> tuple[dict[str, Any], list[Any] | None]:
         return write(case, f"{why}.")
 
     write_description(folder, series["bundle"])
@@ -94,4 +112,7 @@ def segment_shard(
     done = spread(work, steps, settings.scheduler, threads=settings.threads, folder=folder)
     said = f"segment {manifest.dataset}, shard {shard}"
     results = list(tqdm(done, desc=said, total=len(work), unit="image"))
-    write_json(folder / "manifest.json", {"dataset": manifest.dataset, "shard": shard, **series, "cases": results})
+    entries = [entry for entry, _ in results]
+    write_json(folder / "manifest.json", {"dataset": manifest.dataset, "shard": shard, **series, "cases": entries})
+    rows = [took for _, took in results if took is not None]
+    write_csv(folder / RESOURCES, pd.DataFrame(rows, columns=list(RESOURCES_COLUMNS)))

@@ -14,6 +14,7 @@ from ...base.files import read_csv
 from ...drift.record.record import DriftRecord, VersionRecord, read_drift
 from ...drift.statistics.bias import PERSON, POOLED, pair
 from ...tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
+from ...tables.resources import by_contrast, read_by_contrast, read_resources
 from .charts import csa_figure, csa_std_figure, dice_figure, trend_figure
 from .difference_charts import bias_figure, bland_altman_figure, line_figure, matrix_figure, subgroup_figure
 from .wording import Shown
@@ -48,7 +49,11 @@ class DifferenceTables(Protocol):
 
 @dataclass(frozen=True)
 class ReportTables:
-    """The output of the stages measure and compare; ``dice`` holds the agreement of every compared version."""
+    """The output of the stages measure and compare; ``dice`` holds the agreement of every compared version.
+
+    ``resources`` says what the segmentation by each version took, a row for each version and contrast; it lacks those
+    whose segmentation was not timed.
+    """
 
     drift: DriftRecord
     csa_std: pd.DataFrame
@@ -62,6 +67,7 @@ class ReportTables:
     measures: pd.DataFrame
     agreement: pd.DataFrame
     dice: pd.DataFrame
+    resources: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -72,16 +78,24 @@ class Drawing:
     table: pd.DataFrame
 
 
-def read_report_tables(measure: Path, compare: Path, history: Path) -> ReportTables:
-    """Read the tables of the candidate and the agreement of its compared priors."""
+def read_report_tables(measure: Path, compare: Path, history: Path, shards: Sequence[Path]) -> ReportTables:
+    """Read the tables of the candidate, and of its compared priors the agreement and what their segmentation took.
+
+    Parameters
+    ----------
+    measure, compare, history : output folders of these stages
+    shards : output folders of the stage segment
+    """
     person = ("version", "dataset", "participant", "session", "contrast")
     drift = read_drift(compare / "drift.json")
     agreement = read_csv(measure / "agreement.csv", text=AGREEMENT_TEXT)
     dice = [agreement.assign(version=drift.candidate.bundle)]
+    resources = [by_contrast(read_resources(shards)).assign(version=drift.candidate.bundle)]
     for prior in drift.priors:
         if prior.pooled:
             folder = history / prior.digest[:12]
             dice.append(read_csv(folder / "agreement.csv", text=AGREEMENT_TEXT).assign(version=prior.digest))
+            resources.append(read_by_contrast(folder).assign(version=prior.digest))
     return ReportTables(
         drift,
         read_csv(compare / "csa_std.csv", text=person),
@@ -95,6 +109,7 @@ def read_report_tables(measure: Path, compare: Path, history: Path) -> ReportTab
         read_csv(measure / "measures.csv", text=MEASURES_TEXT),
         agreement,
         pd.concat(dice, ignore_index=True)[[*person, "dice"]],
+        pd.concat([table for table in resources if len(table)] or resources[:1], ignore_index=True),
     )
 
 

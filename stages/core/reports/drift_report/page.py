@@ -16,6 +16,7 @@ from .rows import (
     failure_rows,
     floor_rows,
     prior_rows,
+    resource_rows,
     subgroup_rows,
     version_rows,
 )
@@ -112,6 +113,7 @@ def render(
         hidden=hidden,
         provenance=provenance,
         training=training,
+        resources=resource_rows(tables.resources, nearest(drift, shown), drift.contrasts),
     )
 
 

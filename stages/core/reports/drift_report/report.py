@@ -18,6 +18,7 @@ from ...model.lineage.training import Training
 from ...model.segmentation.predictions import CaseId
 from ...pages.canvas import png_bytes
 from ...tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
+from ...tables.resources import BY_CONTRAST_COLUMNS, RESOURCES
 from ...tables.summary import read_summary
 from .charts import training_figure
 from .contours import Panel, Source, contour_figure, gallery_figure
@@ -43,7 +44,7 @@ def write_report(
     anatomy: bool,
     trial: bool = False,
 ) -> None:
-    """Write ``index.html`` and ``figures/`` into ``folder``.
+    """Write ``index.html``, ``figures/`` and ``resources.csv``, what the segmentation took, into ``folder``.
 
     Parameters
     ----------
@@ -76,6 +77,8 @@ def write_report(
         write_csv(folder / "figures" / f"{name}.csv", labelled(drawing.table, shown))
         sources[name] = _embed(png)
     also, hidden = read_monitored(monitored, tables.drift.candidate.bundle, tables.drift.contrasts, anatomy=anatomy)
+    own = tables.resources[tables.resources["version"] == tables.drift.candidate.bundle]
+    write_csv(folder / RESOURCES, own[list(BY_CONTRAST_COLUMNS)])
     page = render(
         tables,
         shown,

@@ -39,6 +39,38 @@ def version_rows(drift: DriftRecord, shown: Sequence[Shown]) -> list[dict[str, s
     ]
 
 
+def resource_rows(table: pd.DataFrame, shown: Sequence[Shown], contrasts: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a row for each version whose segmentation was timed: seconds per image by contrast, and memory.
+
+    Parameters
+    ----------
+    table : columns version, and those of ``BY_CONTRAST_COLUMNS``
+    shown : the versions, in order
+    contrasts : the columns of the rows
+    """
+    rows = []
+    for item in shown:
+        own = table[table["version"] == item.version].set_index("contrast")
+        if own.empty:
+            continue
+        known = own.reindex(list(contrasts))
+        cells = zip(known["seconds_median"], known["seconds_max"], strict=True)
+        on = sorted({f"{backend}, {device}" for backend, device in zip(own["backend"], own["device"], strict=True)})
+        rows.append(
+            {
+                "label": item.label,
+                "images": int(own["images"].sum()),
+                "on": "; ".join(on),
+                "seconds": [
+                    DASH if pd.isna(median) else f"{number(median)} ({number(most)})" for median, most in cells
+                ],
+                "share": number(100 * own["share_computed"].median(), 0) + " %",
+                "memory": number(own["peak_memory_mb"].max(), 0),
+            }
+        )
+    return rows
+
+
 def _counted(n: int) -> str:
     """Write the number behind a mean; nothing where there is no mean."""
     return f" (n = {n})" if n else ""
