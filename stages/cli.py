@@ -44,6 +44,8 @@ IN_WORKSPACE = {
     "demo": "the whole loop on a generated cohort (what `make demo` runs); --micro: its smallest size",
     "new": "bring a folder of your own: dataset, registry, frozen test split and profile in one command",
     "add-data": "take the next revision of a dataset: tag, pin and label",
+    "annotate": "draft masks of images without one, and write the page on which people check them",
+    "accept-masks": "take over what people decided on that page, and the masks that they corrected",
     "profile": "use a file of params/ as the params of this workspace",
     "pin": "write the commit that a dataset's tag points to into the registry",
     "doctor": "check this machine and workspace, and tell what `dvc repro` would run",

@@ -24,9 +24,9 @@ from stages import segment_files
 from stages.core.base.files import read_csv, read_json, write_csv
 from stages.core.base.params import load_yaml
 from stages.core.data.clones import annex
+from stages.core.data.datasets.label import sidecar_of
 from stages.core.data.datasets.registry import FROZEN, PERSONS, REGISTRY, read_frozen
 from stages.core.drift.record.record import read_drift
-from stages.core.model.segmentation.masks import sidecar_of
 from stages.core.tables.change import CHANGE_TEXT
 from stages.core.tables.columns import MEASURES_TEXT
 from stages.core.tables.monitored import range_csa

@@ -29,6 +29,7 @@ WINGS = (
     "store",
     "reports",
     "workspace",
+    "annotation",
     "release",
 )
 #: What each wing holds, in the words of a newcomer.
@@ -45,11 +46,12 @@ MEANING = {
     "store": "versions and judges (MLflow)",
     "reports": "drift report, change report",
     "workspace": "whole runs, diagnosis, withdrawal",
+    "annotation": "drafts, review, acceptance of masks",
     "release": "GitHub, and the jobs of a release",
 }
 #: Where each wing stands, three columns a row, from the roof down. Every wing rests on base, which has no arrow.
 ROWS = (
-    ("", "release", ""),
+    ("", "release", "annotation"),
     ("", "workspace", ""),
     ("", "store", "reports"),
     ("", "measures", "drift"),

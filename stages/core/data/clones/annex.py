@@ -34,6 +34,7 @@ __all__ = [
     "keys_and_sizes",
     "list_paths",
     "missing",
+    "publish",
     "remove",
     "save",
     "verify",
@@ -81,6 +82,29 @@ def save(path: Path, message: str, tag: str | None = None) -> str:
     if tag is not None:
         git(path, ["-c", "tag.gpgSign=false", "tag", tag])
     return git(path, ["rev-parse", "HEAD"]).strip()
+
+
+def publish(path: Path, branch: str, tag: str, files: Sequence[str]) -> None:
+    """Give a branch of a clone to the dataset it was cloned from: the content of files, the branch, and a tag on it.
+
+    A tag that is there already must be of the same commit, so that an interrupted command can be repeated.
+
+    Raises
+    ------
+    DatasetError
+        The dataset cannot be written, has moved the branch, or has another commit under the tag.
+    """
+    commit = git(path, ["rev-parse", branch]).strip()
+    there = git(path, ["ls-remote", "origin", f"refs/tags/{tag}"], "the dataset cannot be reached").split()
+    if there and there[0] != commit:
+        raise DatasetError(f"the dataset has a tag {tag!r} of another commit ({there[0][:12]}); choose another --tag.")
+    why = "the dataset cannot be written: ask its owner for the right to push, or push from the clone"
+    git(path, ["annex", "copy", "--quiet", "--to", "origin", "--", *files], f"{path}: {why}")
+    git(
+        path,
+        ["push", "--quiet", "origin", f"{branch}:refs/heads/{branch}", f"{commit}:refs/tags/{tag}"],
+        f"{path}: {why}",
+    )
 
 
 def commit_of(url: str, tag: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +67,19 @@ def fetch_dataset(
     CordriftError
         See :func:`clone_and_select` and :func:`download`; also where another process works on the clone.
     """
+    return fetch_selected(name, dataset, lambda tree: select(name, dataset, frozen, tree), jobs, say)
+
+
+def fetch_selected(
+    name: str,
+    dataset: Dataset,
+    choose: Callable[[Iterable[str]], Selection],
+    jobs: int,
+    say: Callable[[str], object] = str,
+) -> Manifest:
+    """Fetch the files that ``choose`` selects from the paths of the pinned commit; see :func:`fetch_dataset`."""
     with clone_lock(CLONES / name), _keys(name, dataset):
-        return download(clone_and_select(name, dataset, frozen), jobs, say)
+        return download(_clone_and_choose(name, dataset, choose, CLONES), jobs, say)
 
 
 def explain_fetch(name: str, dataset: Dataset, frozen: list[Frozen]) -> list[str]:
@@ -133,9 +144,15 @@ def clone_and_select(name: str, dataset: Dataset, frozen: list[Frozen], clones: 
     DatasetError
         The address cannot be reached, the tag was moved, or a key contains no content hash.
     """
+    return _clone_and_choose(name, dataset, lambda tree: select(name, dataset, frozen, tree), clones)
+
+
+def _clone_and_choose(
+    name: str, dataset: Dataset, choose: Callable[[Iterable[str]], Selection], clones: Path
+) -> SelectedClone:
     commit, clone = pinned(name, dataset), clones / name
     remotes = annex.clone(dataset.url, clone, commit, dataset.tag, dataset.remotes, dataset.host)
-    selection = select(name, dataset, frozen, annex.list_paths(clone))
+    selection = choose(annex.list_paths(clone))
     selection = leave_links(name, selection, list_inner_links(clone, selection.files))
     return SelectedClone(name, dataset, commit, clone, selection, annex.keys_and_sizes(clone, selection.files), remotes)
 

@@ -63,6 +63,7 @@ class Dataset(Block):
     role : ``test``: participants that ``data/frozen.csv`` lists for this entry; ``train``: all that it lists nowhere
     contrasts : path patterns by the name of the contrast
     exclude : participant -> reason; every name must match a participant of the dataset
+    exclude_images : path of an image -> reason; `cordrift accept-masks` writes those that a person failed
     withdrawn : participants who withdrew their consent -> reason; the dataset need not have them any more
     remotes : special remotes that may be enabled in the clone, name -> type (``S3``, ``external:NAME``)
     host : the host that gets the values of ``environment``; those of the remotes must be this one
@@ -77,6 +78,7 @@ class Dataset(Block):
     role: Literal["train", "test"]
     contrasts: Annotated[dict[Name, ContrastFiles], Field(min_length=1)]
     exclude: dict[Participants, str] = Field(default={})
+    exclude_images: dict[str, str] = Field(default={})
     withdrawn: dict[Participant, str] = Field(default={})
     remotes: dict[Name, str] = Field(default={})
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")] | None = None

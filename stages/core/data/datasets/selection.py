@@ -53,11 +53,66 @@ def select(name: str, dataset: Dataset, frozen: Sequence[Frozen], tree: Iterable
     SettingsError
         A pattern or an exclusion matches nothing, a test dataset has no frozen participants, or nothing is selected.
     """
+    return _select(name, dataset, frozen, frozenset(tree), needs_mask=dataset.role == "train")
+
+
+def select_unmasked(name: str, dataset: Dataset, frozen: Sequence[Frozen], tree: Iterable[str]) -> Selection:
+    """Select the images of a training dataset that have no mask yet, and nothing but these images.
+
+    Who is frozen, excluded or withdrawn is left out as in :func:`select`, and so are domain-randomised volumes.
+    :func:`mask_path` says where the mask of such an image belongs.
+
+    Raises
+    ------
+    SettingsError
+        As :func:`select`; or the entry is a test split; or every image has a mask.
+    """
+    if dataset.role == "test":
+        raise SettingsError(
+            f"{name} is a test split, whose references are made by people; name the training entry of the dataset."
+        )
     paths = frozenset(tree)
+    real = {key: files for key, files in dataset.contrasts.items() if key != SYNTHETIC}
+    bare = {
+        key: files.model_copy(update={"mask": None, "softmask": None, "discs": None}) for key, files in real.items()
+    }
+    found = _select(name, dataset.model_copy(update={"contrasts": bare}), frozen, paths, needs_mask=False)
+    cases = [case for case in found.cases if mask_path(dataset, case) not in paths]
+    if not cases:
+        raise SettingsError(
+            f"every image of {name!r} at {dataset.tag} has a mask ({len(found.cases)} images, "
+            f"{summarise_excluded(found.excluded)}); add images to the dataset and pin its next revision."
+        )
+    files = {case.image for case in cases}
+    return Selection(cases, found.excluded, sorted(files | ({PARTICIPANTS} & paths)))
+
+
+def mask_path(dataset: Dataset, case: ManifestRow) -> str:
+    """Return the path at which the mask of a case belongs.
+
+    Without a pattern in the registry it is that of :func:`mask_pattern`.
+    """
+    contrast = dataset.contrasts[case.contrast]
+    return path_of(contrast.mask or mask_pattern(contrast.image), Unit(case.participant, case.session))
+
+
+def mask_pattern(image: str) -> str:
+    """Return the pattern of masks, as the field names them, for a contrast of which the registry names only images.
+
+    >>> mask_pattern("{sub}/anat/{sub}_T2w.nii.gz")
+    'derivatives/labels/{sub}/anat/{sub}_T2w_label-SC_seg.nii.gz'
+    """
+    return f"derivatives/labels/{image.removesuffix('.gz').removesuffix('.nii')}_label-SC_seg.nii.gz"
+
+
+def _select(
+    name: str, dataset: Dataset, frozen: Sequence[Frozen], paths: frozenset[str], *, needs_mask: bool
+) -> Selection:
     imaged = {key: _imaged(name, key, contrast, paths) for key, contrast in dataset.contrasts.items()}
     units = set().union(*imaged.values())
     everyone = sorted({unit.participant for unit in units})
     reasons = _exclusions(name, dataset, everyone)
+    _require_images(name, dataset, paths)
     wanted, left_out = _by_role(name, dataset.role, frozen, everyone)
     _require_known(name, set(wanted) - set(everyone) - set(reasons), paths)
     excluded = [Excluded(participant=sub, contrast="", reason=why) for sub, why in left_out.items()]
@@ -69,11 +124,14 @@ def select(name: str, dataset: Dataset, frozen: Sequence[Frozen], tree: Iterable
             continue
         for unit in sorted(unit for unit in units if unit.participant == sub) or [Unit(sub, "")]:
             for key in _expected_contrasts(unit, imaged):
-                why = _missing_file(unit, dataset.contrasts[key], paths, needs_mask=dataset.role == "train")
+                files = dataset.contrasts[key]
+                failed = dataset.exclude_images.get(path_of(files.image, unit), "")
+                why = f"excluded image: {failed}" if failed else ""
+                why = why or _missing_file(unit, files, paths, needs_mask=needs_mask)
                 if why:
                     excluded.append(Excluded(participant=sub, session=unit.session, contrast=key, reason=why))
                 else:
-                    cases.append(_case(unit, key, dataset.contrasts[key], paths))
+                    cases.append(_case(unit, key, files, paths))
     return _selection(name, cases, excluded, {PARTICIPANTS} & paths)
 
 
@@ -255,6 +313,17 @@ def _exclusions(name: str, dataset: Dataset, everyone: Sequence[str]) -> dict[st
             )
         reasons = dict.fromkeys(named, why) | reasons
     return reasons
+
+
+def _require_images(name: str, dataset: Dataset, paths: Collection[str]) -> None:
+    """Refuse an exclusion of an image that the dataset does not have; who withdrew may be gone from it."""
+    for path in dataset.exclude_images:
+        gone = path.split("/")[0] in dataset.withdrawn
+        if path not in paths and not gone:
+            raise SettingsError(
+                f"dataset {name!r} excludes the image {path!r}, but has no such file; correct `exclude_images` in the "
+                "registry."
+            )
 
 
 def _by_role(

@@ -13,12 +13,13 @@ from tqdm import tqdm
 
 from ...base.errors import ImageError, SettingsError
 from ...base.files import sha256_of, whole_file
+from ...data.datasets.label import sidecar_of
 from ...data.inspection.plain import LIMITS, inspect_files
 from ...images.fault import Fault
 from ...images.volumes import Volume, read
 from ..segmentation.found import LOCALISER_CHECK, Found, Searching
 from ..segmentation.hardware import peak_memory_mb
-from ..segmentation.masks import CORD, DESCRIPTION, LABELS, mask_paths, sidecar_of, write_description, write_masks
+from ..segmentation.masks import CORD, DESCRIPTION, LABELS, mask_paths, write_description, write_masks
 from ..spread.cluster import NONE, spread
 from ..spread.steps import Once, Steps
 

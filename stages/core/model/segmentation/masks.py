@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...base.files import whole_file
+from ...data.datasets.label import sidecar_of
 from ...data.datasets.manifest import Case
 from ...images.volumes import write_like
 
@@ -88,11 +89,6 @@ def write_masks(
         write_sidecar(folder / name, {"SpatialReference": "orig", **origin, **types[kind]})
         write_like(folder / name, values[kind], image)
     return paths
-
-
-def sidecar_of(mask: Path) -> Path:
-    """Return the JSON beside a mask."""
-    return mask.with_name(mask.name.replace(".nii.gz", ".json"))
 
 
 def write_sidecar(mask: Path, value: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from ...base.errors import DatasetError, SettingsError
 from ...base.files import read_json, sha256_of, write_json
 from ...data.clones import annex
 from ...data.clones.programs import git
+from ...data.datasets.label import read_label, sidecar_of
 from ...data.datasets.registry import REGISTRY, entry, load_registry
 from .new_dataset import SOURCES
 from .params import load_params
@@ -63,8 +64,8 @@ def add_data(
     present = [dataset.tag, load_params(root / "params.yaml").registration.label]
     journal = root / _SCRATCH / f"add-data-{name}.json"
     begun = _begun(journal, present)
-    new_tag = _name(tag or begun.get("tag"), dataset.tag, "--tag")
-    new_label = _name(label or begun.get("label"), present[1], "--label")
+    new_tag = renamed(tag or begun.get("tag"), dataset.tag, "--tag")
+    new_label = renamed(label or begun.get("label"), present[1], "--label")
     source = root / dataset.url
     if Path(dataset.url).parent == SOURCES:
         plain = folder or Path(git(source, ["config", "cordrift.source"], f"{source} names no folder").strip())
@@ -105,7 +106,14 @@ def _begun(journal: Path, present: list[str]) -> dict[str, Any]:
     return noted if noted and all(now in (old, new) for old, new, now in pairs) else {}
 
 
-def _name(given: str | None, present: str, option: str) -> str:
+def renamed(given: str | None, present: str, option: str) -> str:
+    """Return the name that was given, else the present one with the next number.
+
+    Raises
+    ------
+    SettingsError
+        The present name ends with no number, and none was given with ``option``.
+    """
     name = given or next_name(present)
     if name is None:
         raise SettingsError(f"{present!r} ends with no number, so that the next name is not known; give {option}.")
@@ -125,7 +133,10 @@ def _take_files(plain: Path, source: Path) -> str:
     held.pop(".gitattributes", None)
     added = sorted(set(wanted) - set(held))
     changed = [name for name in sorted(set(wanted) & set(held)) if sha256_of(wanted[name]) != sha256_of(held[name])]
-    gone = sorted(set(held) - set(wanted))
+    # Masks that people accepted here (`cordrift accept-masks`) are in no folder of the lab, and stay.
+    ours = {name for name, path in held.items() if name.endswith(".nii.gz") and read_label(path) is not None}
+    ours |= {sidecar_of(Path(name)).as_posix() for name in ours}
+    gone = sorted(set(held) - set(wanted) - ours)
     for name in [*added, *changed]:
         target = source / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,152 @@
+"""Draft masks of the images of a dataset that have none, and commit them on the branch of the drafts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...base.errors import SettingsError, did_you_mean
+from ...data.datasets.label import AUTOMATIC, Label, read_label, write_label
+from ...data.datasets.manifest import Case, Manifest, locate
+from ...data.datasets.selection import mask_path
+from ...model.bundle.content import Bundle
+from ...model.localisation.search import make_search
+from ...model.own_images.batch import Job, Segmented, segment_images
+from ...model.segmentation.predictor import inference_digest
+from ...model.segmentation.settings import Segment
+from .work import DRAFTS, REVIEWED, Work, install
+
+#: Where the masks of a model lie before they are committed, with their probabilities: a second run does the rest.
+STAGING = Path("data/scratch/annotate")
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """What became of the images of a dataset.
+
+    Attributes
+    ----------
+    new, kept : how many got a draft now, and how many had one of the same model and image
+    lacks : a sentence for each image without a draft
+    """
+
+    new: int
+    kept: int
+    lacks: list[str]
+
+
+def draft(
+    work: Work,
+    manifest: Manifest,
+    models: Mapping[str, Bundle],
+    settings: Segment,
+    now: str,
+    say: Callable[[str], object],
+) -> Drafted:
+    """Segment the images of a manifest and commit their masks with sidecars on the branch of the drafts.
+
+    A draft of the same model, settings and image is kept. A draft of another model is replaced: it stays in the
+    history of the branch. A mask that a person passed or corrected is on the other branch and is not drafted again.
+
+    Parameters
+    ----------
+    work : the clone in which drafts are committed
+    manifest : the images without masks, fetched
+    models : pathology -> the model for its images; ``""`` for all others
+    settings : how the models are applied
+    now : when, ISO 8601
+    say : receives a line about each commit
+
+    Raises
+    ------
+    SettingsError
+        A pathology that nobody in the dataset has.
+    """
+    pathology = {person.participant: person.pathology for person in manifest.participants}
+    unknown = sorted(set(models) - {""} - set(pathology.values()))
+    if unknown:
+        known = sorted(set(pathology.values()) - {""})
+        raise SettingsError(
+            f"nobody among the {len(pathology)} participants without masks has the pathology {unknown[0]!r}"
+            f"{did_you_mean(unknown[0], known)}; participants.tsv has {', '.join(known) or 'none'} for them."
+        )
+    done = _decided(work)
+    work.switch(DRAFTS)
+    groups: dict[str, list[Case]] = {}
+    for case in manifest.case_list():
+        key = pathology.get(case.participant, "")
+        if mask_path(work.dataset, case) not in done:
+            groups.setdefault(key if key in models else "", []).append(case)
+    result = Drafted(0, 0, [])
+    for key, cases in sorted(groups.items()):
+        one = _draft_group(work, manifest, cases, models[key], settings, now, say)
+        result = Drafted(result.new + one.new, result.kept + one.kept, result.lacks + one.lacks)
+    return result
+
+
+def _decided(work: Work) -> set[str]:
+    """Return the masks that people passed or corrected."""
+    if not work.has(REVIEWED):
+        return set()
+    work.switch(REVIEWED)
+    return set(work.masks())
+
+
+def _draft_group(
+    work: Work,
+    manifest: Manifest,
+    cases: Sequence[Case],
+    bundle: Bundle,
+    settings: Segment,
+    now: str,
+    say: Callable[[str], object],
+) -> Drafted:
+    series = {"bundle": bundle.digest, "inference": inference_digest(settings)}
+    todo = [case for case in cases if not _has_draft(work, manifest, case, series)]
+    kept = len(cases) - len(todo)
+    if not todo:
+        return Drafted(0, kept, [])
+    images = [locate(manifest, case.image) for case in todo]
+    stems = [case.image.removesuffix(".gz").removesuffix(".nii") for case in todo]
+    folder = STAGING / manifest.dataset / f"{series['bundle'][:12]}-{series['inference'][:12]}"
+    # Masks in this folder are a cache: one of an image that has changed since may be replaced.
+    job = Job(
+        folder, series, settings.threshold, soft=True, force=True,
+        regions=bundle.regions, scheduler=settings.scheduler, threads=settings.threads,
+    )  # fmt: skip
+    results = segment_images(images, stems, job, lambda: make_search(bundle, settings))
+    lacks = [one.lack for one in results if one.lack]
+    # Bundles do not say yet which of their training labels were drafts, so that the generation is not known.
+    label = Label(AUTOMATIC, "", "", series["bundle"], series["inference"], now, None)
+    new = 0
+    for case, one in zip(todo, results, strict=True):
+        new += _install_draft(work, manifest, case, one, label)
+    if new:
+        doubtful = sum(bool(one.doubts) for one in results if not one.lack)
+        names = Counter(case.contrast for case, one in zip(todo, results, strict=True) if not one.lack)
+        said = ", ".join(f"{count} {contrast}" for contrast, count in sorted(names.items()))
+        commit = work.save(f"Drafts of {new} masks by the bundle {series['bundle'][:12]}: {said}")
+        say(
+            f"{manifest.dataset}: {new} drafts by {series['bundle'][:12]} ({said}), {doubtful} in doubt ({commit[:12]})"
+        )
+    return Drafted(new, kept, lacks)
+
+
+def _has_draft(work: Work, manifest: Manifest, case: Case, series: Mapping[str, str]) -> bool:
+    label = read_label(work.path / mask_path(work.dataset, case))
+    wanted = (manifest.keys[case.image], series["bundle"], series["inference"])
+    return label is not None and (label.source_key, label.bundle, label.inference) == wanted
+
+
+def _install_draft(work: Work, manifest: Manifest, case: Case, one: Segmented, label: Label) -> bool:
+    """Put a mask into the clone; return whether there was one."""
+    target = work.path / mask_path(work.dataset, case)
+    if one.lack:
+        return False
+    install(one.masks["binary"], target)
+    key = manifest.keys[case.image]
+    doubts = tuple(doubt.replace(str(one.image), case.image) for doubt in (*one.warnings, *one.doubts))
+    write_label(target, replace(label, source=case.image, source_key=key, doubts=doubts))
+    return True

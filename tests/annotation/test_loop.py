@@ -1,0 +1,363 @@
+"""The way of a mask that a model drafts: annotate, look, accept, correct, pin, train; and what must not be lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from support.own_folder import WITHOUT_MASKS, make_folder
+
+from stages import accept_masks, add_data, annotate, new
+from stages.core.annotation.acceptance import accept as accepting
+from stages.core.annotation.drafts import draft as drafting
+from stages.core.annotation.drafts import work as working
+from stages.core.base.errors import CordriftError, DatasetError, SettingsError
+from stages.core.base.files import digest_of
+from stages.core.data.clones import annex
+from stages.core.data.clones.commits import list_paths
+from stages.core.data.clones.fetch import fetch_dataset
+from stages.core.data.clones.programs import git
+from stages.core.data.datasets.label import AUTOMATIC, FIXED, REVIEWED, read_label
+from stages.core.data.datasets.registry import REGISTRY, load_registry, read_frozen
+from stages.core.images import volumes
+from stages.core.images.volumes import Volume
+from stages.core.model.segmentation.found import Found
+from stages.core.workspace.runs.params import load_params
+from stages.core.workspace.runs.workspace import make_workspace
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+ROOT = Path(__file__).parents[2]
+WORK = Path("data/annotate/lab")
+IMAGES = [f"{sub}/anat/{sub}_{name}.nii.gz" for sub in WITHOUT_MASKS for name in ("T1w", "T2w")]
+
+
+class Truth:
+    """A model that knows the masks of the cohort, and finds nothing in images of which ``blind`` holds the path."""
+
+    blind: frozenset[str] = frozenset()
+    made = 0
+
+    def __init__(self, cohort: Path) -> None:
+        self.masks: dict[bytes, tuple[str, Path]] = {}
+        for path in sorted(cohort.glob("sub-*/anat/*.nii.gz")):
+            folder = cohort / "derivatives/labels_softseg_bin" / path.parent.relative_to(cohort)
+            mask = folder / path.name.replace(".nii.gz", "_desc-softseg_label-SC_seg.nii.gz")
+            name = path.relative_to(cohort).as_posix().replace("sub-site", "sub-lab")
+            self.masks[volumes.read(path).data.tobytes()] = name, mask
+
+    def __call__(self, volume: Volume) -> Found:
+        name, mask = self.masks[volume.data.tobytes()]
+        soft = volumes.read(mask).data * np.float32(0.9)
+        return Found(soft * 0 if name in self.blind else soft, doubt="it looks odd" if "labB101_T1w" in name else "")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which a lab's folder was made a dataset; two of its five people have no masks."""
+    base = tmp_path_factory.mktemp("annotation")
+    make_folder(base / "own", base / "cohort", "r1")
+    make_workspace(ROOT, base / "work", "micro")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(base / "work")
+        new.main(["lab", "--bids", str(base / "own"), "--base", "micro", "--hours", "0.0001", "--yes"])
+    return base
+
+
+@pytest.fixture
+def lab(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(made / "work", tmp_path / "work", symlinks=True)
+    monkeypatch.chdir(tmp_path / "work")
+    truth = Truth(made / "cohort")
+    monkeypatch.setattr(drafting, "make_search", lambda *_: truth)
+    monkeypatch.setattr(annotate, "find_bundle", lambda name: SimpleNamespace(digest=digest_of(name), regions=["cord"]))
+    return tmp_path / "work"
+
+
+def items() -> list[dict[str, Any]]:
+    """Return what the page shows."""
+    source = Path("reports/qc/lab/index.html").read_text(encoding="utf-8")
+    data = source.partition('<script id="data" type="application/json">')[2].partition("</script>")[0]
+    found: list[dict[str, Any]] = json.loads(data)["items"]
+    return found
+
+
+def review(path: str, marks: dict[str, str], who: str = "A", when: str = "2026-01-02T03:04:05Z", **more: Any) -> str:
+    """Write a qc.yml that marks the images whose path ends so, and return its path."""
+    rows = [
+        {name: item[name] for name in ("image", "image_key", "mask_key")} | {"mark": mark, "when": when, **more}
+        for end, mark in marks.items()
+        for item in items()
+        if item["image"].endswith(end)
+    ]
+    text = yaml.safe_dump({"schema": 1, "dataset": "lab", "reviewer": who, "images": rows})
+    Path(path).write_text(text, encoding="utf-8")
+    return path
+
+
+def branch(name: str) -> dict[str, str]:
+    """Return mask -> status on a branch."""
+    git(WORK, ["checkout", "--quiet", "--force", name])
+    before = set(list_paths(WORK, load_registry(REGISTRY).datasets["lab"].commit or ""))
+    masks = [path for path in list_paths(WORK) if path.endswith("_seg.nii.gz") and path not in before]
+    labels = {path: read_label(WORK / path) for path in masks}
+    return {path: label.status if label else "" for path, label in labels.items()}
+
+
+def test_images_without_a_mask_are_drafted_and_shown(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    annotate.main(["lab"])
+    assert sorted(item["image"] for item in items()) == sorted(IMAGES)
+    assert [item["image"] for item in items() if item["doubts"]] == ["sub-labB101/anat/sub-labB101_T1w.nii.gz"]
+    assert items()[0]["doubts"][0].startswith("sub-labB101/anat/sub-labB101_T1w.nii.gz: it looks odd")
+    assert set(branch("cordrift/drafts").values()) == {AUTOMATIC}
+    path = "derivatives/labels_softseg_bin/sub-labA101/anat/sub-labA101_T1w_desc-softseg_label-SC_seg.nii.gz"
+    label = read_label(WORK / path)
+    assert label is not None
+    assert (label.source, label.bundle) == (IMAGES[0], digest_of("starter"))
+    assert volumes.read(WORK / path).data.sum() > 100
+    drafted = git(WORK, ["rev-parse", "HEAD"])
+    annotate.main(["lab"])
+    assert git(WORK, ["rev-parse", "cordrift/drafts"]) == drafted, "a second run has nothing to do"
+    assert "0 new drafts, 4 from before" in capsys.readouterr().out
+    assert not list_paths(Path("data/sources/lab"))[0].startswith("cordrift"), "the dataset itself is as it was"
+    assert git(Path("data/sources/lab"), ["branch", "--list", "cordrift/*"]) == ""
+
+
+def test_another_model_replaces_drafts_and_a_pathology_may_have_its_own(lab: Path) -> None:
+    annotate.main(["lab"])
+    annotate.main(["lab", "--model", "other", "--model-for", "HC=special"])
+    labels = [read_label(WORK / path) for path in branch("cordrift/drafts")]
+    assert {label.bundle for label in labels if label} == {digest_of("special")}
+    with pytest.raises(
+        SettingsError, match=r"nobody among the 2 participants .* pathology 'HX'; participants.tsv has HC"
+    ):
+        annotate.main(["lab", "--model-for", "HX=special"])
+
+
+def test_an_image_in_which_nothing_is_found_gets_no_draft_and_is_named(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Truth, "blind", frozenset({IMAGES[1]}))
+    annotate.main(["lab"])
+    assert "sub-labA101_T2w.nii.gz: no cord was found" in capsys.readouterr().out
+    assert len(items()) == 3
+
+
+def test_a_test_split_is_never_drafted(lab: Path) -> None:
+    with pytest.raises(SettingsError, match="lab-frozen is a test split, whose references are made by people"):
+        annotate.main(["lab-frozen"])
+
+
+def test_what_passed_is_kept_apart_and_what_failed_is_excluded(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    annotate.main(["lab"])
+    marks = review(
+        "qc.yml", {"A101_T1w.nii.gz": "pass", "A101_T2w.nii.gz": "fail"}, tags=["motion"], comment="blurred\nall"
+    )
+    accept_masks.main(["lab", marks])
+    reviewed = branch("cordrift/reviewed")
+    assert list(reviewed.values()) == [REVIEWED]
+    [path] = reviewed
+    label = read_label(WORK / path)
+    assert label is not None
+    assert (label.reviewer, label.comment) == ("A", "blurred\nall")
+    excluded = load_registry(REGISTRY).datasets["lab"].exclude_images
+    assert excluded == {"sub-labA101/anat/sub-labA101_T2w.nii.gz": "motion, blurred all (A, 2026-01-02)"}
+    assert len(items()) == 2, "the page shows what is left"
+    before = git(WORK, ["rev-parse", "HEAD"])
+    accept_masks.main(["lab", marks])
+    assert git(WORK, ["rev-parse", "cordrift/reviewed"]) == before, "the same file again changes nothing"
+    assert "0 passed, 0 failed" in capsys.readouterr().out
+    annotate.main(["lab"])
+    assert len(items()) == 2, "neither is drafted again"
+
+
+def test_a_mark_of_a_mask_that_was_drafted_again_does_not_count(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    annotate.main(["lab"])
+    marks = review("qc.yml", {"A101_T1w.nii.gz": "pass"})
+    text = Path(marks).read_text(encoding="utf-8")
+    key = items()[1]["mask_key"]
+    Path(marks).write_text(text.replace(key, key.replace("--", "--f")), encoding="utf-8")
+    with pytest.raises(DatasetError, match="1 marks or masks were not taken"):
+        accept_masks.main(["lab", marks])
+    assert "was drafted again after A looked at it" in capsys.readouterr().out
+    assert not git(WORK, ["branch", "--list", "cordrift/reviewed"])
+
+
+def test_two_reviewers_in_conflict_are_shown_and_not_merged(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    annotate.main(["lab"])
+    first = review("a.yml", {"A101_T1w.nii.gz": "pass", "A101_T2w.nii.gz": "pass"})
+    second = review("b.yml", {"A101_T1w.nii.gz": "fail", "A101_T2w.nii.gz": "pass"}, who="B")
+    with pytest.raises(DatasetError, match="1 marks or masks were not taken"):
+        accept_masks.main(["lab", first, second])
+    assert "A101_T1w.nii.gz is in conflict and stays open: A says pass, B says fail." in capsys.readouterr().out
+    [path] = branch("cordrift/reviewed")
+    label = read_label(WORK / path)
+    assert label is not None
+    assert label.reviewer == "A, B"
+    assert load_registry(REGISTRY).datasets["lab"].exclude_images == {}
+
+
+def test_an_export_that_is_made_twice_counts_once_with_its_later_marks(lab: Path) -> None:
+    annotate.main(["lab"])
+    first = review("a.yml", {"A101_T1w.nii.gz": "fail"})
+    later = review("b.yml", {"A101_T1w.nii.gz": "pass"}, when="2026-01-02T03:04:06Z")
+    accept_masks.main(["lab", later, first])
+    assert list(branch("cordrift/reviewed").values()) == [REVIEWED]
+
+
+def _fix(change: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]) -> Path:
+    """Change the mask of the worklist as a person does in a viewer."""
+    folder = Path("reports/qc/lab/fix")
+    [path] = folder.glob("*_mask.nii.gz")
+    volume = volumes.read(path)
+    volumes.write(path, change(volume.data.copy()).astype(np.uint8), volume.affine)
+    return path
+
+
+def _more(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.maximum(data, np.roll(data, 1, axis=0))
+
+
+def _speck(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    data[0, 0, 0] = 1
+    return data
+
+
+def test_a_mask_to_fix_is_laid_out_and_comes_back_with_checks(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    annotate.main(["lab"])
+    accept_masks.main(["lab", review("qc.yml", {"A101_T1w.nii.gz": "fix"}, comment="too $(small)")])
+    folder = Path("reports/qc/lab/fix")
+    commands = (folder / "commands.txt").read_text(encoding="utf-8")
+    for program in ("fsleyes", "itksnap -g", "Slicer --python-code"):
+        assert program in commands
+    again = ["lab", "--corrected", "--reviewer", "C"]
+    accept_masks.main(again)
+    assert "0 corrected masks taken, 1 not corrected yet" in capsys.readouterr().out
+    _fix(lambda data: data[:-1])
+    with pytest.raises(DatasetError, match="not taken"):
+        accept_masks.main(again)
+    assert "must lie on one grid, but shapes (39, 44, 60) and (40, 44, 60)" in capsys.readouterr().out
+    shutil.copyfile(WORK / next(iter(branch("cordrift/drafts"))), next(folder.glob("*_mask.nii.gz")))
+    _fix(lambda data: data * 0)
+    with pytest.raises(DatasetError, match="not taken"):
+        accept_masks.main(again)
+    assert "is empty; expected the corrected mask" in capsys.readouterr().out
+    shutil.copyfile(WORK / next(iter(branch("cordrift/drafts"))), next(folder.glob("*_mask.nii.gz")))
+    path = _fix(lambda data: _speck(_more(data)))
+    with pytest.raises(DatasetError, match="not taken"):
+        accept_masks.main(again)
+    assert "has 2 separate pieces" in capsys.readouterr().out
+    assert not git(WORK, ["branch", "--list", "cordrift/reviewed"])
+    accept_masks.main([*again, "--confirm"])
+    [(mask, status)] = branch("cordrift/reviewed").items()
+    label = read_label(WORK / mask)
+    assert status == FIXED
+    assert label is not None
+    assert (label.reviewer, label.comment) == ("C", "too $(small)")
+    assert (WORK / mask).read_bytes() == path.read_bytes()
+    with pytest.raises(DatasetError, match="lists no mask"):
+        accept_masks.main(again)
+
+
+def test_reviewed_masks_become_the_next_revision_and_are_trained_on(lab: Path, made: Path) -> None:
+    annotate.main(["lab"])
+    accept_masks.main(["lab", review("qc.yml", {"T1w.nii.gz": "pass", "A101_T2w.nii.gz": "fail"}), "--pin"])
+    entry = load_registry(REGISTRY).datasets["lab"]
+    assert (entry.tag, load_params(Path("params.yaml")).registration.label) == ("r2", "v2")
+    manifest = fetch_dataset("lab", entry, read_frozen(Path("data/frozen.csv")), 1)
+    mine = [case for case in manifest.cases if case.participant in WITHOUT_MASKS]
+    assert [(case.participant, case.contrast) for case in mine] == [(sub, "T1w") for sub in WITHOUT_MASKS]
+    reasons = {(row.participant, row.contrast): row.reason for row in manifest.excluded}
+    assert reasons["sub-labA101", "T2w"] == "excluded image: no reason given (A, 2026-01-02)"
+    assert reasons["sub-labB101", "T2w"] == "missing mask"
+    before = {case.participant for case in manifest.cases}
+    # What is left is drafted again on the new revision, without computing anything.
+    annotate.main(["lab"])
+    assert len(items()) == 1
+    # The lab's own folder does not hold these masks: its next revision keeps them.
+    make_folder(made / "own", made / "cohort", "r2")
+    add_data.main(["lab", "--bids", str(made / "own")])
+    entry = load_registry(REGISTRY).datasets["lab"]
+    assert entry.tag == "r3"
+    manifest = fetch_dataset("lab", entry, read_frozen(Path("data/frozen.csv")), 1)
+    assert {case.participant for case in manifest.cases} > before, "and brings one person more"
+    assert before >= set(WITHOUT_MASKS)
+
+
+def test_what_was_interrupted_goes_on(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(annex, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            annotate.main(["lab"])
+    annotate.main(["lab"])
+    assert len(items()) == 4
+    marks = review("qc.yml", {"T1w.nii.gz": "pass", "A101_T2w.nii.gz": "fail", "B101_T2w.nii.gz": "fix"})
+    steps = [(accepting, "write_label"), (annex, "save")]
+    for module, name in [*steps, (accept_masks, "exclude_images"), (accept_masks, "write_worklist")]:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, stop)
+            with pytest.raises(KeyboardInterrupt):
+                accept_masks.main(["lab", marks])
+    accept_masks.main(["lab", marks])
+    assert list(branch("cordrift/reviewed").values()) == [REVIEWED, REVIEWED]
+    assert len(load_registry(REGISTRY).datasets["lab"].exclude_images) == 1
+    assert len(list(Path("reports/qc/lab/fix").glob("*_mask.nii.gz"))) == 1
+    for module, name in ((annex, "publish"), (accept_masks, "next_revision")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, stop)
+            with pytest.raises(KeyboardInterrupt):
+                accept_masks.main(["lab", "--pin"])
+    accept_masks.main(["lab", "--pin"])
+    assert load_registry(REGISTRY).datasets["lab"].tag == "r2"
+
+
+def test_an_image_that_changed_meanwhile_loses_its_mask_and_the_others_keep_theirs(lab: Path) -> None:
+    annotate.main(["lab"])
+    accept_masks.main(["lab", review("qc.yml", {"T1w.nii.gz": "pass"})])
+    source = Path("data/sources/lab")
+    other = source / IMAGES[2]
+    data = volumes.read(source / IMAGES[0])
+    other.unlink()
+    volumes.write(other, data.data, data.affine)
+    commit = annex.save(source, "another image", tag="r2")
+    text = REGISTRY.read_text(encoding="utf-8")
+    old = load_registry(REGISTRY).datasets["lab"]
+    head, entry, rest = text.partition("  lab:\n")
+    rest = rest.replace(f"tag: {old.tag}", "tag: r2", 1).replace(str(old.commit), commit, 1)
+    REGISTRY.write_text(head + entry + rest, encoding="utf-8")
+    annotate.main(["lab"])
+    assert [path.split("/")[2] for path in branch("cordrift/reviewed")] == ["sub-labA101"]
+    assert len(items()) == 3, "the changed image was drafted again, and the mask that passed for the old one is gone"
+    assert git(WORK, ["for-each-ref", "refs/cordrift"]).count("\n") == 2, "both branches as they were are kept"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is no review of schema 1"),
+        ("schema: 1\ndataset: lab\nreviewer: ''\nimages: []\n", "reviewer"),
+        ("schema: 1\ndataset: lab\nreviewer: A\nimages:\n- {image: a, mark: fine}\n", "mark"),
+        ("schema: 1\ndataset: other\nreviewer: A\nimages: []\n", "of the dataset 'other', not of 'lab'"),
+        ("schema: 1\ndataset: lab\nreviewer: A\nimages: &a [*a]\n", "cannot be read|images"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_review_is_a_sentence(lab: Path, text: str, says: str) -> None:
+    Path("qc.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(CordriftError, match=says):
+        accept_masks.main(["lab", "qc.yml"])
+
+
+def test_two_at_a_time_wait_for_each_other(lab: Path) -> None:
+    entry = load_registry(REGISTRY).datasets["lab"]
+    with working.open_work("lab", entry), pytest.raises(DatasetError, match=r"another .* works on data/annotate/lab"):
+        annotate.main(["lab"])
