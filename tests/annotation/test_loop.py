@@ -14,7 +14,7 @@ import pytest
 import yaml
 from support.own_folder import WITHOUT_MASKS, make_folder
 
-from stages import accept_masks, add_data, annotate, new
+from stages import accept_masks, add_data, annotate, new, withdraw
 from stages.core.annotation.acceptance import accept as accepting
 from stages.core.annotation.drafts import draft as drafting
 from stages.core.annotation.drafts import work as working
@@ -361,3 +361,21 @@ def test_two_at_a_time_wait_for_each_other(lab: Path) -> None:
     entry = load_registry(REGISTRY).datasets["lab"]
     with working.open_work("lab", entry), pytest.raises(DatasetError, match=r"another .* works on data/annotate/lab"):
         annotate.main(["lab"])
+
+
+def test_a_participant_who_withdraws_leaves_no_draft_behind(lab: Path) -> None:
+    annotate.main(["lab"])
+    marks = {"A101_T1w.nii.gz": "pass", "T2w.nii.gz": "fix"}
+    accept_masks.main(["lab", review("qc.yml", marks)])
+    objects = {path.name for path in (WORK / ".git/annex/objects").rglob("*.nii.gz") if path.is_file()}
+    assert len(objects) == 4
+    withdraw.main(["sub-labA101", "--reason", "asked for it"])
+    left = [path for path in Path().rglob("*labA101*") if not {".git", "sources"} & set(path.parts)]
+    assert left == []
+    assert len({path.name for path in (WORK / ".git/annex/objects").rglob("*.nii.gz") if path.is_file()}) == 2
+    for path in Path("reports/qc/lab/fix").glob("*.*s*"):
+        assert "labA101" not in path.read_text(encoding="utf-8", errors="replace")
+    commands = Path("reports/qc/lab/fix/commands.txt").read_text(encoding="utf-8")
+    assert commands.count("fsleyes") == 1, "the other mask is still to be fixed"
+    annotate.main(["lab"])
+    assert {item["participant"] for item in items()} == {"sub-labB101"}

@@ -7,6 +7,7 @@ that take minutes at three; without it the latter are skipped, and the others ar
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -69,6 +70,8 @@ ROWS = [
     Row(("profile", "demo"), ("drop edits",)),
     Row(("add-data", "micro")),
     Row(("new", "study", "--bids", "../own", "--base", "micro", "--hours", "0.0001", "--yes")),
+    Row(("annotate", "study", "--model", "starter", "--threads", "1"), ("new",), minutes=True),
+    Row(("accept-masks", "study", "qc.yml", "--pin"), ("new", "annotate", "a review"), minutes=True),
     Row(("withdraw", "sub-siteA001", "--reason", "asked for it"), minutes=True),
     Row(("promote", "v1", "--reason", "looked at")),
     Row(("import-release", "sct.csv", "--version", "v3.0", "--dataset", "micro-frozen")),
@@ -165,6 +168,8 @@ def _prepare(work: Path, row: Row, github: GitHubServer) -> None:
                 files = [path for path in (work / "release/draft").iterdir() if path.is_file()]
                 github.add_release("v2", assets={path.name: path.read_bytes() for path in files})
                 shutil.rmtree(work / "release")
+        elif step == "a review":
+            _review(work)
         elif step == "the other shard":
             _run(work, Row(("release", "segment", "--profile", "micro", "--shard", "1")), github)
         else:
@@ -175,6 +180,19 @@ def _prepare(work: Path, row: Row, github: GitHubServer) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _review(work: Path) -> None:
+    """Write a qc.yml as the page exports it: the first mask passes, the second fails, the third is to be fixed."""
+    page = (work / "reports/qc/study/index.html").read_text(encoding="utf-8")
+    data = page.partition('<script id="data" type="application/json">')[2].partition("</script>")[0]
+    names = ("image", "image_key", "mask_key")
+    rows = [
+        {name: item[name] for name in names} | {"mark": mark, "when": "2026-01-02T03:04:05Z"}
+        for item, mark in zip(json.loads(data)["items"], ("pass", "fail", "fix"), strict=False)
+    ]
+    review = {"schema": 1, "dataset": "study", "reviewer": "A", "images": rows}
+    (work / "qc.yml").write_text(yaml.safe_dump(review), encoding="utf-8")
 
 
 def _run(work: Path, row: Row, github: GitHubServer) -> int:

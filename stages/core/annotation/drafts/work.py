@@ -19,8 +19,8 @@ from ...data.clones.commits import recorded_keys
 from ...data.clones.lock import clone_lock
 from ...data.clones.programs import call, git
 from ...data.datasets.label import read_label, sidecar_of
-from ...data.datasets.manifest import ANNOTATED
 from ...data.datasets.registry import Dataset, pinned
+from ...workspace.withdrawal.holdings import ANNOTATED
 
 DRAFTS, REVIEWED = "cordrift/drafts", "cordrift/reviewed"
 
@@ -44,8 +44,8 @@ class Work:
     def switch(self, branch: str) -> None:
         """Check a branch out; make it from the pinned commit where there is none.
 
-        Where the pin has moved since, the branch starts anew from it, and takes over the masks whose image is still
-        the same and which the new revision does not have. The old branch stays under ``refs/cordrift``.
+        Where the pin has moved since, the branch begins again at it, and takes over the masks whose image is still the
+        same and which the new revision does not have. The old branch stays under ``refs/cordrift``.
         """
         self._clean()
         if not self.has(branch):

@@ -12,6 +12,7 @@ from ...data.clones.commits import recorded_keys
 from ...data.datasets.label import Label, read_label
 from ...data.datasets.manifest import Manifest, locate
 from ...images.volumes import read, read_on_grid
+from ...workspace.withdrawal.holdings import CHECKED
 from ..drafts.work import DRAFTS, REVIEWED, Work, require_masks
 from .page import Item
 from .panel import draw_panel
@@ -78,4 +79,4 @@ def items_of(work: Work, manifest: Manifest, say: Callable[[str], object]) -> li
 
 def page_of(name: str) -> Path:
     """Return the page of a dataset in a workspace."""
-    return Path("reports/qc") / name / "index.html"
+    return CHECKED / name / "index.html"

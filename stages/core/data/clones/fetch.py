@@ -77,7 +77,15 @@ def fetch_selected(
     jobs: int,
     say: Callable[[str], object] = str,
 ) -> Manifest:
-    """Fetch the files that ``choose`` selects from the paths of the pinned commit; see :func:`fetch_dataset`."""
+    """Fetch the files that a function selects; otherwise like :func:`fetch_dataset`.
+
+    Parameters
+    ----------
+    name, dataset : name and entry of the registry
+    choose : returns the selection for the paths of the pinned commit
+    jobs : number of parallel transfers
+    say : called with what a person should know
+    """
     with clone_lock(CLONES / name), _keys(name, dataset):
         return download(_clone_and_choose(name, dataset, choose, CLONES), jobs, say)
 

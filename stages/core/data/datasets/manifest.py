@@ -16,8 +16,6 @@ from .keys import verify
 SYNTHETIC = "synth"
 #: Folder of the clones, relative to the workspace. Neither git nor DVC tracks it.
 CLONES = Path("data/clones")
-#: Folder of the clones in which masks are drafted and accepted, beside them.
-ANNOTATED = Path("data/annotate")
 
 
 class ManifestFile(Block):

@@ -62,6 +62,12 @@ def select_unmasked(name: str, dataset: Dataset, frozen: Sequence[Frozen], tree:
     Who is frozen, excluded or withdrawn is left out as in :func:`select`, and so are domain-randomised volumes.
     :func:`mask_path` says where the mask of such an image belongs.
 
+    Parameters
+    ----------
+    name, dataset : name and entry of the registry
+    frozen : rows of ``data/frozen.csv``
+    tree : all paths of the commit
+
     Raises
     ------
     SettingsError

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import NamedTuple
+
+#: Folder of the clones in which masks are drafted and accepted.
+ANNOTATED = Path("data/annotate")
+#: Folder of the pages on which drafts are checked, and of the masks that people correct.
+CHECKED = Path("reports/qc")
 
 
 class Holding(NamedTuple):
@@ -32,6 +38,8 @@ HOLDINGS = (
     Holding("data/check/*", False, False, True),
     Holding("data/scratch/check-*", True, True, True),
     Holding("data/scratch/preprocessed-*", True, True, True),
+    Holding("data/annotate/*", False, True, True),
+    Holding("data/scratch/annotate/*", False, True, True),
     Holding("data/scratch/rest/*", False, True, True),
     Holding("data/scratch/*", False, False, True),
     Holding("data/prepare/raw/dataset.json", False, False, False),
@@ -51,6 +59,7 @@ HOLDINGS = (
     Holding("reports/report/index.html", True, True, True),
     Holding("reports/report/figures/worst*.png", True, True, True),
     Holding("reports/report/figures/*.png", False, False, False),
+    Holding("reports/qc/*", True, True, True),
     Holding("reports/*", False, False, True),
     # What a release publishes or leaves behind.
     Holding("release/*report.html", True, True, True),

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base.files import remove_parts
+from ...base.files import remove_parts, whole_file
 from ...data.clones.lock import clone_lock
 from ...data.datasets.manifest import CLONES
 from ...data.datasets.registry import FROZEN, Registry, read_frozen
@@ -15,6 +15,7 @@ from ...store.rest import KEPT
 from ..runs.params import Params, load_params
 from ..runs.workspace import run_dvc
 from .clones import Removed, remove_participants
+from .holdings import ANNOTATED, CHECKED
 from .identity import Identity
 
 #: Where unfinished trainings, nnU-Net's plans and its preprocessed data are kept.
@@ -40,10 +41,26 @@ def remove_data(root: Path, identity: Identity, registry: Registry) -> tuple[lis
     removed = []
     for name in sorted(registry.datasets):
         participants = {participant for dataset, participant in identity.ids if dataset == name}
-        if participants and (root / CLONES / name / ".git").exists():
-            with clone_lock(root / CLONES / name):  # a running fetch could bring the data back
-                removed.append(remove_participants(root / CLONES / name, participants))
-    return removed, _clean_scratch(root / SCRATCH, identity)
+        for clone in (root / CLONES / name, root / ANNOTATED / name):
+            if participants and (clone / ".git").exists():
+                with clone_lock(clone):  # a running fetch could bring the data back
+                    removed.append(remove_participants(clone, participants))
+    return removed, _clean_scratch(root / SCRATCH, identity) + _clean_checks(root / CHECKED, identity)
+
+
+def _clean_checks(folder: Path, identity: Identity) -> list[Path]:
+    """Remove the pages that show the person, and the person's masks from the lists of those that people correct."""
+    gone = [path for path in sorted(folder.glob("*/index.html")) if identity.in_file(path)]
+    gone += [path for path in sorted(folder.glob("*/fix/*")) if identity.in_path(path.name)]
+    for path in gone:
+        path.unlink()
+    for path in sorted(folder.glob("*/fix/*")):
+        if identity.in_file(path):
+            text = path.read_text(encoding="utf-8")
+            end = "\n\n" if path.suffix == ".txt" else "\n"  # commands have a paragraph, the table a line for each mask
+            with whole_file(path) as part:
+                part.write_text(end.join(one for one in text.split(end) if not identity.in_text(one)), encoding="utf-8")
+    return gone
 
 
 def _clean_scratch(scratch: Path, identity: Identity) -> list[Path]:
