@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--licence", default="not stated", help="as the registry says it (default: %(default)s)")
     parser.add_argument("--base", help="profile to start from (default: by the hardware)")
     parser.add_argument("--hours", type=float, default=8.0, help="for a training on the CPU (default: %(default)s)")
+    parser.add_argument("--unmasked", action="store_true", help="also register images without masks, to draft them")
     parser.add_argument("--add", action="store_true", help="add to the present params.yaml, and make no profile")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--dry-run", action="store_true", help="only show what would be written")
@@ -44,8 +45,11 @@ def main(argv: list[str] | None = None) -> None:
     root = Path()
     new = plan_dataset(
         root, options.name, options.bids, share=options.share, seed=options.seed, tag=options.tag,
-        licence=options.licence,
+        licence=options.licence, unmasked=options.unmasked,
     )  # fmt: skip
+    # Nothing can be trained before there are masks, so that params do not name the dataset yet.
+    waits = options.unmasked and not new.trained
+    options.add |= waits
     if not options.add and new.test is None:
         raise SettingsError("a profile needs a test split: leave --share 0 out, or add the data with --add.")
     print("\n".join(describe(new)))
@@ -61,6 +65,9 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{write_profile(root, new, base, chosen.changes)}: the settings of {base} with the new dataset")
     register(root, new, commit)  # last, so that all this can be repeated after an interruption
     print(f"{REGISTRY}: {' and '.join(new.entries)}, commit {commit[:12]}")
+    if waits:
+        print(f"`cordrift annotate {new.name}` drafts masks; params name {new.name} from the first accepted ones on.")
+        return
     if options.add:
         add_to_params(root, new)
         print("params.yaml: added to fetch.datasets and prepare.datasets" + (", segment.datasets" if new.test else ""))

@@ -379,3 +379,35 @@ def test_a_participant_who_withdraws_leaves_no_draft_behind(lab: Path) -> None:
     assert commands.count("fsleyes") == 1, "the other mask is still to be fixed"
     annotate.main(["lab"])
     assert {item["participant"] for item in items()} == {"sub-labB101"}
+
+
+def test_a_folder_without_any_mask_is_registered_drafted_and_trained_on_once_masks_are_accepted(
+    lab: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in sorted((made / "own").glob("sub-labA101/anat/*_T?w.nii.gz")):
+        target = tmp_path / "bare/sub-bare1/anat" / path.name.replace("labA101", "bare1")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    with pytest.raises(
+        SettingsError, match="Images whose masks are still to be drafted are registered with --unmasked"
+    ):
+        new.main(["bare", "--bids", str(tmp_path / "bare"), "--base", "micro", "--yes"])
+    new.main(["bare", "--bids", str(tmp_path / "bare"), "--base", "micro", "--yes", "--unmasked"])
+    assert "T2w: image    {sub}/anat/{sub}_T2w.nii.gz, without masks" in capsys.readouterr().out
+    assert "bare" not in load_params(Path("params.yaml")).fetch.datasets
+    annotate.main(["bare"])
+    Path("reports/qc/bare/index.html").replace("reports/qc/lab.html")
+    source = Path("reports/qc/lab.html").read_text(encoding="utf-8")
+    data = json.loads(source.partition('type="application/json">')[2].partition("</script>")[0])
+    row = {name: data["items"][0][name] for name in ("image", "image_key", "mask_key")}
+    marks = {"schema": 1, "dataset": "bare", "reviewer": "A", "images": [row | {"mark": "pass", "when": "2026-01-02"}]}
+    Path("qc.yml").write_text(yaml.safe_dump(marks), encoding="utf-8")
+    accept_masks.main(["bare", "qc.yml", "--pin"])
+    entry = load_registry(REGISTRY).datasets["bare"]
+    assert entry.contrasts["T1w"].mask == "derivatives/labels/{sub}/anat/{sub}_T1w_label-SC_seg.nii.gz"
+    assert entry.contrasts["T2w"].mask is None
+    manifest = fetch_dataset("bare", entry, read_frozen(Path("data/frozen.csv")), 1)
+    assert [(case.contrast, case.mask is not None) for case in manifest.cases] == [("T1w", True)]
+    params = load_params(Path("params.yaml"))
+    assert "bare" in params.fetch.datasets
+    assert "bare" in params.prepare.datasets

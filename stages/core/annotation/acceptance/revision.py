@@ -77,6 +77,9 @@ def next_revision(root: Path, work: Work, tag: str | None, label: str | None, sa
 
     def change(params: Any) -> None:
         params["register"]["label"] = new_label
+        for block in ("fetch", "prepare"):  # a dataset that had no mask before was in neither
+            held = params[block]["datasets"]
+            params[block]["datasets"] = held if name in held else [*held, name]
 
     edit_yaml(root / "params.yaml", change, load_params)
     say(f"params.yaml: register.label is {new_label}; `dvc repro` fetches what is new and trains on all of it")

@@ -51,10 +51,11 @@ class Guess:
     unmatched: list[Unmatched]
 
 
-def guess_patterns(paths: Iterable[str]) -> Guess:
+def guess_patterns(paths: Iterable[str], *, unmasked: bool = False) -> Guess:
     """Guess the patterns of images, masks, soft masks and disc labels from the names of files.
 
-    Images without any mask or label are no contrast of the entry: nothing could be trained or measured on them.
+    Images without any mask or label are no contrast of the entry, since nothing can be trained or measured on them;
+    with ``unmasked`` they are one, so that their masks can be drafted.
 
     >>> guess = guess_patterns(
     ...     ["sub-1/anat/sub-1_T2w.nii.gz", "derivatives/labels/sub-1/anat/sub-1_T2w_label-SC_seg.nii.gz"]
@@ -84,7 +85,7 @@ def guess_patterns(paths: Iterable[str]) -> Guess:
         reason = ""
         if _SEVERAL.search(rest):
             reason = "there can be several such files for one image: name the right one in the registry"
-        elif not labels:
+        elif not labels and not unmasked:
             reason = "no mask and no disc labels"
         elif name in contrasts:
             reason = f"the contrast {name} has other images already"

@@ -79,7 +79,9 @@ class NewDataset:
         return {name: entry for name, entry in both.items() if entry is not None}
 
 
-def plan_dataset(root: Path, name: str, folder: Path, *, share: float, seed: int, tag: str, licence: str) -> NewDataset:
+def plan_dataset(
+    root: Path, name: str, folder: Path, *, share: float, seed: int, tag: str, licence: str, unmasked: bool = False
+) -> NewDataset:
     """Look at a folder in BIDS layout, and return what it would become in the workspace ``root``.
 
     Parameters
@@ -91,6 +93,7 @@ def plan_dataset(root: Path, name: str, folder: Path, *, share: float, seed: int
     seed : of the random choice
     tag : name of the revision
     licence : as the registry states it
+    unmasked : whether images without masks are registered too, so that their masks can be drafted
 
     Raises
     ------
@@ -114,20 +117,23 @@ def plan_dataset(root: Path, name: str, folder: Path, *, share: float, seed: int
         raise DatasetError(f"{folder} is not a folder; expected one in BIDS layout (sub-01/anat/sub-01_T2w.nii.gz).")
     made = not (folder / ".git").exists()
     paths = files_of(folder) if made else _committed(folder, tag)
-    guess = _volumes_only(folder, guess_patterns(paths))
+    guess = _volumes_only(folder, guess_patterns(paths, unmasked=unmasked))
     if not guess.contrasts:
         raise SettingsError(
             f"{folder} holds no image in BIDS layout with a mask or disc labels ({_listed(guess.unmatched)}); expected "
             "files such as sub-01/anat/sub-01_T2w.nii.gz and "
-            "derivatives/labels/sub-01/anat/sub-01_T2w_label-SC_seg.nii.gz."
+            "derivatives/labels/sub-01/anat/sub-01_T2w_label-SC_seg.nii.gz. Images whose masks are still to be drafted "
+            "are registered with --unmasked."
         )
     url = (SOURCES / name).as_posix() if made else os.path.relpath(folder.resolve(), root.resolve())
     common = {"url": url, "tag": tag, "commit": None, "licence": licence}
     test: dict[str, Any] = {**common, "role": "test", "contrasts": _dumped(guess.contrasts, measured=True)}
-    train: dict[str, Any] = {**common, "role": "train", "contrasts": _dumped(guess.contrasts, measured=False)}
+    trainable = _dumped(guess.contrasts, measured=False, unmasked=unmasked)
+    train: dict[str, Any] = {**common, "role": "train", "contrasts": trainable}
     rows = read_frozen(root / FROZEN)
     # A list that a person wrote, or one of a command that was interrupted, is not drawn again.
     listed = [row.participant for row in rows if row.dataset == name + TEST]
+    share = share if any(files.mask or files.discs for files in guess.contrasts.values()) else 0
     frozen = [] if share == 0 else listed or _frozen(root, folder, name, test, paths, share, seed)
     elsewhere = {row.participant: row.dataset for row in rows if row.dataset != name + TEST}
     masked = _with_masks(name, train, paths) - set(frozen)
@@ -235,6 +241,9 @@ def describe(new: NewDataset) -> list[str]:
         lines += [f"  {contrast}: {kind:<8} {pattern}" for kind, pattern in files.items()]
         if new.test is not None and "discs" not in files:
             lines.append(f"  {contrast}: no disc labels, so that its area at the vertebrae cannot be measured")
+    for contrast, files in (new.train or {"contrasts": {}})["contrasts"].items():
+        if contrast not in shown or "mask" not in files:
+            lines.append(f"  {contrast}: image    {files['image']}, without masks")
     if new.frozen:
         lines.append(f"  frozen: {', '.join(new.frozen)}")
     lines += [f"  {new.remark}"] if new.remark else []
@@ -300,18 +309,24 @@ def told_unmatched(unmatched: Sequence[Unmatched]) -> list[str]:
     ]
 
 
-def _dumped(contrasts: Mapping[str, ContrastFiles], *, measured: bool) -> dict[str, dict[str, str]]:
-    """Return the contrasts as the registry holds them: for training those with a mask, image and mask alone."""
+def _dumped(
+    contrasts: Mapping[str, ContrastFiles], *, measured: bool, unmasked: bool = False
+) -> dict[str, dict[str, str]]:
+    """Return the contrasts as the registry holds them.
+
+    Those that can be measured have a mask or disc labels. For training it is image and mask alone, of contrasts that
+    have masks; with ``unmasked`` also of others.
+    """
     kinds = ("image", "mask", "softmask", "discs") if measured else ("image", "mask")
-    dumped = {
+    return {
         name: {kind: getattr(files, kind) for kind in kinds if getattr(files, kind) is not None}
         for name, files in contrasts.items()
+        if files.mask or (files.discs if measured else unmasked)
     }
-    return dumped if measured else {name: files for name, files in dumped.items() if "mask" in files}
 
 
 def _with_masks(name: str, train: Mapping[str, Any], paths: Sequence[str]) -> set[str]:
-    if not train["contrasts"]:
+    if not any("mask" in files for files in train["contrasts"].values()):
         return set()
     chosen = select(name, Dataset.model_validate(train), [], paths)
     return {case.participant for case in chosen.cases}
