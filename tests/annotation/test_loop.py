@@ -16,6 +16,7 @@ from support.own_folder import WITHOUT_MASKS, make_folder
 
 from stages import accept_masks, add_data, annotate, new, withdraw
 from stages.core.annotation.acceptance import accept as accepting
+from stages.core.annotation.acceptance import revision
 from stages.core.annotation.drafts import draft as drafting
 from stages.core.annotation.drafts import work as working
 from stages.core.base.errors import CordriftError, DatasetError, SettingsError
@@ -311,13 +312,23 @@ def test_what_was_interrupted_goes_on(lab: Path, monkeypatch: pytest.MonkeyPatch
     assert list(branch("cordrift/reviewed").values()) == [REVIEWED, REVIEWED]
     assert len(load_registry(REGISTRY).datasets["lab"].exclude_images) == 1
     assert len(list(Path("reports/qc/lab/fix").glob("*_mask.nii.gz"))) == 1
-    for module, name in ((annex, "publish"), (accept_masks, "next_revision")):
+    for nth, name in ((1, "publish"), (1, "edit_yaml"), (2, "edit_yaml")):
+        calls = iter(range(1, 9))
+        real = getattr(annex if name == "publish" else revision, name)
         with monkeypatch.context() as patch:
-            patch.setattr(module, name, stop)
+            module = annex if name == "publish" else revision
+            patch.setattr(
+                module,
+                name,
+                lambda *words, nth=nth, real=real, calls=calls: stop() if next(calls) == nth else real(*words),
+            )
             with pytest.raises(KeyboardInterrupt):
                 accept_masks.main(["lab", "--pin"])
     accept_masks.main(["lab", "--pin"])
-    assert load_registry(REGISTRY).datasets["lab"].tag == "r2"
+    names = load_registry(REGISTRY).datasets["lab"].tag, load_params(Path("params.yaml")).registration.label
+    assert names == ("r2", "v2"), "each is taken once"
+    with pytest.raises(DatasetError, match="no mask of lab was passed or corrected since r2"):
+        accept_masks.main(["lab", "--pin"])
 
 
 def test_an_image_that_changed_meanwhile_loses_its_mask_and_the_others_keep_theirs(lab: Path) -> None:

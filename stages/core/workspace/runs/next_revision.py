@@ -63,7 +63,7 @@ def add_data(
         )
     present = [dataset.tag, load_params(root / "params.yaml").registration.label]
     journal = root / _SCRATCH / f"add-data-{name}.json"
-    begun = _begun(journal, present)
+    begun = noted_names(journal, present)
     new_tag = renamed(tag or begun.get("tag"), dataset.tag, "--tag")
     new_label = renamed(label or begun.get("label"), present[1], "--label")
     source = root / dataset.url
@@ -96,8 +96,8 @@ def add_data(
     return commit
 
 
-def _begun(journal: Path, present: list[str]) -> dict[str, Any]:
-    """Return the note of an interrupted command.
+def noted_names(journal: Path, present: list[str]) -> dict[str, Any]:
+    """Return the note of an interrupted command: ``from`` (tag and label before it), ``tag`` and ``label``.
 
     It is empty where there is no note, and where somebody has changed the tag or the label since then.
     """
