@@ -19,6 +19,7 @@ from .core.data.trainset.cases import (
     choose_images,
     describe,
     make_folds,
+    read_labels,
 )
 from .core.data.trainset.raw import PREPARATION, RawImage, write_raw
 from .core.data.trainset.settings import Prepare
@@ -52,6 +53,7 @@ def main() -> None:
     checked = {manifest.dataset: read_checked(CHECKED / manifest.dataset, manifest) for manifest in (*training, *test)}
     frozen, persons = read_frozen(FROZEN), read_persons(PERSONS)
     cases, left_out = choose_images(training, checked, frozen, settings.contrasts)
+    cases = read_labels(cases, training, settings.max_unreviewed)
     check_persons(cases, frozen, persons)
     check_leak(cases, test, checked)
     folds = make_folds(cases, persons, folds=settings.folds, seed=settings.seed)

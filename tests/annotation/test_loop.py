@@ -20,17 +20,22 @@ from stages.core.annotation.acceptance import revision
 from stages.core.annotation.drafts import draft as drafting
 from stages.core.annotation.drafts import work as working
 from stages.core.base.errors import CordriftError, DatasetError, SettingsError
-from stages.core.base.files import digest_of
+from stages.core.base.files import digest_of, write_json
 from stages.core.data.clones import annex
 from stages.core.data.clones.commits import list_paths
 from stages.core.data.clones.fetch import fetch_dataset
 from stages.core.data.clones.programs import git
 from stages.core.data.datasets.label import AUTOMATIC, FIXED, REVIEWED, read_label
+from stages.core.data.datasets.manifest import Manifest
 from stages.core.data.datasets.registry import REGISTRY, load_registry, read_frozen
+from stages.core.data.trainset.cases import TrainingImage, describe, read_labels
 from stages.core.images import volumes
 from stages.core.images.volumes import Volume
+from stages.core.model.lineage.manifest import generation_of_drafts
+from stages.core.model.lineage.training import told_labels
 from stages.core.model.segmentation.found import Found
 from stages.core.workspace.runs.params import load_params
+from stages.core.workspace.runs.pin import pin_dataset
 from stages.core.workspace.runs.workspace import make_workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -77,8 +82,12 @@ def lab(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path / "work")
     truth = Truth(made / "cohort")
     monkeypatch.setattr(drafting, "make_search", lambda *_: truth)
-    monkeypatch.setattr(annotate, "find_bundle", lambda name: SimpleNamespace(digest=digest_of(name), regions=["cord"]))
+    monkeypatch.setattr(annotate, "find_bundle", _model)
     return tmp_path / "work"
+
+
+def _model(name: str) -> SimpleNamespace:
+    return SimpleNamespace(digest=digest_of(name), regions=["cord"], generation=2)
 
 
 def items() -> list[dict[str, Any]]:
@@ -120,7 +129,7 @@ def test_images_without_a_mask_are_drafted_and_shown(lab: Path, capsys: pytest.C
     path = "derivatives/labels_softseg_bin/sub-labA101/anat/sub-labA101_T1w_desc-softseg_label-SC_seg.nii.gz"
     label = read_label(WORK / path)
     assert label is not None
-    assert (label.source, label.bundle) == (IMAGES[0], digest_of("starter"))
+    assert (label.source, label.bundle, label.generation) == (IMAGES[0], digest_of("starter"), 2)
     assert volumes.read(WORK / path).data.sum() > 100
     drafted = git(WORK, ["rev-parse", "HEAD"])
     annotate.main(["lab"])
@@ -278,6 +287,16 @@ def test_reviewed_masks_become_the_next_revision_and_are_trained_on(lab: Path, m
     assert reasons["sub-labA101", "T2w"] == "excluded image: no reason given (A, 2026-01-02)"
     assert reasons["sub-labB101", "T2w"] == "missing mask"
     before = {case.participant for case in manifest.cases}
+    labels = read_labels(images_of(manifest), [manifest], 0.0)
+    said = [case.row()["label"] for case in labels if case.label]
+    assert said == [{"status": REVIEWED, "bundle": digest_of("starter"), "generation": 2}] * 2
+    described = describe([manifest], labels, [], [], 1)
+    assert described["labels"] == {"human": len(labels) - 2, "reviewed": 2}
+    assert told_labels(described) == [
+        f"{len(labels) - 2} masks by people, 2 drafts passed; drafts by {digest_of('starter')[:12]}, up to generation 2"
+    ]
+    write_json(Path("training_data.json"), described)
+    assert generation_of_drafts(Path()) == 3
     # What is left is drafted again on the new revision, without computing anything.
     annotate.main(["lab"])
     assert len(items()) == 1
@@ -289,6 +308,24 @@ def test_reviewed_masks_become_the_next_revision_and_are_trained_on(lab: Path, m
     manifest = fetch_dataset("lab", entry, read_frozen(Path("data/frozen.csv")), 1)
     assert {case.participant for case in manifest.cases} > before, "and brings one person more"
     assert before >= set(WITHOUT_MASKS)
+
+
+def test_drafts_that_nobody_has_seen_are_not_trained_on_beyond_their_share(lab: Path) -> None:
+    annotate.main(["lab"])
+    annex.publish(WORK, "cordrift/drafts", "r2", list(branch("cordrift/drafts")))
+    pin_dataset(REGISTRY, "lab", "r2", git(WORK, ["rev-parse", "HEAD"]).strip())
+    manifest = fetch_dataset("lab", load_registry(REGISTRY).datasets["lab"], read_frozen(Path("data/frozen.csv")), 1)
+    cases = images_of(manifest)
+    with pytest.raises(DatasetError, match=rf"4 of {len(cases)} masks were drafted by a model and seen by nobody"):
+        read_labels(cases, [manifest], 0.3)
+    assert sum(case.label is not None for case in read_labels(cases, [manifest], 1.0)) == 4
+
+
+def images_of(manifest: Manifest) -> list[TrainingImage]:
+    return [
+        TrainingImage(case, str(case.mask), manifest.keys[case.image], manifest.keys[str(case.mask)])
+        for case in manifest.case_list()
+    ]
 
 
 def test_what_was_interrupted_goes_on(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:

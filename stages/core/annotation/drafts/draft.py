@@ -118,8 +118,7 @@ def _draft_group(
     )  # fmt: skip
     results = segment_images(images, stems, job, lambda: make_search(bundle, settings))
     lacks = [one.lack for one in results if one.lack]
-    # Bundles do not say yet which of their training labels were drafts, so that the generation is not known.
-    label = Label(AUTOMATIC, "", "", series["bundle"], series["inference"], now, None)
+    label = Label(AUTOMATIC, "", "", series["bundle"], series["inference"], now, bundle.generation)
     new = 0
     for case, one in zip(todo, results, strict=True):
         new += _install_draft(work, manifest, case, one, label)

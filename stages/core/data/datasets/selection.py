@@ -6,9 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from ...base.errors import SettingsError, did_you_mean
+from .label import sidecar_of
 from .manifest import SYNTHETIC, Excluded, ManifestRow
 from .registry import ContrastFiles, Dataset, Frozen
 
@@ -138,7 +140,9 @@ def _select(
                     excluded.append(Excluded(participant=sub, session=unit.session, contrast=key, reason=why))
                 else:
                     cases.append(_case(unit, key, files, paths))
-    return _selection(name, cases, excluded, {PARTICIPANTS} & paths)
+    # Beside a mask may lie where it comes from; what beside an image is not read.
+    beside = {sidecar_of(Path(case.mask)).as_posix() for case in cases if case.mask} if needs_mask else set()
+    return _selection(name, cases, excluded, ({PARTICIPANTS} | beside) & paths)
 
 
 def people_with_images(name: str, dataset: Dataset, tree: Iterable[str]) -> list[str]:
@@ -182,7 +186,8 @@ def leave_links(name: str, selection: Selection, links: Mapping[str, str]) -> Se
         reason = f"a link inside the dataset: {found} points to {links[found]}"
         sub, session, contrast = case.identity
         excluded.append(Excluded(participant=sub, session=session, contrast=contrast, reason=reason))
-    return _selection(name, cases, excluded, {PARTICIPANTS} & set(selection.files))
+    mine = {sidecar_of(Path(case.mask)).as_posix() for case in cases if case.mask}
+    return _selection(name, cases, excluded, ({PARTICIPANTS} | mine) & set(selection.files))
 
 
 def summarise_excluded(excluded: Sequence[Excluded]) -> str:

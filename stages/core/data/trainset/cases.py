@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from ...base.errors import DatasetError, SettingsError, did_you_mean
 from ...base.files import digest_of
 from ..datasets.findings import Checked
 from ..datasets.keys import ContentKey, content_digest, parse_key
-from ..datasets.manifest import CLONES, SYNTHETIC, Case, Manifest, case_name
+from ..datasets.label import AUTOMATIC, Label, read_label, sidecar_of
+from ..datasets.manifest import CLONES, SYNTHETIC, Case, Manifest, case_name, locate
 from ..datasets.registry import PERSONS, Frozen
 from .folds import validation_sets
 
@@ -28,6 +29,7 @@ class TrainingImage:
     site, pathology : of the participant; ``""`` where the dataset has no value
     warnings : names of the checks that gave a warning, sorted
     voxels : digest of the voxels of the image
+    label : where the mask comes from; None of one that people made, as far as the dataset says
     """
 
     case: Case
@@ -38,6 +40,7 @@ class TrainingImage:
     pathology: str = ""
     warnings: tuple[str, ...] = ()
     voxels: str = ""
+    label: Label | None = None
 
     @property
     def name(self) -> str:
@@ -49,7 +52,11 @@ class TrainingImage:
         fields = ("dataset", "participant", "session", "contrast")
         own = {"case": self.name, "warnings": list(self.warnings)}
         own |= {field: getattr(self, field) for field in ("site", "pathology", "image_key", "mask_key")}
-        return own | {field: getattr(self.case, field) for field in fields}
+        own |= {field: getattr(self.case, field) for field in fields}
+        label = self.label
+        if label is None:
+            return own
+        return own | {"label": {"status": label.status, "bundle": label.bundle, "generation": label.generation}}
 
 
 def check_roles(training: Iterable[Manifest], test: Iterable[Manifest]) -> None:
@@ -153,6 +160,41 @@ def _check_twins(cases: Sequence[TrainingImage]) -> None:
                     f"the same image lies in the training data as {first.case.image} of {first.case.dataset} and "
                     f"{case.case.image} of {case.case.dataset}; exclude one of the participants in the registry."
                 )
+
+
+def read_labels(
+    cases: Sequence[TrainingImage], manifests: Sequence[Manifest], most_unreviewed: float
+) -> list[TrainingImage]:
+    """Return the cases with what the sidecars of their masks say; only sidecars of cordrift count.
+
+    Parameters
+    ----------
+    cases : to train on
+    manifests : of the training datasets
+    most_unreviewed : the largest share (0 to 1) of masks that a model drafted and nobody looked at
+
+    Raises
+    ------
+    DatasetError
+        A sidecar was changed, or more masks are unreviewed.
+    """
+    by_name = {manifest.dataset: manifest for manifest in manifests}
+    labelled = []
+    for case in cases:
+        manifest = by_name[case.case.dataset]
+        beside = sidecar_of(Path(case.mask)).as_posix()
+        if beside in manifest.keys:
+            locate(manifest, beside)
+            case = replace(case, label=read_label(CLONES / manifest.dataset / case.mask))
+        labelled.append(case)
+    unseen = [case for case in labelled if case.label and case.label.status == AUTOMATIC]
+    if len(unseen) > most_unreviewed * len(labelled):
+        raise DatasetError(
+            f"{len(unseen)} of {len(labelled)} masks were drafted by a model and seen by nobody ({unseen[0].mask} "
+            f"of {unseen[0].case.dataset}, ...); prepare.max_unreviewed allows a share of {most_unreviewed:g}. Check "
+            "them (`cordrift annotate`), pin a revision without them, or raise the share."
+        )
+    return labelled
 
 
 def check_persons(
@@ -304,4 +346,7 @@ def describe(
     datasets = {m.dataset: _revision(m, [case for case in cases if case.case.dataset == m.dataset]) for m in manifests}
     content = [[row["case"], row["image_key"], row["mask_key"]] for row in rows]
     digest = digest_of({"cases": content, "folds": folds, "preparation": preparation})
-    return {"datasets": datasets, "cases": rows, "left_out": left_out, "folds": folds, "digest": digest}
+    counts = Counter(case.label.status for case in cases if case.label)
+    # Without drafts the manifest is as it was before drafts were counted.
+    labels = {"labels": {"human": len(cases) - counts.total(), **dict(sorted(counts.items()))}} if counts else {}
+    return {"datasets": datasets, "cases": rows, "left_out": left_out, "folds": folds, "digest": digest, **labels}

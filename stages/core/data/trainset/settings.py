@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from ...base.params import Count, Name, Seed, Settings
 
@@ -16,6 +18,7 @@ class Prepare(Settings):
     contrasts : contrasts to train on; None: all that the registry lists
     seed : decides which participants validate in which fold
     folds : number of folds; 1 is a single split
+    max_unreviewed : largest share of the masks, 0 to 1, that a model drafted and nobody looked at
     """
 
     block: ClassVar = "prepare"
@@ -24,3 +27,4 @@ class Prepare(Settings):
     contrasts: list[Name] | None
     seed: Seed
     folds: Count
+    max_unreviewed: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -33,6 +33,7 @@ import numpy as np
 
 from ...base.errors import BundleError
 from ...base.files import read_json, write_json
+from ..lineage.manifest import generation_of_drafts
 from ..training.plans import inference_plans
 from ..training.weights import Weights, read_weights
 
@@ -58,6 +59,7 @@ class Bundle:
     mirroring : axes (0 to 2) along which inference may mirror, or None
     plans, dataset : as nnU-Net reads them
     folds : fold number -> weights by name
+    generation : of the drafts that it makes, see :func:`~stages.core.model.lineage.manifest.generation_of_drafts`
     """
 
     digest: str
@@ -66,6 +68,7 @@ class Bundle:
     plans: dict[str, Any]
     dataset: dict[str, Any]
     folds: dict[int, Weights]
+    generation: int | None = None
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -171,7 +174,8 @@ def read_bundle(folder: Path) -> Bundle:
             f"model.json says {stated.get('digest')}. Fetch it again."
         )
     mirroring = None if model["mirroring"] is None else tuple(int(axis) for axis in model["mirroring"])
-    return Bundle(digest, model["configuration"], mirroring, model["plans"], dataset, folds)
+    generation = generation_of_drafts(folder)
+    return Bundle(digest, model["configuration"], mirroring, model["plans"], dataset, folds, generation)
 
 
 def files_of(folder: Path, bundle: Bundle) -> dict[str, Path]:

@@ -40,6 +40,7 @@ def read_training(package: Path) -> Training:
     rows: list[tuple[str, str]] = []
     with contextlib.suppress(BundleError):
         revisions = read_training_data(package / IN_BUNDLE).revisions
+        rows += [("labels", text) for text in told_labels(read_json(package / IN_BUNDLE))]
         rows += [("data", text) for text in told_folds(read_json(package / IN_BUNDLE))]
         said = (f"{name} {tag} ({commit[:12]})" for name, (tag, commit) in revisions.items())
         rows.append(("datasets", ", ".join(said)))
@@ -69,6 +70,29 @@ def told_folds(manifest: Mapping[str, Any]) -> list[str]:
         for number, fold in enumerate(manifest.get("folds", []))
         if _mapping(fold).keys() >= {"train", "val"}
     ]
+
+
+def told_labels(manifest: Mapping[str, Any]) -> list[str]:
+    """Return a sentence about where the masks come from; none about a model that was trained on no image.
+
+    >>> told_labels({"cases": [{"label": {"status": "fixed", "bundle": "b" * 64, "generation": 1}}, {}, {}]})
+    ['2 masks by people, 1 draft corrected by people; drafts by bbbbbbbbbbbb, up to generation 1']
+    """
+    cases = [_mapping(case) for case in manifest.get("cases", [])]
+    labels = [_mapping(case["label"]) for case in cases if "label" in case]
+    if not cases:
+        return []
+    said = [f"{len(cases) - len(labels)} masks by people"]
+    for status, words in (("reviewed", "passed"), ("fixed", "corrected by people"), ("automatic", "seen by nobody")):
+        count = sum(label.get("status") == status for label in labels)
+        said += [f"{count} draft{'s' * (count != 1)} {words}"] if count else []
+    if not labels:
+        return said
+    makers = sorted({str(label.get("bundle", ""))[:12] for label in labels})
+    known = [label.get("generation") for label in labels]
+    deepest = max((one for one in known if isinstance(one, int)), default=0)
+    unknown = "" if all(isinstance(one, int) for one in known) else ", of some it is not known"
+    return [f"{', '.join(said)}; drafts by {', '.join(makers)}, up to generation {deepest}{unknown}"]
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
