@@ -6,12 +6,12 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from support.annotated import WORK, Truth, branch, items, model, review
 from support.own_folder import WITHOUT_MASKS, make_folder
 
 from stages import accept_masks, add_data, annotate, new, withdraw
@@ -30,38 +30,15 @@ from stages.core.data.datasets.manifest import Manifest
 from stages.core.data.datasets.registry import REGISTRY, load_registry, read_frozen
 from stages.core.data.trainset.cases import TrainingImage, describe, read_labels
 from stages.core.images import volumes
-from stages.core.images.volumes import Volume
-from stages.core.model.lineage.manifest import generation_of_drafts
+from stages.core.model.bundle.content import generation_of_drafts
 from stages.core.model.lineage.training import told_labels
-from stages.core.model.segmentation.found import Found
 from stages.core.workspace.runs.params import load_params
 from stages.core.workspace.runs.pin import pin_dataset
 from stages.core.workspace.runs.workspace import make_workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
-WORK = Path("data/annotate/lab")
 IMAGES = [f"{sub}/anat/{sub}_{name}.nii.gz" for sub in WITHOUT_MASKS for name in ("T1w", "T2w")]
-
-
-class Truth:
-    """A model that knows the masks of the cohort, and finds nothing in images of which ``blind`` holds the path."""
-
-    blind: frozenset[str] = frozenset()
-    made = 0
-
-    def __init__(self, cohort: Path) -> None:
-        self.masks: dict[bytes, tuple[str, Path]] = {}
-        for path in sorted(cohort.glob("sub-*/anat/*.nii.gz")):
-            folder = cohort / "derivatives/labels_softseg_bin" / path.parent.relative_to(cohort)
-            mask = folder / path.name.replace(".nii.gz", "_desc-softseg_label-SC_seg.nii.gz")
-            name = path.relative_to(cohort).as_posix().replace("sub-site", "sub-lab")
-            self.masks[volumes.read(path).data.tobytes()] = name, mask
-
-    def __call__(self, volume: Volume) -> Found:
-        name, mask = self.masks[volume.data.tobytes()]
-        soft = volumes.read(mask).data * np.float32(0.9)
-        return Found(soft * 0 if name in self.blind else soft, doubt="it looks odd" if "labB101_T1w" in name else "")
 
 
 @pytest.fixture(scope="module")
@@ -82,42 +59,8 @@ def lab(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path / "work")
     truth = Truth(made / "cohort")
     monkeypatch.setattr(drafting, "make_search", lambda *_: truth)
-    monkeypatch.setattr(annotate, "find_bundle", _model)
+    monkeypatch.setattr(annotate, "find_bundle", model)
     return tmp_path / "work"
-
-
-def _model(name: str) -> SimpleNamespace:
-    return SimpleNamespace(digest=digest_of(name), regions=["cord"], generation=2)
-
-
-def items() -> list[dict[str, Any]]:
-    """Return what the page shows."""
-    source = Path("reports/qc/lab/index.html").read_text(encoding="utf-8")
-    data = source.partition('<script id="data" type="application/json">')[2].partition("</script>")[0]
-    found: list[dict[str, Any]] = json.loads(data)["items"]
-    return found
-
-
-def review(path: str, marks: dict[str, str], who: str = "A", when: str = "2026-01-02T03:04:05Z", **more: Any) -> str:
-    """Write a qc.yml that marks the images whose path ends so, and return its path."""
-    rows = [
-        {name: item[name] for name in ("image", "image_key", "mask_key")} | {"mark": mark, "when": when, **more}
-        for end, mark in marks.items()
-        for item in items()
-        if item["image"].endswith(end)
-    ]
-    text = yaml.safe_dump({"schema": 1, "dataset": "lab", "reviewer": who, "images": rows})
-    Path(path).write_text(text, encoding="utf-8")
-    return path
-
-
-def branch(name: str) -> dict[str, str]:
-    """Return mask -> status on a branch."""
-    git(WORK, ["checkout", "--quiet", "--force", name])
-    before = set(list_paths(WORK, load_registry(REGISTRY).datasets["lab"].commit or ""))
-    masks = [path for path in list_paths(WORK) if path.endswith("_seg.nii.gz") and path not in before]
-    labels = {path: read_label(WORK / path) for path in masks}
-    return {path: label.status if label else "" for path, label in labels.items()}
 
 
 def test_images_without_a_mask_are_drafted_and_shown(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,13 +33,14 @@ import numpy as np
 
 from ...base.errors import BundleError
 from ...base.files import read_json, write_json
-from ..lineage.manifest import generation_of_drafts
 from ..training.plans import inference_plans
 from ..training.weights import Weights, read_weights
 
 BACKENDS = "backends.json"
 #: Most folds of a bundle. People train 5; each fold lengthens the inference.
 MOST_FOLDS = 20
+#: A larger number is no generation: nobody trains so often.
+MOST_GENERATIONS = 10_000
 #: The only labels that a bundle may declare: the cord, or the cord and the lesions in it as regions of nnU-Net, each
 #: with an output of its own. Their order is that of the outputs.
 LABELS: tuple[dict[str, Any], ...] = (
@@ -59,7 +60,7 @@ class Bundle:
     mirroring : axes (0 to 2) along which inference may mirror, or None
     plans, dataset : as nnU-Net reads them
     folds : fold number -> weights by name
-    generation : of the drafts that it makes, see :func:`~stages.core.model.lineage.manifest.generation_of_drafts`
+    generation : of the drafts that it makes, see :func:`generation_of_drafts`
     """
 
     digest: str
@@ -176,6 +177,29 @@ def read_bundle(folder: Path) -> Bundle:
     mirroring = None if model["mirroring"] is None else tuple(int(axis) for axis in model["mirroring"])
     generation = generation_of_drafts(folder)
     return Bundle(digest, model["configuration"], mirroring, model["plans"], dataset, folds, generation)
+
+
+def generation_of_drafts(folder: Path) -> int | None:
+    """Return which generation the drafts of a bundle are: 1 where people made all masks on which it was trained.
+
+    Parameters
+    ----------
+    folder : of the bundle
+
+    Returns
+    -------
+    one more than the largest generation among its own training masks; None where the bundle does not say
+    """
+    try:
+        cases = read_json(folder / "training_data.json", error=BundleError).get("cases")
+    except BundleError:
+        return None
+    if not isinstance(cases, list):
+        return None
+    labels = [row["label"] for row in cases if isinstance(row, dict) and row.get("label")]
+    known = [label.get("generation") if isinstance(label, dict) else None for label in labels]
+    numbers = [one for one in known if type(one) is int and 0 < one < MOST_GENERATIONS]
+    return 1 + max(numbers, default=0) if len(numbers) == len(known) else None
 
 
 def files_of(folder: Path, bundle: Bundle) -> dict[str, Path]:

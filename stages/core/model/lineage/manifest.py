@@ -13,8 +13,6 @@ from ...data.datasets.keys import ContentKey, parse_key
 
 #: Name of the manifest in a bundle.
 IN_BUNDLE = "training_data.json"
-#: A larger number is no generation: nobody trains so often.
-MOST_GENERATIONS = 10_000
 #: Keys that every case must have; later versions of the manifest added others.
 _NEEDED = ("case", "dataset", "participant", "contrast", "image_key", "mask_key")
 
@@ -64,29 +62,6 @@ def read_training_data(path: Path) -> TrainingData:
     for name in {case.dataset for case in cases.values()} - set(revisions):
         raise BundleError(f"{path} has cases of the dataset {name!r}, which is not among its datasets.")
     return TrainingData(revisions, cases)
-
-
-def generation_of_drafts(folder: Path) -> int | None:
-    """Return which generation the drafts of a bundle are: 1 where people made all masks on which it was trained.
-
-    Parameters
-    ----------
-    folder : of the bundle
-
-    Returns
-    -------
-    one more than the largest generation among its own training masks; None where the bundle does not say
-    """
-    try:
-        cases = read_json(folder / IN_BUNDLE, error=BundleError).get("cases")
-    except BundleError:
-        return None
-    if not isinstance(cases, list):
-        return None
-    labels = [row["label"] for row in cases if isinstance(row, dict) and row.get("label")]
-    known = [label.get("generation") if isinstance(label, dict) else None for label in labels]
-    numbers = [one for one in known if type(one) is int and 0 < one < MOST_GENERATIONS]
-    return 1 + max(numbers, default=0) if len(numbers) == len(known) else None
 
 
 def _case(row: Any, path: Path) -> TrainedImage:
