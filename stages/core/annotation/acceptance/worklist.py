@@ -53,7 +53,7 @@ def write_worklist(folder: Path, work: Work, manifest: Manifest, to_fix: Mapping
             continue
         path, _, label = drafts[image]
         stem = image.removesuffix(".gz").removesuffix(".nii").replace("/", "_")
-        names = {"image_file": f"{stem}.nii.gz", "mask_file": f"{stem}_mask.nii.gz"}
+        names = {"image_file": image.replace("/", "_"), "mask_file": f"{stem}_mask.nii.gz"}
         for source, name in ((locate(manifest, image), names["image_file"]), (work.path / path, names["mask_file"])):
             with whole_file(folder / name) as part:
                 shutil.copyfile(source, part)

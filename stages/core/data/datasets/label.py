@@ -47,7 +47,7 @@ class Label:
 
 def sidecar_of(mask: Path) -> Path:
     """Return the JSON beside a mask."""
-    return mask.with_name(mask.name.replace(".nii.gz", ".json"))
+    return mask.with_name(mask.name.removesuffix(".gz").removesuffix(".nii") + ".json")
 
 
 def write_label(mask: Path, label: Label) -> None:

@@ -80,6 +80,7 @@ def select_unmasked(name: str, dataset: Dataset, frozen: Sequence[Frozen], tree:
             f"{name} is a test split, whose references are made by people; name the training entry of the dataset."
         )
     paths = frozenset(tree)
+    _require_places(name, dataset)
     real = {key: files for key, files in dataset.contrasts.items() if key != SYNTHETIC}
     bare = {
         key: files.model_copy(update={"mask": None, "softmask": None, "discs": None}) for key, files in real.items()
@@ -93,6 +94,24 @@ def select_unmasked(name: str, dataset: Dataset, frozen: Sequence[Frozen], tree:
         )
     files = {case.image for case in cases}
     return Selection(cases, found.excluded, sorted(files | ({PARTICIPANTS} & paths)))
+
+
+def _require_places(name: str, dataset: Dataset) -> None:
+    """Refuse an entry in which a drafted mask has no place of its own."""
+    taken: dict[str, str] = {}
+    for key, files in dataset.contrasts.items():
+        pattern = files.mask or mask_pattern(files.image)
+        if not pattern.endswith(".nii.gz"):
+            raise SettingsError(
+                f"dataset {name!r}, contrast {key!r}: drafts are written as .nii.gz, and the mask pattern is "
+                f"{pattern!r}; pack the masks of the dataset (`gzip`) and correct the pattern."
+            )
+        if pattern in taken:
+            raise SettingsError(
+                f"dataset {name!r}: the contrasts {taken[pattern]!r} and {key!r} have one mask pattern, {pattern!r}, so "
+                "that one draft would replace the other; give each a pattern of its own."
+            )
+        taken[pattern] = key
 
 
 def mask_path(dataset: Dataset, case: ManifestRow) -> str:
