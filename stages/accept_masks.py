@@ -70,10 +70,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             work = replace(work, dataset=entry(load_registry(REGISTRY), name))
             laid_out = write_worklist(folder, work, manifest, done.to_fix) if done.to_fix else 0
             refused += done.refused
-            print(
-                f"accept-masks: {len(done.passed)} passed, {len(done.failed)} failed and excluded in {REGISTRY}, "
-                f"{len(done.to_fix)} to fix, {len(done.before)} decided before"
-            )
+            if options.reviews:
+                print(
+                    f"accept-masks: {len(done.passed)} passed, {len(done.failed)} failed and excluded in {REGISTRY}, "
+                    f"{len(done.to_fix)} to fix, {len(done.before)} decided before"
+                )
             if laid_out:
                 print(f"accept-masks: {laid_out} masks to correct lie in {folder}; see {TABLE} and commands.txt there")
         if options.corrected:

@@ -108,8 +108,8 @@ def _require_places(name: str, dataset: Dataset) -> None:
             )
         if pattern in taken:
             raise SettingsError(
-                f"dataset {name!r}: the contrasts {taken[pattern]!r} and {key!r} have one mask pattern, {pattern!r}, so "
-                "that one draft would replace the other; give each a pattern of its own."
+                f"dataset {name!r}: the contrasts {taken[pattern]!r} and {key!r} have one mask pattern, {pattern!r}, "
+                "so that one draft would replace the other; give each a pattern of its own."
             )
         taken[pattern] = key
 
