@@ -234,10 +234,10 @@ def test_reviewed_masks_become_the_next_revision_and_are_trained_on(lab: Path, m
     said = [case.row()["label"] for case in labels if case.label]
     assert said == [{"status": REVIEWED, "bundle": digest_of("starter"), "generation": 2}] * 2
     described = describe([manifest], labels, [], [], 1)
-    assert described["labels"] == {"human": len(labels) - 2, "reviewed": 2}
-    assert told_labels(described) == [
-        f"{len(labels) - 2} masks by people, 2 drafts passed; drafts by {digest_of('starter')[:12]}, up to generation 2"
-    ]
+    assert described["labels"] == {"delivered": len(labels) - 2, "reviewed": 2}
+    [told] = told_labels(described)
+    assert told.startswith(f"{len(labels) - 2} masks delivered with the data, 2 drafts passed; drafts by ")
+    assert told.endswith(f"{digest_of('starter')[:12]}, up to generation 2")
     write_json(Path("training_data.json"), described)
     assert generation_of_drafts(Path()) == 3
     # What is left is drafted again on the new revision, without computing anything.

@@ -37,6 +37,7 @@ def bundle(root: Path) -> Path:
 def test_data_budget_and_time_are_told(tmp_path: Path) -> None:
     found = read_training(bundle(tmp_path))
     assert found.rows == (
+        ("labels", "4 masks delivered with the data"),
         ("data", "fold 0 trains on 3 images of 2 participants, validates on 1 image of 1 participant"),
         ("data", "fold 1 trains on 1 image of 1 participant, validates on 3 images of 2 participants"),
         ("datasets", "d r1 (cccccccccccc)"),

@@ -26,8 +26,8 @@ class Label:
     source_key : content key of the image
     bundle, inference : digests of the model and of its settings
     made : when the model drafted it, ISO 8601
-    generation : 1 where all labels on which the model was trained were made by people, 2 where some were drafts of such
-        a model, and so on; None where the model does not say on what it was trained
+    generation : 1 where all masks on which the model was trained were delivered with the data, 2 where some were drafts
+        of such a model, and so on; None where the model does not say on what it was trained
     doubts : what spoke against the draft, a sentence each
     reviewer, reviewed, comment : who looked at it, when (ISO 8601), and what they said; ``""`` for nobody
     """

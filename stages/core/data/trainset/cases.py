@@ -29,7 +29,7 @@ class TrainingImage:
     site, pathology : of the participant; ``""`` where the dataset has no value
     warnings : names of the checks that gave a warning, sorted
     voxels : digest of the voxels of the image
-    label : where the mask comes from; None of one that people made, as far as the dataset says
+    label : where the mask comes from; None of one that was delivered with the data
     """
 
     case: Case
@@ -348,5 +348,5 @@ def describe(
     digest = digest_of({"cases": content, "folds": folds, "preparation": preparation})
     counts = Counter(case.label.status for case in cases if case.label)
     # Without drafts the manifest is as it was before drafts were counted.
-    labels = {"labels": {"human": len(cases) - counts.total(), **dict(sorted(counts.items()))}} if counts else {}
+    labels = {"labels": {"delivered": len(cases) - counts.total(), **dict(sorted(counts.items()))}} if counts else {}
     return {"datasets": datasets, "cases": rows, "left_out": left_out, "folds": folds, "digest": digest, **labels}

@@ -180,7 +180,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def generation_of_drafts(folder: Path) -> int | None:
-    """Return which generation the drafts of a bundle are: 1 where people made all masks on which it was trained.
+    """Return which generation the drafts of a bundle are: 1 where no mask on which it was trained was drafted here.
 
     Parameters
     ----------

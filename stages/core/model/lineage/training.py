@@ -76,13 +76,13 @@ def told_labels(manifest: Mapping[str, Any]) -> list[str]:
     """Return a sentence about where the masks come from; none about a model that was trained on no image.
 
     >>> told_labels({"cases": [{"label": {"status": "fixed", "bundle": "b" * 64, "generation": 1}}, {}, {}]})
-    ['2 masks by people, 1 draft corrected by people; drafts by bbbbbbbbbbbb, up to generation 1']
+    ['2 masks delivered with the data, 1 draft corrected by people; drafts by bbbbbbbbbbbb, up to generation 1']
     """
     cases = [_mapping(case) for case in manifest.get("cases", [])]
     labels = [_mapping(case["label"]) for case in cases if "label" in case]
     if not cases:
         return []
-    said = [f"{len(cases) - len(labels)} masks by people"]
+    said = [f"{len(cases) - len(labels)} masks delivered with the data"]
     for status, words in (("reviewed", "passed"), ("fixed", "corrected by people"), ("automatic", "seen by nobody")):
         count = sum(label.get("status") == status for label in labels)
         said += [f"{count} draft{'s' * (count != 1)} {words}"] if count else []
