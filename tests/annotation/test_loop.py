@@ -271,6 +271,22 @@ def images_of(manifest: Manifest) -> list[TrainingImage]:
     ]
 
 
+def _stopping(real: Callable[..., Any], nth: int, *, after: bool) -> Callable[..., Any]:
+    """Return a function that does the same until its nth call, before or after which the process is interrupted."""
+    calls = iter(range(1, 99))
+
+    def call(*words: Any, **more: Any) -> Any:
+        last = next(calls) == nth
+        if last and not after:
+            raise KeyboardInterrupt
+        result = real(*words, **more)
+        if last:
+            raise KeyboardInterrupt
+        return result
+
+    return call
+
+
 def test_what_was_interrupted_goes_on(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
@@ -292,16 +308,14 @@ def test_what_was_interrupted_goes_on(lab: Path, monkeypatch: pytest.MonkeyPatch
     assert list(branch("cordrift/reviewed").values()) == [REVIEWED, REVIEWED]
     assert len(load_registry(REGISTRY).datasets["lab"].exclude_images) == 1
     assert len(list(Path("reports/qc/lab/fix").glob("*_mask.nii.gz"))) == 1
-    for nth, name in ((1, "publish"), (1, "edit_yaml"), (2, "edit_yaml")):
-        calls = iter(range(1, 9))
-        real = getattr(annex if name == "publish" else revision, name)
+    for nth, module, name, after in (
+        (1, annex, "publish", False),
+        (1, revision, "edit_yaml", False),
+        (2, revision, "edit_yaml", False),
+        (1, revision, "edit_yaml", True),
+    ):
         with monkeypatch.context() as patch:
-            module = annex if name == "publish" else revision
-            patch.setattr(
-                module,
-                name,
-                lambda *words, nth=nth, real=real, calls=calls: stop() if next(calls) == nth else real(*words),
-            )
+            patch.setattr(module, name, _stopping(getattr(module, name), nth, after=after))
             with pytest.raises(KeyboardInterrupt):
                 accept_masks.main(["lab", "--pin"])
     accept_masks.main(["lab", "--pin"])
