@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from scipy.stats import entropy
 from support.annotated import WORK, Truth, branch, items, model, review
 from support.own_folder import WITHOUT_MASKS, make_folder
 
@@ -19,6 +20,7 @@ from stages.core.annotation.acceptance import accept as accepting
 from stages.core.annotation.acceptance import revision
 from stages.core.annotation.drafts import draft as drafting
 from stages.core.annotation.drafts import work as working
+from stages.core.annotation.drafts.draft import uncertainty
 from stages.core.base.errors import CordriftError, DatasetError, SettingsError
 from stages.core.base.files import digest_of, write_json
 from stages.core.data.clones import annex
@@ -80,6 +82,21 @@ def test_images_without_a_mask_are_drafted_and_shown(lab: Path, capsys: pytest.C
     assert "0 new drafts, 4 from before" in capsys.readouterr().out
     assert not list_paths(Path("data/sources/lab"))[0].startswith("cordrift"), "the dataset itself is as it was"
     assert git(Path("data/sources/lab"), ["branch", "--list", "cordrift/*"]) == ""
+
+
+def test_the_least_certain_come_first_and_entropy_is_that_of_scipy(lab: Path) -> None:
+    rng = np.random.default_rng(1)
+    soft = rng.uniform(0, 1, (5, 4, 3)).astype(np.float32)
+    soft[0], soft[1] = 0, 1
+    bits = float(sum(entropy([p, 1 - p], base=2) for p in soft.ravel().astype(float)))
+    assert uncertainty(soft) == pytest.approx(bits / soft.sum())
+    assert np.isnan(uncertainty(np.zeros((2, 2, 2), np.float32)))
+    assert uncertainty(np.ones((2, 2, 2), np.float32)) == 0
+    annotate.main(["lab"])
+    assert (
+        items()[1]["uncertainty"]
+        == f"uncertainty {float(entropy([0.9, 0.1], base=2)) / 0.9:.2f} bits per voxel of cord"
+    )
 
 
 def test_another_model_replaces_drafts_and_a_pathology_may_have_its_own(lab: Path) -> None:

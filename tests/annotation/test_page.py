@@ -49,7 +49,8 @@ def page(tmp_path: Path) -> Path:
     items = [
         Item(
             f"{sub}/anat/{sub}_{contrast}.nii.gz", f"KEY-{sub}{contrast}", f"MASK-{sub}{contrast}", sub, "", contrast,
-            "siteA", "</script><b>HC", "bundle 0", ["a third of the slices is empty"] if sub == "sub-03" else [], panel,
+            "siteA", "</script><b>HC", "bundle 0", ["a third of the slices is empty"] if sub == "sub-03" else [],
+            0.5 if contrast == "T1w" else 0.2, panel,
         )
         for sub in ("sub-01", "sub-02", "sub-03")
         for contrast in ("T1w", "T2w")
@@ -92,7 +93,9 @@ def test_marks_by_key_survive_and_are_exported_as_the_command_reads_them(page: P
     )
     # Those in doubt come first; a mark leads to the next image, and the tag 2 belongs to the third.
     assert first["count"] == "3 of 6: 1 pass, 1 fix, 1 fail"
-    assert first["says"].startswith("sub-01/anat/sub-01_T2w.nii.gz · siteA · </script><b>HC")
+    assert first["says"].startswith(
+        "sub-02/anat/sub-02_T1w.nii.gz · siteA · </script><b>HC · bundle 0 · uncertainty 0.50"
+    )
     again = act(page, 'press("e"); await pause(); await pause();' + STATE)
     assert (again["name"], again["count"]) == ("A. Reader", "3 of 6: 1 pass, 1 fix, 1 fail")
     exported = tmp_path / "qc.yml"

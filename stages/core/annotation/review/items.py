@@ -68,12 +68,9 @@ def items_of(work: Work, manifest: Manifest, say: Callable[[str], object]) -> li
             say(str(error))
             continue
         person = people[case.participant]
-        items.append(
-            Item(
-                case.image, label.source_key, key, case.participant, case.session, case.contrast, person.site,
-                person.pathology, f"bundle {label.bundle[:12]}", label.doubts, draw_panel(image, mask),
-            )
-        )  # fmt: skip
+        identity = (case.image, label.source_key, key, case.participant, case.session, case.contrast)
+        known = (person.site, person.pathology, f"bundle {label.bundle[:12]}")
+        items.append(Item(*identity, *known, label.doubts, label.uncertainty, draw_panel(image, mask)))
     return items
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...base.files import digest_of, whole_file
 from ...pages.templates import style, templates
 from .marks import TAGS
@@ -25,6 +27,7 @@ class Item:
     participant, session, contrast, site, pathology : of the image; ``""`` where it is not known
     model : what drafted the mask
     doubts : what speaks against the mask, a sentence each
+    uncertainty : of the model, in bits per voxel of cord; NaN where it is not known
     panel : its picture
     """
 
@@ -38,6 +41,7 @@ class Item:
     pathology: str
     model: str
     doubts: Sequence[str]
+    uncertainty: float
     panel: Panel
 
     def value(self) -> dict[str, Any]:
@@ -45,11 +49,14 @@ class Item:
         names = ("image", "image_key", "mask_key", "participant", "session", "contrast", "site", "pathology", "model")
         picture = "data:image/jpeg;base64," + base64.b64encode(self.panel.jpeg).decode("ascii")
         size = {"width": self.panel.width, "height": self.panel.height, "outline": self.panel.outline}
-        return {name: getattr(self, name) for name in names} | {"doubts": list(self.doubts), "picture": picture} | size
+        known = self.uncertainty == self.uncertainty
+        said = f"uncertainty {self.uncertainty:.2f} bits per voxel of cord" if known else ""
+        more = {"doubts": list(self.doubts), "uncertainty": said, "picture": picture}
+        return {name: getattr(self, name) for name in names} | more | size
 
 
 def write_review_page(path: Path, dataset: str, url: str, items: Sequence[Item]) -> None:
-    """Write the page; masks in doubt come first.
+    """Write the page: masks in doubt first, then those of which the model was least certain.
 
     Parameters
     ----------
@@ -57,7 +64,7 @@ def write_review_page(path: Path, dataset: str, url: str, items: Sequence[Item])
     dataset, url : name and address of the dataset
     items : the masks, at least one
     """
-    ordered = sorted(items, key=lambda item: (not item.doubts, item.image))
+    ordered = sorted(items, key=lambda item: (not item.doubts, -np.nan_to_num(item.uncertainty), item.image))
     # The browser keeps marks under this name, so that those of other datasets do not mix with them.
     batch = digest_of([dataset, url])[:16]
     data = {"dataset": dataset, "batch": batch, "tags": list(TAGS), "items": [item.value() for item in ordered]}

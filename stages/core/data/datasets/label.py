@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Label:
     generation : 1 where all masks on which the model was trained were delivered with the data, 2 where some were drafts
         of such a model, and so on; None where the model does not say on what it was trained
     doubts : what spoke against the draft, a sentence each
+    uncertainty : of the model, in bits per voxel of cord; NaN where it is not known
     reviewer, reviewed, comment : who looked at it, when (ISO 8601), and what they said; ``""`` for nobody
     """
 
@@ -40,6 +42,7 @@ class Label:
     made: str
     generation: int | None
     doubts: tuple[str, ...] = ()
+    uncertainty: float = math.nan
     reviewer: str = ""
     reviewed: str = ""
     comment: str = ""
@@ -64,8 +67,10 @@ def write_label(mask: Path, label: Label) -> None:
         "Made": label.made,
         "Generation": label.generation,
     }
-    more = {"Doubts": list(label.doubts), "Reviewer": label.reviewer, "Reviewed": label.reviewed}
+    more: dict[str, Any] = {"Doubts": list(label.doubts), "Reviewer": label.reviewer, "Reviewed": label.reviewed}
     value |= {key: item for key, item in (more | {"Comment": label.comment}).items() if item}
+    if not math.isnan(label.uncertainty):
+        value["Uncertainty"] = round(label.uncertainty, 4)
     with whole_file(sidecar_of(mask)) as part:
         part.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -96,6 +101,8 @@ def read_label(mask: Path) -> Label | None:
     wrong += ["Status"] if value["Status"] not in STATUSES else []
     wrong += [] if isinstance(sources, list) and len(sources) == 1 and isinstance(sources[0], str) else ["Sources"]
     wrong += [] if generation is None or (isinstance(generation, int) and generation > 0) else ["Generation"]
+    uncertainty = value.get("Uncertainty", math.nan)
+    wrong += [] if isinstance(uncertainty, int | float) else ["Uncertainty"]
     wrong += [] if isinstance(doubts, list) and all(isinstance(doubt, str) for doubt in doubts) else ["Doubts"]
     if wrong:
         raise DatasetError(
@@ -111,6 +118,7 @@ def read_label(mask: Path) -> Label | None:
         value["Made"],
         generation,
         tuple(doubts),
+        float(uncertainty),
         str(value.get("Reviewer", "")),
         str(value.get("Reviewed", "")),
         str(value.get("Comment", "")),
