@@ -119,6 +119,12 @@ def test_an_image_in_which_nothing_is_found_gets_no_draft_and_is_named(
     assert len(items()) == 3
 
 
+def test_what_a_lab_drafts_and_checks_is_in_no_commit_of_the_checkout() -> None:
+    for path in ("data/annotate/lab", "reports/qc/lab/index.html"):
+        assert git(ROOT, ["check-ignore", path]).strip() == path
+    assert "/data/annotate\n" in (ROOT / ".dvcignore").read_text(encoding="utf-8")
+
+
 def test_a_test_split_is_never_drafted(lab: Path) -> None:
     with pytest.raises(SettingsError, match="lab-frozen is a test split, whose references are made by people"):
         annotate.main(["lab-frozen"])
