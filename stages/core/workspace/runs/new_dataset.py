@@ -241,9 +241,10 @@ def describe(new: NewDataset) -> list[str]:
         lines += [f"  {contrast}: {kind:<8} {pattern}" for kind, pattern in files.items()]
         if new.test is not None and "discs" not in files:
             lines.append(f"  {contrast}: no disc labels, so that its area at the vertebrae cannot be measured")
-    for contrast, files in (new.train or {"contrasts": {}})["contrasts"].items():
-        if contrast not in shown or "mask" not in files:
-            lines.append(f"  {contrast}: image    {files['image']}, without masks")
+    trained = (new.train or {"contrasts": {}})["contrasts"]
+    for contrast in [name for name, files in trained.items() if "mask" not in files]:
+        lines += [] if contrast in shown else [f"  {contrast}: image    {trained[contrast]['image']}"]
+        lines.append(f"  {contrast}: no masks yet")
     if new.frozen:
         lines.append(f"  frozen: {', '.join(new.frozen)}")
     lines += [f"  {new.remark}"] if new.remark else []
