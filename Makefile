@@ -70,10 +70,10 @@ diff-metrics: demo-micro ## how the numbers differ from those of the checkout in
 		$(CORDRIFT) diff-metrics "$$BASE/$(METRICS)" $(METRICS) >> "$$SUMMARY"; \
 	fi
 
-test: setup ## the tests, without those that take a minute or more each
+test: setup ## the tests, without the longest ones
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m 'not long'
 
-test-long: setup ## the tests that take a minute or more each: releases, kills, withdrawals, a lab's walk
+test-long: setup ## the longest tests: releases, kills, withdrawals, annotation, a lab's walk
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m long
 
 test-fast: setup ## the tests that take seconds

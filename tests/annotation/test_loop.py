@@ -205,6 +205,7 @@ def _speck(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return data
 
 
+@pytest.mark.long
 def test_a_mask_to_fix_is_laid_out_and_comes_back_with_checks(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     annotate.main(["lab"])
     accept_masks.main(["lab", review("qc.yml", {"A101_T1w.nii.gz": "fix"}, comment="too $(small)")])
@@ -241,6 +242,7 @@ def test_a_mask_to_fix_is_laid_out_and_comes_back_with_checks(lab: Path, capsys:
         accept_masks.main(again)
 
 
+@pytest.mark.long
 def test_reviewed_masks_become_the_next_revision_and_are_trained_on(lab: Path, made: Path) -> None:
     annotate.main(["lab"])
     accept_masks.main(["lab", review("qc.yml", {"T1w.nii.gz": "pass", "A101_T2w.nii.gz": "fail"}), "--pin"])
@@ -310,6 +312,7 @@ def _stopping(real: Callable[..., Any], nth: int, *, after: bool) -> Callable[..
     return call
 
 
+@pytest.mark.long
 def test_what_was_interrupted_goes_on(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
@@ -348,6 +351,7 @@ def test_what_was_interrupted_goes_on(lab: Path, monkeypatch: pytest.MonkeyPatch
         accept_masks.main(["lab", "--pin"])
 
 
+@pytest.mark.long
 def test_an_image_that_changed_meanwhile_loses_its_mask_and_the_others_keep_theirs(lab: Path) -> None:
     annotate.main(["lab"])
     accept_masks.main(["lab", review("qc.yml", {"T1w.nii.gz": "pass"})])
