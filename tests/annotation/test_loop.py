@@ -243,9 +243,12 @@ def test_a_mask_to_fix_is_laid_out_and_comes_back_with_checks(lab: Path, capsys:
 
 
 @pytest.mark.long
-def test_reviewed_masks_become_the_next_revision_and_are_trained_on(lab: Path, made: Path) -> None:
+def test_reviewed_masks_become_the_next_revision_and_are_trained_on(
+    lab: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     annotate.main(["lab"])
-    accept_masks.main(["lab", review("qc.yml", {"T1w.nii.gz": "pass", "A101_T2w.nii.gz": "fail"}), "--pin"])
+    marks = review("qc.yml", {"T1w.nii.gz": "pass", "A101_T2w.nii.gz": "fail"})
+    accept_masks.main(["lab", marks, "--pin"])
     entry = load_registry(REGISTRY).datasets["lab"]
     assert (entry.tag, load_params(Path("params.yaml")).registration.label) == ("r2", "v2")
     manifest = fetch_dataset("lab", entry, read_frozen(Path("data/frozen.csv")), 1)
@@ -265,6 +268,10 @@ def test_reviewed_masks_become_the_next_revision_and_are_trained_on(lab: Path, m
     assert told.endswith(f"{digest_of('starter')[:12]}, up to generation 2")
     write_json(Path("training_data.json"), described)
     assert generation_of_drafts(Path()) == 3
+    accept_masks.main(["lab", marks])
+    assert (
+        "0 passed, 0 failed and excluded in data/datasets.yaml, 0 to fix, 3 decided before" in capsys.readouterr().out
+    )
     # What is left is drafted again on the new revision, without computing anything.
     annotate.main(["lab"])
     assert len(items()) == 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ...data.clones.programs import git
+from ...data.clones.programs import call, git
 from ...data.datasets.label import FIXED, Label, read_label, sidecar_of, write_label
 from ...data.datasets.label import REVIEWED as PASSED
 from ..drafts.work import DRAFTS, REVIEWED, Work
@@ -82,11 +82,12 @@ def accept(work: Work, agreed: Mapping[str, tuple[str, Mark]]) -> Accepted:
 
 
 def _reviewed(work: Work) -> set[str]:
-    """Return the images whose masks people passed or corrected."""
-    if not work.has(REVIEWED):
-        return set()
-    work.switch(REVIEWED)
-    labels = [read_label(work.path / path) for path in work.masks()]
+    """Return the images whose masks people passed or corrected, in the pinned revision or since."""
+    if work.has(REVIEWED):
+        work.switch(REVIEWED)
+    ours = ["git", "-C", str(work.path), "grep", "-lz", "--fixed-strings", '"GeneratedBy": "cordrift"', "--", "*.json"]
+    sidecars = call(ours).stdout.decode(errors="surrogateescape").split("\0")
+    labels = [read_label(work.path / f"{name.removesuffix('.json')}.nii.gz") for name in sidecars if name]
     return {label.source for label in labels if label is not None and label.status in (PASSED, FIXED)}
 
 
