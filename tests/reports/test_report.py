@@ -140,8 +140,8 @@ def test_what_the_segmentation_took_is_told_by_version_and_contrast(workspace: W
     table = read_by_contrast(Path("reports/report")).set_index("contrast")
     assert table.loc["T1w"].tolist() == [3, "openvino", "cpu", 0.06, 2.0, 4.0, 900]
     said = text_of(page())
-    assert "v1 1 torch, cpu – 30.00 (30.00) – – – – 100 % 3000" in said
-    assert "v2 4 openvino, cpu; torch, cuda 2.00 (4.00) 0.25 (0.25) – – – – 53 % 900" in said
+    assert "v1 1 images torch, cpu – 30.00 (30.00) – – – – 100 % 3000" in said
+    assert "v2 4 images openvino, cpu; torch, cuda 2.00 (4.00) 0.25 (0.25) – – – – 53 % 900" in said
 
 
 def test_an_acceptance_and_what_is_left_out_are_told(workspace: Workspace) -> None:
