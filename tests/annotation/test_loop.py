@@ -20,7 +20,6 @@ from stages.core.annotation.acceptance import accept as accepting
 from stages.core.annotation.acceptance import revision
 from stages.core.annotation.drafts import draft as drafting
 from stages.core.annotation.drafts import work as working
-from stages.core.annotation.drafts.draft import uncertainty
 from stages.core.base.errors import CordriftError, DatasetError, SettingsError
 from stages.core.base.files import digest_of, write_json
 from stages.core.data.clones import annex
@@ -84,14 +83,7 @@ def test_images_without_a_mask_are_drafted_and_shown(lab: Path, capsys: pytest.C
     assert git(Path("data/sources/lab"), ["branch", "--list", "cordrift/*"]) == ""
 
 
-def test_the_least_certain_come_first_and_entropy_is_that_of_scipy(lab: Path) -> None:
-    rng = np.random.default_rng(1)
-    soft = rng.uniform(0, 1, (5, 4, 3)).astype(np.float32)
-    soft[0], soft[1] = 0, 1
-    bits = float(sum(entropy([p, 1 - p], base=2) for p in soft.ravel().astype(float)))
-    assert uncertainty(soft) == pytest.approx(bits / soft.sum())
-    assert np.isnan(uncertainty(np.zeros((2, 2, 2), np.float32)))
-    assert uncertainty(np.ones((2, 2, 2), np.float32)) == 0
+def test_the_page_says_how_uncertain_the_model_was(lab: Path) -> None:
     annotate.main(["lab"])
     assert (
         items()[1]["uncertainty"]
