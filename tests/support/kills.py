@@ -40,6 +40,7 @@ _VOLATILE = re.compile(
     r"|\.lock$"
 )
 _TOOK = re.compile(rb"<h2>What the segmentation took</h2>.*?</section>", re.DOTALL)
+_MEASURED = re.compile(rb'"(Seconds|PeakMemoryMB)": [\d.]+')
 _RANDOM = re.compile(rb"\b([0-9a-f]{40}|[0-9a-f]{32}|20\d\d-\d\d-\d\dT[\d:.+]+Z?)")
 
 
@@ -138,13 +139,14 @@ def tree(folder: Path) -> dict[str, str]:
 def _without_times(name: str, content: bytes) -> bytes:
     """Return the content of a file without ids and times; of a zip, that of its members one after the other.
 
-    What the segmentation took is left out of pages too.
+    What the segmentation took is left out of pages and sidecars too.
     """
     if name.endswith(".zip"):
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             members = [(member, packed.read(member)) for member in sorted(packed.namelist())]
         return b"".join(member.encode() + _without_times(member, inside) for member, inside in members)
     content = _TOOK.sub(b"", content) if name.endswith(".html") else content
+    content = _MEASURED.sub(b"", content) if name.endswith(".json") else content
     return _RANDOM.sub(b"", content) if name.endswith((".json", ".yaml", ".html", ".md")) else content
 
 
