@@ -27,6 +27,8 @@ COLUMNS = ("image", "image_file", "mask_file", "draft_sha256", "image_key", "rev
 TABLE, COMMANDS = "worklist.csv", "commands.txt"
 #: A corrected mask whose mean area per slice changes by more than this share is to be confirmed.
 MOST_CHANGE = 0.3
+#: So is one whose Dice with the draft is smaller: it may lie beside the cord.
+LEAST_DICE = 0.5
 
 
 def write_worklist(folder: Path, work: Work, manifest: Manifest, to_fix: Mapping[str, tuple[str, Mark]]) -> int:
@@ -189,7 +191,12 @@ def check_corrected(mask_file: Path, image_file: Path, draft_file: Path) -> list
     if count > 1:
         sizes = np.bincount(labels.ravel())[1:]
         doubts.append(f"has {count} separate pieces; the largest holds {sizes.max() / sizes.sum():.1%} of the voxels")
-    change = area_change(mask, read_on_grid(draft_file, image, image_file))
+    draft = read_on_grid(draft_file, image, image_file)
+    before = draft.data >= 0.5
+    dice = 2 * float((body & before).sum()) / int(body.sum() + before.sum())
+    if dice < LEAST_DICE:
+        doubts.append(f"has a Dice of {dice:.2f} with the draft, so that one of the two misses the cord")
+    change = area_change(mask, draft)
     if abs(change) > MOST_CHANGE:
         doubts.append(f"changes the mean area of the slices by {change:+.0%} against the draft")
     return doubts
