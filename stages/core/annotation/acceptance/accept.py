@@ -25,7 +25,6 @@ class Accepted:
     failed : image -> reason, to be excluded
     to_fix : image -> (reviewers, mark)
     refused : a sentence for each mark that is of another mask than the present draft
-    commit : of the reviewed branch; ``""`` where nothing was committed
     """
 
     passed: list[str] = field(default_factory=list)
@@ -33,7 +32,6 @@ class Accepted:
     failed: dict[str, str] = field(default_factory=dict)
     to_fix: dict[str, tuple[str, Mark]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
-    commit: str = ""
 
 
 def accept(work: Work, agreed: Mapping[str, tuple[str, Mark]]) -> Accepted:
@@ -78,7 +76,8 @@ def accept(work: Work, agreed: Mapping[str, tuple[str, Mark]]) -> Accepted:
     for path, (_, label) in passed.items():
         write_label(work.path / path, label)
     people = sorted({label.reviewer for _, label in passed.values()})
-    return replace(result, commit=work.save(f"{len(passed)} masks passed by {', '.join(people)}"))
+    work.save(f"{len(passed)} masks passed by {', '.join(people)}")
+    return result
 
 
 def _reviewed(work: Work) -> set[str]:

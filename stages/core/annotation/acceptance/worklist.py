@@ -100,14 +100,12 @@ class Corrected:
     taken : images whose corrected masks were taken over
     waiting : images whose masks are as the model drafted them
     refused, doubtful : a sentence for each mask that is wrong, and for each that is to be confirmed
-    commit : of the reviewed branch; ``""`` where nothing was committed
     """
 
     taken: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
-    commit: str = ""
 
 
 def take_corrected(
@@ -164,10 +162,10 @@ def take_corrected(
             raise DatasetError(f"{path} has no sidecar among the drafts; `cordrift annotate` makes it again.")
         install(file, work.path / path)
         write_label(work.path / path, replace(label, status=FIXED, reviewer=reviewer, reviewed=now, comment=comment))
-    commit = work.save(f"{len(taken)} masks corrected by {reviewer}")
+    work.save(f"{len(taken)} masks corrected by {reviewer}")
     _write(folder, rows[~rows["image"].isin(taken)])
     result.taken.extend(taken)
-    return replace(result, commit=commit)
+    return result
 
 
 def check_corrected(mask_file: Path, image_file: Path, draft_file: Path) -> list[str]:
