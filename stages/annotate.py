@@ -32,8 +32,9 @@ def _parser() -> argparse.ArgumentParser:
         "where it exists, else starter)",
     )
     parser.add_argument(
-        "--model-for", action="append", default=[], metavar="PATHOLOGY=MODEL",
-        help="another model for the participants with this pathology in participants.tsv; may be repeated",
+        "--model-for", action="append", default=[], metavar="NAME=MODEL",
+        help="another model for the images of this contrast, or of participants with this pathology in "
+        "participants.tsv; may be repeated. Of an image with both, the pathology decides",
     )  # fmt: skip
     parser.add_argument("--page-only", action="store_true", help="draft nothing, and write the page again")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(default: %(default)s)")
@@ -52,10 +53,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings: Segment = validate(Segment, block, "options of cordrift annotate", error=SettingsError)
     wanted = {"": options.model or default_model()}
     for word in options.model_for:
-        pathology, equals, name = word.partition("=")
-        if not (pathology and equals and name):
-            raise SettingsError(f"--model-for is {word!r}; expected PATHOLOGY=MODEL, such as MS=cord@champion.")
-        wanted[pathology] = name
+        whose, equals, name = word.partition("=")
+        if not (whose and equals and name):
+            raise SettingsError(f"--model-for is {word!r}; expected NAME=MODEL, such as MS=cord@champion.")
+        wanted[whose] = name
     name = options.dataset
     dataset = entry(load_registry(REGISTRY), name)
     frozen = read_frozen(FROZEN)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from .core.base.errors import CordriftError, run
-from .core.workspace.runs.demo import FULL, MICRO, demo
+from .core.demo.loop import FULL, MICRO, demo
 
 #: Folder with one real participant, for those who have it beside the checkout.
 REAL = Path("../shared/real-cord")

@@ -12,7 +12,7 @@ from .core.phantom.acquisition.contrasts import PHANTOM_CONTRASTS, SIX
 from .core.phantom.anatomy.pathology import JOIN, PATHOLOGIES
 from .core.phantom.dataset.cohort import COHORTS, last_revision
 from .core.phantom.dataset.order import order_cohort
-from .core.phantom.dataset.publish import publish
+from .core.phantom.dataset.publish import IMAGES_ONLY, publish, truth_of
 from .core.workspace.runs.pin import pin_dataset
 
 
@@ -23,6 +23,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--cohort", default="demo", help=f"one of {', '.join(COHORTS)} (default: %(default)s)")
     parser.add_argument("--revision", help="last revision to publish, e.g. r1 (default: the last of the cohort)")
     parser.add_argument("--jobs", type=int, default=2, help="number of processes (default: %(default)s)")
+    parser.add_argument("--unmasked", action="store_true", help="leave out the masks of what is new in the last "
+                        "revision, as if it came from a scanner: something to try `cordrift annotate` on")  # fmt: skip
     one = parser.add_argument_group("only for --cohort one", "a cohort of one participant with these options")
     one.add_argument("--pathology", help=f"of {', '.join(PATHOLOGIES)}; joined by {JOIN} (default: HC)")
     one.add_argument(
@@ -35,7 +37,10 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     cohort = order_cohort(options.cohort, options.pathology, options.contrasts, options.view, options.turn)
     revision = options.revision or last_revision(options.cohort)
-    commit = publish(options.out, cohort, revision, options.jobs)
+    commit = publish(options.out, cohort, revision, options.jobs, masks=not options.unmasked)
+    if options.unmasked:
+        revision = f"{revision}-{IMAGES_ONLY}"
+        print(f"the masks that {options.out} lacks lie in {truth_of(options.out)}")
     print(f"{options.out} holds cohort {options.cohort}, revision {revision}, commit {commit}")
     for name, tag in _pin(options.out, revision):
         print(f"{REGISTRY}: {name} is pinned to {tag}")

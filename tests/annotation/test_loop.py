@@ -97,7 +97,7 @@ def test_another_model_replaces_drafts_and_a_pathology_may_have_its_own(lab: Pat
     labels = [read_label(WORK / path) for path in branch("cordrift/drafts")]
     assert {label.bundle for label in labels if label} == {digest_of("special")}
     with pytest.raises(
-        SettingsError, match=r"nobody among the 2 participants .* pathology 'HX'; participants.tsv has HC"
+        SettingsError, match=r"names 'HX', and no image .* the contrasts T1w, T2w and the pathologies HC"
     ):
         annotate.main(["lab", "--model-for", "HX=special"])
 

@@ -43,7 +43,7 @@ class Truth:
 
 def model(name: str) -> SimpleNamespace:
     """Return a bundle as far as drafts depend on it."""
-    return SimpleNamespace(digest=digest_of(name), regions=["cord"], generation=2)
+    return SimpleNamespace(digest=digest_of(name), regions=["cord"], generation=2, contrasts=frozenset({"T1w"}))
 
 
 def items() -> list[dict[str, Any]]:

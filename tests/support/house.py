@@ -31,6 +31,7 @@ WINGS = (
     "workspace",
     "annotation",
     "release",
+    "demo",
 )
 #: What each wing holds, in the words of a newcomer.
 MEANING = {
@@ -48,10 +49,12 @@ MEANING = {
     "workspace": "whole runs, diagnosis, withdrawal",
     "annotation": "drafts, review, acceptance of masks",
     "release": "GitHub, and the jobs of a release",
+    "demo": "the whole loop on the generated cohort",
 }
 #: Where each wing stands, three columns a row, from the roof down. Every wing rests on base, which has no arrow.
 ROWS = (
-    ("", "release", "annotation"),
+    ("release", "", "demo"),
+    ("", "", "annotation"),
     ("", "workspace", ""),
     ("", "store", "reports"),
     ("", "measures", "drift"),

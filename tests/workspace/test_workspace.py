@@ -21,9 +21,9 @@ from stages.core.base.files import read_csv, write_csv, write_json
 from stages.core.data.clones import annex
 from stages.core.data.clones.adoption import adopt
 from stages.core.data.datasets.registry import REGISTRY, load_registry
+from stages.core.demo.check import dice_figures, figure_lines, loop_figures, real_figures
 from stages.core.drift.record.record import read_drift, write_drift
 from stages.core.images.volumes import is_pointer
-from stages.core.workspace.runs.demo_check import dice_figures, figure_lines, loop_figures, real_figures
 from stages.core.workspace.runs.workspace import make_workspace, run_dvc
 from stages.core.workspace.runs.yaml_edit import edit_yaml
 

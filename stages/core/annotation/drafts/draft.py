@@ -59,7 +59,8 @@ def draft(
     ----------
     work : the clone in which drafts are committed
     manifest : the images without masks, fetched
-    models : pathology -> the model for its images; ``""`` for all others
+    models : pathology or contrast -> the model for its images; ``""`` for all others. Of an image with both, the
+        pathology decides
     settings : how the models are applied
     now : when, ISO 8601
     say : receives a line about each commit
@@ -67,26 +68,35 @@ def draft(
     Raises
     ------
     SettingsError
-        A pathology that nobody in the dataset has.
+        A name that is neither the pathology of a participant nor a contrast of an image.
     """
     pathology = {person.participant: person.pathology for person in manifest.participants}
-    unknown = sorted(set(models) - {""} - set(pathology.values()))
+    cases = manifest.case_list()
+    contrasts = {case.contrast for case in cases}
+    unknown = sorted(set(models) - {""} - set(pathology.values()) - contrasts)
     if unknown:
         known = sorted(set(pathology.values()) - {""})
         raise SettingsError(
-            f"nobody among the {len(pathology)} participants without masks has the pathology {unknown[0]!r}"
-            f"{did_you_mean(unknown[0], known)}; participants.tsv has {', '.join(known) or 'none'} for them."
+            f"--model-for names {unknown[0]!r}{did_you_mean(unknown[0], [*known, *sorted(contrasts)])}, and no image "
+            f"without a mask has this contrast or pathology; they have the contrasts {', '.join(sorted(contrasts))} "
+            f"and the pathologies {', '.join(known) or '(none in participants.tsv)'}."
         )
     done = _decided(work)
     work.switch(DRAFTS)
     groups: dict[str, list[Case]] = {}
-    for case in manifest.case_list():
-        key = pathology.get(case.participant, "")
+    for case in cases:
+        keys = (pathology.get(case.participant, ""), case.contrast)
         if mask_path(work.dataset, case) not in done:
-            groups.setdefault(key if key in models else "", []).append(case)
+            groups.setdefault(next((key for key in keys if key in models), ""), []).append(case)
     result = Drafted(0, 0, [])
-    for key, cases in sorted(groups.items()):
-        one = _draft_group(work, manifest, cases, models[key], settings, now, say)
+    for key, group in sorted(groups.items()):
+        if unseen := sorted({case.contrast for case in group} - models[key].contrasts) if models[key].contrasts else []:
+            say(
+                f"{manifest.dataset}: the bundle {models[key].digest[:12]} was trained on no image of "
+                f"{', '.join(unseen)}; look at its drafts with care, or name another model: --model-for "
+                f"{unseen[0]}=starter"
+            )
+        one = _draft_group(work, manifest, group, models[key], settings, now, say)
         result = Drafted(result.new + one.new, result.kept + one.kept, result.lacks + one.lacks)
     return result
 

@@ -45,7 +45,7 @@ def draw_panel(image: Volume, mask: Volume) -> Panel:
     held = np.flatnonzero(body.any(axis=(0, 1)))
     grey = _grey(image.data, body)
     centres = _centres(body, held)
-    chosen = held[np.round(np.linspace(len(held) - 1, 0, min(COLUMNS * ROWS, len(held)))).astype(int)].tolist()
+    chosen = shown_sections(body)
     width, height = COLUMNS * SIDE_PX + SAGITTAL_PX, ROWS * SIDE_PX
     canvas, paths = np.zeros((height, width), np.float32), []
     px, py, pz = image.spacing_mm
@@ -70,6 +70,13 @@ def draw_panel(image: Volume, mask: Volume) -> Panel:
     out = io.BytesIO()
     Image.fromarray(np.round(255 * canvas).astype(np.uint8)).save(out, "JPEG", quality=75)
     return Panel(out.getvalue(), width, height, " ".join(paths))
+
+
+def shown_sections(body: NDArray[np.bool_]) -> list[int]:
+    """Return the slices of the mosaic, from the top of a mask (nx, ny, nz) to its end, evenly spaced."""
+    held = np.flatnonzero(body.any(axis=(0, 1)))
+    places = np.round(np.linspace(len(held) - 1, 0, min(COLUMNS * ROWS, len(held))))
+    return [int(k) for k in held[places.astype(int)]]
 
 
 def _grey(data: Floats, body: NDArray[np.bool_]) -> Floats:

@@ -61,6 +61,7 @@ class Bundle:
     plans, dataset : as nnU-Net reads them
     folds : fold number -> weights by name
     generation : of the drafts that it makes, see :func:`generation_of_drafts`
+    contrasts : of the images on which it was trained; empty where it does not say, or was trained on no image
     """
 
     digest: str
@@ -70,6 +71,7 @@ class Bundle:
     dataset: dict[str, Any]
     folds: dict[int, Weights]
     generation: int | None = None
+    contrasts: frozenset[str] = frozenset()
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -175,8 +177,9 @@ def read_bundle(folder: Path) -> Bundle:
             f"model.json says {stated.get('digest')}. Fetch it again."
         )
     mirroring = None if model["mirroring"] is None else tuple(int(axis) for axis in model["mirroring"])
-    generation = generation_of_drafts(folder)
-    return Bundle(digest, model["configuration"], mirroring, model["plans"], dataset, folds, generation)
+    seen = {str(row["contrast"]) for row in _trained_on(folder) or () if row.get("contrast")}
+    more = (generation_of_drafts(folder), frozenset(seen))
+    return Bundle(digest, model["configuration"], mirroring, model["plans"], dataset, folds, *more)
 
 
 def generation_of_drafts(folder: Path) -> int | None:
@@ -190,16 +193,22 @@ def generation_of_drafts(folder: Path) -> int | None:
     -------
     one more than the largest generation among its own training masks; None where the bundle does not say
     """
+    cases = _trained_on(folder)
+    if cases is None:
+        return None
+    labels = [row["label"] for row in cases if row.get("label")]
+    known = [label.get("generation") if isinstance(label, dict) else None for label in labels]
+    numbers = [one for one in known if type(one) is int and 0 < one < MOST_GENERATIONS]
+    return 1 + max(numbers, default=0) if len(numbers) == len(known) else None
+
+
+def _trained_on(folder: Path) -> list[dict[str, Any]] | None:
+    """Return the rows of a bundle's training manifest; None where it has none, or one that is not as today."""
     try:
         cases = read_json(folder / "training_data.json", error=BundleError).get("cases")
     except BundleError:
         return None
-    if not isinstance(cases, list):
-        return None
-    labels = [row["label"] for row in cases if isinstance(row, dict) and row.get("label")]
-    known = [label.get("generation") if isinstance(label, dict) else None for label in labels]
-    numbers = [one for one in known if type(one) is int and 0 < one < MOST_GENERATIONS]
-    return 1 + max(numbers, default=0) if len(numbers) == len(known) else None
+    return [row for row in cases if isinstance(row, dict)] if isinstance(cases, list) else None
 
 
 def files_of(folder: Path, bundle: Bundle) -> dict[str, Path]:

@@ -37,6 +37,8 @@ from .cohort import (
     participants_of,
 )
 
+#: Name of a revision, after that of the full one, which lacks the masks of what is new in it.
+IMAGES_ONLY = "images"
 #: Number to raise when the same participant would get other bytes. All files of a dataset come from one generator.
 GENERATOR = "1"
 
@@ -80,15 +82,31 @@ def paths_of(participant: str, contrast: str) -> Paths:
     )
 
 
-def write_participant(out: Path, cohort: str | Cohort, person: PhantomParticipant) -> int:
+def truth_of(out: Path) -> Path:
+    """Return the folder beside a dataset that holds the masks which the dataset lacks, at the paths of the dataset."""
+    return out.with_name(f"{out.name}-truth")
+
+
+def write_participant(out: Path, cohort: str | Cohort, person: PhantomParticipant, truth: Path | None = None) -> int:
     """Render and write the images that a participant lacks, and return their number.
 
     A case of which all files exist is not rendered again. An interrupted call leaves no half-written file.
+
+    Parameters
+    ----------
+    out : folder of the dataset
+    cohort, person : who is rendered
+    truth : folder for masks, discs and true areas of the images that are new; None: they belong into the dataset
     """
     spec = find_cohort(cohort)
-    missing = [
-        c for c in person.contrasts if not all((out / p).is_file() for p in paths_of(person.participant, c).all())
-    ]
+
+    def written(contrast: str) -> bool:
+        paths = paths_of(person.participant, contrast)
+        own = {paths.image, _sidecar(paths.image)}
+        beside = [out, *([truth] if truth and not person.synth else [])]
+        return all(any((at / p).is_file() for at in (beside if p not in own else [out])) for p in paths.all())
+
+    missing = [c for c in person.contrasts if not written(c)]
     if not missing:
         return 0
     if person.synth:
@@ -115,12 +133,12 @@ def write_participant(out: Path, cohort: str | Cohort, person: PhantomParticipan
         rng = generator_of(spec, person.participant, name)
         scanner = SITES[person.site]
         case = render_case(an, PHANTOM_CONTRASTS[name], scanner, rng, view=spec.view, fields=fields)
-        _write_case(out, person, name, case)
+        _write_case(out, truth or out, person, name, case)
     return len(missing)
 
 
-def _write_case(out: Path, person: PhantomParticipant, name: str, case: Rendering) -> None:
-    """Write all files of one contrast, ``name``, of a participant."""
+def _write_case(out: Path, beside: Path, person: PhantomParticipant, name: str, case: Rendering) -> None:
+    """Write the image of one contrast, ``name``, of a participant into ``out``, and all else into ``beside``."""
     contrast, scanner, paths = PHANTOM_CONTRASTS[name], SITES[person.site], paths_of(person.participant, name)
     p = scanner.protocol(contrast.protocol)
     sidecar: dict[str, Any] = {
@@ -136,13 +154,18 @@ def _write_case(out: Path, person: PhantomParticipant, name: str, case: Renderin
     code, affine = contrast.axcodes, case.grid.affine
     _write(out, paths.image, case.image, affine, sidecar, code)
     _write(
-        out, paths.binary, case.binary, affine, _mask_sidecar("true occupancy of the cord, >= 0.5", paths.image), code
+        beside,
+        paths.binary,
+        case.binary,
+        affine,
+        _mask_sidecar("true occupancy of the cord, >= 0.5", paths.image),
+        code,
     )
-    _write(out, paths.soft, case.soft, affine, _mask_sidecar("true occupancy of the cord", paths.image), code)
-    _write(out, paths.rater, case.rater, affine, _mask_sidecar(
+    _write(beside, paths.soft, case.soft, affine, _mask_sidecar("true occupancy of the cord", paths.image), code)
+    _write(beside, paths.rater, case.rater, affine, _mask_sidecar(
         "simulated manual segmentation with this contrast's boundary bias", paths.image), code)  # fmt: skip
-    _write(out, paths.discs, case.discs, affine, _mask_sidecar("value v = disc above vertebra v", paths.image), code)
-    with whole_file(out / paths.truth) as part:
+    _write(beside, paths.discs, case.discs, affine, _mask_sidecar("value v = disc above vertebra v", paths.image), code)
+    with whole_file(beside / paths.truth) as part:
         case.truth.to_csv(part, index=False, float_format="%.6f", lineterminator="\n")
 
 
@@ -163,7 +186,7 @@ def _write(out: Path, path: str, data: NDArray[np.generic], affine: NDArray[np.f
     write(out / path, stored, affine @ nib.orientations.inv_ornt_aff(back, data.shape))
 
 
-def publish(out: Path, cohort: str | Cohort, revision: str, jobs: int) -> str:
+def publish(out: Path, cohort: str | Cohort, revision: str, jobs: int, *, masks: bool = True) -> str:
     """Publish the revisions of a cohort up to ``revision`` and return the commit of that revision.
 
     Revisions that have their tag already are not generated again. An interrupted call can be repeated and continues.
@@ -173,6 +196,8 @@ def publish(out: Path, cohort: str | Cohort, revision: str, jobs: int) -> str:
     out : folder of the dataset; created where it does not exist
     cohort, revision : names in ``COHORTS``; the cohort can also be an object, as ``order`` returns it
     jobs : number of processes
+    masks : False: what is new in ``revision`` comes without masks, as it comes from a scanner. The tag is then
+        ``<revision>-images``, and the masks lie in the folder :func:`truth_of`
 
     Raises
     ------
@@ -186,35 +211,42 @@ def publish(out: Path, cohort: str | Cohort, revision: str, jobs: int) -> str:
     _check_folder(out, spec)
     commit = ""
     for name in spec.revisions:
-        commit = _tagged_commit(out, name) or _publish_one(out, spec, name, jobs)
+        whole = masks or name != revision
+        tag = name if whole else f"{name}-{IMAGES_ONLY}"
+        commit = tagged_commit(out, tag)
+        if not whole and not commit and tagged_commit(out, name):
+            raise DatasetError(f"{out} has the masks of revision {name} already; name another folder, or delete it.")
+        commit = commit or _publish_one(out, spec, name, tag, jobs)
         if name == revision:
             break
     return commit
 
 
-def _publish_one(out: Path, cohort: Cohort, name: str, jobs: int) -> str:
-    """Generate revision ``name``, save it in the dataset, and return its commit."""
+def _publish_one(out: Path, cohort: Cohort, name: str, tag: str, jobs: int) -> str:
+    """Generate revision ``name``, save it in the dataset under ``tag``, and return its commit."""
     if not (out / ".git").exists():
         annex.create(out)
     people = participants_of(cohort, cohort.revisions[name])
     _write_tables(out, cohort, people)
     total = sum(len(p.contrasts) for p in people)
     with tqdm(total=total, unit="volume", desc=f"phantom {cohort.name} {name}") as bar:
-        for person in _generate(out, cohort, people, jobs):
+        for person in _generate(out, cohort, people, jobs, truth_of(out) if tag != name else None):
             bar.update(len(person.contrasts))
-    return annex.save(out, f"Generated cohort {cohort.name}, revision {name}", tag=name)
+    return annex.save(out, f"Generated cohort {cohort.name}, revision {tag}", tag=tag)
 
 
-def _generate(out: Path, cohort: Cohort, people: list[PhantomParticipant], jobs: int) -> Iterator[PhantomParticipant]:
+def _generate(
+    out: Path, cohort: Cohort, people: list[PhantomParticipant], jobs: int, truth: Path | None
+) -> Iterator[PhantomParticipant]:
     """Render all participants and yield each of them when it is written."""
     if jobs <= 1:
         for person in people:
-            write_participant(out, cohort, person)
+            write_participant(out, cohort, person, truth)
             yield person
         return
     # spawn: a forked copy of a process that has run threads can hang.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(write_participant, out, cohort, person): person for person in people}
+        futures = {pool.submit(write_participant, out, cohort, person, truth): person for person in people}
         for future in as_completed(futures):
             future.result()
             yield futures[future]
@@ -263,7 +295,7 @@ def _write_tables(out: Path, cohort: Cohort, people: list[PhantomParticipant]) -
         pd.DataFrame(rows).to_csv(part, sep="\t", index=False, lineterminator="\n")
 
 
-def _tagged_commit(out: Path, name: str) -> str:
+def tagged_commit(out: Path, name: str) -> str:
     """Return the commit of a tag, ``""`` where there is no such tag or no dataset."""
     if not (out / ".git").exists():
         return ""

@@ -1,9 +1,11 @@
 """The demo: the whole loop on a generated cohort that grows, in a scratch workspace.
 
-v1 is trained on the first revision of the cohort (few participants, three contrasts), v2 on the second (more
-participants, six contrasts, domain-randomised volumes). Both are monitored on the same frozen participants, and v2 on
-real MRI too if there is any. A second run continues where the first one stopped. At the end the demo checks the figures
-that the README names. In its smallest size it shows that everything runs, but not that a model is good.
+v1 is trained on the first revision of the cohort (few participants, three contrasts). New participants and contrasts
+come without masks: v1 and the starter model draft them, and a scripted reviewer, who knows the truth, looks at each
+draft. What passes or is corrected makes the second revision, on which v2 is trained, with domain-randomised volumes.
+Both are monitored on the same frozen participants, and v2 on real MRI too if there is any. A second run continues where
+the first one stopped. At the end the demo checks the figures that the README names. In its smallest size it shows that
+everything runs, but not that a model is good.
 """
 
 from __future__ import annotations
@@ -15,20 +17,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import CordriftError
-from ...base.files import read_csv, read_json, write_json
-from ...data.datasets.registry import REGISTRY
-from ...phantom.dataset.publish import publish
-from ...store.client import open_store
-from ...store.location import forget_server
-from ..bundles.named import STARTER, STARTER_FOLDER
-from .demo_check import LEAST_STARTER, dice_figures, figure_lines, loop_figures, real_figures
-from .monitor import monitor
-from .other_seed import train_again
-from .params import load_params
-from .pin import pin_dataset
-from .workspace import make_workspace, run_command, run_dvc
-from .yaml_edit import edit_yaml
+from ..base.errors import CordriftError
+from ..base.files import read_csv, read_json, write_json
+from ..data.datasets.registry import REGISTRY
+from ..phantom.dataset.cohort import find_revision
+from ..phantom.dataset.publish import IMAGES_ONLY, publish, tagged_commit, truth_of
+from ..store.client import open_store
+from ..store.location import forget_server
+from ..workspace.bundles.named import STARTER, STARTER_FOLDER
+from ..workspace.runs.monitor import monitor
+from ..workspace.runs.other_seed import train_again
+from ..workspace.runs.params import load_params
+from ..workspace.runs.pin import pin_dataset
+from ..workspace.runs.workspace import make_workspace, run_command, run_dvc
+from ..workspace.runs.yaml_edit import edit_yaml
+from .check import LEAST_STARTER, dice_figures, figure_lines, growth_figures, loop_figures, real_figures
+from .growth import SEEN, grow, growth_lines, pin_grown
 
 #: Why the demo promotes v2 even if its verdict does not pass.
 REASON = "trained on every contrast; v1 fails on those it never saw, so that a study should keep to one of the two"
@@ -87,10 +91,7 @@ def demo(root: Path, size: Size, real: Path | None, seeds: int, say: Callable[[s
         # Store the Dice of v1 in a file of its own, because the run of v2 replaces these tables.
         agreement = read_csv(work / "reports/measure/agreement.csv", text=("contrast",))
         write_json(done, {"dice": agreement.groupby("contrast")["dice"].mean().to_dict()})
-    with clock.step("phantom: second revision, the dataset has grown"):
-        grown = publish(phantom, size.profile, "r2", 2)
-    _workspace(root, work, size, first, ("r2", grown))
-    edit_yaml(work / "params.yaml", lambda params: params["register"].update(label="v2"))
+    _second_revision(root, work, size, first, clock)
     with clock.step("v2: fetch, prepare, train, package"):
         run_dvc(work, "repro", "package")
     on_real = []
@@ -113,7 +114,12 @@ def demo(root: Path, size: Size, real: Path | None, seeds: int, say: Callable[[s
             raise CordriftError(f"v2 could not be promoted in {work}; the lines above say why.")
     say(f"\n{clock.table()}\n")
     figures = loop_figures(work, _aliases(work))
+    seen = read_csv(work / SEEN, text=("mark", "contrast", "model"))
+    for line in growth_lines(seen):
+        say(line)
+    say("")
     if size.good:
+        figures += growth_figures(seen)
         figures += dice_figures(work, read_json(done)["dice"])
         figures += on_real
     for line in figure_lines(figures):
@@ -121,6 +127,30 @@ def demo(root: Path, size: Size, real: Path | None, seeds: int, say: Callable[[s
     say(f"\nDrift report: {work / 'reports/report/index.html'}")
     say(f"Dashboard:    {'make dashboard' if size is FULL else f'cordrift dashboard --workspace {work}'}")
     return all(figure.good for figure in figures)
+
+
+def _second_revision(root: Path, work: Path, size: Size, first: str, clock: Clock) -> None:
+    """Let the dataset grow as a lab's does: new images, drafts, a look at each, and the reviewed masks as ``r2``.
+
+    v1 drafts the contrasts that it knows, and the starter model the others. What failed is kept in a file of its own,
+    because a second run makes the registry again.
+    """
+    phantom, done = work / "data" / size.dataset, work / "growth.json"
+    with clock.step("phantom: new participants and contrasts, without masks"):
+        images = publish(phantom, size.profile, "r2", 2, masks=False)
+    if not tagged_commit(phantom, "r2"):
+        _workspace(root, work, size, first, (f"r2-{IMAGES_ONLY}", images))
+        edit_yaml(work / "params.yaml", lambda params: params["register"].update(label="v1"))
+        known = find_revision(size.profile, "r1").training_contrasts
+        new = [name for name in find_revision(size.profile, "r2").training_contrasts if name not in known]
+        with clock.step("v1 and the starter draft the masks, a scripted reviewer looks at each"):
+            failed = grow(work, size.dataset, truth_of(phantom), {"": "data/package", **dict.fromkeys(new, STARTER)})
+            write_json(done, {"failed": failed})
+            pin_grown(work, size.dataset, "r2", "v2")
+    _workspace(root, work, size, first, ("r2", tagged_commit(phantom, "r2")))
+    failed = read_json(done)["failed"]
+    edit_yaml(work / REGISTRY, lambda value: value["datasets"][size.dataset].update(exclude_images=failed))
+    edit_yaml(work / "params.yaml", lambda params: params["register"].update(label="v2"))
 
 
 def _aliases(work: Path) -> tuple[str, ...]:

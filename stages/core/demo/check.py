@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...base.files import read_csv, read_json
-from ...drift.record.record import read_drift
-from ...drift.versions.version import JUDGES
+import pandas as pd
+
+from ..annotation.review.marks import PASS
+from ..base.files import read_csv, read_json
+from ..drift.record.record import read_drift
+from ..drift.versions.version import JUDGES
 
 #: Dice that v2 must reach: mean over all frozen images, in each contrast, and in each real contrast with a reference;
 #: and the Dice on real contrasts that is the goal.
@@ -55,6 +58,22 @@ def loop_figures(work: Path, aliases: Sequence[str]) -> list[Figure]:
             f"v2 compared with {len(priors)} prior", compared, f"1, with what both measured; else delete {work.name}"
         ),
         Figure("the drift report", (work / "reports/report/index.html").is_file(), "there"),
+    ]
+
+
+def growth_figures(seen: pd.DataFrame) -> list[Figure]:
+    """Return what came of the new images: every one has a reviewed mask, or a reason why it has none.
+
+    Parameters
+    ----------
+    seen : what the reviewer saw, a row for each new image
+    """
+    decided = int((seen["mark"] != "").sum())
+    wrong = int((seen["wrong"].eq(True) & seen["mark"].eq(PASS)).sum())
+    looked = f"new images drafted and looked at: {decided} of {len(seen)}"
+    return [
+        Figure(looked, decided >= len(seen) * 0.9, "at least 90 %"),
+        Figure(f"wrong masks that were passed: {wrong} of {decided}", wrong <= decided / 5, "at most one in five"),
     ]
 
 
