@@ -10,6 +10,7 @@ from .core.base.errors import run
 from .core.base.files import whole_folder, write_csv
 from .core.base.stage import matrix_item
 from .core.data.datasets.findings import VOLUMES, write_findings
+from .core.data.datasets.image_features import FEATURES
 from .core.data.datasets.manifest import read_manifest
 from .core.data.inspection.dataset import inspect_dataset
 from .core.data.inspection.gallery import write_page
@@ -28,11 +29,12 @@ def main(argv: list[str] | None = None) -> None:
     name = matrix_item("check", options.name or options.dataset, "the name of a dataset")
     settings = Check.read()
     manifest = read_manifest(Path(f"data/fetch/{name}.json"))
-    table, findings = inspect_dataset(manifest, settings, processes=min(2, os.cpu_count() or 1))
+    table, findings, features = inspect_dataset(manifest, settings, processes=min(2, os.cpu_count() or 1))
     out = Path(f"data/check/{name}")
     with whole_folder(out) as part:
         write_csv(part / VOLUMES, table)
         write_findings(part, findings)
+        write_csv(part / FEATURES, features)
         write_page(part / "index.html", manifest, table, findings)
     excluded, warned = int((table["errors"] > 0).sum()), int(((table["errors"] == 0) & (table["warnings"] > 0)).sum())
     print(

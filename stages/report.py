@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     manifests = [read_manifest(Path(f"data/fetch/{name}.json")) for name in segment.datasets]
     segmentation = read_shards(Path("reports/segment"), segment.datasets, segment.shards)
     shards = [Path(f"reports/segment/{name}/{shard}") for name in segment.datasets for shard in segment.shards]
-    tables = read_report_tables(Path("reports/measure"), Path("reports/compare"), HISTORY, shards)
+    tables = read_report_tables(
+        Path("reports/measure"), Path("reports/compare"), HISTORY, Path("reports/survey"), shards
+    )
     source = Source(manifests, segmentation, tables.measures, Measure.read().levels)
     kept = kept_masks(HISTORY, tables.drift.against, lambda text: print(text, file=sys.stderr))
     anatomy = settings.images and not hidden

@@ -424,3 +424,21 @@ def test_findings_of_other_images_are_refused(lab: Callable[..., Checked]) -> No
     Path("data/fetch/ds.json").write_text(json.dumps(manifest))
     with pytest.raises(CordriftError, match=r"about other images than the manifest of 'ds'; run `dvc repro check@ds`"):
         read_checked(Path("data/check/ds"), read_manifest(Path("data/fetch/ds.json")))
+
+
+STATED = {'{"MagneticFieldStrength": 1.5}': 1.5, '{"MagneticFieldStrength": 15000}': np.nan, "{": np.nan, "[]": np.nan}
+
+
+@pytest.mark.parametrize("stated", STATED)
+def test_the_features_of_each_image_are_written(lab: Callable[..., Checked], stated: str) -> None:
+    lab(lambda files: files["image"].with_name("sub-00_T2w_image.json").write_text(stated) and None)
+    table = read_csv(Path("data/check/ds/features.csv"), text=("participant", "contrast"))
+    assert list(table["participant"]) == PEOPLE
+    assert np.isfinite(table[["spacing_x_mm", "border_contrast", "cord_mean"]].to_numpy(dtype=float)).all()
+    assert table["field_strength_t"].iloc[0] == pytest.approx(STATED[stated], nan_ok=True)
+
+
+def test_an_image_whose_mask_lies_on_another_grid_has_no_features_of_the_cord(lab: Callable[..., Checked]) -> None:
+    lab(lambda files: write(files["mask"], (cord()[:, :, :20] >= 0.5).astype(np.uint8), AFFINE))
+    first = read_csv(Path("data/check/ds/features.csv"), text=("participant", "contrast")).iloc[0]
+    assert (np.isnan(first["border_contrast"]), np.isfinite(first["intensity_q50"])) == (True, True)

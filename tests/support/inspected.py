@@ -46,8 +46,9 @@ def describe(clone: Path, drop: tuple[str, ...] = ()) -> Manifest:
         here = paths(sub) | (dict.fromkeys(drop) if sub == PEOPLE[0] else {})
         cases.append({"participant": sub, "session": "", "contrast": "T2w"} | here)
     names = sorted({name for case in cases for kind in paths("x") if (name := case[kind])})
+    names += sorted(path.relative_to(clone).as_posix() for path in clone.rglob("*.json"))
     files = [
-        {"path": name, "key": f"SHA256E-s{size}--{sha256_of(clone / name)}.nii.gz", "size": size}
+        {"path": name, "key": f"SHA256E-s{size}--{sha256_of(clone / name)}{''.join(Path(name).suffixes)}", "size": size}
         for name in names
         for size in [(clone / name).stat().st_size]
     ]

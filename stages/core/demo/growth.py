@@ -120,7 +120,10 @@ def _quiet(_: object) -> None:
 def _review(name: str, seen: pd.DataFrame) -> dict[str, Any]:
     """Return the marks as the page exports them."""
     kept = ["image", "image_key", "mask_key", "mark"]
-    marks = [{**row, "when": WHEN} for row in seen.loc[seen["mark"] != "", kept].to_dict("records")]
+    marks = [
+        {**row, "when": WHEN, "tags": ["low contrast"] * (row["mark"] == FAIL)}
+        for row in seen.loc[seen["mark"] != "", kept].to_dict("records")
+    ]
     return {"schema": 1, "dataset": name, "reviewer": REVIEWER, "images": marks}
 
 
@@ -132,7 +135,17 @@ def growth_lines(seen: pd.DataFrame) -> Iterator[str]:
     seen : what the reviewer saw, a row for each new image
     """
     yield "New images, and what became of their drafts (area: of the passed masks against the truth)"
-    yield "              drafted by    images  passed  replaced from truth  failed  no draft  wrong though passed  area"
+    heads = (
+        "drafted by",
+        "images",
+        "passed",
+        "replaced from truth",
+        "failed",
+        "no draft",
+        "passed, off by > 5 %",
+        "area",
+    )
+    yield " " * 14 + "  ".join(heads)
     for contrast, rows in [*seen.groupby("contrast"), ("all", seen)]:
         marks = rows["mark"].value_counts()
         models = sorted(set(rows.loc[rows["mark"] != "", "model"]))
@@ -141,6 +154,6 @@ def growth_lines(seen: pd.DataFrame) -> Iterator[str]:
         share = f"{counts[1]} ({counts[1] / len(rows):.0%})"
         yield (
             f"{contrast:13s} {models[0] if len(models) == 1 else f'{len(models)} models':13s} {len(rows):6d} "
-            f"{counts[0]:7d} {share:>20s} {counts[2]:7d} {counts[3]:9d} {int(passed['wrong'].eq(True).sum()):20d} "
+            f"{counts[0]:7d} {share:>20s} {counts[2]:7d} {counts[3]:9d} {int(passed['wrong'].eq(True).sum()):21d} "
             f"{passed['area_error'].mean():+5.1%}"
         )

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..annotation.acceptance.worklist import area_change
 from ..annotation.review.marks import FAIL, FIX, PASS
 from ..annotation.review.panel import shown_sections
+from ..data.inspection.features import contrast_to_noise
 from ..images.volumes import Volume
 
 #: A section is drawn well where its Dice with the truth is at least this; all that the page shows must be.
-LEAST_SECTION_DICE = 0.85
+LEAST_SECTION_DICE = 0.90
 #: Below this contrast-to-noise at its border, nobody can see the cord: the image is of no use.
 LEAST_CONTRAST = 0.5
 #: A mask is wrong where its mean area is off by more than this share, or its Dice with the truth is smaller.
@@ -50,7 +50,7 @@ def look(image: Volume, draft: Volume, truth: Volume) -> Seen:
     shows them: a draft that misses a tenth of the cord's length is to be fixed.
     """
     body, real = draft.data >= 0.5, truth.data >= 0.5
-    if border_contrast(image.data, real) < LEAST_CONTRAST:
+    if not contrast_to_noise(image, real) >= LEAST_CONTRAST:
         mark = FAIL
     else:
         sections = [_dice(body[:, :, k], real[:, :, k]) for k in shown_sections(body)]
@@ -58,19 +58,6 @@ def look(image: Volume, draft: Volume, truth: Volume) -> Seen:
         long_enough = missed.sum() <= 0.1 * real.any(axis=(0, 1)).sum()
         mark = PASS if min(sections) >= LEAST_SECTION_DICE and long_enough else FIX
     return Seen(mark, area_change(Volume(body.astype(np.float32), draft.affine), truth), _dice(body, real))
-
-
-def border_contrast(image: NDArray[np.float32], cord: NDArray[np.bool_]) -> float:
-    """Return the contrast-to-noise between the cord and a ring of 2 to 3 voxels around it, across the cord.
-
-    It is the difference of the medians, over the robust standard deviation within the cord.
-    """
-    disc = np.ones((3, 3, 1), bool)
-    near = ndimage.binary_dilation(cord, disc)
-    ring = ndimage.binary_dilation(near, disc, iterations=2) & ~near
-    inside, outside = image[cord], image[ring]
-    spread = 1.4826 * float(np.median(np.abs(inside - np.median(inside))))
-    return abs(float(np.median(inside) - np.median(outside))) / max(spread, 1e-6)
 
 
 def _dice(a: NDArray[Any], b: NDArray[Any]) -> float:

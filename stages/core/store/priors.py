@@ -21,6 +21,7 @@ from ..drift.record.record import read_drift
 from ..drift.versions.version import JUDGES, holder
 from ..measures.kept_masks.reader import read_kept
 from ..measures.kept_masks.remeasurement import Ruler, remeasure, with_new_errors
+from ..model.lineage.manifest import IN_BUNDLE
 from ..tables.columns import AGREEMENT_TEXT
 from ..tables.resources import RESOURCES
 from ..tables.summary import read_summary
@@ -152,6 +153,8 @@ def fetch_prior(
     files = {f"measures/{name}": place / name for name in MEASURES_FILES}
     # A version that was registered before its segmentation was timed does not have this one.
     files |= {path: place / RESOURCES for path in (f"report/{RESOURCES}",) if path in index}
+    # On what the judges were trained: new training data are compared with it.
+    files |= {path: place / IN_BUNDLE for path in (f"bundle/{IN_BUNDLE}",) if path in index and digest in judges}
     for path, target in files.items():
         store.fetch(version.run_id, path, target)
         if sha256_of(target) != index.get(path):

@@ -159,9 +159,13 @@ def _select(
                     excluded.append(Excluded(participant=sub, session=unit.session, contrast=key, reason=why))
                 else:
                     cases.append(_case(unit, key, files, paths))
-    # Beside a mask may lie where it comes from; what beside an image is not read.
-    beside = {sidecar_of(Path(case.mask)).as_posix() for case in cases if case.mask} if needs_mask else set()
-    return _selection(name, cases, excluded, ({PARTICIPANTS} | beside) & paths)
+    return _selection(name, cases, excluded, ({PARTICIPANTS} | _sidecars(cases, masks=needs_mask)) & paths)
+
+
+def _sidecars(cases: Iterable[ManifestRow], *, masks: bool) -> set[str]:
+    """Return what may lie beside images (how they were acquired) and, with ``masks``, beside masks (who made them)."""
+    files = [case.image for case in cases] + [case.mask for case in cases if case.mask and masks]
+    return {sidecar_of(Path(name)).as_posix() for name in files}
 
 
 def people_with_images(name: str, dataset: Dataset, tree: Iterable[str]) -> list[str]:
@@ -205,8 +209,7 @@ def leave_links(name: str, selection: Selection, links: Mapping[str, str]) -> Se
         reason = f"a link inside the dataset: {found} points to {links[found]}"
         sub, session, contrast = case.identity
         excluded.append(Excluded(participant=sub, session=session, contrast=contrast, reason=reason))
-    mine = {sidecar_of(Path(case.mask)).as_posix() for case in cases if case.mask}
-    return _selection(name, cases, excluded, ({PARTICIPANTS} | mine) & set(selection.files))
+    return _selection(name, cases, excluded, ({PARTICIPANTS} | _sidecars(cases, masks=True)) & set(selection.files))
 
 
 def summarise_excluded(excluded: Sequence[Excluded]) -> str:

@@ -22,6 +22,7 @@ BLOCKS = (
     "measure",
     "floor",
     "history",
+    "survey",
     "compare",
     "report",
     "register",

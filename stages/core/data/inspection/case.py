@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,16 +14,21 @@ from ...base.errors import ImageError
 from ...base.files import digest_of
 from ...images.fault import Fault, error, warning
 from ...images.header import Header, faults_of_grid, faults_of_header, read_header
-from ...images.volumes import Volume, read
+from ...images.volumes import Volume, grid_difference, read
 from ..datasets.findings import Finding
+from ..datasets.image_features import IMAGE_FEATURES
 from ..datasets.keys import verify
+from ..datasets.label import sidecar_of
 from ..datasets.manifest import CLONES, SYNTHETIC, Manifest, ManifestRow
+from .features import image_features
 from .limits import faults_of_limits
 from .settings import Check
 from .voxels import components, disc_numbers, faults_of_discs, faults_of_image, faults_of_mask, mask_size, voxel_digest
 
 #: Fields of a case with its masks and labels.
 LABEL_FIELDS = ("mask", "softmask", "discs")
+#: No scanner for people has a stronger field, so that a larger number is in gauss or wrong.
+LARGEST_FIELD_T = 30.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Task:
     Attributes
     ----------
     case : row of the manifest
-    keys : path of each of its files -> content key
+    keys : path of each of its files, and of the sidecar of its image -> content key
     discs_expected : whether it should have disc labels
     clone : folder of the files
     refetch : command that fetches a damaged file again
@@ -60,7 +66,7 @@ def list_tasks(manifest: Manifest, clones: Path = CLONES) -> list[Task]:
     return [
         Task(
             case,
-            {name: manifest.keys[name] for name in case.files},
+            {name: manifest.keys[name] for name in (*case.files, *_sidecar(case, manifest))},
             case.contrast in labelled,
             clones / manifest.dataset,
             refetch,
@@ -69,8 +75,13 @@ def list_tasks(manifest: Manifest, clones: Path = CLONES) -> list[Task]:
     ]
 
 
+def _sidecar(case: ManifestRow, manifest: Manifest) -> list[str]:
+    name = sidecar_of(Path(case.image)).as_posix()
+    return [name] if name in manifest.keys else []
+
+
 def inspect(task: Task, params: Check) -> dict[str, Any]:
-    """Inspect a case and return ``{"row": {...}, "findings": [...]}``, JSON values with None for an undefined number.
+    """Inspect a case and return ``row``, ``findings`` and ``features``, JSON values with None for an undefined number.
 
     Raises
     ------
@@ -89,14 +100,41 @@ def inspect(task: Task, params: Check) -> dict[str, Any]:
         low, middle, high = np.percentile(volume.data, [1, 50, 99])
         row |= {"intensity_p1": float(low), "intensity_p50": float(middle), "intensity_p99": float(high)}
         findings += _findings(case, case.image, faults_of_image(volume.data, params))
+    cord: Volume | None = None
     for kind in LABEL_FIELDS:
         name = getattr(case, kind)
         if name is not None:
-            _inspect_label(task, kind, name, header, params, findings, row)
+            read_label = _inspect_label(task, kind, name, header, params, findings, row)
+            cord = read_label if kind == "mask" else cord
     if case.discs is None and task.discs_expected and case.contrast != SYNTHETIC:
         fault = warning("discs-missing", "comes without disc labels", "labels, as other participants have them")
         findings += _findings(case, case.image, [fault])
-    return {"row": row, "findings": [_json_values(asdict(finding)) for finding in findings]}
+    features = _features(volume, cord) | {"field_strength_t": field_strength_t(task)}
+    return {
+        "row": row,
+        "findings": [_json_values(asdict(finding)) for finding in findings],
+        "features": _json_values(_identity(case) | features),
+    }
+
+
+def _features(image: Volume | None, cord: Volume | None) -> dict[str, float]:
+    if image is None:
+        return dict.fromkeys(IMAGE_FEATURES, np.nan)
+    fits = cord is not None and not grid_difference(cord, image)
+    return image_features(image, cord.data >= 0.5 if cord is not None and fits else None)
+
+
+def field_strength_t(task: Task) -> float:
+    """Return the field strength in tesla that the sidecar of the image states; NaN where it states none."""
+    name = sidecar_of(Path(task.case.image)).as_posix()
+    if name not in task.keys:
+        return float("nan")
+    try:
+        stated = json.loads((task.clone / name).read_text(encoding="utf-8"))
+        value = float(stated["MagneticFieldStrength"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return float("nan")
+    return value if 0 < value < LARGEST_FIELD_T else float("nan")
 
 
 def _inspect_header(
@@ -121,8 +159,8 @@ def _inspect_label(
     params: Check,
     findings: list[Finding],
     row: dict[str, Any],
-) -> None:
-    """Check a mask or label file; add its findings and its columns of the row.
+) -> Volume | None:
+    """Check a mask or label file; add its findings and its columns of the row. Return a mask that can be used.
 
     Parameters
     ----------
@@ -137,11 +175,11 @@ def _inspect_label(
     findings += _findings(task.case, name, faults)
     volume = _read_volume(task, name, findings) if header is not None else None
     if volume is None:
-        return
+        return None
     if kind == "discs":
         findings += _findings(task.case, name, faults_of_discs(volume))
         row["discs"] = " ".join(str(number) for number in disc_numbers(volume))
-        return
+        return None
     faults = faults_of_mask(volume, params, soft=kind == "softmask")
     if task.case.contrast == SYNTHETIC:  # its images are cropped on purpose
         faults = [fault for fault in faults if fault.check != "mask-border"]
@@ -151,6 +189,8 @@ def _inspect_label(
     if kind == "mask" and all(fault.severity == "warning" for fault in faults):
         row["mask_volume_mm3"], row["mask_length_mm"] = mask_size(volume)
         row["mask_components"] = components(volume.data >= 0.5, params.component_share)
+        return volume
+    return None
 
 
 def _read_volume(task: Task, name: str, findings: list[Finding]) -> Volume | None:

@@ -22,6 +22,7 @@ from ...base.files import digest_of, whole_file
 from ...base.syntax import syntax_of
 from ...images.fault import error, warning
 from ..datasets.findings import Finding
+from ..datasets.image_features import FEATURE_COLUMNS
 from ..datasets.manifest import SYNTHETIC, Manifest
 from .case import Task, finding, inspect, list_tasks
 from .settings import Check
@@ -36,7 +37,8 @@ COLUMNS = (
 )  # fmt: skip
 #: Modules on whose code the findings about a case depend: after an edit there, all cases are inspected again.
 _CODE = (
-    "data/datasets/findings.py", "data/inspection/case.py", "data/inspection/limits.py", "data/inspection/voxels.py",
+    "data/datasets/findings.py", "data/inspection/case.py", "data/inspection/features.py",
+    "data/inspection/limits.py", "data/inspection/voxels.py",
     "images/fault.py", "images/header.py", "images/mask_values.py", "images/volumes.py",
 )  # fmt: skip
 #: So few cases are inspected faster than other processes start.
@@ -47,8 +49,12 @@ _SD_PER_MAD = 1.4826
 LEAST_SPREAD = 0.05
 
 
-def inspect_dataset(manifest: Manifest, params: Check, processes: int) -> tuple[pd.DataFrame, list[Finding]]:
-    """Inspect all cases, compare them, and return the table of images (``COLUMNS``) and the findings.
+def inspect_dataset(
+    manifest: Manifest, params: Check, processes: int
+) -> tuple[pd.DataFrame, list[Finding], pd.DataFrame]:
+    """Inspect all cases, compare them, and return the table of images (``COLUMNS``), the findings, and the features.
+
+    The table of features has the columns ``FEATURE_COLUMNS`` and a row for each image.
 
     Raises
     ------
@@ -68,7 +74,8 @@ def inspect_dataset(manifest: Manifest, params: Check, processes: int) -> tuple[
         count = Counter(finding.identity for finding in findings if finding.severity == severity)
         cases = zip(table["participant"], table["session"], table["contrast"], strict=True)
         table[f"{severity}s"] = [count[case] for case in cases]
-    return table, findings
+    features = pd.DataFrame([result["features"] for result in results], columns=list(FEATURE_COLUMNS))
+    return table, findings, features.astype(dict.fromkeys(FEATURE_COLUMNS[3:], float))
 
 
 def _inspect_all(manifest: Manifest, params: Check, processes: int) -> list[dict[str, Any]]:

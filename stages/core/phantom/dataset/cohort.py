@@ -40,6 +40,8 @@ class Cohort:
     seed : part of every random seed
     frozen_pathologies, training_pathologies : given to the participants in turn; where empty, one participant in seven
         has a mild compression and one in seven has multiple sclerosis
+    spoiled : (participant, contrast) of images of which nobody can make out the cord, as scanners give some too; only
+        where a revision is published without masks
     """
 
     name: str
@@ -48,13 +50,14 @@ class Cohort:
     seed: int = 20250314
     frozen_pathologies: tuple[str, ...] = ()
     training_pathologies: tuple[str, ...] = ()
+    spoiled: tuple[tuple[str, str], ...] = ()
 
 
 COHORTS: dict[str, Cohort] = {cohort.name: cohort for cohort in (
     Cohort("demo", {
         "r1": Revision(6, SIX, 10, THREE),
         "r2": Revision(6, SIX, 18, SIX, 100),
-    }),
+    }, spoiled=(("sub-siteC106", "DWI"),)),
     Cohort("micro", {
         "r1": Revision(2, ("T1w", "T2w", "MTon"), 3, ("T1w", "T2w")),
         "r2": Revision(2, ("T1w", "T2w", "MTon"), 4, ("T1w", "T2w", "MTon"), 4),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ from .cohort import (
 
 #: Name of a revision, after that of the full one, which lacks the masks of what is new in it.
 IMAGES_ONLY = "images"
+#: Noise of a spoiled image, in that of its scanner: the cord drowns in it.
+SPOILING = 12.0
 #: Number to raise when the same participant would get other bytes. All files of a dataset come from one generator.
 GENERATOR = "1"
 
@@ -132,6 +134,8 @@ def write_participant(out: Path, cohort: str | Cohort, person: PhantomParticipan
     for name in missing:
         rng = generator_of(spec, person.participant, name)
         scanner = SITES[person.site]
+        if truth and (person.participant, name) in spec.spoiled:
+            scanner = replace(scanner, noise=SPOILING * scanner.noise)
         case = render_case(an, PHANTOM_CONTRASTS[name], scanner, rng, view=spec.view, fields=fields)
         _write_case(out, truth or out, person, name, case)
     return len(missing)

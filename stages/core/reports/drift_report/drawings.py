@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ...base.files import read_csv
+from ...drift.inputs.survey import MEANING, read_survey
 from ...drift.record.record import DriftRecord, VersionRecord, read_drift
 from ...drift.statistics.bias import PERSON, POOLED, pair
 from ...tables.columns import AGREEMENT_TEXT, MEASURES_TEXT
 from ...tables.resources import by_contrast, read_by_contrast, read_resources
+from ..inputs.chart import inputs_figure
 from .charts import csa_figure, csa_std_figure, dice_figure, trend_figure
 from .difference_charts import bias_figure, bland_altman_figure, line_figure, matrix_figure, subgroup_figure
 from .wording import Shown
@@ -52,7 +54,7 @@ class ReportTables:
     """The output of the stages measure and compare; ``dice`` holds the agreement of every compared version.
 
     ``resources`` says what the segmentation by each version took, a row for each version and contrast; it lacks those
-    whose segmentation was not timed.
+    whose segmentation was not timed. ``inputs`` and ``shifts`` are what ``survey`` found; nothing where it did not run.
     """
 
     drift: DriftRecord
@@ -68,6 +70,8 @@ class ReportTables:
     agreement: pd.DataFrame
     dice: pd.DataFrame
     resources: pd.DataFrame
+    inputs: Sequence[Mapping[str, Any]]
+    shifts: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,14 @@ class Drawing:
     table: pd.DataFrame
 
 
-def read_report_tables(measure: Path, compare: Path, history: Path, shards: Sequence[Path]) -> ReportTables:
+def read_report_tables(
+    measure: Path, compare: Path, history: Path, survey: Path, shards: Sequence[Path]
+) -> ReportTables:
     """Read the tables of the candidate, and of its compared priors the agreement and what their segmentation took.
 
     Parameters
     ----------
-    measure, compare, history : output folders of these stages
+    measure, compare, history, survey : output folders of these stages
     shards : output folders of the stage segment
     """
     person = ("version", "dataset", "participant", "session", "contrast")
@@ -110,6 +116,7 @@ def read_report_tables(measure: Path, compare: Path, history: Path, shards: Sequ
         agreement,
         pd.concat(dice, ignore_index=True)[[*person, "dice"]],
         pd.concat([table for table in resources if len(table)] or resources[:1], ignore_index=True),
+        *read_survey(survey),
     )
 
 
@@ -124,6 +131,8 @@ def draw_figures(tables: ReportTables, shown: list[Shown]) -> dict[str, Drawing]
         "csa": Drawing(csa_figure(tables.csa, near, contrasts), tables.csa),
         "dice": Drawing(dice_figure(tables.dice, near, contrasts), tables.dice),
     }
+    if tables.shifts["distance"].notna().any():
+        drawings["inputs"] = Drawing(inputs_figure(tables.shifts, MEANING), tables.shifts)
     if len(contrasts) > 1:
         x, y = line_of(contrasts)
         two = tables.csa[tables.csa["contrast"].isin([x, y])]

@@ -113,6 +113,7 @@ def render(
         hidden=hidden,
         provenance=provenance,
         training=training,
+        inputs=tables.inputs,
         resources=resource_rows(tables.resources, nearest(drift, shown), drift.contrasts),
     )
 

@@ -11,6 +11,7 @@ from ...base.params import Block, Name, load_yaml, validate
 from ...data.datasets.settings import Fetch
 from ...data.inspection.settings import Check
 from ...data.trainset.settings import Prepare
+from ...drift.inputs.settings import Survey
 from ...drift.rule.settings import Compare
 from ...drift.versions.settings import History, Register
 from ...measures.cohort.settings import Floor
@@ -34,6 +35,7 @@ class Params(Block):
     measure: Measure
     floor: Floor
     history: History
+    survey: Survey
     compare: Compare
     report: Report
     # The block is called `register`, but classes of pydantic already have a method of this name.
