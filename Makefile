@@ -27,7 +27,7 @@ export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help setup setup-publish path demo demo-micro diff-metrics test test-long test-fast test-measuring docs lint check-guards check-kills bench-fetch bench-ruler \
-	bench-inference bench-starter bench-soak bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
+	bench-inference bench-starter bench-soak bench-inputs bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
@@ -125,6 +125,9 @@ bench-starter: setup ## what the starter model does on generated people and larg
 
 bench-soak: setup ## memory of a process that segments 2,000 small volumes (half an hour)
 	$(BIN)/python tests/benchmarks/soak.py
+
+bench-inputs: setup ## how often a random split, and a shift that was put in, is called a shift of the inputs (minutes)
+	$(BIN)/python tests/benchmarks/inputs.py
 
 bench-workflows: setup ## how long each job of two trainings and two releases takes, in micro size (minutes)
 	$(BIN)/python tests/benchmarks/workflows.py

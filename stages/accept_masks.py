@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .core.annotation.acceptance.accept import accept
-from .core.annotation.acceptance.revision import exclude_images, next_revision
-from .core.annotation.acceptance.worklist import TABLE, take_corrected, write_worklist
+from .core.annotation.acceptance.revision import next_revision
+from .core.annotation.acceptance.session import Wanted, take_over
 from .core.annotation.drafts.work import open_work
 from .core.annotation.review.items import items_of, page_of
-from .core.annotation.review.marks import merge, read_review
+from .core.annotation.review.marks import Review, merge, read_review
 from .core.annotation.review.page import write_review_page
 from .core.base.errors import DatasetError, SettingsError, run
 from .core.data.clones.fetch import fetch_selected
@@ -35,6 +33,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corrected", action="store_true", help="take the corrected masks of the worklist")
     parser.add_argument("--reviewer", help="who corrected them")
     parser.add_argument("--confirm", action="store_true", help="take corrected masks also where they are in doubt")
+    parser.add_argument(
+        "--unseen-below", type=float, metavar="BITS", help="accept unseen what nobody looked at and has an uncertainty "
+        "of at most BITS and no doubt, if the drafts that people looked at show that few of these are wrong",
+    )  # fmt: skip
+    parser.add_argument(
+        "--most-wrong",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="so few, at 95 %% confidence (default: %(default)s)",
+    )
     parser.add_argument("--pin", action="store_true", help="make the reviewed masks the next revision of the dataset")
     parser.add_argument("--tag", help="name of that revision (default: the present one with the next number)")
     parser.add_argument(
@@ -47,48 +56,44 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Accept, then pin where it is asked. The exit status is 1 where something was refused or is in conflict."""
     parser = _parser()
     options = parser.parse_args(argv)
-    if not (options.reviews or options.corrected or options.pin):
-        parser.error("name a qc.yml, or give --corrected or --pin")
+    if not (options.reviews or options.corrected or options.pin or options.unseen_below is not None):
+        parser.error("name a qc.yml, or give --corrected, --unseen-below or --pin")
     if options.corrected and not options.reviewer:
         raise SettingsError("--corrected needs --reviewer NAME: the name stands beside each mask.")
+    if options.unseen_below is not None and not options.unseen_below > 0:
+        raise SettingsError(f"--unseen-below is {options.unseen_below}; expected bits per voxel of cord, above 0.")
+    if not 0 < options.most_wrong < 1:
+        raise SettingsError(f"--most-wrong is {options.most_wrong}; expected a share between 0 and 1, such as 0.05.")
     name, folder = options.dataset, page_of(options.dataset).parent / "fix"
-    reviews = [read_review(path) for path in options.reviews]
-    for path, review in zip(options.reviews, reviews, strict=True):
-        if review.dataset != name:
-            raise SettingsError(f"{path} is of the dataset {review.dataset!r}, not of {name!r}.")
-    agreed, conflicts = merge(reviews)
+    agreed, conflicts = merge([_review(path, name) for path in options.reviews])
     refused = [str(conflict) for conflict in conflicts]
     dataset, frozen = entry(load_registry(REGISTRY), name), read_frozen(FROZEN)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    reviewer = options.reviewer if options.corrected else ""
+    wanted = Wanted(agreed, reviewer, options.confirm, options.unseen_below, options.most_wrong)
     with open_work(name, dataset) as work:
-        if options.reviews or options.corrected:
+        if options.reviews or options.corrected or options.unseen_below is not None:
             manifest = fetch_selected(
                 name, dataset, lambda tree: select_unmasked(name, dataset, frozen, tree), 2, print
             )
-            done = accept(work, agreed)
-            exclude_images(REGISTRY, name, done.failed)
-            work = replace(work, dataset=entry(load_registry(REGISTRY), name))
-            laid_out = write_worklist(folder, work, manifest, done.to_fix) if done.to_fix else 0
-            refused += done.refused
-            if options.reviews:
-                print(
-                    f"accept-masks: {len(done.passed)} passed, {len(done.failed)} failed and excluded in {REGISTRY}, "
-                    f"{len(done.to_fix)} to fix, {len(done.before)} decided before"
-                )
-            if laid_out:
-                print(f"accept-masks: {laid_out} masks to correct lie in {folder}; see {TABLE} and commands.txt there")
-        if options.corrected:
-            fixed = take_corrected(folder, work, manifest, options.reviewer, now, confirmed=options.confirm)
-            refused += [*fixed.refused, *(f"{text} Look again, then --confirm." for text in fixed.doubtful)]
-            print(f"accept-masks: {len(fixed.taken)} corrected masks taken, {len(fixed.waiting)} not corrected yet")
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            work, more = take_over(work, manifest, wanted, folder, now, print)
+            refused += more
         if options.pin:
             next_revision(Path(), work, options.tag, options.label, print)
-        elif options.reviews or options.corrected:
+        else:
             write_review_page(page_of(name), name, dataset.url, items_of(work, manifest, print))
     for sentence in refused:
         print(f"cordrift: {sentence}")
     if refused:
         raise DatasetError(f"{len(refused)} marks or masks were not taken; the lines above say why. The others were.")
+
+
+def _review(path: Path, name: str) -> Review:
+    """Read a review and make sure that it is of the dataset."""
+    review = read_review(path)
+    if review.dataset != name:
+        raise SettingsError(f"{path} is of the dataset {review.dataset!r}, not of {name!r}.")
+    return review
 
 
 if __name__ == "__main__":

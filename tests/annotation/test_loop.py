@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 import yaml
 from scipy.stats import entropy
-from support.annotated import WORK, Truth, branch, items, model, review
+from support.annotated import WORK, Truth, branch, items, review
 from support.own_folder import WITHOUT_MASKS, make_folder
 
 from stages import accept_masks, add_data, annotate, new, withdraw
 from stages.core.annotation.acceptance import accept as accepting
 from stages.core.annotation.acceptance import revision
-from stages.core.annotation.drafts import draft as drafting
 from stages.core.annotation.drafts import work as working
 from stages.core.base.errors import CordriftError, DatasetError, SettingsError
 from stages.core.base.files import digest_of, write_json
@@ -35,33 +34,10 @@ from stages.core.model.bundle.content import generation_of_drafts
 from stages.core.model.lineage.training import told_labels
 from stages.core.workspace.runs.params import load_params
 from stages.core.workspace.runs.pin import pin_dataset
-from stages.core.workspace.runs.workspace import make_workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 IMAGES = [f"{sub}/anat/{sub}_{name}.nii.gz" for sub in WITHOUT_MASKS for name in ("T1w", "T2w")]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace in which a lab's folder was made a dataset; two of its five people have no masks."""
-    base = tmp_path_factory.mktemp("annotation")
-    make_folder(base / "own", base / "cohort", "r1")
-    make_workspace(ROOT, base / "work", "micro")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(base / "work")
-        new.main(["lab", "--bids", str(base / "own"), "--base", "micro", "--hours", "0.0001", "--yes"])
-    return base
-
-
-@pytest.fixture
-def lab(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(made / "work", tmp_path / "work", symlinks=True)
-    monkeypatch.chdir(tmp_path / "work")
-    truth = Truth(made / "cohort")
-    monkeypatch.setattr(drafting, "make_search", lambda *_: truth)
-    monkeypatch.setattr(annotate, "find_bundle", model)
-    return tmp_path / "work"
 
 
 def test_images_without_a_mask_are_drafted_and_shown(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,7 @@ def accept(work: Work, agreed: Mapping[str, tuple[str, Mark]]) -> Accepted:
     work : the clone with the drafts
     agreed : image -> (reviewers, mark), on which everybody who looked agrees
     """
-    held = _reviewed(work)
+    held = set.union(*decided_images(work))
     drafts = open_drafts(work)
     result = Accepted()
     passed: dict[str, tuple[str, Label]] = {}
@@ -80,14 +80,15 @@ def accept(work: Work, agreed: Mapping[str, tuple[str, Mark]]) -> Accepted:
     return result
 
 
-def _reviewed(work: Work) -> set[str]:
-    """Return the images whose masks people passed or corrected, in the pinned revision or since."""
+def decided_images(work: Work) -> tuple[set[str], set[str]]:
+    """Return the images whose masks people passed, and those whose masks they corrected, pinned or since."""
     if work.has(REVIEWED):
         work.switch(REVIEWED)
     ours = ["git", "-C", str(work.path), "grep", "-lz", "--fixed-strings", '"GeneratedBy": "cordrift"', "--", "*.json"]
     sidecars = call(ours).stdout.decode(errors="surrogateescape").split("\0")
     labels = [read_label(work.path / f"{name.removesuffix('.json')}.nii.gz") for name in sidecars if name]
-    return {label.source for label in labels if label is not None and label.status in (PASSED, FIXED)}
+    passed, corrected = ({one.source for one in labels if one and one.status == status} for status in (PASSED, FIXED))
+    return passed, corrected
 
 
 def reason(who: str, mark: Mark) -> str:

@@ -1,0 +1,94 @@
+"""Drafts that are accepted without a look: only on the evidence of those that people looked at."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from scipy.stats import beta
+from support.annotated import WORK, branch, review
+
+from stages import accept_masks, annotate
+from stages.core.base.errors import DatasetError, SettingsError
+from stages.core.data.clones.programs import git
+from stages.core.data.datasets.label import AUTOMATIC, FIXED, REVIEWED, read_label
+from stages.core.images import volumes
+
+pytestmark = pytest.mark.slow
+
+
+def _accept(*words: str) -> None:
+    accept_masks.main(["lab", *words])
+
+
+def test_what_people_saw_decides_whether_the_rest_is_accepted_unseen(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotate.main(["lab"])
+    with pytest.raises(DatasetError, match=r"of 0 drafts .* which does not show that at most 5.0% are wrong"):
+        _accept("--unseen-below", "1")
+    _accept(review("qc.yml", {"A101_T1w.nii.gz": "pass"}))
+    assert branch("cordrift/reviewed").keys() == {key for key in branch("cordrift/reviewed") if "A101_T1w" in key}
+    with pytest.raises(
+        DatasetError, match=r"of 1 drafts .* 0 were not passed \(0.0% to 97.5% of such drafts are wrong\)"
+    ):
+        _accept("--unseen-below", "1", "--most-wrong", "0.9")
+    _accept("--unseen-below", "1", "--most-wrong", "0.98")
+    # One of the four was looked at, and one is in doubt: that one waits for a person.
+    held = branch("cordrift/reviewed")
+    assert sorted(held.values()) == [AUTOMATIC, AUTOMATIC, REVIEWED]
+    assert not any("B101_T1w" in path for path in held)
+    unseen = next(path for path, status in held.items() if status == AUTOMATIC)
+    git(WORK, ["checkout", "--quiet", "cordrift/reviewed"])
+    label = read_label(WORK / unseen)
+    assert label is not None
+    assert (label.reviewer, label.comment[:16]) == ("", "accepted unseen:")
+    assert "2 masks accepted unseen; of 1 drafts" in capsys.readouterr().out
+    with pytest.raises(DatasetError, match="no open draft of lab has an uncertainty of at most 1 bits"):
+        _accept("--unseen-below", "1", "--most-wrong", "0.98")
+
+
+@pytest.mark.parametrize("mark", ["fix", "fail"])
+def test_a_draft_that_was_not_passed_speaks_against_the_others(
+    lab: Path, mark: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotate.main(["lab"])
+    _accept(review("qc.yml", {"A101_T1w.nii.gz": "pass", "A101_T2w.nii.gz": mark}))
+    with pytest.raises(DatasetError) as caught:
+        _accept("--unseen-below", "1", "--most-wrong", "0.5")
+    found = re.search(r"of 2 drafts .*, 1 were not passed \((.*)% to (.*)% of such", str(caught.value))
+    assert found is not None
+    expected = [100 * float(beta.ppf(q, *shape)) for q, shape in ((0.025, (1, 2)), (0.975, (2, 1)))]
+    assert [float(one) for one in found.groups()] == pytest.approx(expected, abs=0.06)
+
+
+def test_a_corrected_draft_speaks_against_the_others_too(lab: Path) -> None:
+    annotate.main(["lab"])
+    _accept(review("qc.yml", {"A101_T2w.nii.gz": "fix"}))
+    corrected = next(Path("reports/qc/lab/fix").glob("*T2w_mask.nii.gz"))
+    volume = volumes.read(corrected)
+    volume.data[:, :, volume.data.any(axis=(0, 1)).nonzero()[0][0]] = 0
+    volumes.write_like(corrected, volume.data.astype("uint8"), corrected)
+    _accept("--corrected", "--reviewer", "A")
+    assert FIXED in branch("cordrift/reviewed").values()
+    with pytest.raises(DatasetError, match=r"of 1 drafts .*, 1 were not passed"):
+        _accept("--unseen-below", "1", "--most-wrong", "0.98")
+
+
+def test_drafts_beyond_the_uncertainty_wait(lab: Path) -> None:
+    annotate.main(["lab"])
+    with pytest.raises(DatasetError, match=r"no open draft of lab has an uncertainty of at most 0\.1 bits"):
+        _accept("--unseen-below", "0.1", "--most-wrong", "0.98")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--unseen-below", "-1"], "--unseen-below is -1.0"),
+        (["--unseen-below", "1", "--most-wrong", "5"], "--most-wrong is 5.0"),
+    ],
+)
+def test_a_bound_that_makes_no_sense_is_refused(lab: Path, words: list[str], says: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(says)):
+        _accept(*words)
