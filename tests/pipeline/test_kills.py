@@ -71,6 +71,7 @@ ROWS = [
     Row(("add-data", "micro")),
     Row(("new", "study", "--bids", "../own", "--base", "micro", "--hours", "0.0001", "--yes")),
     Row(("annotate", "study", "--model", "starter", "--threads", "1"), ("new",), minutes=True),
+    Row(("select", "study", "--budget", "2", "--by", "coverage"), ("new", "annotate"), minutes=True),
     Row(("accept-masks", "study", "qc.yml"), ("new", "annotate", "a review"), minutes=True),
     Row(("accept-masks", "study", "--pin"), ("new", "annotate", "a review", "accept-masks"), minutes=True),
     Row(("withdraw", "sub-siteA001", "--reason", "asked for it"), minutes=True),

@@ -48,8 +48,8 @@ def accept_unseen(work: Work, folder: Path, below: float, most_wrong: float) -> 
     }
     if not chosen:
         raise DatasetError(
-            f"no open draft of {work.name} has an uncertainty of at most {below:g} bits per voxel of cord and no doubt; "
-            "the page shows the uncertainty of each."
+            f"no open draft of {work.name} has an uncertainty of at most {below:g} bits per voxel of cord and no "
+            "doubt; the page shows the uncertainty of each."
         )
     wrong, looked_at = _evidence(work, {label.bundle for _, label in chosen.values()}, waiting, below)
     share = binomtest(wrong, looked_at).proportion_ci(CONFIDENCE, method="exact") if looked_at else None

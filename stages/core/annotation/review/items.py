@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ...base.errors import ImageError
+from ...base.files import read_csv
 from ...data.clones.commits import recorded_keys
 from ...data.datasets.label import Label, read_label
 from ...data.datasets.manifest import Manifest, locate
@@ -16,6 +17,9 @@ from ...workspace.withdrawal.holdings import CHECKED
 from ..drafts.work import DRAFTS, REVIEWED, Work, require_masks
 from .page import Item
 from .panel import draw_panel
+
+#: Table beside the page: which images come first, by `cordrift select`.
+SELECTION = "selection.csv"
 
 
 def open_drafts(work: Work) -> dict[str, tuple[str, str, Label]]:
@@ -51,7 +55,7 @@ def items_of(work: Work, manifest: Manifest, say: Callable[[str], object]) -> li
     work : the clone with the drafts
     manifest : the images without masks, fetched
     """
-    drafts = open_drafts(work)
+    drafts, chosen = open_drafts(work), read_chosen(page_of(work.name).with_name(SELECTION))
     people = {person.participant: person for person in manifest.participants}
     items = []
     cases = [case for case in manifest.case_list() if case.image in drafts]
@@ -70,8 +74,19 @@ def items_of(work: Work, manifest: Manifest, say: Callable[[str], object]) -> li
         person = people[case.participant]
         identity = (case.image, label.source_key, key, case.participant, case.session, case.contrast)
         known = (person.site, person.pathology, f"bundle {label.bundle[:12]}")
-        items.append(Item(*identity, *known, label.doubts, label.uncertainty, draw_panel(image, mask)))
+        rank, reason = chosen.get((case.image, key), (0, ""))
+        panel = draw_panel(image, mask)
+        items.append(Item(*identity, *known, label.doubts, label.uncertainty, panel, rank, reason))
     return items
+
+
+def read_chosen(path: Path) -> dict[tuple[str, str], tuple[int, str]]:
+    """Return (image, content key of its mask) -> (rank, reason) of a selection; nothing where none was made."""
+    if not path.is_file():
+        return {}
+    table = read_csv(path, text=("image", "mask_key", "reason"))
+    rows = table.to_dict("records")
+    return {(str(row["image"]), str(row["mask_key"])): (int(row["rank"]), str(row["reason"])) for row in rows}
 
 
 def page_of(name: str) -> Path:

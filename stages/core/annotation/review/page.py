@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ class Item:
     doubts : what speaks against the mask, a sentence each
     uncertainty : of the model, in bits per voxel of cord; NaN where it is not known
     panel : its picture
+    rank, reason : place among those that `cordrift select` chose, from 1, and why; 0 for the others
     """
 
     image: str
@@ -43,6 +45,8 @@ class Item:
     doubts: Sequence[str]
     uncertainty: float
     panel: Panel
+    rank: int = 0
+    reason: str = ""
 
     def value(self) -> dict[str, Any]:
         """Return what the page needs, as JSON holds it."""
@@ -51,12 +55,17 @@ class Item:
         size = {"width": self.panel.width, "height": self.panel.height, "outline": self.panel.outline}
         known = self.uncertainty == self.uncertainty
         said = f"uncertainty {self.uncertainty:.2f} bits per voxel of cord" if known else ""
-        more = {"doubts": list(self.doubts), "uncertainty": said, "picture": picture}
+        chosen = f"chosen as number {self.rank}: {self.reason}" if self.rank else ""
+        more = {"chosen": chosen, "doubts": list(self.doubts), "uncertainty": said, "picture": picture}
         return {name: getattr(self, name) for name in names} | more | size
 
 
+def _place(item: Item) -> tuple[float, bool, float, str]:
+    return item.rank or math.inf, not item.doubts, -float(np.nan_to_num(item.uncertainty)), item.image
+
+
 def write_review_page(path: Path, dataset: str, url: str, items: Sequence[Item]) -> None:
-    """Write the page: masks in doubt first, then those of which the model was least certain.
+    """Write the page: chosen masks first, then those in doubt, then those of which the model was least certain.
 
     Parameters
     ----------
@@ -64,7 +73,7 @@ def write_review_page(path: Path, dataset: str, url: str, items: Sequence[Item])
     dataset, url : name and address of the dataset
     items : the masks, at least one
     """
-    ordered = sorted(items, key=lambda item: (not item.doubts, -np.nan_to_num(item.uncertainty), item.image))
+    ordered = sorted(items, key=_place)
     # The browser keeps marks under this name, so that those of other datasets do not mix with them.
     batch = digest_of([dataset, url])[:16]
     data = {"dataset": dataset, "batch": batch, "tags": list(TAGS), "items": [item.value() for item in ordered]}

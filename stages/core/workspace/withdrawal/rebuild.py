@@ -49,12 +49,12 @@ def remove_data(root: Path, identity: Identity, registry: Registry) -> tuple[lis
 
 
 def _clean_checks(folder: Path, identity: Identity) -> list[Path]:
-    """Remove the pages that show the person, and the person's masks from the lists of those that people correct."""
+    """Remove the pages that show the person, the person's masks to correct, and their lines in the lists of images."""
     gone = [path for path in sorted(folder.glob("*/index.html")) if identity.in_file(path)]
     gone += [path for path in sorted(folder.glob("*/fix/*")) if identity.in_path(path.name)]
     for path in gone:
         path.unlink()
-    for path in sorted(folder.glob("*/fix/*")):
+    for path in sorted([*folder.glob("*/fix/*"), *folder.glob("*/selection.csv")]):
         if identity.in_file(path):
             text = path.read_text(encoding="utf-8")
             end = "\n\n" if path.suffix == ".txt" else "\n"  # commands have a paragraph, the table a line for each mask
