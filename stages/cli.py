@@ -79,6 +79,7 @@ EXTRAS = {
     "mlflow": "all",
     "requests": "all",
     "ruamel": "all",
+    "skimage": "all",
     "sqlalchemy": "all",
 }
 #: The file that makes a folder a workspace.

@@ -97,7 +97,11 @@ def test_every_package_of_an_extra_is_known() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     named = {
-        re.split(r"[^A-Za-z0-9_.-]", name)[0].replace("-", "_").removesuffix("_py").removesuffix(".yaml"): extra
+        re.split(r"[^A-Za-z0-9_.-]", name)[0]
+        .replace("-", "_")
+        .removesuffix("_py")
+        .removesuffix(".yaml")
+        .replace("scikit_image", "skimage"): extra
         for extra in ("segment", "all")
         for name in extras[extra]
     }

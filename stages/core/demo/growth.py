@@ -78,7 +78,14 @@ def grow(work: Path, name: str, truth: Path, models: Mapping[str, str]) -> dict[
 
 
 def pin_grown(work: Path, name: str, tag: str, label: str) -> None:
-    """Make the reviewed masks the next revision of the dataset."""
+    """Make the reviewed masks the next revision of the dataset.
+
+    Parameters
+    ----------
+    work : the workspace
+    name : entry of the dataset
+    tag, label : of the revision, and of the next model version
+    """
     _run(work, "accept_masks", name, "--pin", "--tag", tag, "--label", label)
 
 

@@ -119,13 +119,13 @@ def _compare(
         shifts = input_shifts(both, in_b, *names, settings.permutations, settings.seed)
     else:
         shifts = shifts.astype({"p_holm": float, "distance": float, "expected": float})
-    said = list(_sentences(a, b, shifts, people, settings.alpha))
+    said = list(_findings(a, b, shifts, people, settings.alpha))
     lacking = list(_lacking(b, left, right))
     differs = bool((shifts["p_holm"] <= settings.alpha).any()) or bool(lacking)
     return Comparison(a, b, (people[0], people[1]), images, (*said, *lacking), differs), shifts
 
 
-def _sentences(a: str, b: str, shifts: pd.DataFrame, people: Sequence[int], alpha: float) -> Iterator[str]:
+def _findings(a: str, b: str, shifts: pd.DataFrame, people: Sequence[int], alpha: float) -> Iterator[str]:
     groups = f"{b} ({people[1]} participants) and the {a} ({people[0]})"
     if b == NEW and not people[1]:
         yield f"The {b} have no participant who was not there before."
