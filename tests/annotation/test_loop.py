@@ -78,6 +78,23 @@ def test_another_model_replaces_drafts_and_a_pathology_may_have_its_own(lab: Pat
         annotate.main(["lab", "--model-for", "HX=special"])
 
 
+def test_a_contrast_may_have_its_own_model_and_one_that_a_model_never_saw_is_named(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotate.main(["lab", "--model-for", "T2w=special"])
+    labels = [read_label(WORK / path) for path in branch("cordrift/drafts")]
+    made = {(label.bundle, label.source.rpartition("_")[2]) for label in labels if label}
+    assert made == {(digest_of("starter"), "T1w.nii.gz"), (digest_of("special"), "T2w.nii.gz")}
+    said = capsys.readouterr().out
+    assert (
+        f"the bundle {digest_of('special')[:12]} was trained on no image of T2w; look at its drafts with care" in said
+    )
+    assert f"the bundle {digest_of('starter')[:12]} was trained" not in said
+    annotate.main(["lab", "--model", "special", "--model-for", "T2w=starter", "--model-for", "HC=other"])
+    labels = [read_label(WORK / path) for path in branch("cordrift/drafts")]
+    assert {label.bundle for label in labels if label} == {digest_of("other")}, "the pathology decides"
+
+
 def test_an_image_in_which_nothing_is_found_gets_no_draft_and_is_named(
     lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ from stages.core.base.errors import DatasetError, SettingsError
 from stages.core.base.files import sha256_of
 from stages.core.images.volumes import read, read_on_grid
 from stages.core.phantom.dataset.cohort import Revision, find_cohort, frozen_participants, participants_of
-from stages.core.phantom.dataset.publish import paths_of, publish, write_participant
+from stages.core.phantom.dataset.publish import paths_of, publish, truth_of, write_participant
 
 pytestmark = pytest.mark.slow
 
@@ -117,3 +117,21 @@ def test_refusals(dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(DatasetError, match="not empty"):
         publish(tmp_path, "micro", "r1", jobs=1)
+
+
+def test_a_revision_can_come_without_the_masks_of_what_is_new(dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bare"
+    command.main([str(out), "--cohort", "micro", "--jobs", "1", "--unmasked"])
+    assert git(out, "tag").split() == ["r1", "r2-images"]
+    new = set(git(dataset, "diff", "--name-only", "r1", "r2").split())
+    added = set(git(out, "diff", "--name-only", "r1", "r2-images").split())
+    beside = {path.relative_to(truth_of(out)).as_posix() for path in truth_of(out).rglob("*") if path.is_file()}
+    assert added | beside == new
+    assert not added & beside
+    assert not [path for path in added if path.startswith("derivatives") and "synth" not in path]
+    mask = next(path for path in sorted(beside) if path.endswith("_desc-softseg_label-SC_seg.nii.gz"))
+    assert (truth_of(out) / mask).read_bytes() == (dataset / mask).read_bytes()
+    head = git(out, "rev-parse", "HEAD").strip()
+    assert publish(out, "micro", "r2", jobs=1, masks=False) == head
+    with pytest.raises(DatasetError, match="has the masks of revision r2 already; name another folder"):
+        publish(dataset, "micro", "r2", jobs=1, masks=False)
