@@ -27,7 +27,7 @@ export DVC_NO_ANALYTICS := 1
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help setup setup-publish path demo demo-micro diff-metrics test test-long test-fast test-measuring docs lint check-guards check-kills bench-fetch bench-ruler \
-	bench-inference bench-starter bench-soak bench-inputs bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
+	bench-inference bench-starter bench-soak bench-inputs bench-select bench-recursive bench-differences bench-verdict bench-install bench-workflows dashboard repro clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s ':'
@@ -128,6 +128,12 @@ bench-soak: setup ## memory of a process that segments 2,000 small volumes (half
 
 bench-inputs: setup ## how often a random split, and a shift that was put in, is called a shift of the inputs (minutes)
 	$(BIN)/python tests/benchmarks/inputs.py
+
+bench-select: setup ## whether a clever choice of images to look at beats a random one, five seeds (an hour; goes on where it stopped)
+	$(BIN)/python tests/benchmarks/selection.py
+
+bench-recursive: setup ## what becomes of a model that is trained on its own masks, four generations (hours; goes on where it stopped)
+	$(BIN)/python tests/benchmarks/recursive.py
 
 bench-workflows: setup ## how long each job of two trainings and two releases takes, in micro size (minutes)
 	$(BIN)/python tests/benchmarks/workflows.py
