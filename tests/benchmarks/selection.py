@@ -84,7 +84,7 @@ def main() -> None:
     table = options.folder / "select.csv"
     for seed in range(1, options.seeds + 1):
         one_seed(arms, seed, options.budget, options.epochs, table)
-    rows = read_csv(table, text=("way",)).assign(csa_error_mm2=lambda one: one["csa_bias_mm2"].abs())
+    rows = read_csv(table, text=("way",))
     pool = 3 * (options.people - 2)
     print(f"\n{options.seeds} seeds, {options.budget} images of {pool}, {options.frozen} frozen people")
     for measure in ("dice", "csa_error_mm2"):

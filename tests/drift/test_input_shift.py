@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
+from statsmodels.stats.multitest import multipletests
 
 from stages.core.drift.statistics.input_shift import input_shifts, jensen_shannon, wasserstein
 
@@ -64,6 +65,7 @@ def test_a_shift_that_was_put_in_is_found_in_its_feature_alone() -> None:
     found = _compared(table, _second_half(table))
     assert found.loc["bright", "p_holm"] < 0.05 < found.loc[["sharp", "age", "vendor"], "p_holm"].min()
     assert found.loc["bright", "distance"] > found.loc["bright", "expected"]
+    assert found["p_holm"].tolist() == pytest.approx(multipletests(found["p"], method="holm")[1])
     assert list(found.loc["bright", ["people_a", "people_b", "contrasts"]]) == [20, 20, 2]
 
 

@@ -95,8 +95,8 @@ class Arms:
     def numbers(self) -> dict[str, float]:
         """Return what was measured on the frozen images.
 
-        ``dice``; ``csa_bias_mm2`` and its ``csa_std_mm2``, the mean over participants of the SD over contrasts; and
-        ``boundary_mm``, the width of the zone in which the model is not certain.
+        ``dice``; ``csa_error_mm2`` (absolute) and ``csa_bias_mm2`` (signed); ``csa_std_mm2``, the mean over participants
+        of the SD over contrasts; ``boundary_mm``, the width of the zone in which the model is not certain.
         """
         agreement = read_csv(self.folder / "reports/measure/agreement.csv", text=AGREEMENT_TEXT)
         table = read_csv(self.folder / "reports/measure/measures.csv", text=MEASURES_TEXT)
@@ -106,6 +106,7 @@ class Arms:
         widths = [boundary_width_mm(path) for path in (self.folder / "reports/segment").rglob("*_probseg.nii.gz")]
         return {
             "dice": float(agreement["dice"].mean()),
+            "csa_error_mm2": float(agreement["csa_error_mm2"].mean()),
             "csa_bias_mm2": float((prediction - wide["reference"]).mean()),
             "csa_std_mm2": float(prediction.groupby("participant").std(ddof=1).mean()),
             "boundary_mm": float(np.nanmean(widths)) if widths else float("nan"),
