@@ -95,7 +95,7 @@ class Arms:
     def numbers(self) -> dict[str, float]:
         """Return what was measured on the frozen images.
 
-        ``dice``; ``csa_error_mm2`` (absolute) and ``csa_bias_mm2`` (signed); ``csa_std_mm2``, the mean over participants
+        ``dice``; ``csa_error_mm2`` (absolute), ``csa_bias_mm2`` (signed); ``csa_std_mm2``, the mean over participants
         of the SD over contrasts; ``boundary_mm``, the width of the zone in which the model is not certain.
         """
         agreement = read_csv(self.folder / "reports/measure/agreement.csv", text=AGREEMENT_TEXT)

@@ -14,6 +14,8 @@ from .keys import verify
 
 #: Contrast of the domain-randomised volumes, which are used for training and never for validation.
 SYNTHETIC = "synth"
+#: How the reason begins for which an image is left out that a person failed.
+EXCLUDED_IMAGE = "excluded image"
 #: Folder of the clones, relative to the workspace. Neither git nor DVC tracks it.
 CLONES = Path("data/clones")
 

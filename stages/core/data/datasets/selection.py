@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ...base.errors import SettingsError, did_you_mean
 from .label import sidecar_of
-from .manifest import SYNTHETIC, Excluded, ManifestRow
+from .manifest import EXCLUDED_IMAGE, SYNTHETIC, Excluded, ManifestRow
 from .registry import ContrastFiles, Dataset, Frozen
 
 #: The table of participants, fetched with every dataset that has one.
@@ -153,7 +153,7 @@ def _select(
             for key in _expected_contrasts(unit, imaged):
                 files = dataset.contrasts[key]
                 failed = dataset.exclude_images.get(path_of(files.image, unit), "")
-                why = f"excluded image: {failed}" if failed else ""
+                why = f"{EXCLUDED_IMAGE}: {failed}" if failed else ""
                 why = why or _missing_file(unit, files, paths, needs_mask=needs_mask)
                 if why:
                     excluded.append(Excluded(participant=sub, session=unit.session, contrast=key, reason=why))

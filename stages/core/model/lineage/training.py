@@ -12,6 +12,7 @@ import pandas as pd
 
 from ...base.errors import BundleError
 from ...base.files import read_csv, read_json
+from ...data.datasets.manifest import EXCLUDED_IMAGE
 from .manifest import IN_BUNDLE, read_training_data
 
 #: Columns of the curves.
@@ -77,6 +78,8 @@ def told_labels(manifest: Mapping[str, Any]) -> list[str]:
 
     >>> told_labels({"cases": [{"label": {"status": "fixed", "bundle": "b" * 64, "generation": 1}}, {}, {}]})
     ['2 masks delivered with the data, 1 draft corrected by people; drafts by bbbbbbbbbbbb, up to generation 1']
+    >>> told_labels({"cases": [{}], "left_out": [{"reason": "excluded image: motion (A, 2026-01-02)"}]})
+    ['1 masks delivered with the data, 1 image failed and left out']
     """
     cases = [_mapping(case) for case in manifest.get("cases", [])]
     labels = [_mapping(case["label"]) for case in cases if "label" in case]
@@ -86,8 +89,11 @@ def told_labels(manifest: Mapping[str, Any]) -> list[str]:
     for status, words in (("reviewed", "passed"), ("fixed", "corrected by people"), ("automatic", "seen by nobody")):
         count = sum(label.get("status") == status for label in labels)
         said += [f"{count} draft{'s' * (count != 1)} {words}"] if count else []
+    reasons = [str(_mapping(row).get("reason", "")) for row in manifest.get("left_out", [])]
+    failed = sum(reason.startswith(EXCLUDED_IMAGE) for reason in reasons)
+    said += [f"{failed} image{'s' * (failed != 1)} failed and left out"] if failed else []
     if not labels:
-        return said
+        return [", ".join(said)]
     makers = sorted({str(label.get("bundle", ""))[:12] for label in labels})
     known = [label.get("generation") for label in labels]
     deepest = max((one for one in known if isinstance(one, int)), default=0)
