@@ -39,7 +39,7 @@ def test_doubts_come_first_and_then_what_the_model_is_uncertain_of() -> None:
     drafts = _drafts([0.0] * 5, uncertainty=[0.2, 0.9, math.nan, 0.3, 0.1], doubts=[0, 0, 0, 0, 2])
     found = rank_images(drafts, NOTHING, UNCERTAINTY, 4, 1)
     assert _names(found) == ["i4", "i2", "i1", "i3"], "an uncertainty that is not known is not small"
-    assert found["reason"].iloc[0] == "2 doubts, uncertainty 0.10 bits per voxel of cord"
+    assert found["reason"].iloc[0] == "in doubt, uncertainty 0.10 bits per voxel of cord"
     assert list(found.columns) == list(COLUMNS)
 
 

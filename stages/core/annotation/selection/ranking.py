@@ -57,7 +57,7 @@ def _by_uncertainty(drafts: pd.DataFrame, budget: int) -> _Chosen:
     rows: _Chosen = []
     for index, row in ordered.head(budget).iterrows():
         bits = f"uncertainty {row['uncertainty']:.2f} bits per voxel of cord"
-        reason = f"{int(row['doubts'])} doubts, {bits}" if row["doubts"] else bits
+        reason = f"in doubt, {bits}" if row["doubts"] else bits
         rows.append((index, float(row["uncertainty"]), reason))
     return rows
 
