@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for sentence in refused:
         print(f"cordrift: {sentence}")
     if refused:
-        raise DatasetError(f"{len(refused)} marks or masks were not taken; the lines above say why. The others were.")
+        raise DatasetError(f"not everything was taken: the {len(refused)} lines above say what and why. The rest was.")
 
 
 def _review(path: Path, name: str) -> Review:

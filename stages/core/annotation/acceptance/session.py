@@ -72,6 +72,9 @@ def take_over(
         refused += [*fixed.refused, *(f"{text} Look again, then --confirm." for text in fixed.doubtful)]
         say(f"accept-masks: {len(fixed.taken)} corrected masks taken, {len(fixed.waiting)} not corrected yet")
     if wanted.unseen_below is not None:
-        images, evidence = accept_unseen(work, folder, wanted.unseen_below, wanted.most_wrong)
-        say(f"accept-masks: {len(images)} masks accepted unseen; {evidence}")
+        unseen = accept_unseen(work, folder, wanted.unseen_below, wanted.most_wrong)
+        say(f"accept-masks: {len(unseen.images)} masks accepted unseen")
+        for sentence in unseen.said:
+            say(f"  {sentence}")
+        refused += unseen.refused
     return work, refused

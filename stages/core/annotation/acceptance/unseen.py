@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scipy.stats import binomtest
@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 from ...base.errors import DatasetError
 from ...data.clones.programs import git
 from ...data.datasets.label import Label, read_label, sidecar_of, write_label
+from ...data.datasets.selection import contrast_of
 from ..drafts.work import DRAFTS, REVIEWED, Work
 from ..review.items import open_drafts
 from .accept import decided_images
@@ -19,13 +20,30 @@ from .worklist import read_worklist
 CONFIDENCE = 0.95
 
 
-def accept_unseen(work: Work, folder: Path, below: float, most_wrong: float) -> tuple[list[str], str]:
-    """Take over drafts that nobody looked at, of which the model was certain; return the images and the evidence.
+@dataclass(frozen=True)
+class Unseen:
+    """What was accepted without a look.
+
+    Attributes
+    ----------
+    images : whose drafts were accepted
+    said : the evidence, a sentence for each model and contrast
+    refused : a sentence for each model and contrast whose drafts wait, because too little is known of them
+    """
+
+    images: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
+def accept_unseen(work: Work, folder: Path, below: float, most_wrong: float) -> Unseen:
+    """Take over drafts that nobody looked at, of which the model was certain, where the evidence is enough.
 
     A draft counts as certain where nothing speaks against it and its uncertainty is at most ``below``. The evidence are
-    the certain drafts of the same models that people decided on: one that was corrected, is to be corrected, or was
-    failed would have been a false accept. As the page shows uncertain drafts first, those that were looked at are
-    rather the worse ones. The masks keep the status ``automatic``, and `prepare.max_unreviewed` counts them.
+    the certain drafts of the same model and contrast that people decided on: one that was corrected, is to be
+    corrected, or was failed would have been a false accept. As the page shows uncertain drafts first, those that were
+    looked at are rather the worse ones. The masks keep the status ``automatic``, and `prepare.max_unreviewed` counts
+    them.
 
     Parameters
     ----------
@@ -38,51 +56,61 @@ def accept_unseen(work: Work, folder: Path, below: float, most_wrong: float) -> 
     Raises
     ------
     DatasetError
-        No draft is certain, or the drafts that people looked at do not show that so few are wrong.
+        No open draft is certain.
     """
     waiting = set(read_worklist(folder)["image"])
-    chosen = {
-        image: (path, label)
-        for image, (path, _, label) in open_drafts(work).items()
-        if _certain(label, below) and image not in waiting
-    }
-    if not chosen:
+    groups: dict[tuple[str, str], list[tuple[str, str, Label]]] = {}
+    for image, (path, _, label) in sorted(open_drafts(work).items()):
+        if _certain(label, below) and image not in waiting:
+            groups.setdefault((label.bundle, contrast_of(work.dataset, image)), []).append((image, path, label))
+    if not groups:
         raise DatasetError(
             f"no open draft of {work.name} has an uncertainty of at most {below:g} bits per voxel of cord and no "
             "doubt; the page shows the uncertainty of each."
         )
-    wrong, looked_at = _evidence(work, {label.bundle for _, label in chosen.values()}, waiting, below)
-    share = binomtest(wrong, looked_at).proportion_ci(CONFIDENCE, method="exact") if looked_at else None
-    said = (
-        f"of {looked_at} drafts of the same models with an uncertainty of at most {below:g} that people looked at, "
-        f"{wrong} were not passed"
-    )
-    if share is None or share.high > most_wrong:
+    evidence = _evidence(work, waiting, below)
+    result, taken = Unseen(), []
+    for (bundle, contrast), drafts in groups.items():
+        wrong, seen = evidence.get((bundle, contrast), (0, 0))
+        share = binomtest(wrong, seen).proportion_ci(CONFIDENCE, method="exact") if seen else None
         known = "" if share is None else f" ({share.low:.1%} to {share.high:.1%} of such drafts are wrong)"
-        raise DatasetError(
-            f"{said}{known}, which does not show that at most {most_wrong:.1%} are wrong: look at more of them, choose "
-            "a smaller uncertainty, or allow more with --most-wrong. Nothing was accepted unseen."
+        said = (
+            f"of {seen} {contrast} drafts by {bundle[:12]} with an uncertainty of at most {below:g} that people looked "
+            f"at, {wrong} were not passed{known}"
         )
-    said += f" ({share.low:.1%} to {share.high:.1%} of such drafts are wrong)"
-    work.switch(REVIEWED)
-    names = [name for path, _ in chosen.values() for name in (path, sidecar_of(Path(path)).as_posix())]
-    git(work.path, ["checkout", "--quiet", DRAFTS, "--", *sorted(names)])
-    for path, label in chosen.values():
-        write_label(work.path / path, replace(label, comment=f"accepted unseen: {said}"))
-    work.save(f"{len(chosen)} masks accepted unseen: {said}")
-    return sorted(chosen), said
+        if share is None or share.high > most_wrong:
+            result.refused.append(
+                f"{len(drafts)} {contrast} drafts wait: {said}, which does not show that at most {most_wrong:.1%} are "
+                "wrong. Look at more of them, choose a smaller uncertainty, or allow more with --most-wrong."
+            )
+            continue
+        result.said.append(said)
+        taken += [(image, path, replace(label, comment=f"accepted unseen: {said}")) for image, path, label in drafts]
+    if taken:
+        work.switch(REVIEWED)
+        names = [name for _, path, _ in taken for name in (path, sidecar_of(Path(path)).as_posix())]
+        git(work.path, ["checkout", "--quiet", DRAFTS, "--", *sorted(names)])
+        for _, path, label in taken:
+            write_label(work.path / path, label)
+        work.save(f"{len(taken)} masks accepted unseen: {'; '.join(result.said)}")
+    result.images.extend(image for image, _, _ in taken)
+    return result
 
 
 def _certain(label: Label, below: float) -> bool:
     return not label.doubts and label.uncertainty <= below
 
 
-def _evidence(work: Work, bundles: set[str], waiting: set[str], below: float) -> tuple[int, int]:
-    """Return how many certain drafts were not passed, and how many people decided on."""
+def _evidence(work: Work, waiting: set[str], below: float) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return (model, contrast) -> how many certain drafts were not passed, and how many people decided on."""
     passed, corrected = decided_images(work)
-    failed = set(work.dataset.exclude_images)
+    not_passed = corrected | set(work.dataset.exclude_images) | waiting
     work.switch(DRAFTS)
-    labels = [read_label(work.path / path) for path in work.masks()]
-    mine = {label.source for label in labels if label and label.bundle in bundles and _certain(label, below)}
-    wrong = len(mine & (corrected | failed | waiting))
-    return wrong, wrong + len(mine & passed)
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
+    for path in work.masks():
+        label = read_label(work.path / path)
+        if label and _certain(label, below) and label.source in passed | not_passed:
+            key = label.bundle, contrast_of(work.dataset, label.source)
+            wrong, seen = counts.get(key, (0, 0))
+            counts[key] = wrong + (label.source in not_passed), seen + 1
+    return counts

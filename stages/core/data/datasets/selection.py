@@ -123,6 +123,12 @@ def mask_path(dataset: Dataset, case: ManifestRow) -> str:
     return path_of(contrast.mask or mask_pattern(contrast.image), Unit(case.participant, case.session))
 
 
+def contrast_of(dataset: Dataset, image: str) -> str:
+    """Return the contrast of an image by its path; ``""`` where no pattern of the registry names it."""
+    named = (key for key, files in dataset.contrasts.items() if _units_with(files.image, frozenset({image})))
+    return next(named, "")
+
+
 def mask_pattern(image: str) -> str:
     """Return the pattern of masks, as the field names them, for a contrast of which the registry names only images.
 
