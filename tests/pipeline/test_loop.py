@@ -217,7 +217,19 @@ def test_every_output_is_in_the_list_of_what_can_hold_a_participant(folder: Path
     drawn = {Path(name).stem for name in outputs if name.startswith("reports/") and name.endswith(".png")}
     with_people = {stem for stem in drawn if shows_people(f"reports/report/figures/{stem}.png")}
     assert with_people == {"worst", "worst_ten"}
-    points = {"bias", "bland_altman", "csa", "csa_std", "dice", "line", "matrix", "subgroups", "training", "trend"}
+    points = {
+        "bias",
+        "bland_altman",
+        "csa",
+        "csa_std",
+        "dice",
+        "inputs",
+        "line",
+        "matrix",
+        "subgroups",
+        "training",
+        "trend",
+    }
     assert drawn - with_people == points
 
 

@@ -67,7 +67,7 @@ def test_priors_leave_out_the_current_bundle(lab: Path) -> None:
         "declared": None,
     }
     assert len(prior["masks"]) == 64
-    expected = (*priors.MEASURES_FILES, "masks.zip", "resources.csv")
+    expected = (*priors.MEASURES_FILES, "masks.zip", "resources.csv", "training_data.json")
     assert set(first) == {"priors.json", *(f"{A[:12]}/{name}" for name in expected)}
     assert A.encode() in first[f"{A[:12]}/measures.csv"]
 

@@ -277,6 +277,8 @@ def run_stages(folder: Path, stages: Sequence[str], **environment: str) -> None:
 
     ``environment``: variables that DVC and the stages get besides those of this process.
     """
+    # Without training data there is nothing to survey, but DVC asks for every input of `report`.
+    (folder / "reports/survey").mkdir(parents=True, exist_ok=True)
     run_dvc(folder, "repro", "--single-item", *stages, **environment)
 
 
