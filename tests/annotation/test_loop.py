@@ -17,7 +17,7 @@ from support.own_folder import WITHOUT_MASKS, make_folder
 
 from stages import accept_masks, add_data, annotate, new, withdraw
 from stages.core.annotation.acceptance import accept as accepting
-from stages.core.annotation.acceptance import revision
+from stages.core.annotation.acceptance import revision, session
 from stages.core.annotation.drafts import work as working
 from stages.core.base.errors import CordriftError, DatasetError, SettingsError
 from stages.core.base.files import digest_of, write_json
@@ -317,7 +317,7 @@ def test_what_was_interrupted_goes_on(lab: Path, monkeypatch: pytest.MonkeyPatch
     assert len(items()) == 4
     marks = review("qc.yml", {"T1w.nii.gz": "pass", "A101_T2w.nii.gz": "fail", "B101_T2w.nii.gz": "fix"})
     steps = [(accepting, "write_label"), (annex, "save")]
-    for module, name in [*steps, (accept_masks, "exclude_images"), (accept_masks, "write_worklist")]:
+    for module, name in [*steps, (session, "exclude_images"), (session, "write_worklist")]:
         with monkeypatch.context() as patch:
             patch.setattr(module, name, stop)
             with pytest.raises(KeyboardInterrupt):
