@@ -85,7 +85,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     for sentence in refused:
         print(f"cordrift: {sentence}")
     if refused:
-        raise DatasetError(f"not everything was taken: the {len(refused)} lines above say what and why. The rest was.")
+        raise DatasetError(
+            f"not everything was taken ({len(refused)}): the lines above say what and why. The rest was taken."
+        )
 
 
 def _review(path: Path, name: str) -> Review:
