@@ -15,7 +15,7 @@ from scipy.stats import entropy
 from support.annotated import WORK, Truth, branch, items, review
 from support.own_folder import WITHOUT_MASKS, make_folder
 
-from stages import accept_masks, add_data, annotate, new, withdraw
+from stages import accept_masks, add_data, annotate, new, select, withdraw
 from stages.core.annotation.acceptance import accept as accepting
 from stages.core.annotation.acceptance import revision, session
 from stages.core.annotation.drafts import work as working
@@ -389,6 +389,7 @@ def test_two_at_a_time_wait_for_each_other(lab: Path) -> None:
 
 def test_a_participant_who_withdraws_leaves_no_draft_behind(lab: Path) -> None:
     annotate.main(["lab"])
+    select.main(["lab", "--budget", "4"])
     marks = {"A101_T1w.nii.gz": "pass", "T2w.nii.gz": "fix"}
     accept_masks.main(["lab", review("qc.yml", marks)])
     objects = {path.name for path in (WORK / ".git/annex/objects").rglob("*.nii.gz") if path.is_file()}
@@ -397,7 +398,7 @@ def test_a_participant_who_withdraws_leaves_no_draft_behind(lab: Path) -> None:
     left = [path for path in Path().rglob("*labA101*") if not {".git", "sources"} & set(path.parts)]
     assert left == []
     assert len({path.name for path in (WORK / ".git/annex/objects").rglob("*.nii.gz") if path.is_file()}) == 2
-    for path in Path("reports/qc/lab/fix").glob("*.*s*"):
+    for path in [*Path("reports/qc/lab/fix").glob("*.*s*"), Path("reports/qc/lab/selection.csv")]:
         assert "labA101" not in path.read_text(encoding="utf-8", errors="replace")
     commands = Path("reports/qc/lab/fix/commands.txt").read_text(encoding="utf-8")
     assert commands.count("fsleyes") == 1, "the other mask is still to be fixed"
