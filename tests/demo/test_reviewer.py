@@ -73,7 +73,7 @@ def _seen(**changes: object) -> pd.DataFrame:
 
 def test_the_table_counts_what_became_of_each_contrast() -> None:
     lines = [line.split() for line in growth_lines(_seen(wrong=True))]
-    assert lines[2] == ["DWI", "m2", "1", "0", "1", "(100%)", "0", "0", "0", "+nan%"]
+    assert lines[2] == ["DWI", "m2", "1", "0", "1", "(100%)", "0", "0", "0", "–"]
     assert lines[3] == ["T1w", "m1", "9", "9", "0", "(0%)", "0", "0", "1", "+1.0%"]
     assert lines[4][:6] == ["all", "2", "models", "10", "9", "1"]
 

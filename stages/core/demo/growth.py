@@ -158,9 +158,10 @@ def growth_lines(seen: pd.DataFrame) -> Iterator[str]:
         models = sorted(set(rows.loc[rows["mark"] != "", "model"]))
         passed = rows[rows["mark"] == PASS]
         counts = [int(marks.get(mark, 0)) for mark in (PASS, FIX, FAIL, "")]
+        off = f"{passed['area_error'].mean():+.1%}" if len(passed) else "–"
         share = f"{counts[1]} ({counts[1] / len(rows):.0%})"
         yield (
             f"{contrast:13s} {models[0] if len(models) == 1 else f'{len(models)} models':13s} {len(rows):6d} "
             f"{counts[0]:7d} {share:>20s} {counts[2]:7d} {counts[3]:9d} {int(passed['wrong'].eq(True).sum()):21d} "
-            f"{passed['area_error'].mean():+5.1%}"
+            f"{off:>5s}"
         )
