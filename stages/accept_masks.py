@@ -65,11 +65,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not 0 < options.most_wrong < 1:
         raise SettingsError(f"--most-wrong is {options.most_wrong}; expected a share between 0 and 1, such as 0.05.")
     name, folder = options.dataset, page_of(options.dataset).parent / "fix"
-    agreed, conflicts = merge([_review(path, name) for path in options.reviews])
+    reviews = [_review(path, name) for path in options.reviews]
+    agreed, conflicts = merge(reviews)
+    looked_at = frozenset(mark.image for review in reviews for mark in review.images)
     refused = [str(conflict) for conflict in conflicts]
     dataset, frozen = entry(load_registry(REGISTRY), name), read_frozen(FROZEN)
     reviewer = options.reviewer if options.corrected else ""
-    wanted = Wanted(agreed, reviewer, options.confirm, options.unseen_below, options.most_wrong)
+    wanted = Wanted(agreed, looked_at, reviewer, options.confirm, options.unseen_below, options.most_wrong)
     with open_work(name, dataset) as work:
         if options.reviews or options.corrected or options.unseen_below is not None:
             manifest = fetch_selected(

@@ -80,6 +80,15 @@ def test_a_corrected_draft_speaks_against_the_others_too(lab: Path, capsys: pyte
     assert re.search(r"of 1 T2w drafts .*, 1 were not passed", capsys.readouterr().out)
 
 
+def test_a_draft_on_which_two_people_disagree_is_not_accepted_unseen(lab: Path) -> None:
+    annotate.main(["lab"])
+    one = review("a.yml", {"A101_T2w.nii.gz": "pass", "B101_T2w.nii.gz": "pass"}, who="A")
+    other = review("b.yml", {"B101_T2w.nii.gz": "fix"}, who="B")
+    with pytest.raises(DatasetError, match=r"not everything was taken \(2\)"):
+        _accept(one, other, "--unseen-below", "1", "--most-wrong", "0.98")
+    assert list(branch("cordrift/reviewed").values()) == [REVIEWED]
+
+
 def test_drafts_beyond_the_uncertainty_wait(lab: Path) -> None:
     annotate.main(["lab"])
     with pytest.raises(DatasetError, match=r"no open draft of lab has an uncertainty of at most 0\.1 bits"):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from skimage.feature import graycomatrix, graycoprops
 
-from stages.core.data.datasets.image_features import IMAGE_FEATURES
+from stages.core.base.errors import DatasetError
+from stages.core.base.files import write_csv
+from stages.core.data.datasets.image_features import FEATURE_COLUMNS, IMAGE_FEATURES, read_features
+from stages.core.data.datasets.manifest import Manifest, Participant
 from stages.core.data.inspection.features import LEVELS, contrast_to_noise, image_features
 from stages.core.images.volumes import Volume
 
@@ -87,3 +93,24 @@ def test_a_mask_of_one_voxel_at_the_corner_gives_no_error() -> None:
     assert np.isnan(found["border_contrast"])
     assert np.isnan(found["cord_glcm_contrast"])
     assert np.isfinite(found["ring_mean"])
+
+
+def test_features_are_read_with_their_people_and_without_images_in_error(tmp_path: Path) -> None:
+    names = ["sub-1", "sub-2", "sub-3"]
+    cases = pd.DataFrame({"participant": names, "session": "", "contrast": "T2w"})
+    folder = tmp_path / "lab"
+    with pytest.raises(DatasetError, match=r"features.csv is missing; run `dvc repro check@lab`"):
+        read_features(tmp_path, [_manifest()])
+    write_csv(folder / "volumes.csv", cases.assign(errors=[0, 1, 0]))
+    numbers = dict.fromkeys(FEATURE_COLUMNS[3:], 1.0)
+    write_csv(folder / "features.csv", cases.assign(**numbers)[list(FEATURE_COLUMNS)])
+    table = read_features(tmp_path, [_manifest()])
+    assert table["participant"].tolist() == ["sub-1", "sub-3"], "voxels in metres are an error, and no shift"
+    assert table["manufacturer"].tolist() == ["GE", ""]
+    assert table["age_years"].tolist() == pytest.approx([44.0, np.nan], nan_ok=True)
+
+
+def _manifest() -> Manifest:
+    person = {"participant": "sub-1", "site": "", "manufacturer": "GE", "sex": "F", "age": "44", "pathology": ""}
+    value = {"dataset": "lab", "url": "u", "tag": "r1", "commit": "c" * 40, "role": "train", "licence": "CC0-1.0"}
+    return Manifest(**value, files=[], cases=[], excluded=[], participants=[Participant(**person)])

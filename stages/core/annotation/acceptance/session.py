@@ -23,6 +23,7 @@ class Wanted:
     Attributes
     ----------
     agreed : image -> (reviewers, mark)
+    looked_at : all images that somebody marked, also in conflict
     reviewer : who corrected the masks of the worklist; ``""``: none are taken back
     confirmed : whether corrected masks in doubt are taken too
     unseen_below : bits per voxel of cord; None: nothing is accepted unseen
@@ -30,6 +31,7 @@ class Wanted:
     """
 
     agreed: Mapping[str, tuple[str, Mark]] = field(default_factory=dict)
+    looked_at: frozenset[str] = frozenset()
     reviewer: str = ""
     confirmed: bool = False
     unseen_below: float | None = None
@@ -72,7 +74,7 @@ def take_over(
         refused += [*fixed.refused, *(f"{text} Look again, then --confirm." for text in fixed.doubtful)]
         say(f"accept-masks: {len(fixed.taken)} corrected masks taken, {len(fixed.waiting)} not corrected yet")
     if wanted.unseen_below is not None:
-        unseen = accept_unseen(work, folder, wanted.unseen_below, wanted.most_wrong)
+        unseen = accept_unseen(work, folder, wanted.looked_at, wanted.unseen_below, wanted.most_wrong)
         say(f"accept-masks: {len(unseen.images)} masks accepted unseen")
         for sentence in unseen.said:
             say(f"  {sentence}")

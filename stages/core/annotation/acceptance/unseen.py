@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from .worklist import read_worklist
 
 #: Level of the interval of the share of wrong ones.
 CONFIDENCE = 0.95
+#: Drafts that can speak for each other: bundle, settings of the inference, contrast.
+_Kind = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,11 @@ class Unseen:
     refused: list[str] = field(default_factory=list)
 
 
-def accept_unseen(work: Work, folder: Path, below: float, most_wrong: float) -> Unseen:
+def accept_unseen(work: Work, folder: Path, looked_at: Set[str], below: float, most_wrong: float) -> Unseen:
     """Take over drafts that nobody looked at, of which the model was certain, where the evidence is enough.
 
     A draft counts as certain where nothing speaks against it and its uncertainty is at most ``below``. The evidence are
-    the certain drafts of the same model and contrast that people decided on: one that was corrected, is to be
+    the certain drafts of the same model, settings and contrast that people decided on: one that was corrected, is to be
     corrected, or was failed would have been a false accept. As the page shows uncertain drafts first, those that were
     looked at are rather the worse ones. The masks keep the status ``automatic``, and `prepare.max_unreviewed` counts
     them.
@@ -49,6 +52,7 @@ def accept_unseen(work: Work, folder: Path, below: float, most_wrong: float) -> 
     ----------
     work : the clone with the drafts
     folder : of the worklist
+    looked_at : images that somebody marked, also in conflict: none of them is unseen
     below : bits per voxel of cord
     most_wrong : the interval (95 %, Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404) of the share of false
         accepts must lie below this, 0 to 1
@@ -59,10 +63,10 @@ def accept_unseen(work: Work, folder: Path, below: float, most_wrong: float) -> 
         No open draft is certain.
     """
     waiting = set(read_worklist(folder)["image"])
-    groups: dict[tuple[str, str], list[tuple[str, str, Label]]] = {}
+    groups: dict[_Kind, list[tuple[str, str, Label]]] = {}
     for image, (path, _, label) in sorted(open_drafts(work).items()):
-        if _certain(label, below) and image not in waiting:
-            groups.setdefault((label.bundle, contrast_of(work.dataset, image)), []).append((image, path, label))
+        if _certain(label, below) and image not in waiting | looked_at:
+            groups.setdefault(_kind(work, label), []).append((image, path, label))
     if not groups:
         raise DatasetError(
             f"no open draft of {work.name} has an uncertainty of at most {below:g} bits per voxel of cord and no "
@@ -70,8 +74,9 @@ def accept_unseen(work: Work, folder: Path, below: float, most_wrong: float) -> 
         )
     evidence = _evidence(work, waiting, below)
     result, taken = Unseen(), []
-    for (bundle, contrast), drafts in groups.items():
-        wrong, seen = evidence.get((bundle, contrast), (0, 0))
+    for kind, drafts in groups.items():
+        wrong, seen = evidence.get(kind, (0, 0))
+        bundle, _, contrast = kind
         share = binomtest(wrong, seen).proportion_ci(CONFIDENCE, method="exact") if seen else None
         known = "" if share is None else f" ({share.low:.1%} to {share.high:.1%} of such drafts are wrong)"
         said = (
@@ -101,16 +106,20 @@ def _certain(label: Label, below: float) -> bool:
     return not label.doubts and label.uncertainty <= below
 
 
-def _evidence(work: Work, waiting: set[str], below: float) -> dict[tuple[str, str], tuple[int, int]]:
-    """Return (model, contrast) -> how many certain drafts were not passed, and how many people decided on."""
+def _kind(work: Work, label: Label) -> _Kind:
+    return label.bundle, label.inference, contrast_of(work.dataset, label.source)
+
+
+def _evidence(work: Work, waiting: set[str], below: float) -> dict[_Kind, tuple[int, int]]:
+    """Return for each kind how many certain drafts were not passed, and how many people decided on."""
     passed, corrected = decided_images(work)
     not_passed = corrected | set(work.dataset.exclude_images) | waiting
     work.switch(DRAFTS)
-    counts: dict[tuple[str, str], tuple[int, int]] = {}
+    counts: dict[_Kind, tuple[int, int]] = {}
     for path in work.masks():
         label = read_label(work.path / path)
         if label and _certain(label, below) and label.source in passed | not_passed:
-            key = label.bundle, contrast_of(work.dataset, label.source)
+            key = _kind(work, label)
             wrong, seen = counts.get(key, (0, 0))
             counts[key] = wrong + (label.source in not_passed), seen + 1
     return counts

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ...base.errors import DatasetError
 from ...base.files import read_csv
+from .findings import VOLUMES
 from .manifest import Manifest
 
 #: Table in ``data/check/<dataset>``.
@@ -46,7 +47,9 @@ FEATURE_COLUMNS = (*_CASE, *IMAGE_FEATURES, "field_strength_t")
 
 
 def read_features(checked: Path, manifests: Iterable[Manifest]) -> pd.DataFrame:
-    """Return dataset, ``FEATURE_COLUMNS`` and what participants.tsv says, a row for each image.
+    """Return dataset, ``FEATURE_COLUMNS`` and what participants.tsv says, a row for each image without an error.
+
+    What `check` calls an error, such as voxels in metres, would be a shift of its own.
 
     Parameters
     ----------
@@ -68,7 +71,10 @@ def read_features(checked: Path, manifests: Iterable[Manifest]) -> pd.DataFrame:
         if not path.is_file():
             raise DatasetError(f"{path} is missing; run `dvc repro check@{manifest.dataset}`, which writes it.")
         people = {person.participant: person for person in manifest.participants}
-        table = read_csv(path, text=_CASE)[list(FEATURE_COLUMNS)].assign(dataset=manifest.dataset)
+        images = read_csv(path.with_name(VOLUMES), text=_CASE)
+        good = images.loc[images["errors"] == 0, list(_CASE)]
+        table = read_csv(path, text=_CASE)[list(FEATURE_COLUMNS)].merge(good, on=list(_CASE), validate="1:1")
+        table = table.assign(dataset=manifest.dataset)
         for name in ("manufacturer", "sex", "pathology"):
             table[name] = [getattr(people.get(sub), name, "") for sub in table["participant"]]
         ages = [getattr(people.get(sub), "age", "") for sub in table["participant"]]

@@ -37,9 +37,9 @@ COLUMNS = (
 )  # fmt: skip
 #: Modules on whose code the findings about a case depend: after an edit there, all cases are inspected again.
 _CODE = (
-    "data/datasets/findings.py", "data/inspection/case.py", "data/inspection/features.py",
-    "data/inspection/limits.py", "data/inspection/voxels.py",
-    "images/fault.py", "images/header.py", "images/mask_values.py", "images/volumes.py",
+    "data/datasets/findings.py", "data/datasets/image_features.py", "data/inspection/case.py",
+    "data/inspection/features.py", "data/inspection/limits.py", "data/inspection/voxels.py", "images/fault.py",
+    "images/header.py", "images/mask_values.py", "images/volumes.py",
 )  # fmt: skip
 #: So few cases are inspected faster than other processes start.
 FEW_IMAGES = 8
