@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.05,
         metavar="SHARE",
-        help="so few, at 95 %% confidence (default: %(default)s)",
+        help="largest share of wrong masks that is allowed, at 95 %% confidence (default: %(default)s)",
     )
     parser.add_argument("--pin", action="store_true", help="make the reviewed masks the next revision of the dataset")
     parser.add_argument("--tag", help="name of that revision (default: the present one with the next number)")

@@ -44,9 +44,9 @@ def accept_unseen(work: Work, folder: Path, looked_at: Set[str], below: float, m
 
     A draft counts as certain where nothing speaks against it and its uncertainty is at most ``below``. The evidence are
     the certain drafts of the same model, settings and contrast that people decided on: one that was corrected, is to be
-    corrected, or was failed would have been a false accept. As the page shows uncertain drafts first, those that were
-    looked at are rather the worse ones. The masks keep the status ``automatic``, and `prepare.max_unreviewed` counts
-    them.
+    corrected, or was failed would have been a false accept. The page shows uncertain drafts first, so that people
+    looked at the worse ones, and the estimate is on the safe side. The masks keep the status ``automatic``, and
+    `prepare.max_unreviewed` counts them.
 
     Parameters
     ----------

@@ -104,8 +104,8 @@ def inspect(task: Task, params: Check) -> dict[str, Any]:
     for kind in LABEL_FIELDS:
         name = getattr(case, kind)
         if name is not None:
-            read_label = _inspect_label(task, kind, name, header, params, findings, row)
-            cord = read_label if kind == "mask" else cord
+            usable = _inspect_label(task, kind, name, header, params, findings, row)
+            cord = usable if kind == "mask" else cord
     if case.discs is None and task.discs_expected and case.contrast != SYNTHETIC:
         fault = warning("discs-missing", "comes without disc labels", "labels, as other participants have them")
         findings += _findings(case, case.image, [fault])
